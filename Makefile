@@ -1,0 +1,69 @@
+# Each target makes what it needs first: a fresh clone needs Python 3.13 and make, nothing else.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3.13
+UV := uv==0.13.9
+export SAM_CLI_TELEMETRY := 0
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
+# The wheels that run here. `make deploy` builds for the template's default, arm64.
+HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+
+.PHONY: help demo test sandbox build deploy venv venv-sam lint format lock clean
+
+help: ## show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
+
+demo: venv .aws-sam/sandbox/template.yaml ## the whole story once: till, queue, function, WeChat Pay, table, dead letters
+	python -m sandbox demo
+
+sandbox: venv .aws-sam/sandbox/template.yaml ## the same world, staying up for a POS to talk to
+	python -m sandbox up
+
+test: lint .aws-sam/sandbox/template.yaml ## formatting, lint, types, template lint and every test
+	python -m pytest
+
+lint: venv venv-sam ## what a reader would object to before running anything
+	ruff format --check .
+	ruff check .
+	mypy
+	AWS_DEFAULT_REGION=us-east-1 sam validate --lint
+	AWS_DEFAULT_REGION=cn-north-1 sam validate --lint
+	cfn-lint template.yaml
+
+format: venv ## put the code into its one format
+	ruff format .
+	ruff check --fix .
+
+build: venv venv-sam ## what will be deployed, in .aws-sam/build
+	sam build --cached --parallel
+
+deploy: build ## deploy to the AWS account of the environment (asks before it changes anything)
+	sam deploy --guided
+
+# The same `sam build`, for this machine's processor: the sandbox runs the very files that ship.
+.aws-sam/sandbox/template.yaml: template.yaml $(shell find functions layers -name '*.py' -o -name requirements.txt) | venv-sam venv
+	sam build --cached --parallel --build-dir .aws-sam/sandbox --parameter-overrides Architecture=$(HOST_ARCHITECTURE)
+	touch $@
+
+venv: .venv/.ready
+.venv/.ready: requirements.lock
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
+	.venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+	touch $@
+
+venv-sam: .venv-sam/.ready
+.venv-sam/.ready: requirements-sam.lock | .venv/.ready
+	$(PYTHON) -m venv .venv-sam
+	.venv/bin/uv pip sync --quiet --python .venv-sam/bin/python --require-hashes requirements-sam.lock
+	touch $@
+
+lock: venv ## pin every dependency again, with hashes
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.13 --generate-hashes --no-header --quiet -o requirements.lock
+	uv pip compile requirements-sam.in --universal --python-version 3.13 --generate-hashes --no-header --quiet -o requirements-sam.lock
+
+clean: ## remove what was made here
+	rm -rf .venv .venv-sam .aws-sam .sandbox .mypy_cache .pytest_cache .ruff_cache .hypothesis
