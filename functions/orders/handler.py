@@ -1,0 +1,192 @@
+"""The doorway: builds the corridor once, takes what Lambda hands in, tells in one line a message how it ended."""
+
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
+from typing import Any, Protocol
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from botocore.config import Config
+
+import wechatpay
+from orders import order as law
+from orders.conversation import WeChatPay
+from orders.errors import NotSyncedError, UnsupportedEventError
+from orders.event import BEIJING, Message
+from orders.merchants import Merchants
+from orders.order import Status
+from orders.queue import OrderQueue
+from orders.relay import Relay, Result
+from orders.settings import Settings
+from orders.table import OrdersTable
+
+THREADS = 20  # conversations at a time: they wait for the network, a core serves them all
+
+logger = Logger()
+metrics = Metrics()
+
+
+class LambdaContext(Protocol):
+    """What the function needs of Lambda's context object."""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda ends the invocation."""
+
+
+def bootstrap(settings: Settings) -> Relay:
+    """Put the real things together, once per execution environment: one AWS session, one pool of each kind."""
+    session = boto3.Session()
+    config = Config(
+        connect_timeout=2,
+        read_timeout=5,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        max_pool_connections=THREADS,
+    )
+    client_factory = partial(
+        wechatpay.Client,
+        base_url=settings.wechatpay_base_url,
+        backup_url=settings.wechatpay_backup_url,
+        timeout=(settings.connect_timeout, settings.read_timeout),
+        session=wechatpay.Session(),
+    )
+    secrets = session.client("secretsmanager", config=config)
+    merchants = Merchants(secrets, settings.merchant_secret_prefix, client_factory)
+    return Relay(
+        table=OrdersTable(session.client("dynamodb", config=config), settings.orders_table),
+        wechat_pay=WeChatPay(merchants, call_budget=settings.call_budget),
+        queue=OrderQueue(session.client("sqs", config=config), settings.order_queue_url),
+        executor=ThreadPoolExecutor(THREADS, thread_name_prefix="conversation"),
+        scale=settings.retry_scale,
+    )
+
+
+relay = bootstrap(Settings.from_env())
+
+
+def lambda_handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Handle an SQS batch (partial batch response) or a bare EventBridge event (its outcome; raises if not final)."""
+
+    def time_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    try:
+        if isinstance(event.get("Records"), list):
+            return _batch(event["Records"], time_left)
+        if "detail-type" in event:
+            return _bare(event, context, time_left)
+    finally:
+        metrics.flush_metrics()
+    raise UnsupportedEventError("neither an SQS batch (Records) nor an EventBridge event (detail-type)")
+
+
+def _batch(records: list[Mapping[str, Any]], time_left: Callable[[], float]) -> dict[str, Any]:
+    results = relay.run([_message(record) for record in records], time_left)
+    for result in results:
+        _tell(result)
+    failures = [{"itemIdentifier": result.message.message_id} for result in results if result.failed]
+    return {"batchItemFailures": failures}
+
+
+def _message(record: Mapping[str, Any]) -> Message:
+    receive_count = int(record.get("attributes", {}).get("ApproximateReceiveCount", "1"))
+    return Message(record["messageId"], record["body"], receive_count, record.get("receiptHandle"))
+
+
+def _bare(event: Mapping[str, Any], context: LambdaContext, time_left: Callable[[], float]) -> dict[str, Any]:
+    message_id = event.get("id")
+    body = json.dumps(event, ensure_ascii=False)
+    message = Message(message_id if isinstance(message_id, str) else context.aws_request_id, body)
+    [result] = relay.run([message], time_left)
+    _tell(result)
+    story = _story(result)
+    if result.failed:
+        raise NotSyncedError(" ".join(f"{name}={value}" for name, value in story.items()))
+    return story
+
+
+def _story(result: Result) -> dict[str, Any]:
+    """What may be known outside the table: identifiers, words and numbers; no body, no header, no openid."""
+    story: dict[str, Any] = {"message_id": result.message.message_id, "receive_count": result.message.receive_count}
+    if result.event is not None:
+        payment, reporter = result.event.payment, result.event.reporter
+        story |= {"event_id": reporter.event_id, "mchid": payment.mchid, "out_order_no": payment.out_order_no}
+    if result.order is not None:
+        story |= {"status": result.order.status, "reason": result.order.reason, "attempts": result.order.attempts}
+    if result.outcome is not None:
+        story |= {"request_id": result.outcome.request_id, "latency_ms": result.outcome.latency_ms}
+    if result.outcome is not None and result.outcome.refusal is not None:
+        story |= {"code": result.outcome.refusal.code, "said": result.outcome.refusal.message}
+    story |= {"problem": result.problem, "field": result.field, "wait": result.wait}
+    return {name: value for name, value in story.items() if value not in (None, "")}
+
+
+def _tell(result: Result) -> None:
+    """One log line and the counts of one message."""
+    _count("Received")
+    story = _story(result)
+    if result.event is None:
+        _count("Unreadable")
+        logger.error("unreadable, to the dead letters", extra=story)
+    elif result.outcome is None:
+        _tell_without_conversation(result, story)
+    elif result.order is not None and law.contradicts(result.order, result.outcome):
+        _count("PaidByWeChat")
+        logger.error("verdicts contradict each other, see the order's history", extra=story)
+    else:
+        _tell_outcome(result, result.outcome, story)
+
+
+def _tell_without_conversation(result: Result, story: dict[str, Any]) -> None:
+    if not result.failed:
+        logger.info("already settled", extra=story)
+    elif result.problem:
+        _count("Deferred")
+        logger.warning("deferred", extra=story)
+    else:
+        logger.info("rejected before, to the dead letters", extra=story)
+
+
+def _tell_outcome(result: Result, outcome: law.Outcome, story: dict[str, Any]) -> None:
+    metrics.add_metric("SyncLatency", MetricUnit.Milliseconds, outcome.latency_ms)
+    match outcome.status:
+        case Status.SYNCED:
+            _count("Synced")
+            metrics.add_metric("PaidToSynced", MetricUnit.Seconds, _age(outcome.payment.paid_time))
+            logger.info("synced", extra=story)
+        case Status.PAID_BY_WECHAT:
+            _count("PaidByWeChat")
+            logger.error("the customer has paid twice: refund", extra=story)
+        case Status.NOTHING_DUE:
+            _count("NothingDue")
+            logger.info("nothing was due", extra=story)
+        case Status.REJECTED:
+            _count("Rejected")
+            logger.error("rejected, to the dead letters", extra=story)
+        case Status.RETRYING:
+            _count("Retrying")
+            _count_reason(outcome.reason)
+            logger.warning("not yet", extra=story)
+
+
+def _count_reason(reason: str) -> None:
+    match reason:
+        case "SIGN_ERROR" | "CLOCK" | "SECRET_UNAVAILABLE":
+            _count("SignatureRefused")
+        case "UNKNOWN_STATE":
+            _count("UnknownWord")
+
+
+def _count(name: str) -> None:
+    metrics.add_metric(name, MetricUnit.Count, 1)
+
+
+def _age(paid_time: str) -> float:
+    """Seconds since the customer paid; the 8-digit form counts from that day's midnight in Beijing."""
+    paid = datetime.strptime(paid_time.ljust(14, "0"), "%Y%m%d%H%M%S").replace(tzinfo=BEIJING)
+    return max(0.0, relay.clock() - paid.timestamp())

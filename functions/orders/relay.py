@@ -1,0 +1,200 @@
+"""The corridor: read all, load all, decide each, settle in parallel, put back what failed.
+
+A stage never takes the others down: one bad record costs one record.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from orders import order as law
+from orders.errors import MalformedEventError, OutOfTimeError, TableUnavailableError, VersionConflictError
+from orders.event import Message, OrderPaid, read
+from orders.order import NO_FLOOR, Order, Outcome, Payment, Status, Step, Wait
+
+SAVE_ROUNDS = 5  # races over one order that a write settles before it leaves the rest to redelivery
+
+
+class Table(Protocol):
+    """Where orders are kept."""
+
+    def load(self, keys: Iterable[str]) -> dict[str, Order]:
+        """Read the orders that exist."""
+
+    def save(self, order: Order) -> None:
+        """Write one order on top of the version before it."""
+
+
+class WeChatPay(Protocol):
+    """Who settles a payment."""
+
+    def settle(
+        self, payment: Payment, *, query_first: bool, missing_before: bool, time_left: Callable[[], float]
+    ) -> Outcome:
+        """Have one conversation about one order."""
+
+
+class Queue(Protocol):
+    """Where failed messages wait."""
+
+    def make_visible(self, after: Mapping[str, int]) -> list[str]:
+        """Let messages be received again after so many seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one message ended. `wait` is seconds until it is received again; None: it is done and leaves the queue.
+
+    `order` is the item as it now stands; `outcome` the conversation, where there was one; `problem` why there was none.
+    """
+
+    message: Message
+    event: OrderPaid | None = None
+    order: Order | None = None
+    outcome: Outcome | None = None
+    wait: int | None = None
+    problem: str = ""
+    field: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether SQS must keep the message."""
+        return self.wait is not None
+
+
+@dataclass(slots=True)
+class _Group:
+    """Messages of one batch that report the same payment and take the same step: one conversation answers all."""
+
+    step: Step
+    order: Order | None
+    members: list[tuple[Message, OrderPaid]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Takes a batch from the till to the table.
+
+    `executor` runs the conversations; `scale` multiplies every wait, below 1 only in a sandbox.
+    """
+
+    table: Table
+    wechat_pay: WeChatPay
+    queue: Queue
+    executor: Executor
+    scale: float = 1.0
+    clock: Callable[[], float] = time.time
+    jitter: Callable[[], float] = random.random
+
+    def run(self, messages: Sequence[Message], time_left: Callable[[], float]) -> list[Result]:
+        """Handle a batch, one result per message, in order; `time_left` is the invocation's remaining seconds."""
+        results: dict[str, Result] = {}
+        events = list(self._read(messages, results))
+        try:
+            orders = self.table.load(event.payment.key for _, event in events)
+        except TableUnavailableError as error:
+            results |= {message.message_id: self._postponed(message, event, str(error)) for message, event in events}
+        else:
+            groups = self._decide(events, orders, results)
+            pending = [(group, self.executor.submit(self._settle, group, time_left)) for group in groups]
+            for group, settled in pending:
+                results |= self._gather(group, settled)
+        self._put_back(results.values())
+        return [results[message.message_id] for message in messages]
+
+    def _read(self, messages: Sequence[Message], results: dict[str, Result]) -> Iterable[tuple[Message, OrderPaid]]:
+        for message in messages:
+            try:
+                yield message, read(message, self.clock())
+            except MalformedEventError as error:
+                results[message.message_id] = Result(message, wait=0, problem=str(error), field=error.field)
+
+    def _decide(
+        self, events: Sequence[tuple[Message, OrderPaid]], orders: Mapping[str, Order], results: dict[str, Result]
+    ) -> Iterable[_Group]:
+        groups: dict[str, _Group] = {}
+        for message, event in events:
+            order = orders.get(event.payment.key)
+            step = law.decide(order, message.message_id, message.receive_count)
+            if not step.calls:
+                wait = 0 if step is Step.FAIL_AGAIN else None
+                results[message.message_id] = Result(message, event, order, wait=wait)
+                continue
+            group = groups.setdefault(event.payment.key, _Group(step, order))
+            if step is Step.QUERY_FIRST:
+                group.step = step
+            group.members.append((message, event))
+        return list(groups.values())
+
+    def _settle(self, group: _Group, time_left: Callable[[], float]) -> tuple[Outcome, Order | None]:
+        """One conversation and its write; runs on a thread of the pool."""
+        lead, event = group.members[0]
+        outcome = self.wechat_pay.settle(
+            law.standing(group.order, event.payment),
+            query_first=group.step is Step.QUERY_FIRST,
+            missing_before=law.missing_before(group.order, lead.message_id),
+            time_left=time_left,
+        )
+        reporters = [other.reporter for _, other in group.members if _same_report(other, event, outcome)]
+        return outcome, self._write(group.order, outcome, reporters)
+
+    def _write(self, order: Order | None, outcome: Outcome, reporters: Sequence[law.Reporter]) -> Order | None:
+        """Record the outcome; where somebody wrote first, settle the race on top of what he wrote."""
+        for _ in range(SAVE_ROUNDS):
+            after = law.record(order, outcome, reporters, self.clock())
+            if after is None:
+                return order
+            try:
+                self.table.save(after)
+            except VersionConflictError:
+                order = self.table.load([after.key]).get(after.key)
+            else:
+                return after
+        raise TableUnavailableError("PutItem", "lost every race")
+
+    def _gather(self, group: _Group, settled: "Future[tuple[Outcome, Order | None]]") -> dict[str, Result]:
+        try:
+            outcome, order = settled.result()
+        except OutOfTimeError:
+            return {m.message_id: Result(m, e, group.order, wait=0, problem="OUT_OF_TIME") for m, e in group.members}
+        except TableUnavailableError as error:
+            return {m.message_id: self._postponed(m, e, str(error)) for m, e in group.members}
+        except Exception as error:  # noqa: BLE001  the edge of one order: a bug here must not cost the batch
+            problem = f"unexpected {type(error).__name__}"
+            return {m.message_id: self._postponed(m, e, problem) for m, e in group.members}
+        lead = group.members[0][1]
+        return {m.message_id: self._result(m, e, lead, outcome, order) for m, e in group.members}
+
+    def _result(
+        self, message: Message, event: OrderPaid, lead: OrderPaid, outcome: Outcome, order: Order | None
+    ) -> Result:
+        if order is not None and order.status.final:
+            return Result(message, event, order, outcome)
+        if not _same_report(event, lead, outcome):
+            return self._postponed(message, event, "another event of the same order went first")
+        if outcome.status is Status.REJECTED:
+            return Result(message, event, order, outcome, wait=0)
+        return Result(message, event, order, outcome, wait=self._backoff(message, outcome.wait))
+
+    def _postponed(self, message: Message, event: OrderPaid, problem: str) -> Result:
+        return Result(message, event, wait=self._backoff(message, NO_FLOOR), problem=problem)
+
+    def _backoff(self, message: Message, wait: Wait) -> int:
+        return law.backoff(message.receive_count, wait, jitter=self.jitter(), scale=self.scale)
+
+    def _put_back(self, results: Iterable[Result]) -> None:
+        waits = {
+            result.message.receipt_handle: result.wait
+            for result in results
+            if result.wait is not None and result.message.receipt_handle
+        }
+        if waits:
+            self.queue.make_visible(waits)
+
+
+def _same_report(event: OrderPaid, lead: OrderPaid, outcome: Outcome) -> bool:
+    """Whether a message follows the leading one's outcome: it told the same facts, or the outcome is final."""
+    return outcome.status.final or event.payment == lead.payment

@@ -1,0 +1,76 @@
+"""The environment, read once: the only module that knows its names."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from orders.errors import SettingsError
+
+_THIS_MACHINE = ("http://127.0.0.1:", "http://localhost:", "http://host.docker.internal:")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `template.yaml` tells the function; times are seconds."""
+
+    orders_table: str
+    order_queue_url: str
+    merchant_secret_prefix: str
+    wechatpay_base_url: str
+    wechatpay_backup_url: str
+    connect_timeout: float
+    read_timeout: float
+    retry_scale: float
+
+    @property
+    def call_budget(self) -> float:
+        """Seconds that one HTTP call may take at most: connecting on both hosts, then reading one answer."""
+        return 2 * self.connect_timeout + self.read_timeout
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Read and check every variable; raises SettingsError naming the first that is missing or unusable."""
+        connect, read = _timeouts(environ.get("WECHATPAY_TIMEOUT", "3,8"))
+        return cls(
+            orders_table=_required(environ, "ORDERS_TABLE"),
+            order_queue_url=_required(environ, "ORDER_QUEUE_URL"),
+            merchant_secret_prefix=_required(environ, "MERCHANT_SECRET_PREFIX").rstrip("/"),
+            wechatpay_base_url=_url(environ, "WECHATPAY_BASE_URL", "https://api.mch.weixin.qq.com"),
+            wechatpay_backup_url=_url(environ, "WECHATPAY_BACKUP_URL", "https://api2.mch.weixin.qq.com"),
+            connect_timeout=connect,
+            read_timeout=read,
+            retry_scale=_positive("RETRY_SCALE", environ.get("RETRY_SCALE", "1")),
+        )
+
+
+def _required(environ: Mapping[str, str], name: str) -> str:
+    value = environ.get(name, "").strip()
+    if not value:
+        raise SettingsError(name, "is missing: the template sets it")
+    return value
+
+
+def _url(environ: Mapping[str, str], name: str, default: str) -> str:
+    value = environ.get(name, "").strip().rstrip("/") or default
+    plain_allowed = "AWS_ENDPOINT_URL" in environ or value.startswith(_THIS_MACHINE)
+    if not value.startswith("https://") and not (plain_allowed and value.startswith("http://")):
+        raise SettingsError(name, "must be an https:// URL (plain http only towards a sandbox)")
+    return value
+
+
+def _timeouts(text: str) -> tuple[float, float]:
+    connect, comma, read = text.partition(",")
+    if not comma:
+        raise SettingsError("WECHATPAY_TIMEOUT", "must be 'connect,read' in seconds, such as 3,8")
+    return _positive("WECHATPAY_TIMEOUT", connect), _positive("WECHATPAY_TIMEOUT", read)
+
+
+def _positive(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise SettingsError(name, "must be a number") from None
+    if not 0 < value < float("inf"):
+        raise SettingsError(name, "must be greater than zero")
+    return value
