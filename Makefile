@@ -61,9 +61,13 @@ venv-sam: .venv-sam/.ready
 	.venv/bin/uv pip sync --quiet --python .venv-sam/bin/python --require-hashes requirements-sam.lock
 	touch $@
 
-lock: venv ## pin every dependency again, with hashes
-	uv pip compile pyproject.toml --group dev --universal --python-version 3.13 --generate-hashes --no-header --quiet -o requirements.lock
-	uv pip compile requirements-sam.in --universal --python-version 3.13 --generate-hashes --no-header --quiet -o requirements-sam.lock
+COMPILE := uv pip compile --universal --python-version 3.13 --generate-hashes --quiet --custom-compile-command "make lock"
+
+lock: venv ## pin every dependency again, with hashes; what ships gets the very pins that are tested
+	$(COMPILE) pyproject.toml --group dev --no-header -o requirements.lock
+	$(COMPILE) requirements-sam.in --no-header -o requirements-sam.lock
+	printf '%s\n' aws-lambda-powertools boto3 | $(COMPILE) - -c requirements.lock --no-annotate -o functions/requirements.txt
+	printf '%s\n' cryptography requests | $(COMPILE) - -c requirements.lock --no-annotate -o layers/wechatpay/python/requirements.txt
 
 clean: ## remove what was made here
 	rm -rf .venv .venv-sam .aws-sam .sandbox .mypy_cache .pytest_cache .ruff_cache .hypothesis
