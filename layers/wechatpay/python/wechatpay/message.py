@@ -1,0 +1,114 @@
+"""The bytes that are signed and the bytes that are sent: pure functions, the standard library alone.
+
+A signature covers exact bytes, so everything is written once here and sent as it was signed
+(doc 4012365336 for requests, 4013053249 for answers and notifications).
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from urllib.parse import quote
+
+SCHEME = "WECHATPAY2-SHA256-RSA2048"
+"""The only signature scheme of this library: RSASSA-PKCS1-v1_5 with SHA-256 and a 2048 bit key."""
+
+
+def request_message(method: str, target: str, timestamp: str, nonce: str, body: bytes) -> bytes:
+    r"""Return what the merchant signs: five lines, each ended by `\n`.
+
+    `target` is path and query exactly as on the wire; `body` is the exact body, empty for a GET.
+    """
+    return f"{method}\n{target}\n{timestamp}\n{nonce}\n".encode() + body + b"\n"
+
+
+def answer_message(timestamp: str, nonce: str, body: bytes) -> bytes:
+    r"""Return what WeChat Pay signs: three lines, each ended by `\n`; of an empty body only the `\n` remains."""
+    return f"{timestamp}\n{nonce}\n".encode() + body + b"\n"
+
+
+def authorization(mchid: str, serial_no: str, timestamp: str, nonce: str, signature: str) -> str:
+    """Return the `Authorization` header's value: one line, no blanks after the commas (doc 4012365344)."""
+    return (
+        f'{SCHEME} mchid="{mchid}",nonce_str="{nonce}",signature="{signature}",'
+        f'timestamp="{timestamp}",serial_no="{serial_no}"'
+    )
+
+
+def escape(text: str) -> str:
+    """Percent-encode one path segment or query value so that no HTTP library changes it after it was signed."""
+    return quote(text, safe="*-_.~")
+
+
+def query_string(params: Mapping[str, object]) -> str:
+    """Return the query, encoded once, in the order given; a list repeats its name.
+
+    Raises ValueError naming the parameter for None, and for anything but text, numbers and booleans.
+    """
+    return "&".join(f"{escape(name)}={value}" for name, given in params.items() for value in _query_values(name, given))
+
+
+def _query_values(name: str, given: object) -> Iterator[str]:
+    for value in given if isinstance(given, list | tuple) else (given,):
+        if isinstance(value, bool):
+            yield "true" if value else "false"
+        elif isinstance(value, str | int):
+            yield _escaped(name, str(value))
+        else:
+            raise ValueError(f"params[{name!r}] must be text, a number or a boolean, not {type(value).__name__}")
+
+
+def _escaped(name: str, value: str) -> str:
+    try:
+        return escape(value)
+    except UnicodeEncodeError:
+        raise ValueError(f"params[{name!r}] holds half a character (a lone surrogate)") from None
+
+
+def json_bytes(value: object) -> bytes:
+    """Serialise a request's body once: compact UTF-8, keys in the order given.
+
+    Raises ValueError naming the field for what WeChat Pay does not take (doc 4012081709): null, NaN, characters of
+    four bytes (emoji) and halves of them; TypeError for what JSON does not know.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except RecursionError:
+        raise ValueError("json is nested too deeply") from None
+    except ValueError:
+        _refuse(value)
+        raise
+    if "null" in text or not text.isascii():
+        _refuse(value)
+    return text.encode()
+
+
+def _refuse(value: object) -> None:
+    """Raise ValueError for the first field that cannot be sent, if there is one."""
+    for where, problem in _offences(value, "json"):
+        raise ValueError(f"{where} {problem}")
+
+
+def _offences(value: object, where: str) -> Iterator[tuple[str, str]]:
+    match value:
+        case None:
+            yield where, "is null: leave the field out"
+        case float() if value != value or value in {float("inf"), float("-inf")}:  # noqa: PLR0124  NaN
+            yield where, "is not a number that JSON knows"
+        case str():
+            if problem := _unsendable(value):
+                yield where, problem
+        case dict():
+            for name, member in value.items():
+                if problem := "is null" if name is None else _unsendable(str(name)):
+                    yield f"{where}: a field's name", problem
+                yield from _offences(member, f"{where}.{name}")
+        case list() | tuple():
+            for position, member in enumerate(value):
+                yield from _offences(member, f"{where}[{position}]")
+
+
+def _unsendable(text: str) -> str:
+    if text.isascii() or (highest := max(text)) < "\ud800":
+        return ""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        return "holds half a character (a lone surrogate)"
+    return "holds a character of four bytes, such as an emoji: WeChat Pay takes three at most" if highest > "\uffff" else ""

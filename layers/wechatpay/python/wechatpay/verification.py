@@ -1,0 +1,60 @@
+"""Is this from WeChat Pay? One pure function, the same for answers and notifications (doc 4013053249, 4013053420)."""
+
+import base64
+import re
+from collections.abc import Mapping
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from wechatpay.errors import Reason, UntrustedError
+from wechatpay.message import SCHEME, answer_message
+
+WINDOW = 300
+"""Seconds that a signature's timestamp may lie from our clock, either way: an old answer replayed is refused."""
+
+PROBE = "WECHATPAY/SIGNTEST/"
+
+_PADDING = padding.PKCS1v15()
+_SHA256 = hashes.SHA256()
+_NUMBER = re.compile(r"[0-9]{1,12}")
+_REQUIRED = ("Wechatpay-Serial", "Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Signature")
+
+
+def verify(headers: Mapping[str, str], body: bytes, keys: Mapping[str, rsa.RSAPublicKey], now: float) -> str:
+    """Return the serial of the key that signed exactly these bytes; `now` is Unix seconds.
+
+    The key is the one that `Wechatpay-Serial` names. Header names ignore case; an absent `Wechatpay-Signature-Type`
+    counts as RSA. Raises UntrustedError with its `reason` for everything that does not verify.
+    """
+    sent = {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
+    serial, timestamp, nonce, signature = (sent.get(name.lower(), "") for name in _REQUIRED)
+
+    def untrusted(reason: Reason, text: str) -> UntrustedError:
+        return UntrustedError(text, reason=reason, serial=serial, held=keys, request_id=sent.get("request-id", ""))
+
+    if missing := [name for name in _REQUIRED if not sent.get(name.lower())]:
+        raise untrusted("unsigned", f"not signed: {', '.join(missing)} missing (a proxy may have dropped the headers)")
+    if (kind := sent.get("wechatpay-signature-type", SCHEME)) != SCHEME:
+        raise untrusted("signature_type", f"signed with {kind[:64]!r}, only {SCHEME} is verified")
+    if not _NUMBER.fullmatch(timestamp):
+        raise untrusted("timestamp", "Wechatpay-Timestamp is not a number of seconds")
+    if (key := keys.get(serial)) is None:
+        held = ", ".join(keys) or "none"
+        raise untrusted("unknown_serial", f"signed with the key {serial[:64]!r}, which is not among ours: {held}")
+    if abs(now - int(timestamp)) > WINDOW:
+        raise untrusted("stale", f"signed at {timestamp}, our clock says {now:.0f}: more than {WINDOW} s apart")
+    if signature.startswith(PROBE):
+        raise untrusted("probe", "signed wrongly on purpose, to test that signatures are verified here")
+    if not _signed(key, signature, answer_message(timestamp, nonce, body)):
+        raise untrusted("signature", f"the signature is not that of the key {serial} over these {len(body)} bytes")
+    return serial
+
+
+def _signed(key: rsa.RSAPublicKey, signature: str, message: bytes) -> bool:
+    try:
+        key.verify(base64.b64decode(signature, validate=True), message, _PADDING, _SHA256)
+    except (InvalidSignature, ValueError):  # binascii.Error is a ValueError: undecodable is as wrong as forged
+        return False
+    return True
