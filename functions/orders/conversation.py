@@ -1,7 +1,7 @@
 """The conversation with WeChat Pay about one order: a few calls, then an outcome. What an answer means: `wechat`."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -9,6 +9,7 @@ import wechatpay
 from orders.errors import MerchantUnavailableError, OrdersError, OutOfTimeError, UnknownMerchantError
 from orders.order import NO_FLOOR, Outcome, Payment, Refusal, Status, Wait
 from orders.wechat import PAYING, SOON, Action, Judgement, judge, verdict
+from wechatpay.payscore import ENDPOINTS, Endpoint
 
 KEYS_BROKEN = Wait(floor=30.0, base=60.0)  # every order of this merchant waits for the same mend: no hurry, no loss
 
@@ -77,17 +78,12 @@ class WeChatPay:
         return replace(outcome, latency_ms=round((time.monotonic() - started) * 1000))
 
 
-_REQUIRED: Mapping[str, tuple[str, ...]] = {
-    "direct": ("service_id", "appid"),
-    "payafter": ("service_id", "appid"),
-    "partner": ("service_id", "sub_mchid"),
-    "acquiringbank": ("service_id", "sub_mchid"),
-    "oversea": ("service_id", "sub_mchid"),
-}
-
-
 def _lacking(payment: Payment) -> str | None:
-    return next((name for name in _REQUIRED[payment.endpoint or "direct"] if not getattr(payment, name)), None)
+    return next((name for name in _endpoint(payment).required if not getattr(payment, name)), None)
+
+
+def _endpoint(payment: Payment) -> Endpoint:
+    return ENDPOINTS[payment.endpoint or "direct"]
 
 
 def _with_defaults(payment: Payment, profile: Profile) -> Payment:
@@ -259,27 +255,16 @@ class _Conversation:
         return call(self.profile.client.backup if backup else self.profile.client)
 
     def _sync(self, client: wechatpay.Client) -> wechatpay.ServiceOrder | None:
-        return client.payscore.sync(
-            paid_time=self.payment.paid_time,
-            seq=self.payment.seq,
-            paid_amount=self.payment.paid_amount,
-            **self._which(),
-        )
+        return client.payscore.sync(paid_time=self.payment.paid_time, **self._told(_endpoint(self.payment).fields))
 
     def _query(self, client: wechatpay.Client) -> wechatpay.ServiceOrder:
-        return client.payscore.query(**self._which())
+        fields = _endpoint(self.payment).fields
+        return client.payscore.query(**self._told(name for name in fields if name not in {"seq", "paid_amount"}))
 
-    def _which(self) -> dict[str, Any]:
-        """What identifies the order on its endpoint; `_lacking` has seen that the required ones are there."""
-        sent = self.payment
-        return {
-            "out_order_no": sent.out_order_no,
-            "service_id": sent.service_id,
-            "appid": sent.appid,
-            "endpoint": sent.endpoint,
-            "sub_mchid": sent.sub_mchid,
-            "channel_id": sent.channel_id,
-        }
+    def _told(self, fields: Iterable[str]) -> dict[str, Any]:
+        """What the order's endpoint has a place for; a till may report more than that."""
+        told = {name: getattr(self.payment, name) for name in fields}
+        return told | {"out_order_no": self.payment.out_order_no, "endpoint": self.payment.endpoint or "direct"}
 
 
 def _in_our_words(refused: wechatpay.RefusedError) -> Refusal:

@@ -76,7 +76,7 @@ class Merchants:
         return known
 
     def _fetch_once(self, mchid: str, *, force_fetch: bool) -> str:
-        """Fetch; whoever queued behind a fetch that failed takes its failure: a batch must not wait for it in series."""
+        """Fetch; whoever queued behind a fetch that failed takes its failure, lest a batch wait for it in series."""
         failed_at, failure = self._failed.get(mchid, (0.0, None))
         if failure is not None and time.monotonic() - failed_at < FAILURE_MAX_AGE:
             raise failure

@@ -1,0 +1,41 @@
+"""WeChat Pay APIv3 for Python: signs the bytes that leave, verifies the bytes that come.
+
+client = wechatpay.Client(mchid=…, serial_no=…, private_key=…, platform_keys={"PUB_KEY_ID_…": …})
+answer = client.v3.payscore.serviceorder._out_order_no_.sync.post(out_order_no="1234", json={…})
+"""
+
+from wechatpay.answer import Answer
+from wechatpay.client import Client
+from wechatpay.errors import (
+    InvalidKeyError,
+    MalformedError,
+    RefusedError,
+    UnansweredError,
+    UndecryptableError,
+    UntrustedError,
+    WeChatPayError,
+)
+from wechatpay.merchant import Merchant
+from wechatpay.notification import Notification
+from wechatpay.payscore import Collection, CollectionDetail, ServiceOrder
+from wechatpay.platform_keys import PlatformKeys
+from wechatpay.transport import Session
+
+__all__ = [
+    "Answer",
+    "Client",
+    "Collection",
+    "CollectionDetail",
+    "InvalidKeyError",
+    "MalformedError",
+    "Merchant",
+    "Notification",
+    "PlatformKeys",
+    "RefusedError",
+    "ServiceOrder",
+    "Session",
+    "UnansweredError",
+    "UndecryptableError",
+    "UntrustedError",
+    "WeChatPayError",
+]
