@@ -1,0 +1,222 @@
+"""The law of one order, rule by rule."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orders.order import (
+    HISTORY_LENGTH,
+    UNKNOWN,
+    Attempt,
+    Order,
+    Outcome,
+    Payment,
+    Refusal,
+    Reporter,
+    Status,
+    Step,
+    Wait,
+    backoff,
+    decide,
+    instant,
+    missing_before,
+    record,
+    standing,
+)
+
+NOW = 1_767_240_000.0  # 2026-01-01T04:00:00Z
+PAYMENT = Payment("1230000109", "A1", "20260101110000", appid="wx1", service_id="500001", endpoint="direct")
+TILL = Reporter("m1", "e1", "pos.till")
+FINAL = [Status.SYNCED, Status.PAID_BY_WECHAT, Status.NOTHING_DUE]
+OPEN = [Status.RETRYING, Status.REJECTED]
+
+
+def an_order(status: Status, *attempts: Attempt, **facts: object) -> Order:
+    """An order as an earlier attempt left it."""
+    order = Order("1230000109", "A1", status, "20260101110000", 1, instant(NOW), instant(NOW), history=attempts)
+    return replace(order, **facts)  # type: ignore[arg-type]
+
+
+def an_attempt(message_id: str, outcome: str, code: str = "") -> Attempt:
+    """A line of history."""
+    return Attempt(instant(NOW), message_id, outcome, code)
+
+
+def written(order: Order | None) -> Order:
+    """The order that was to be written; fails where nothing was."""
+    assert order is not None
+    return order
+
+
+class TestDecide:
+    """What to do with a message."""
+
+    @pytest.mark.parametrize("status", FINAL)
+    @pytest.mark.parametrize("receive_count", [1, 7])
+    def test_a_final_order_asks_for_no_call(self, status: Status, receive_count: int) -> None:
+        """Whoever reports it, however often."""
+        assert decide(an_order(status), "another", receive_count) is Step.DONE
+
+    def test_the_message_that_was_rejected_fails_again_without_a_call(self) -> None:
+        """Otherwise each receive on its way to the dead letters would cost a call."""
+        order = an_order(Status.REJECTED, an_attempt("m1", "REJECTED"))
+        assert decide(order, "m1", 2) is Step.FAIL_AGAIN
+
+    def test_a_redriven_message_gets_a_new_attempt(self) -> None:
+        """Its message id is new, so the old rejection does not bind it."""
+        order = an_order(Status.REJECTED, an_attempt("m1", "REJECTED"))
+        assert decide(order, "m2", 1) is Step.SYNC
+
+    def test_a_rejection_of_mine_binds_even_under_a_newer_attempt_of_another_message(self) -> None:
+        """A slow receive of the old message must not undo what a redrive has begun."""
+        order = an_order(Status.RETRYING, an_attempt("m1", "REJECTED"), an_attempt("m2", "RETRYING"))
+        assert decide(order, "m1", 3) is Step.FAIL_AGAIN
+
+    def test_an_unknown_outcome_is_asked_for_first(self) -> None:
+        """By the same message and by any other."""
+        order = an_order(Status.RETRYING, an_attempt("m1", UNKNOWN))
+        assert decide(order, "m1", 2) is Step.QUERY_FIRST
+        assert decide(order, "m2", 1) is Step.QUERY_FIRST
+
+    def test_a_message_received_before_without_a_record_asks_first(self) -> None:
+        """The environment may have died between WeChat Pay's answer and our write."""
+        assert decide(None, "m1", 2) is Step.QUERY_FIRST
+        assert decide(an_order(Status.RETRYING, an_attempt("m0", "RETRYING")), "m1", 2) is Step.QUERY_FIRST
+
+    def test_a_message_received_before_with_a_known_outcome_syncs(self) -> None:
+        """Its last attempt is known to have changed nothing."""
+        assert decide(an_order(Status.RETRYING, an_attempt("m1", "RETRYING")), "m1", 5) is Step.SYNC
+
+    def test_a_new_message_syncs(self) -> None:
+        """The usual case."""
+        assert decide(None, "m1", 1) is Step.SYNC
+
+
+class TestStanding:
+    """Which time of payment is told."""
+
+    def test_the_first_time_told_stands_while_the_outcome_is_unknown(self) -> None:
+        """WeChat Pay may hold it already: another one would contradict ourselves."""
+        order = an_order(Status.RETRYING, an_attempt("m1", UNKNOWN))
+        assert standing(order, replace(PAYMENT, paid_time="20260101120000")).paid_time == "20260101110000"
+
+    @pytest.mark.parametrize("status", OPEN)
+    def test_a_corrected_event_starts_with_its_own_time(self, status: Status) -> None:
+        """After a rejection, and after a retry that is known to have changed nothing."""
+        order = an_order(status, an_attempt("m1", status))
+        corrected = replace(PAYMENT, paid_time="20260101120000")
+        assert standing(order, corrected) == corrected
+
+
+class TestRecord:
+    """What the order becomes."""
+
+    def test_a_first_outcome_makes_the_item(self) -> None:
+        """Every fact of the message, of the payment and of WeChat Pay's answer is on it."""
+        outcome = Outcome(
+            Status.SYNCED,
+            PAYMENT,
+            answer={"state": "DONE"},
+            state="DONE",
+            collection_state="USER_PAID",
+            paid_type="MCH",
+            request_id="08F5-0",
+            latency_ms=41,
+        )
+        order = written(record(None, outcome, [TILL], NOW))
+        assert (order.status, order.version, order.attempts) == (Status.SYNCED, 1, 1)
+        assert (order.created_at, order.updated_at, order.synced_at) == (instant(NOW),) * 3
+        assert (order.event_id, order.message_id, order.source) == ("e1", "m1", "pos.till")
+        assert (order.appid, order.service_id, order.endpoint) == ("wx1", "500001", "direct")
+        assert (order.state, order.collection_state, order.paid_type) == ("DONE", "USER_PAID", "MCH")
+        assert order.wechat == {"state": "DONE"}
+        assert order.history == (Attempt(instant(NOW), "m1", "SYNCED", "", "08F5-0", 41),)
+
+    def test_a_later_attempt_without_an_answer_keeps_the_answer_before_it(self) -> None:
+        """What WeChat Pay said once, verified, is not forgotten because of a timeout."""
+        order = an_order(Status.RETRYING, wechat={"state": "DOING"}, state="DOING")
+        refusal = Refusal("UNANSWERED", "silence")
+        after = written(record(order, Outcome(Status.RETRYING, PAYMENT, refusal=refusal), [TILL], NOW + 60))
+        assert (after.wechat, after.state) == ({"state": "DOING"}, "DOING")
+        assert (after.last_error, after.version, after.attempts) == (refusal, 2, 1)
+        assert (after.created_at, after.updated_at) == (instant(NOW), instant(NOW + 60))
+
+    def test_success_clears_the_last_error(self) -> None:
+        """An operator who looks at a synced order sees no old trouble but in the history."""
+        order = an_order(Status.REJECTED, last_error=Refusal("NO_AUTH", "…"), reason="NO_AUTH")
+        after = written(record(order, Outcome(Status.SYNCED, PAYMENT, answer={}), [TILL], NOW))
+        assert (after.last_error, after.reason) == (None, "")
+
+    def test_an_unknown_outcome_is_written_into_the_history(self) -> None:
+        """It is what the next message decides by."""
+        after = written(record(None, Outcome(Status.RETRYING, PAYMENT, unknown=True), [TILL], NOW))
+        assert after.history[-1].outcome == UNKNOWN
+        assert after.outcome_unknown
+
+    def test_all_messages_that_one_call_answered_for_are_in_the_history(self) -> None:
+        """Two events of one order in a batch cost one call; both are rejected by it."""
+        twin = Reporter("m2", "e2", "sqs")
+        after = written(record(None, Outcome(Status.REJECTED, PAYMENT, "NO_AUTH"), [TILL, twin], NOW))
+        assert [attempt.message_id for attempt in after.history] == ["m1", "m2"]
+        assert after.attempts == 1
+
+    def test_the_history_keeps_the_newest_twenty(self) -> None:
+        """An order retried for four hours stays small."""
+        old = tuple(an_attempt(str(number), "RETRYING") for number in range(HISTORY_LENGTH))
+        after = written(record(an_order(Status.RETRYING, *old), Outcome(Status.RETRYING, PAYMENT), [TILL], NOW))
+        assert len(after.history) == HISTORY_LENGTH
+        assert (after.history[0].message_id, after.history[-1].message_id) == ("1", "m1")
+
+    @pytest.mark.parametrize("final", FINAL)
+    @pytest.mark.parametrize("later", list(Status))
+    def test_a_final_status_never_changes(self, final: Status, later: Status) -> None:
+        """Whatever a late attempt brings; another final verdict is kept in the history, the rest is no news."""
+        before = an_order(final, wechat={"state": "DONE"})
+        after = record(before, Outcome(later, PAYMENT, answer={"state": "?"}), [TILL], NOW)
+        if later in FINAL and later is not final:
+            kept = written(after)
+            assert (kept.status, kept.wechat, kept.history[-1].outcome) == (final, {"state": "DONE"}, later)
+            assert kept.version == before.version + 1
+        else:
+            assert after is None
+
+
+class TestMissingBefore:
+    """Whether ORDER_NOT_EXIST was met already."""
+
+    def test_only_an_attempt_of_the_same_message_counts(self) -> None:
+        """A redriven message gets its own short retry."""
+        order = an_order(Status.RETRYING, an_attempt("m1", "RETRYING", "ORDER_NOT_EXIST"))
+        assert missing_before(order, "m1")
+        assert not missing_before(order, "m2")
+        assert not missing_before(None, "m1")
+
+
+class TestBackoff:
+    """How long a failed message waits."""
+
+    @pytest.mark.parametrize(
+        ("receive_count", "seconds"), [(1, 15), (2, 30), (3, 60), (8, 1920), (9, 3600), (12, 3600), (1000, 3600)]
+    )
+    def test_it_doubles_up_to_an_hour(self, receive_count: int, seconds: int) -> None:
+        """With the jitter at its most."""
+        assert backoff(receive_count, Wait(), jitter=1.0) == seconds
+
+    @given(st.integers(1, 1000), st.floats(0, 43_200), st.floats(0, 1), st.floats(0.001, 1))
+    def test_it_keeps_every_bound(self, receive_count: int, floor: float, jitter: float, scale: float) -> None:
+        """An integer that SQS takes, never below what the judgement asked for."""
+        seconds = backoff(receive_count, Wait(floor=floor), jitter=jitter, scale=scale)
+        assert 1 <= seconds <= 43_200
+        assert seconds >= min(floor * scale, 43_200)
+        assert seconds <= max(3600, floor) + 1
+
+    def test_deducting_waits_three_minutes_at_least(self) -> None:
+        """WeChat Pay's own advice, whatever the jitter."""
+        assert backoff(1, Wait(floor=180.0), jitter=0.0) == 180
+
+
+def test_an_instant_is_iso_8601_in_utc() -> None:
+    """Sortable as text, which the index relies on."""
+    assert instant(NOW) == "2026-01-01T04:00:00.000Z"

@@ -1,0 +1,115 @@
+"""The two tables: what an order's facts mean, and what a refusal asks for."""
+
+from typing import Any
+
+import pytest
+
+from orders.order import Status
+from orders.wechat import Action, judge, verdict
+from wechatpay import Collection, CollectionDetail, RefusedError, ServiceOrder
+
+PAID_TIME = "20260101120000"
+
+
+def an_order(state: str, description: str = "", collection: str = "", *paid: str, at: str = PAID_TIME) -> ServiceOrder:
+    """A verified order; `paid` are the words of its details."""
+    details = tuple(CollectionDetail(paid_type=word, paid_time=at) for word in paid)
+    collected = Collection(state=collection, details=details) if collection else None
+    return ServiceOrder("A1", state, description or None, collection=collected)
+
+
+def a_refusal(status: int, code: str = "", message: str = "", **evidence: Any) -> RefusedError:
+    """WeChat Pay's refusal."""
+    return RefusedError(status=status, code=code, message=message, **evidence)
+
+
+@pytest.mark.parametrize(
+    ("order", "status", "reason"),
+    [
+        (an_order("DONE", "", "USER_PAID", "MCH"), Status.SYNCED, ""),
+        (an_order("DONE", "", "USER_PAID", "MCH", "MCH"), Status.SYNCED, ""),
+        (an_order("DONE", "", "USER_PAID", "NEWTON"), Status.PAID_BY_WECHAT, "NEWTON"),
+        (an_order("DONE", "", "USER_PAID", "MCH", "NEWTON"), Status.PAID_BY_WECHAT, "NEWTON"),
+        (an_order("DONE"), Status.NOTHING_DUE, ""),
+        (an_order("DOING", "MCH_COMPLETE", "USER_PAYING"), Status.RETRYING, "USER_PAYING"),
+        (an_order("DOING", "USER_CONFIRM"), Status.RETRYING, "USER_CONFIRM"),
+        (an_order("CREATED"), Status.RETRYING, "CREATED"),
+        (an_order("REVOKED"), Status.REJECTED, "REVOKED"),
+        (an_order("REVOKED", "", "USER_PAYING"), Status.REJECTED, "REVOKED"),
+        (an_order("EXPIRED"), Status.REJECTED, "EXPIRED"),
+        (an_order("PAUSED"), Status.RETRYING, "UNKNOWN_STATE"),
+        (an_order("DONE", "", "WAIT_PAY"), Status.RETRYING, "UNKNOWN_STATE"),
+        (an_order("DONE", "", "USER_PAID"), Status.RETRYING, "UNKNOWN_STATE"),
+        (an_order("DONE", "", "USER_PAID", "BARTER"), Status.RETRYING, "UNKNOWN_STATE"),
+        (an_order("DOING", "MCH_COMPLETE", "USER_PAID", "MCH"), Status.RETRYING, "UNKNOWN_STATE"),
+        (an_order("CREATED", "MCH_COMPLETE", "USER_PAID", "NEWTON"), Status.RETRYING, "CREATED"),
+    ],
+)
+def test_the_verdict_rests_on_the_facts_of_the_order(order: ServiceOrder, status: Status, reason: str) -> None:
+    """A word that nobody knows is retried, never guessed at."""
+    found = verdict(order, PAID_TIME)
+    assert (found.status, found.reason) == (status, reason)
+
+
+def test_an_order_synced_with_another_time_is_synced_and_noted() -> None:
+    """Somebody told WeChat Pay before us."""
+    found = verdict(an_order("DONE", "", "USER_PAID", "MCH", at="20260101090000"), PAID_TIME)
+    assert (found.status, found.reason) == (Status.SYNCED, "OTHER_PAID_TIME")
+
+
+def test_the_short_form_of_a_time_means_midnight() -> None:
+    """WeChat Pay returns 14 digits for the 8 that it was told."""
+    assert verdict(an_order("DONE", "", "USER_PAID", "MCH", at="20260101000000"), "20260101").reason == ""
+
+
+@pytest.mark.parametrize(
+    ("refusal", "action", "reason"),
+    [
+        (a_refusal(400, "ORDER_DONE", "订单已完成"), Action.QUERY, "ORDER_DONE"),
+        (a_refusal(400, "ORDER_CANCELED", "单据已取消"), Action.QUERY, "ORDER_CANCELED"),
+        (a_refusal(400, "INVALID_ORDER_STATE", "单据状态错误"), Action.QUERY, "INVALID_ORDER_STATE"),
+        (a_refusal(400, "INVALID_REQUEST", "当前订单状态不合法"), Action.QUERY, "INVALID_REQUEST"),
+        (a_refusal(400, "INVALID_REQUEST", "HTTP 请求不符合微信支付 APIv3 接口规则"), Action.REJECT, "INVALID_REQUEST"),
+        (a_refusal(400, "INVALID_REQUEST", "Http头缺少Accept或User-Agent"), Action.REJECT, "INVALID_REQUEST"),
+        (a_refusal(400, "INVALID_REQUEST", "单据正在扣款中，请稍后再试"), Action.WAIT, "DEDUCTING"),
+        (a_refusal(400, "INVALID_REQUEST", "收款结果不明，请稍后重试"), Action.WAIT, "DEDUCTING"),
+        (a_refusal(400, "INVALID_REQUEST", "…", request_id="08F5-271316754"), Action.WAIT, "DEDUCTING"),
+        (a_refusal(400, "INVALID_REQUEST", "…", request_id="08F5-268435472"), Action.WAIT, "THROTTLED"),
+        (a_refusal(429, "FREQUENCY_LIMITED", "频率超限"), Action.WAIT, "THROTTLED"),
+        (a_refusal(429), Action.WAIT, "THROTTLED"),
+        (a_refusal(400, "RATELIMIT_EXCEEDED"), Action.WAIT, "THROTTLED"),
+        (
+            a_refusal(401, "SIGN_ERROR", "HTTP头Authorization中的timestamp与发起请求的时间不得超过5分钟"),
+            Action.SIGN_AGAIN,
+            "CLOCK",
+        ),
+        (a_refusal(401, "SIGN_ERROR", "错误的签名，导致验签失败。"), Action.FRESH_KEYS, "SIGN_ERROR"),
+        (a_refusal(401, "SIGN_ERROR", "商户证书序列号有误。"), Action.FRESH_KEYS, "SIGN_ERROR"),
+        (a_refusal(400, "PARAM_ERROR", "参数错误"), Action.REJECT, "PARAM_ERROR"),
+        (a_refusal(403, "NO_AUTH", "商户信息不合法"), Action.REJECT, "NO_AUTH"),
+        (a_refusal(404, "ORDER_NOT_EXIST", "订单不存在"), Action.NOT_EXIST, "ORDER_NOT_EXIST"),
+        (a_refusal(404, "ORDER_NOT_ EXIST", "订单不存在"), Action.NOT_EXIST, "ORDER_NOT_EXIST"),
+        (a_refusal(404, "RESOURCE_NOT_EXISTS"), Action.REJECT, "RESOURCE_NOT_EXISTS"),
+        (a_refusal(500, "SYSTEM_ERROR", "系统错误"), Action.QUERY, "SYSTEM_ERROR"),
+        (a_refusal(502), Action.QUERY, "HTTP_502"),
+        (a_refusal(302), Action.QUERY, "HTTP_302"),
+        (a_refusal(418, "TEAPOT"), Action.REJECT_UNLESS_CLOSED, "TEAPOT"),
+    ],
+)
+def test_a_refusal_asks_for_what_the_table_says(refusal: RefusedError, action: Action, reason: str) -> None:
+    """Status, code and message decide; the sub-code of the Request-ID only ever waits."""
+    judgement = judge(refusal)
+    assert (judgement.action, judgement.reason) == (action, reason)
+
+
+def test_deducting_waits_three_minutes() -> None:
+    """WeChat Pay's own advice."""
+    assert judge(a_refusal(400, "INVALID_REQUEST", "单据正在扣款中，请稍后再试")).wait.floor == 180.0
+
+
+@pytest.mark.parametrize(
+    ("header", "floor"), [("120", 120.0), ("999999", 3600.0), ("soon", 5.0), ("", 5.0), ("²", 5.0)]
+)
+def test_retry_after_is_obeyed_up_to_an_hour(header: str, floor: float) -> None:
+    """Text that is no number counts as absent."""
+    assert judge(a_refusal(429, headers={"Retry-After": header})).wait.floor == floor
