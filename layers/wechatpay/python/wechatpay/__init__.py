@@ -17,8 +17,8 @@ from wechatpay.errors import (
 )
 from wechatpay.merchant import Merchant
 from wechatpay.notification import Notification
-from wechatpay.payscore import Collection, CollectionDetail, ServiceOrder
 from wechatpay.platform_keys import PlatformKeys
+from wechatpay.service_order import Collection, CollectionDetail, ServiceOrder
 from wechatpay.transport import Session
 
 __all__ = [
