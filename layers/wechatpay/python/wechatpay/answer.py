@@ -30,7 +30,9 @@ class Answer:
             return decoded(self.content)
         except ValueError as error:
             raise MalformedError(
-                f"the verified body of {len(self.content)} bytes is not JSON ({error})", method=self.method, path=self.path
+                f"the verified body of {len(self.content)} bytes is not JSON ({error})",
+                method=self.method,
+                path=self.path,
             ) from None
 
 

@@ -231,7 +231,7 @@ def expand(template: str, values: Mapping[str, object]) -> str:
 
 def _path_value(name: str, value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError(f"{name} must be text, not {type(value).__name__}")
+        raise ValueError(f"{name} must be text, not {type(value).__name__}")  # noqa: TRY004  one error for bad values
     text = str(value)
     if text in {"", ".", ".."} or "/" in text:
         raise ValueError(f"{name} must be one path segment: not empty, no '/', not '.' or '..'")

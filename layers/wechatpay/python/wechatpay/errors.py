@@ -108,7 +108,7 @@ class UntrustedError(WeChatPayError):
     `reason` is one word (see `Reason`), `serial` the key it names, `held` the serials of the keys we hold.
     """
 
-    def __init__(  # noqa: PLR0913  evidence
+    def __init__(
         self,
         text: str,
         *,

@@ -5,6 +5,7 @@ A signature covers exact bytes, so everything is written once here and sent as i
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
@@ -41,7 +42,7 @@ def escape(text: str) -> str:
 def query_string(params: Mapping[str, object]) -> str:
     """Return the query, encoded once, in the order given; a list repeats its name.
 
-    Raises ValueError naming the parameter for None, and for anything but text, numbers and booleans.
+    Raises ValueError naming the parameter for None, and for anything but text, whole numbers and booleans.
     """
     return "&".join(f"{escape(name)}={value}" for name, given in params.items() for value in _query_values(name, given))
 
@@ -53,7 +54,8 @@ def _query_values(name: str, given: object) -> Iterator[str]:
         elif isinstance(value, str | int):
             yield _escaped(name, str(value))
         else:
-            raise ValueError(f"params[{name!r}] must be text, a number or a boolean, not {type(value).__name__}")
+            kind = type(value).__name__
+            raise ValueError(f"params[{name!r}] must be text, a whole number or a boolean, not {kind}")  # noqa: TRY004
 
 
 def _escaped(name: str, value: str) -> str:
@@ -70,15 +72,20 @@ def json_bytes(value: object) -> bytes:
     four bytes (emoji) and halves of them; TypeError for what JSON does not know.
     """
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return _serialised(value).encode()
     except RecursionError:
-        raise ValueError("json is nested too deeply") from None
+        raise ValueError("json is nested too deeply, or holds itself") from None
+
+
+def _serialised(value: object) -> str:
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except ValueError:
         _refuse(value)
         raise
     if "null" in text or not text.isascii():
         _refuse(value)
-    return text.encode()
+    return text
 
 
 def _refuse(value: object) -> None:
@@ -91,7 +98,7 @@ def _offences(value: object, where: str) -> Iterator[tuple[str, str]]:
     match value:
         case None:
             yield where, "is null: leave the field out"
-        case float() if value != value or value in {float("inf"), float("-inf")}:  # noqa: PLR0124  NaN
+        case float() if not math.isfinite(value):
             yield where, "is not a number that JSON knows"
         case str():
             if problem := _unsendable(value):
@@ -111,4 +118,6 @@ def _unsendable(text: str) -> str:
         return ""
     if any("\ud800" <= character <= "\udfff" for character in text):
         return "holds half a character (a lone surrogate)"
-    return "holds a character of four bytes, such as an emoji: WeChat Pay takes three at most" if highest > "\uffff" else ""
+    if highest > "\uffff":
+        return "holds a character of four bytes, such as an emoji: WeChat Pay takes three at most"
+    return ""

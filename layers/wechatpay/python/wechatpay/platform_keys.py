@@ -1,5 +1,6 @@
 """WeChat Pay's keys: who may have signed an answer. One name, one key; a merchant in migration holds both kinds."""
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 PUBLIC_KEY_ID = "PUB_KEY_ID_"
 """How the serial of a WeChat Pay public key begins (doc 4012154180); a certificate's is hexadecimal."""
 
+_SERIAL = re.compile(r"[0-9A-Za-z_]{1,128}")
+
 
 class PlatformKeys(Mapping[str, rsa.RSAPublicKey]):
     """WeChat Pay's public keys by what `Wechatpay-Serial` calls them: `PUB_KEY_ID_…` or a certificate's serial.
@@ -28,30 +31,33 @@ class PlatformKeys(Mapping[str, rsa.RSAPublicKey]):
     __slots__ = ("_expiries", "_keys")
 
     def __init__(self, keys: "Mapping[str, str | bytes | rsa.RSAPublicKey]") -> None:
+        if not isinstance(keys, Mapping):
+            raise InvalidKeyError(f"platform_keys must map serials to keys, not be {type(keys).__name__}")
         self._keys: dict[str, rsa.RSAPublicKey] = {}
         self._expiries: dict[str, datetime] = {}
         for serial, given in keys.items():
             self._add(serial, given)
 
+    @classmethod
+    def of(cls, keys: "Mapping[str, str | bytes | rsa.RSAPublicKey]") -> "PlatformKeys":
+        """Return the keys themselves where they have been parsed before, otherwise parse them."""
+        return keys if isinstance(keys, cls) else cls(keys)
+
     def _add(self, serial: str, given: "str | bytes | rsa.RSAPublicKey") -> None:
+        if not isinstance(serial, str) or not _SERIAL.fullmatch(serial):  # not repeated: it may be a key, pasted here
+            raise InvalidKeyError("platform_keys: a name must be PUB_KEY_ID_… or the serial of a platform certificate")
         field = f"platform_keys[{serial!r}]"
-        if not isinstance(serial, str) or not serial.isascii() or not serial.isidentifier() and not serial.isalnum():
-            raise InvalidKeyError(f"{field}: the name must be PUB_KEY_ID_… or the serial of a platform certificate")
         if isinstance(given, rsa.RSAPublicKey):
             key = given
+        elif "CERTIFICATE" in (block := find_block(given, field)).label:
+            certificate = load_certificate(block, field)
+            key, serial = certificate_key(certificate, field), _own_serial(certificate, serial, field)
+            self._expiries[serial] = certificate.not_valid_after_utc
         else:
-            block = find_block(given, field)
-            key = self._from_certificate(serial, block, field) if "CERTIFICATE" in block.label else _public(block, field)
+            key = _public(block, field)
         if key.key_size != 2048:
             raise InvalidKeyError(f"{field} has {key.key_size} bits: WeChat Pay's keys are RSA with 2048 bits")
         self._keys[serial] = key
-
-    def _from_certificate(self, serial: str, block: Block, field: str) -> rsa.RSAPublicKey:
-        certificate = load_certificate(block, field)
-        if int_serial(certificate) != serial.upper():
-            raise InvalidKeyError(f"{field} holds the certificate {int_serial(certificate)}: use that as its name")
-        self._expiries[serial] = certificate.not_valid_after_utc
-        return certificate_key(certificate, field)
 
     @property
     def public_key_id(self) -> str | None:
@@ -102,6 +108,14 @@ def int_serial(certificate: "Certificate") -> str:
     """Return the serial as WeChat Pay writes it: upper-case hexadecimal, whole bytes."""
     text = f"{certificate.serial_number:X}"
     return text if len(text) % 2 == 0 else f"0{text}"
+
+
+def _own_serial(certificate: "Certificate", name: str, field: str) -> str:
+    """Return the certificate's serial as answers will write it; InvalidKeyError where the entry's name is another."""
+    serial = int_serial(certificate)
+    if serial != name.upper():
+        raise InvalidKeyError(f"{field} holds the certificate {serial}: use that as its name")
+    return serial
 
 
 def _public(block: Block, field: str) -> rsa.RSAPublicKey:

@@ -1,0 +1,109 @@
+"""What WeChat Pay tells of its own accord: verified first, then opened (docs 4012587960, 4012071382)."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from wechatpay.answer import decoded
+from wechatpay.cipher import ALGORITHM, Cipher
+from wechatpay.errors import MalformedError, UndecryptableError
+from wechatpay.platform_keys import PlatformKeys
+from wechatpay.verification import verify
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A notification that WeChat Pay really sent, with what it had encrypted.
+
+    WeChat Pay may send the same one more than once: its `id` tells. `event_type` is such as `PAYSCORE.USER_PAID`;
+    unknown ones pass. `resource` is the decrypted object, whole; `original_type` says what kind of thing it is.
+    `create_time` is aware; `serial` names the key that signed. `repr` does not show the resource: it names people.
+    """
+
+    id: str
+    event_type: str
+    resource_type: str
+    summary: str
+    create_time: datetime
+    original_type: str
+    resource: Mapping[str, Any] = field(repr=False, hash=False)
+    serial: str
+
+    @classmethod
+    def open(
+        cls,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        platform_keys: "Mapping[str, str | bytes | rsa.RSAPublicKey]",
+        apiv3_key: str | Sequence[str],
+        clock: Callable[[], float] = time.time,
+    ) -> "Notification":
+        """Verify the request's raw bytes and open them; answer WeChat Pay with 204 within 5 s, otherwise with 4xx/5xx.
+
+        `headers` ignore case; `body` is the body exactly as received, never decoded and encoded again. A sequence of
+        APIv3 keys holds previous ones too; `clock` is Unix seconds. Raises UntrustedError, then UndecryptableError or
+        MalformedError; InvalidKeyError for keys of ours that cannot be used, TypeError for a body that is not bytes.
+        """
+        if not isinstance(body, bytes):
+            raise TypeError(f"body must be the raw bytes of the request, not {type(body).__name__}")
+        cipher = Cipher(apiv3_key)
+        serial = verify(headers, body, PlatformKeys.of(platform_keys), clock())
+        envelope = _object(body, "the notification")
+        sealed = envelope.get("resource")
+        if not isinstance(sealed, dict):
+            raise MalformedError("the notification has no resource")
+        return cls(
+            id=_text(envelope, "id"),
+            event_type=_text(envelope, "event_type"),
+            resource_type=_text(envelope, "resource_type", ""),
+            summary=_text(envelope, "summary", ""),
+            create_time=_time(_text(envelope, "create_time")),
+            original_type=_text(sealed, "original_type", ""),
+            resource=_object(_opened(cipher, sealed), "the notification's resource"),
+            serial=serial,
+        )
+
+
+def _opened(cipher: Cipher, sealed: Mapping[str, object]) -> bytes:
+    if (algorithm := _text(sealed, "algorithm")) != ALGORITHM:
+        raise UndecryptableError(f"the resource is encrypted with {algorithm[:64]!r}, only {ALGORITHM} is opened")
+    return cipher.open(
+        ciphertext=_text(sealed, "ciphertext"),
+        nonce=_text(sealed, "nonce"),
+        associated_data=_text(sealed, "associated_data", ""),
+    )
+
+
+def _object(content: bytes, what: str) -> dict[str, Any]:
+    try:
+        value = decoded(content)
+    except ValueError as error:
+        raise MalformedError(f"{what} is not JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise MalformedError(f"{what} is not a JSON object")
+    return value
+
+
+def _text(fields: Mapping[str, object], name: str, default: str | None = None) -> str:
+    """Return a field; where it is absent or null, the default, without which the field is required."""
+    value = fields.get(name)
+    if value is None and default is not None:
+        return default
+    if not isinstance(value, str):
+        raise MalformedError(f"the notification's {name} is {'missing' if value is None else 'not text'}")
+    return value
+
+
+def _time(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise MalformedError("the notification's create_time is not RFC 3339") from None
+    if moment.tzinfo is None:
+        raise MalformedError("the notification's create_time has no offset")
+    return moment
