@@ -16,16 +16,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
-import yaml
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from samtranslator.yaml_helper import yaml_parse
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 REGION = "us-east-1"
 STACK = "sandbox"
@@ -55,7 +51,8 @@ class Cloud:
         self._process = process
         self._log = log
         self.endpoint_url = f"http://127.0.0.1:{port}"
-        self.session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
+        anybody = {"aws_access_key_id": "sandbox", "aws_secret_access_key": "sandbox"}
+        self.session = boto3.Session(region_name=REGION, **anybody)
         self._clients: dict[str, Any] = {}
 
     @classmethod
@@ -106,11 +103,14 @@ class Cloud:
                 continue
         self._process.wait()
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
         """A boto3 client of this AWS, one per service."""
         if service not in self._clients:
-            config = Config(retries={"total_max_attempts": 2}, connect_timeout=2, read_timeout=60, max_pool_connections=30)
-            self._clients[service] = self.session.client(service, endpoint_url=self.endpoint_url, config=config)
+            config = Config(
+                retries={"total_max_attempts": 2}, connect_timeout=2, read_timeout=60, max_pool_connections=30
+            )
+            make: Any = self.session.client  # whose overloads want literals
+            self._clients[service] = make(service, endpoint_url=self.endpoint_url, config=config)
         return self._clients[service]
 
     def deploy(self, parameters: Mapping[str, str], build: Path) -> Stack:

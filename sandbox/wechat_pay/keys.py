@@ -1,0 +1,159 @@
+"""Real keys, made on first use: the merchants', and WeChat Pay's own, as public key and as platform certificate."""
+
+import base64
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import NameOID
+
+Mode = Literal["public_key", "certificate", "both"]
+
+
+class KeyRing:
+    """Keys by name, kept in `directory` where one is given, so that they are the same after a restart."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory
+        self._made: dict[str, rsa.RSAPrivateKey] = {}
+
+    def key(self, name: str) -> rsa.RSAPrivateKey:
+        """The key of this name, RSA with 2048 bits."""
+        if name not in self._made:
+            self._made[name] = self._kept(name) or self._new(name)
+        return self._made[name]
+
+    def _kept(self, name: str) -> rsa.RSAPrivateKey | None:
+        path = self._path(name)
+        if path is None or not path.exists():
+            return None
+        key = load_pem_private_key(path.read_bytes(), None, unsafe_skip_rsa_key_validation=True)
+        return key if isinstance(key, rsa.RSAPrivateKey) else None
+
+    def _new(self, name: str) -> rsa.RSAPrivateKey:
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        if path := self._path(name):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_bytes(private_pem(key).encode())
+        return key
+
+    def _path(self, name: str) -> Path | None:
+        return self._directory / f"{name}.pem" if self._directory else None
+
+
+class Platform:
+    """WeChat Pay's side: one public key, one platform certificate."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._ring = ring
+
+    @cached_property
+    def public_key_id(self) -> str:
+        """The serial of the public key."""
+        return f"PUB_KEY_ID_01{_fingerprint(self._ring.key('platform'))[:30]}"
+
+    @cached_property
+    def certificate(self) -> x509.Certificate:
+        """A platform certificate, signed by itself."""
+        key = self._ring.key("platform-certificate")
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tenpay.com sign")])
+        now = datetime.now(UTC)
+        builder = x509.CertificateBuilder(name, name, key.public_key(), int(_fingerprint(key), 16))
+        builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1825))
+        return builder.sign(key, hashes.SHA256())
+
+    @property
+    def certificate_serial(self) -> str:
+        """The serial of the platform certificate, 40 hexadecimal digits."""
+        return f"{self.certificate.serial_number:040X}"
+
+    def sign(self, serial: str, message: bytes) -> str:
+        """Sign as the owner of this serial; any other serial gets a key that nobody trusts."""
+        names = {self.public_key_id: "platform", self.certificate_serial: "platform-certificate"}
+        return sign(self._ring.key(names.get(serial, "foreign")), message)
+
+    def keys(self, mode: Mode) -> dict[str, str]:
+        """What a merchant gets to verify with."""
+        public = self._ring.key("platform").public_key()
+        spki = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        entries = {} if mode == "certificate" else {self.public_key_id: spki}
+        if mode != "public_key":
+            entries[self.certificate_serial] = self.certificate.public_bytes(Encoding.PEM).decode()
+        return entries
+
+
+class SimulatedMerchant:
+    """A merchant as WeChat Pay knows him, and the key material that he keeps."""
+
+    def __init__(self, mchid: str, ring: KeyRing, platform: Platform) -> None:
+        self.mchid = mchid
+        self.apiv3_key = _apiv3_key(mchid)
+        self._ring = ring
+        self._platform = platform
+        self._generation = 0
+
+    @property
+    def key(self) -> rsa.RSAPrivateKey:
+        """The merchant's present key."""
+        return self._ring.key(f"{self.mchid}-{self._generation}")
+
+    @property
+    def private_key(self) -> str:
+        """The merchant's present key as PEM: `apiclient_key.pem`."""
+        return private_pem(self.key)
+
+    @property
+    def serial_no(self) -> str:
+        """The serial of the merchant's API certificate."""
+        return _fingerprint(self.key)
+
+    def rotate_key(self) -> None:
+        """Give the merchant a new key and serial; the old one is refused from now on."""
+        self._generation += 1
+
+    def platform_keys(self, mode: Mode = "public_key") -> dict[str, str]:
+        """WeChat Pay's keys as the merchant holds them."""
+        return self._platform.keys(mode)
+
+    def secret(self, mode: Mode = "public_key") -> dict[str, Any]:
+        """The merchant's secret as the adapter wants it."""
+        return {
+            "mchid": self.mchid,
+            "serial_no": self.serial_no,
+            "private_key": self.private_key,
+            "platform_keys": self.platform_keys(mode),
+            "apiv3_key": self.apiv3_key,
+        }
+
+
+def sign(key: rsa.RSAPrivateKey, message: bytes) -> str:
+    """RSASSA-PKCS1-v1_5 with SHA-256, base64."""
+    return base64.b64encode(key.sign(message, padding.PKCS1v15(), hashes.SHA256())).decode()
+
+
+def private_pem(key: rsa.RSAPrivateKey) -> str:
+    """PKCS#8, as WeChat Pay's tool writes it."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def _fingerprint(key: rsa.RSAPrivateKey) -> str:
+    """Forty digits that belong to this key alone; a certificate's serial is at most 20 bytes, and positive."""
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    return f"5{digest.finalize().hex().upper()[:39]}"
+
+
+def _apiv3_key(mchid: str) -> str:
+    return (mchid + "0123456789abcdefghijklmnopqrstuv")[:32]

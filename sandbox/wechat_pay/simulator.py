@@ -1,0 +1,341 @@
+"""The WeChat Pay of the sandbox: two hosts, real keys, official rules; it misbehaves on command, by name.
+
+It shares no line with the library `wechatpay`, so that a mistake in one cannot hide in the other.
+"""
+
+import base64
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from sandbox.wechat_pay import control, faults, operations, orders
+from sandbox.wechat_pay.answers import NOT_EXIST, Refusal, Reply, as_json, with_headers
+from sandbox.wechat_pay.faults import Answering, Fault, Signing
+from sandbox.wechat_pay.gate import SCHEME, Request, admit
+from sandbox.wechat_pay.keys import KeyRing, Platform, SimulatedMerchant
+from sandbox.wechat_pay.orders import Order
+from sandbox.wechat_pay.server import Host, Response
+
+APPID = "wxd678efh567hg6787"
+SERVICE_ID = "500001"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call that arrived; `status` 0 where no answer reached the wire."""
+
+    method: str
+    path: str
+    operation: str
+    mchid: str
+    out_order_no: str
+    status: int
+    code: str
+    at: float
+    host: str
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+
+
+class Simulator:
+    """A WeChat Pay in this process, on 127.0.0.1; use it in a `with` block."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.time,
+        port: int = 0,
+        backup_port: int = 0,
+        keys: Path | None = None,
+    ) -> None:
+        self._clock = clock
+        self._ring = KeyRing(keys)
+        self.platform = Platform(self._ring)
+        self._hosts = {"main": Host("main", self._serve, port), "backup": Host("backup", self._serve, backup_port)}
+        self._lock = threading.RLock()
+        self._merchants: dict[str, SimulatedMerchant] = {}
+        self._orders: dict[tuple[str, str], Order] = {}
+        self._calls: list[Call] = []
+        self._faults: list[Fault] = []
+
+    def __enter__(self) -> Self:
+        for host in self._hosts.values():
+            host.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for host in self._hosts.values():
+            host.close()
+
+    @property
+    def base_url(self) -> str:
+        """The main host."""
+        return self._hosts["main"].url
+
+    @property
+    def backup_url(self) -> str:
+        """The backup host; the same orders."""
+        return self._hosts["backup"].url
+
+    # ---- who is known ------------------------------------------------------------------------------------------------
+
+    def merchant(self, mchid: str = "1230000109") -> SimulatedMerchant:
+        """The merchant of this number, with real keys, made on first use."""
+        with self._lock:
+            if mchid not in self._merchants:
+                self._merchants[mchid] = SimulatedMerchant(mchid, self._ring, self.platform)
+            return self._merchants[mchid]
+
+    # ---- what a shop, a customer and WeChat Pay do -------------------------------------------------------------------
+
+    def open(
+        self,
+        mchid: str,
+        out_order_no: str,
+        *,
+        appid: str = APPID,
+        service_id: str = SERVICE_ID,
+        sub_mchid: str = "",
+        at: float | None = None,
+    ) -> Order:
+        """The shop creates an order; `at` is Unix seconds, now by default."""
+        now = self._clock() if at is None else at
+        number = f"1000000000{orders.digits(now)}{secrets.randbelow(10**7):07d}"
+        made = Order(mchid, out_order_no, appid, service_id, created_at=now, order_id=number, sub_mchid=sub_mchid)
+        return self._keep(made)
+
+    def confirm(self, mchid: str, out_order_no: str) -> Order:
+        """The customer confirms."""
+        return self._change(mchid, out_order_no, orders.confirm)
+
+    def complete(self, mchid: str, out_order_no: str, *, total_amount: int = 3900, at: float | None = None) -> Order:
+        """The shop asks for the money, in fen."""
+        now = self._clock() if at is None else at
+        return self._change(mchid, out_order_no, lambda order: orders.complete(order, total_amount, now))
+
+    def deduct(self, mchid: str, out_order_no: str) -> Order:
+        """WeChat Pay collects the money itself: NEWTON."""
+        return self._change(mchid, out_order_no, lambda order: orders.deduct(order, self._clock()))
+
+    def cancel(self, mchid: str, out_order_no: str) -> Order:
+        """The shop cancels."""
+        return self._change(mchid, out_order_no, orders.cancel)
+
+    def expire(self, mchid: str, out_order_no: str) -> Order:
+        """The customer never confirmed."""
+        return self._change(mchid, out_order_no, orders.expire)
+
+    def deducting(self, mchid: str, out_order_no: str, on: bool = True) -> Order:
+        """A deduction is running (or has ended without the money): sync is told to wait."""
+        return self._change(mchid, out_order_no, lambda order: replace(order, deducting=on))
+
+    def ready_to_sync(
+        self, mchid: str, out_order_no: str, *, total_amount: int = 3900, at: float | None = None, **who: str
+    ) -> Order:
+        """Opened, confirmed and completed: waiting for its money since `at` (an hour ago by default)."""
+        since = self._clock() - 3600 if at is None else at
+        self.open(mchid, out_order_no, at=since - 3600, **who)
+        self.confirm(mchid, out_order_no)
+        return self.complete(mchid, out_order_no, total_amount=total_amount, at=since)
+
+    def order(self, mchid: str, out_order_no: str) -> Order:
+        """The order as it stands; KeyError where there is none."""
+        with self._lock:
+            return self._orders[mchid, out_order_no]
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """Every order."""
+        with self._lock:
+            return [order.as_dict() for order in self._orders.values()]
+
+    @property
+    def calls(self) -> list[Call]:
+        """Every call that arrived so far."""
+        with self._lock:
+            return list(self._calls)
+
+    # ---- misbehaviour ------------------------------------------------------------------------------------------------
+
+    def misbehave(
+        self,
+        name: str,
+        *,
+        times: int | None = None,
+        operation: str | None = None,
+        out_order_no: str | None = None,
+        **options: Any,  # noqa: ANN401  each fault has its own
+    ) -> None:
+        """Misbehave by name: for the next `times` calls (until `behave` without), of one operation or order."""
+        if name not in faults.NAMES:
+            raise ValueError(f"no fault is named {name!r}; there are {', '.join(sorted(faults.NAMES))}")
+        if name == "connection_refused":
+            for host in self._chosen(options.get("host", "both")):
+                host.close()
+            return
+        with self._lock:
+            self._faults.append(Fault(name, times, operation, out_order_no, options))
+
+    def behave(self) -> None:
+        """End all misbehaviour."""
+        with self._lock:
+            self._faults.clear()
+        for host in self._hosts.values():
+            host.open()
+
+    def _chosen(self, host: str) -> list[Host]:
+        return list(self._hosts.values()) if host == "both" else [self._hosts[host]]
+
+    def _struck(self, among: Container[str], operation: str, out_order_no: str) -> Fault | None:
+        """The first active fault of that kind that strikes this call; it is used up by one."""
+        for fault in self._faults:
+            if fault.name in among and fault.fits(operation, out_order_no):
+                if fault.times is not None:
+                    fault.times -= 1
+                return fault
+        return None
+
+    # ---- notifications -----------------------------------------------------------------------------------------------
+
+    def notification(
+        self, mchid: str, out_order_no: str, event_type: str = "PAYSCORE.USER_PAID"
+    ) -> tuple[dict[str, str], bytes]:
+        """The signed, encrypted call that WeChat Pay would make about the order: headers and body."""
+        merchant = self.merchant(mchid)
+        nonce = secrets.token_hex(6)
+        plain = as_json(self.order(mchid, out_order_no).answer())
+        sealed = AESGCM(merchant.apiv3_key.encode()).encrypt(nonce.encode(), plain, b"payscore")
+        body = as_json(
+            {
+                "id": secrets.token_hex(16),
+                "create_time": "2026-01-01T12:00:00+08:00",
+                "event_type": event_type,
+                "resource_type": "encrypt-resource",
+                "summary": "支付成功",
+                "resource": {
+                    "algorithm": "AEAD_AES_256_GCM",
+                    "ciphertext": base64.b64encode(sealed).decode(),
+                    "nonce": nonce,
+                    "associated_data": "payscore",
+                },
+            }
+        )
+        signing = Signing(self.platform.public_key_id)
+        return self._signature(body, signing), body
+
+    # ---- one call ----------------------------------------------------------------------------------------------------
+
+    def _serve(self, request: Request, host: str) -> Response:
+        if request.target.startswith(control.PREFIX):
+            return Response(control.answer(self, request))
+        now = self._clock()
+        operation, mchid = operations.Operation("", "", "", {}), ""
+        try:
+            operation = operations.read(request)
+            mchid = admit(request, self._merchants, now)
+            answering = self._operate(operation, request, mchid, now)
+        except Refusal as refusal:
+            answering = Answering(refusal.reply(), Signing(""))
+        self._note(request, operation, mchid, answering, host)
+        if answering.delay:
+            time.sleep(min(answering.delay, 60.0))
+        return Response(self._finished(answering), answering.wire)
+
+    def _operate(self, operation: operations.Operation, request: Request, mchid: str, now: float) -> Answering:
+        """Execute, and let the active faults strike; one call holds the lock, as WeChat Pay's database would."""
+        name, number = operation.name, operation.out_order_no
+        with self._lock:
+            if fault := self._struck(faults.INSTEAD, name, number):
+                return Answering(faults.INSTEAD[fault.name](fault.options), Signing(""))
+            lost = self._struck(faults.ON_THE_WIRE, name, number)
+            if lost and not lost.options.get("processed"):
+                return Answering(Reply(0), Signing(""), wire=faults.ON_THE_WIRE[lost.name])
+            reply = self._executed(operation, request, mchid, now)
+            answering = Answering(reply, Signing(self._serial(request, name, number)))
+            if lost:
+                return replace(answering, wire=faults.ON_THE_WIRE[lost.name])
+            fault = self._struck(faults.AFTER, name, number) if reply.status < 300 else None
+            return faults.AFTER[fault.name](answering, fault.options) if fault else answering
+
+    def _executed(self, operation: operations.Operation, request: Request, mchid: str, now: float) -> Reply:
+        key = mchid, operation.out_order_no
+        before = self._orders.get(key)
+        if operation.name == "sync" and before is not None and before.state == "DONE":
+            if self._struck({"ok_on_replay"}, "sync", operation.out_order_no):
+                return Reply(200, as_json(before.answer()), {"Request-ID": "08REPLAY-0"})
+            if fault := self._struck(faults.ON_REPLAY, "sync", operation.out_order_no):
+                return faults.ON_REPLAY[fault.name].reply()
+        done = operations.execute(operation, request.body, mchid, lambda: self._orders.get(key), now)
+        self._orders[key] = done.order
+        return done.reply
+
+    def _serial(self, request: Request, name: str, number: str) -> str:
+        """The request header decides while both kinds of key are valid (doc 4012154180)."""
+        asked = {header.lower(): value for header, value in request.headers.items()}.get("wechatpay-serial", "")
+        if asked.startswith("PUB_KEY_ID_") and not self._struck({"certificate_serial"}, name, number):
+            return self.platform.public_key_id
+        return self.platform.certificate_serial
+
+    def _finished(self, answering: Answering) -> Reply:
+        reply = (
+            with_headers(answering.reply, Content_Type="application/json") if answering.reply.body else answering.reply
+        )
+        if reply.signed:
+            reply = replace(reply, headers={**reply.headers, **self._signature(reply.body, answering.signing)})
+        return replace(reply, body=answering.spoil(reply.body))
+
+    def _signature(self, body: bytes, signing: Signing) -> dict[str, str]:
+        timestamp, nonce = str(int(self._clock() + signing.shift)), secrets.token_hex(16)
+        signature = self.platform.sign(signing.serial, f"{timestamp}\n{nonce}\n".encode() + body + b"\n")
+        headers = {
+            "Wechatpay-Serial": signing.serial,
+            "Wechatpay-Timestamp": timestamp,
+            "Wechatpay-Nonce": nonce,
+            "Wechatpay-Signature": signing.prefix + signature,
+            "Wechatpay-Signature-Type": SCHEME,
+        }
+        return {name: value for name, value in headers.items() if name not in signing.without}
+
+    def _note(
+        self, request: Request, operation: operations.Operation, mchid: str, answering: Answering, host: str
+    ) -> None:
+        reply = answering.reply
+        status = reply.status if answering.wire == "whole" else 0
+        code = reply.code or (
+            json.loads(reply.body).get("code", "") if reply.status >= 400 and reply.body[:1] == b"{" else ""
+        )
+        path = request.target.partition("?")[0]
+        number = operation.out_order_no
+        call = Call(
+            request.method,
+            path,
+            operation.name,
+            mchid,
+            number,
+            status,
+            code,
+            self._clock(),
+            host,
+            request.body,
+            request.headers,
+        )
+        with self._lock:
+            self._calls.append(call)
+
+    def _keep(self, order: Order) -> Order:
+        with self._lock:
+            self._orders[order.mchid, order.out_order_no] = order
+            self.merchant(order.mchid)
+        return order
+
+    def _change(self, mchid: str, out_order_no: str, change: Callable[[Order], Order]) -> Order:
+        with self._lock:
+            if (mchid, out_order_no) not in self._orders:
+                raise NOT_EXIST
+            return self._keep(change(self._orders[mchid, out_order_no]))

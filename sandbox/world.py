@@ -1,0 +1,123 @@
+"""The whole on one machine: the embedded AWS with the real template, beside a WeChat Pay of our own. Loopback only."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orders.order import Order
+from orders.table import OrdersTable
+from sandbox.cloud import Cloud, Stack
+from sandbox.wechat_pay import Simulator
+
+ROOT = Path(__file__).parents[1]
+BUILD = ROOT / ".aws-sam/sandbox"  # what `sam build` left: the files that ship
+EVENTS = ROOT / "events"
+
+MERCHANT = "1230000109"
+OTHER_MERCHANT = "1900000109"  # whose keys go wrong in one of the stories
+APPID = "wxd678efh567hg6787"
+SERVICE_ID = "500001"
+
+# The waits of production, shortened by the template's own parameters; no code takes another path for it.
+SHORT_WAITS = {
+    "RetryScale": "0.01",  # three minutes become two seconds
+    "HttpConnectTimeout": "1",
+    "HttpReadTimeout": "2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the sandbox listens on 127.0.0.1; 0 takes a free port."""
+
+    aws: int = 0
+    wechat_pay: int = 0
+    backup: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A till's view of everything: queues and bus, the table, WeChat Pay."""
+
+    cloud: Cloud
+    stack: Stack
+    wechat_pay: Simulator
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls, directory: Path, *, ports: Ports = Ports(), parameters: Mapping[str, str] = SHORT_WAITS
+    ) -> Iterator["World"]:
+        """Start both, deploy the template, give the two merchants their secrets; everything ends with the block."""
+        with ExitStack() as stack:
+            wechat_pay = stack.enter_context(Simulator(port=ports.wechat_pay, backup_port=ports.backup))
+            cloud = stack.enter_context(Cloud.start(directory, port=ports.aws))
+            hosts = {"WeChatPayBaseUrl": wechat_pay.base_url, "WeChatPayBackupUrl": wechat_pay.backup_url}
+            world = cls(cloud, cloud.deploy({**hosts, **parameters}, build=BUILD), wechat_pay)
+            for mchid in (MERCHANT, OTHER_MERCHANT):
+                world.put_secret(mchid)
+            yield world
+
+    def put_secret(self, mchid: str) -> None:
+        """Store the merchant's present keys, as his administrator would."""
+        secret = self.wechat_pay.merchant(mchid).secret() | {"appid": APPID, "service_id": SERVICE_ID}
+        self.cloud.put_secret(f"wechatpay/{mchid}", secret)
+
+    def publish(self, file: str) -> None:
+        """Let a till report what an event file holds: EventBridge events by the bus, the rest by the queue."""
+        event = json.loads((EVENTS / file).read_text(encoding="utf-8"))
+        bodies = [record["body"] for record in event["Records"]] if "Records" in event else [json.dumps(event)]
+        self._send([body for body in bodies if not _is_bus_event(body)])
+        for body in filter(_is_bus_event, bodies):
+            self._put(json.loads(body))
+
+    def _send(self, bodies: Sequence[str]) -> None:
+        if bodies:
+            entries: list[Any] = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+            answer = self.cloud.client("sqs").send_message_batch(
+                QueueUrl=self.stack.outputs["OrderQueueUrl"], Entries=entries
+            )
+            assert not answer.get("Failed"), answer  # noqa: S101  the sandbox's own queue
+
+    def _put(self, event: Mapping[str, Any]) -> None:
+        entry: Any = {
+            "Source": event["source"],
+            "DetailType": event["detail-type"],
+            "Detail": json.dumps(event["detail"], ensure_ascii=False),
+            "EventBusName": self.stack.outputs["EventBusName"],
+        }
+        self.cloud.client("events").put_events(Entries=[entry])
+
+    def order(self, out_order_no: str, mchid: str = MERCHANT) -> Order | None:
+        """The order's item as it stands; None where there is none."""
+        key = f"{mchid}#{out_order_no}"
+        return self.table.load([key]).get(key)
+
+    @property
+    def table(self) -> OrdersTable:
+        """The orders table, read by the very code of the function."""
+        return OrdersTable(self.cloud.client("dynamodb"), self.stack.outputs["OrdersTableName"])
+
+    def log(self) -> list[dict[str, Any]]:
+        """What the function has logged so far, the structured lines."""
+        lines = self.cloud.logs(self.stack.outputs["OrdersFunctionName"])
+        return [json.loads(line) for line in lines if line.startswith('{"') and '"level"' in line]
+
+
+def _is_bus_event(body: str) -> bool:
+    try:
+        return "detail-type" in json.loads(body)
+    except (ValueError, TypeError):
+        return False
+
+
+def until[T](look: Callable[[], T | None], seconds: float = 20.0) -> T | None:
+    """Look again and again until there is something to see; None after so many seconds."""
+    end = time.monotonic() + seconds
+    while (seen := look()) is None and time.monotonic() < end:
+        time.sleep(0.05)
+    return seen
