@@ -23,8 +23,8 @@ def random_nonce() -> str:
 class Authorization(AuthBase):
     """Puts the `Authorization` header on a request (doc 4012365336); works with any `requests.Session`.
 
-    Calling it again signs again, with a fresh timestamp and nonce. At level DEBUG it tells the length and the SHA-256
-    of each line it signed, to be compared with what the console's signature tool says; never the body or the key.
+    Calling it again signs again, with a fresh timestamp and nonce. At level DEBUG it tells what it signed, to be
+    compared with what WeChat Pay's signature tool is given: of target and body the length and the SHA-256 alone.
     """
 
     def __init__(
@@ -36,14 +36,15 @@ class Authorization(AuthBase):
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Sign the request's method, path with query, and body as they stand; a body of unknown bytes is refused."""
-        lines = (str(request.method), request.path_url, str(int(self._clock())), self._nonce(), _body(request))
-        method, target, timestamp, nonce, body = lines
+        method, target, body = str(request.method), request.path_url, _body(request)
+        timestamp, nonce = str(int(self._clock())), self._nonce()
         signature = self._merchant.sign(message.request_message(method, target, timestamp, nonce, body))
         request.headers["Authorization"] = message.authorization(
             self._merchant.mchid, self._merchant.serial_no, timestamp, nonce, signature
         )
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("signed for %r, %s", self._merchant, _described(method, target, timestamp, nonce, body))
+            told = method, _measured(target.encode()), timestamp, nonce, _measured(body)
+            logger.debug("%r signed: method %s; target %s; timestamp %s; nonce %s; body %s", self._merchant, *told)
         return request
 
     def __repr__(self) -> str:
@@ -61,9 +62,5 @@ def _body(request: PreparedRequest) -> bytes:
     return body
 
 
-def _described(method: str, target: str, timestamp: str, nonce: str, body: bytes) -> str:
-    named = {"method": method, "target": target, "timestamp": timestamp, "nonce": nonce}
-    lines = {name: text.encode() for name, text in named.items()} | {"body": body}
-    return "; ".join(
-        f"{name}: {len(line)} bytes, sha256 {hashlib.sha256(line).hexdigest()}" for name, line in lines.items()
-    )
+def _measured(line: bytes) -> str:
+    return f"of {len(line)} bytes, sha256 {hashlib.sha256(line).hexdigest()}"

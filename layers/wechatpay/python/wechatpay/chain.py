@@ -79,10 +79,10 @@ class AsyncVerb(Protocol):
 
 _PROBE = re.compile(r"_(repr|ipython|jupyter)_.*")  # what IPython asks every object for
 _PLACEHOLDER_NAME = re.compile(r"_[^_].*_")
-_PLACEHOLDER = re.compile(r"\{([^{}/]+)\}")
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
 _CAPITAL = re.compile(r"[A-Z]")
 # RFC 3986 `pchar`, and upper-case escapes: what HTTP libraries pass on as it is.
-_SEGMENT = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-F]{2}|\{[^{}/]+\})+")
+_SEGMENT = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-F]{2}|\{[A-Za-z_][A-Za-z0-9_-]*\})+")
 
 
 class Node:
@@ -209,7 +209,7 @@ def literal(path: str) -> str:
         raise TypeError(f"a path must be text, not {type(path).__name__}")
     trimmed = path.strip("/")
     for part in trimmed.split("/"):
-        if part in {"", ".", ".."}:
+        if part.replace("%2E", ".") in {"", ".", ".."}:  # HTTP libraries decode %2E
             raise ValueError(f"path {path!r} has an empty or relative segment")
         if not _SEGMENT.fullmatch(part):
             raise ValueError(f"path {path!r} cannot be sent as it is: use a {{placeholder}} for values, %XX for signs")

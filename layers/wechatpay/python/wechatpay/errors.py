@@ -9,7 +9,7 @@ WeChatPayError                  root: `except WeChatPayError` catches all of the
 └── InvalidKeyError             a key, serial or certificate that cannot be used (a ValueError as well)
 
 A call that is wrong in itself raises Python's own TypeError (missing or surplus names) or ValueError (bad values)
-before anything is sent. No error text ever holds a key, a signature, a body or an `openid`.
+before anything is sent. No error text ever holds a key, a signature or a body; a path is shown as the caller wrote it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -52,6 +52,11 @@ def _restore(kind: type[WeChatPayError], args: tuple[Any, ...], evidence: dict[s
     return error
 
 
+def _one_line(words: str) -> str:
+    """Make a stranger's words fit for a log: no line breaks or terminal codes, 300 characters at most."""
+    return "".join(sign if sign.isprintable() else " " for sign in words[:300])
+
+
 class UnansweredError(WeChatPayError):
     """No whole answer arrived.
 
@@ -85,8 +90,8 @@ class RefusedError(WeChatPayError):
         method: str = "",
         path: str = "",
     ) -> None:
-        words = " ".join(word for word in (str(status), code, message) if word)
-        super().__init__(f"{words} (Request-ID {request_id or 'absent'})", method=method, path=path)
+        words = " ".join(_one_line(word) for word in (str(status), code, message) if word)
+        super().__init__(f"{words} (Request-ID {_one_line(request_id) or 'absent'})", method=method, path=path)
         self.status = status
         self.code = code
         self.message = message

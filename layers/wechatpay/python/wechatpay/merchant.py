@@ -2,7 +2,6 @@
 
 import base64
 import re
-from typing import ClassVar
 
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -28,7 +27,6 @@ class Merchant:
     """
 
     __slots__ = ("_key", "mchid", "serial_no")
-    __match_args__: ClassVar = ("mchid", "serial_no")
 
     def __init__(self, *, mchid: str, serial_no: str, private_key: "str | bytes | rsa.RSAPrivateKey") -> None:
         if not isinstance(mchid, str) or not _MCHID.fullmatch(mchid):

@@ -1,0 +1,130 @@
+"""Words of the trade: both sides' real keys, made once per session, and WeChat Pay's way of signing."""
+
+import base64
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.x509.oid import NameOID
+
+from wechatpay.merchant import Merchant
+from wechatpay.platform_keys import PlatformKeys
+
+PUBLIC_KEY_ID = "PUB_KEY_ID_0112300001092024110110039720000001"
+CERTIFICATE_SERIAL = "7132D72A03E93CDDF8C03BBD1F37EEDF00A1B2C3"
+NOW = 1_800_000_000
+
+
+def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
+    """Make a real key."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
+
+
+@pytest.fixture(scope="session")
+def merchant_key() -> rsa.RSAPrivateKey:
+    """The private key of the merchant's API certificate."""
+    return rsa_key()
+
+
+@pytest.fixture(scope="session")
+def merchant_pem(merchant_key: rsa.RSAPrivateKey) -> str:
+    """apiclient_key.pem, as it comes."""
+    return merchant_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+@pytest.fixture(scope="session")
+def merchant(merchant_pem: str) -> Merchant:
+    """The merchant who signs."""
+    return Merchant(mchid="1230000109", serial_no="3775B6A45ACD588826D15E583A95F5DD00000001", private_key=merchant_pem)
+
+
+@pytest.fixture(scope="session")
+def platform_key() -> rsa.RSAPrivateKey:
+    """What WeChat Pay signs with where the merchant uses its public key."""
+    return rsa_key()
+
+
+@pytest.fixture(scope="session")
+def platform_pem(platform_key: rsa.RSAPrivateKey) -> str:
+    """pub_key.pem, as the console offers it."""
+    return public_pem(platform_key)
+
+
+@pytest.fixture(scope="session")
+def certificate_key() -> rsa.RSAPrivateKey:
+    """What WeChat Pay signs with where the merchant uses platform certificates."""
+    return rsa_key()
+
+
+@pytest.fixture(scope="session")
+def foreign_key() -> rsa.RSAPrivateKey:
+    """A key of somebody else."""
+    return rsa_key()
+
+
+def public_pem(key: rsa.RSAPrivateKey) -> str:
+    """Return the public half as PEM."""
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def certificate_pem(key: rsa.RSAPrivateKey, serial: str, *, days: int = 1825) -> str:
+    """Return a certificate for the key, as WeChat Pay issues them: five years, hexadecimal serial."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tenpay.com sign")])
+    begin = datetime.fromtimestamp(NOW, UTC) - timedelta(days=100)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), int(serial, 16), begin, begin + timedelta(days))
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+@pytest.fixture(scope="session")
+def certificate(certificate_key: rsa.RSAPrivateKey) -> str:
+    """A platform certificate."""
+    return certificate_pem(certificate_key, CERTIFICATE_SERIAL)
+
+
+@pytest.fixture(scope="session")
+def platform_keys(platform_pem: str, certificate: str) -> PlatformKeys:
+    """What a merchant in migration holds: WeChat Pay's public key and a platform certificate."""
+    return PlatformKeys({PUBLIC_KEY_ID: platform_pem, CERTIFICATE_SERIAL: certificate})
+
+
+type Sign = Callable[..., dict[str, str]]
+
+
+@pytest.fixture(scope="session")
+def signed(platform_key: rsa.RSAPrivateKey) -> Sign:
+    """Sign a body as WeChat Pay does, and return the headers that travel with it."""
+
+    def sign(
+        body: bytes,
+        *,
+        key: rsa.RSAPrivateKey = platform_key,
+        serial: str = PUBLIC_KEY_ID,
+        at: int = NOW,
+        nonce: str = "d824f2e086d3c1df967785d13fcd22ef",
+    ) -> dict[str, str]:
+        signature = key.sign(f"{at}\n{nonce}\n".encode() + body + b"\n", padding.PKCS1v15(), hashes.SHA256())
+        return {
+            "Wechatpay-Timestamp": str(at),
+            "Wechatpay-Nonce": nonce,
+            "Wechatpay-Serial": serial,
+            "Wechatpay-Signature-Type": "WECHATPAY2-SHA256-RSA2048",
+            "Wechatpay-Signature": base64.b64encode(signature).decode(),
+            "Request-ID": "08F5B8C2B506102C18FDDFEEA30620BE821E28EDC405-0",
+        }
+
+    return sign
+
+
+@pytest.fixture(scope="session")
+def openssl() -> Path:
+    """The command `openssl`, which knows nothing of this library."""
+    found = shutil.which("openssl")
+    if found is None:
+        pytest.skip("the command openssl is not installed: nothing independent to compare signatures with")
+    return Path(found)

@@ -1,0 +1,245 @@
+"""Is this from WeChat Pay? Every way to be deceived, named; all of them end in the same error."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.wechatpay.conftest import CERTIFICATE_SERIAL, NOW, PUBLIC_KEY_ID, Sign
+from wechatpay.errors import Reason, UntrustedError
+from wechatpay.platform_keys import PlatformKeys
+from wechatpay.verification import verify
+
+VECTORS = Path(__file__).parent / "vectors"
+BODY = '{"out_order_no": "1234", "state": "DONE", "description": "充电宝"}'.encode()
+REQUIRED = ["Wechatpay-Serial", "Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Signature"]
+
+
+def refused(headers: Mapping[str, str], body: bytes, keys: PlatformKeys, now: float = NOW) -> UntrustedError:
+    """Return the error that must come."""
+    with pytest.raises(UntrustedError) as caught:
+        verify(headers, body, keys, now)
+    return caught.value
+
+
+def test_an_answer_signed_with_the_public_key_is_trusted(signed: Sign, platform_keys: PlatformKeys) -> None:
+    """And the serial of the key that signed is told."""
+    assert verify(signed(BODY), BODY, platform_keys, NOW) == PUBLIC_KEY_ID
+
+
+def test_an_answer_signed_with_a_platform_certificate_is_trusted(
+    signed: Sign, platform_keys: PlatformKeys, certificate_key: rsa.RSAPrivateKey
+) -> None:
+    """The key is chosen by `Wechatpay-Serial` among several: a merchant in migration sees both kinds."""
+    headers = signed(BODY, key=certificate_key, serial=CERTIFICATE_SERIAL)
+    assert verify(headers, BODY, platform_keys, NOW) == CERTIFICATE_SERIAL
+
+
+def test_the_documentations_answer_is_trusted() -> None:
+    """A known answer that we did not sign."""
+    known = json.loads((VECTORS / "answer.json").read_text(encoding="utf-8"))
+    serial = known["headers"]["Wechatpay-Serial"]
+    keys = PlatformKeys({serial: known["public_key"]})
+    assert serial == verify(known["headers"], known["body"].encode(), keys, 1722850421)
+
+
+def test_an_empty_body_is_signed_too(signed: Sign, platform_keys: PlatformKeys) -> None:
+    """A 204 has three lines, of which the last is empty; an unsigned one proves nothing."""
+    assert verify(signed(b""), b"", platform_keys, NOW) == PUBLIC_KEY_ID
+    assert refused({}, b"", platform_keys).reason == "unsigned"
+
+
+@pytest.mark.parametrize("spelling", [str.lower, str.upper, str.title], ids=["lower", "upper", "title"])
+def test_header_names_ignore_case(signed: Sign, platform_keys: PlatformKeys, spelling: type[str]) -> None:
+    """API Gateway and HTTP/2 write them in lower case."""
+    headers = {spelling(name): value for name, value in signed(BODY).items()}
+    assert verify(headers, BODY, platform_keys, NOW) == PUBLIC_KEY_ID
+
+
+def test_an_absent_signature_type_counts_as_rsa(signed: Sign, platform_keys: PlatformKeys) -> None:
+    """Older traffic does not send it."""
+    headers = signed(BODY)
+    del headers["Wechatpay-Signature-Type"]
+    assert verify(headers, BODY, platform_keys, NOW) == PUBLIC_KEY_ID
+
+
+@pytest.mark.parametrize("kind", ["WECHATPAY2-SM2-WITH-SM3", "wechatpay2-sha256-rsa2048", "", "x" * 10_000])
+def test_another_signature_type_is_refused(signed: Sign, platform_keys: PlatformKeys, kind: str) -> None:
+    """What we cannot verify, we do not trust, and say what we were offered."""
+    error = refused(signed(BODY) | {"Wechatpay-Signature-Type": kind}, BODY, platform_keys)
+    assert error.reason == "signature_type"
+    assert repr(kind[:64]) in str(error)
+    assert len(str(error)) < 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        BODY.replace(b"DONE", b"DOIN"),
+        BODY + b" ",
+        BODY[:-1],
+        b"",
+        json.dumps(json.loads(BODY)).encode(),
+        json.dumps(json.loads(BODY), ensure_ascii=False, separators=(",", ":")).encode(),
+    ],
+    ids=["tampered", "a blank more", "truncated", "emptied", "re-serialised", "re-serialised compactly"],
+)
+def test_other_bytes_than_those_signed_are_refused(signed: Sign, platform_keys: PlatformKeys, body: bytes) -> None:
+    """A body that says the same in other bytes is not what WeChat Pay signed."""
+    error = refused(signed(BODY), body, platform_keys)
+    assert (error.reason, error.serial) == ("signature", PUBLIC_KEY_ID)
+
+
+@settings(max_examples=150, deadline=None)
+@given(position=st.integers(0, len(BODY) - 1), flipped=st.integers(1, 255))
+def test_no_single_byte_may_differ(signed: Sign, platform_keys: PlatformKeys, position: int, flipped: int) -> None:
+    """Wherever it stands."""
+    body = bytearray(BODY)
+    body[position] ^= flipped
+    assert refused(signed(BODY), bytes(body), platform_keys).reason == "signature"
+
+
+@pytest.mark.parametrize("changed", ["Wechatpay-Timestamp", "Wechatpay-Nonce"])
+def test_the_signature_covers_timestamp_and_nonce(signed: Sign, platform_keys: PlatformKeys, changed: str) -> None:
+    """An old answer does not become young by a new header."""
+    headers = signed(BODY) | {changed: str(NOW + 1)}
+    assert refused(headers, BODY, platform_keys).reason == "signature"
+
+
+def test_a_line_of_the_body_cannot_be_moved_into_the_nonce(signed: Sign, platform_keys: PlatformKeys) -> None:
+    """The signed message would be the same, the body another: a nonce is one line."""
+    body = b'{"state": "DOING"}\n{"state": "DONE"}'
+    first, rest = body.split(b"\n")
+    headers = signed(body)
+    headers["Wechatpay-Nonce"] += f"\n{first.decode()}"
+    assert refused(headers, rest, platform_keys).reason == "signature"
+
+
+@pytest.mark.parametrize("seconds", [-400, -301, 301, 400, 86_400 * 365])
+def test_a_stale_answer_is_refused(signed: Sign, platform_keys: PlatformKeys, seconds: int) -> None:
+    """A replay of an old answer, or a clock that is off: both times are told."""
+    error = refused(signed(BODY, at=NOW + seconds), BODY, platform_keys)
+    assert error.reason == "stale"
+    assert str(NOW) in str(error)
+    assert str(NOW + seconds) in str(error)
+
+
+@pytest.mark.parametrize("seconds", [-300, -299, 0, 299, 300])
+def test_clocks_may_differ_by_five_minutes(signed: Sign, platform_keys: PlatformKeys, seconds: int) -> None:
+    """Either way, the boundary included."""
+    assert verify(signed(BODY, at=NOW + seconds), BODY, platform_keys, NOW) == PUBLIC_KEY_ID
+
+
+@pytest.mark.parametrize(
+    "timestamp", ["now", "-1", "1.8e9", "1800000000.0", "１８０００００００", "9" * 13, " 1800000000"]
+)
+def test_a_timestamp_must_be_a_number(signed: Sign, platform_keys: PlatformKeys, timestamp: str) -> None:
+    """Whole seconds in plain digits."""
+    assert refused(signed(BODY) | {"Wechatpay-Timestamp": timestamp}, BODY, platform_keys).reason == "timestamp"
+
+
+@pytest.mark.parametrize("missing", REQUIRED)
+@pytest.mark.parametrize("how", ["absent", "empty"])
+def test_each_missing_header_is_named(signed: Sign, platform_keys: PlatformKeys, missing: str, how: str) -> None:
+    """A proxy that drops one of them shall be found by the error alone."""
+    headers = signed(BODY)
+    headers[missing] = ""
+    if how == "absent":
+        del headers[missing]
+    error = refused(headers, BODY, platform_keys)
+    assert error.reason == "unsigned"
+    assert missing in str(error)
+
+
+def test_an_unknown_serial_is_refused_and_told_beside_those_held(signed: Sign, platform_keys: PlatformKeys) -> None:
+    """The key id is opaque text, which crashed others who read it as a number."""
+    error = refused(signed(BODY, serial="PUB_KEY_ID_OF_SOMEBODY_ELSE"), BODY, platform_keys)
+    assert error.reason == "unknown_serial"
+    assert error.serial == "PUB_KEY_ID_OF_SOMEBODY_ELSE"
+    assert error.held == (PUBLIC_KEY_ID, CERTIFICATE_SERIAL)
+    assert all(serial in str(error) for serial in (error.serial, *error.held))
+
+
+def test_a_foreign_key_under_our_serial_is_refused(
+    signed: Sign, platform_keys: PlatformKeys, foreign_key: rsa.RSAPrivateKey
+) -> None:
+    """Who claims to be WeChat Pay must sign like it."""
+    assert refused(signed(BODY, key=foreign_key), BODY, platform_keys).reason == "signature"
+
+
+def test_a_key_verifies_under_its_own_serial_alone(signed: Sign, platform_keys: PlatformKeys) -> None:
+    """A genuine signature under the name of another key that we hold is refused."""
+    assert refused(signed(BODY, serial=CERTIFICATE_SERIAL), BODY, platform_keys).reason == "signature"
+
+
+def test_while_certificates_are_replaced_both_are_trusted(
+    signed: Sign, certificate: str, certificate_key: rsa.RSAPrivateKey, foreign_key: rsa.RSAPrivateKey
+) -> None:
+    """The old and the new key sign side by side (doc 4012068829); when the old one is dropped, it is unknown."""
+    new, old = "5F" * 20, CERTIFICATE_SERIAL
+    during = PlatformKeys({old: certificate, new: foreign_key.public_key()})
+    after = PlatformKeys({new: foreign_key.public_key()})
+    by_old = signed(BODY, key=certificate_key, serial=old)
+    by_new = signed(BODY, key=foreign_key, serial=new)
+    assert old == verify(by_old, BODY, during, NOW)
+    assert new == verify(by_new, BODY, during, NOW)
+    assert new == verify(by_new, BODY, after, NOW)
+    assert refused(by_old, BODY, after).reason == "unknown_serial"
+
+
+def test_a_probe_is_told_from_an_attack(signed: Sign, platform_keys: PlatformKeys) -> None:
+    """WeChat Pay signs wrongly on purpose now and then, to see whether anybody looks (doc 4013053249)."""
+    headers = signed(BODY)
+    headers["Wechatpay-Signature"] = f"WECHATPAY/SIGNTEST/{headers['Wechatpay-Signature']}"
+    assert refused(headers, BODY, platform_keys).reason == "probe"
+
+
+@pytest.mark.parametrize(
+    "signature",
+    ["a", "====", "not base64!", "c2lnbmVk", "签名", "\ud800", "A" * 353, "A" * 344, "\n"],
+    ids=["a letter", "padding", "signs", "too short", "Chinese", "surrogate", "undecodable", "zeros", "line end"],
+)
+def test_what_is_no_signature_is_refused(signed: Sign, platform_keys: PlatformKeys, signature: str) -> None:
+    """Undecodable is as wrong as forged, and no other error."""
+    error = refused(signed(BODY) | {"Wechatpay-Signature": signature}, BODY, platform_keys)
+    assert error.reason == "signature"
+
+
+def test_the_request_id_is_kept_for_the_search_that_follows(signed: Sign, platform_keys: PlatformKeys) -> None:
+    """WeChat Pay's support asks for it."""
+    assert refused(signed(b""), BODY, platform_keys).request_id == "08F5B8C2B506102C18FDDFEEA30620BE821E28EDC405-0"
+
+
+def test_no_error_text_holds_signature_or_body(signed: Sign, platform_keys: PlatformKeys) -> None:
+    """Logs get ids, never content."""
+    headers = signed(BODY)
+    for now in (NOW, NOW + 400):
+        text = str(refused(headers, BODY + b"!", platform_keys, now))
+        assert headers["Wechatpay-Signature"] not in text
+        assert headers["Wechatpay-Nonce"] not in text
+        assert "DONE" not in text
+
+
+def test_every_reason_is_explained() -> None:
+    """The word in the log can be looked up where it is defined."""
+    import wechatpay.errors
+
+    source = Path(str(wechatpay.errors.__file__)).read_text(encoding="utf-8")
+    assert [reason for reason in get_args(Reason) if f"- `{reason}`:" not in source] == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    changes=st.dictionaries(st.sampled_from([*REQUIRED, "Wechatpay-Signature-Type"]), st.text(), min_size=1),
+    body=st.binary(max_size=50),
+)
+def test_nothing_but_the_one_error_comes_out(
+    signed: Sign, platform_keys: PlatformKeys, changes: dict[str, str], body: bytes
+) -> None:
+    """Whatever headers and bodies are made up."""
+    assert refused(signed(BODY) | changes, body + b"!", platform_keys).reason in get_args(Reason)
