@@ -51,8 +51,7 @@ class Cloud:
         self._process = process
         self._log = log
         self.endpoint_url = f"http://127.0.0.1:{port}"
-        anybody = {"aws_access_key_id": "sandbox", "aws_secret_access_key": "sandbox"}
-        self.session = boto3.Session(region_name=REGION, **anybody)
+        self.session = boto3.Session("sandbox", "sandbox", region_name=REGION)  # any credentials will do
         self._clients: dict[str, Any] = {}
 
     @classmethod

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ops.stack import Deployment
 from orders.order import Order
-from orders.table import OrdersTable
 from sandbox.cloud import Cloud, Stack
 from sandbox.wechat_pay import Simulator
 
@@ -21,6 +21,8 @@ MERCHANT = "1230000109"
 OTHER_MERCHANT = "1900000109"  # whose keys go wrong in one of the stories
 APPID = "wxd678efh567hg6787"
 SERVICE_ID = "500001"
+
+BEFORE_THE_EVENTS = 1_764_547_200.0  # 2025-12-01T00:00:00Z; the event files report payments of January 2026
 
 # The waits of production, shortened by the template's own parameters; no code takes another path for it.
 SHORT_WAITS = {
@@ -62,6 +64,15 @@ class World:
                 world.put_secret(mchid)
             yield world
 
+    @property
+    def deployment(self) -> Deployment:
+        """The stack, as `python -m ops` sees it."""
+        return Deployment(self.cloud.client, self.stack.outputs, {})
+
+    def ready(self, out_order_no: str, mchid: str = MERCHANT) -> None:
+        """Let an order wait for its money at WeChat Pay since long before the event files were written."""
+        self.wechat_pay.ready_to_sync(mchid, out_order_no, at=BEFORE_THE_EVENTS)
+
     def put_secret(self, mchid: str) -> None:
         """Store the merchant's present keys, as his administrator would."""
         secret = self.wechat_pay.merchant(mchid).secret() | {"appid": APPID, "service_id": SERVICE_ID}
@@ -95,17 +106,21 @@ class World:
     def order(self, out_order_no: str, mchid: str = MERCHANT) -> Order | None:
         """The order's item as it stands; None where there is none."""
         key = f"{mchid}#{out_order_no}"
-        return self.table.load([key]).get(key)
+        return self.deployment.table.load([key]).get(key)
 
     @property
-    def table(self) -> OrdersTable:
-        """The orders table, read by the very code of the function."""
-        return OrdersTable(self.cloud.client("dynamodb"), self.stack.outputs["OrdersTableName"])
+    def function(self) -> str:
+        """The function's name."""
+        return self.stack.outputs["OrdersFunctionName"]
 
-    def log(self) -> list[dict[str, Any]]:
-        """What the function has logged so far, the structured lines."""
-        lines = self.cloud.logs(self.stack.outputs["OrdersFunctionName"])
-        return [json.loads(line) for line in lines if line.startswith('{"') and '"level"' in line]
+    def lines(self, out_order_no: str) -> list[dict[str, Any]]:
+        """What the function has logged about an order so far."""
+        texts = [line for line in self.cloud.logs(self.function) if line.startswith('{"level"')]
+        return [line for line in map(json.loads, texts) if line.get("out_order_no") == out_order_no]
+
+    def waits(self, out_order_no: str) -> list[int]:
+        """How many seconds each failed attempt of an order was told to wait."""
+        return [line["wait"] for line in self.lines(out_order_no) if "wait" in line]
 
 
 def _is_bus_event(body: str) -> bool:

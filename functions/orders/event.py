@@ -55,7 +55,7 @@ def read(message: Message, now: float) -> OrderPaid:
     if body.values["detail-type"] != "Order_Paid":
         raise MalformedEventError("detail-type", "is not Order_Paid", "this function reads no other event")
     event_id, source = body.text("id", limit=128), body.text("source", limit=256)
-    return _order_paid(body.object("detail"), message, event_id, source or "events", now)
+    return _order_paid(body.nested("detail"), message, event_id, source or "events", now)
 
 
 def _order_paid(payload: "_Fields", message: Message, event_id: str | None, source: str, now: float) -> OrderPaid:
@@ -68,7 +68,7 @@ def _payment(payload: "_Fields", now: float) -> Payment:
     mchid = payload.matching("mchid", _MCHID, "1 to 32 digits")
     out_order_no = payload.matching("out_order_no", _OUT_ORDER_NO, "1 to 32 of digits, letters, _ - | *")
     payload.one_of("type", ("Order_Paid",))
-    detail = payload.object("detail")
+    detail = payload.nested("detail")
     return Payment(
         mchid=mchid,
         out_order_no=out_order_no,
@@ -106,7 +106,7 @@ class _Fields:
     values: Mapping[str, Any]
     path: str = ""
 
-    def object(self, name: str) -> "_Fields":
+    def nested(self, name: str) -> "_Fields":
         value = self._present(name, "add it: WeChat Pay wants to know when the customer paid")
         if not isinstance(value, dict):
             raise self._wrong(name, "is not an object", "send a JSON object")

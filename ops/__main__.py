@@ -1,0 +1,157 @@
+"""The command line of `python -m ops`; what it does is in the modules beside it."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ops import attention, dead_letters, events, keys
+from ops.stack import Deployment, OpsError
+from orders.order import Order, Status
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 done, 1 it could not be (the reason on stderr), 2 a wrong command line."""
+    given = _parser().parse_args(arguments)
+    try:
+        deployment = Deployment.find(given.stack, region=given.region, endpoint_url=given.endpoint_url)
+        command: Callable[[Deployment, argparse.Namespace], int] = given.command
+        return command(deployment, given)
+    except OpsError as error:
+        print(f"ops: {error}", file=sys.stderr)
+    except (ClientError, BotoCoreError) as error:
+        print(f"ops: AWS says: {error}", file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ops", description="Orders, dead letters, events and keys of a stack."
+    )
+    parser.add_argument("--stack", default=os.environ.get("STACK", "wechat-payscore-sync"), help="the stack's name")
+    parser.add_argument("--region", help="default: that of the AWS environment")
+    parser.add_argument("--endpoint-url", help="another AWS, such as that of `make sandbox`: http://127.0.0.1:4566")
+    things = parser.add_subparsers(required=True, metavar="order | dead-letters | event | keys")
+
+    order = things.add_parser("order", help="look at orders").add_subparsers(required=True)
+    show = _command(order, "show", _order_show, "everything about one order")
+    show.add_argument("mchid")
+    show.add_argument("out_order_no")
+    listed = _command(order, "list", _order_list, "the orders that somebody should look at")
+    listed.add_argument("--attention", action="store_true", required=True, help="the index of that name")
+    words = [status.value for status in attention.WORTH_A_LOOK]
+    listed.add_argument("--status", action="append", choices=words, help="only these; may be repeated")
+
+    letters = things.add_parser("dead-letters", help="look at and redrive dead letters").add_subparsers(required=True)
+    _command(letters, "list", _letters_list, "each with its reason; all stay where they are")
+    _command(letters, "show", _letters_show, "one, with its body").add_argument("message_id")
+    redrive = _command(letters, "redrive", _letters_redrive, "back to their source, once the cause is mended")
+    redrive.add_argument("--message-id", help="this one only; otherwise all")
+
+    event = things.add_parser("event", help="report as a till would").add_subparsers(required=True)
+    send = _command(event, "send", _event_send, "check a payload, then publish it")
+    send.add_argument("file", nargs="?", type=Path, help="a JSON payload; or give the fields")
+    send.add_argument("--mchid")
+    send.add_argument("--out-order-no")
+    send.add_argument("--paid-time", help="RFC 3339 with an offset, or yyyyMMddHHmmss in Beijing time")
+    send.add_argument("--source", help="publish through EventBridge under this source; otherwise to the queue")
+
+    secrets = things.add_parser("keys", help="merchants' keys").add_subparsers(required=True)
+    check = _command(secrets, "check", _keys_check, "whether a merchant's secret can be used")
+    check.add_argument("mchid")
+    return parser
+
+
+def _command(group: Any, name: str, run: Callable[..., int], help: str) -> argparse.ArgumentParser:  # noqa: ANN401  argparse's words
+    command: argparse.ArgumentParser = group.add_parser(name, help=help, description=help)
+    command.set_defaults(command=run)
+    return command
+
+
+def _order_show(deployment: Deployment, given: argparse.Namespace) -> int:
+    key = f"{given.mchid}#{given.out_order_no}"
+    order = deployment.table.load([key]).get(key)
+    if order is None:
+        raise OpsError(f"no item {key}: no event of this order was ever read")
+    known = {name: value for name, value in asdict(order).items() if value not in (None, "", ())}
+    print(json.dumps(known, ensure_ascii=False, indent=2))
+    return 0
+
+
+def _order_list(deployment: Deployment, given: argparse.Namespace) -> int:
+    statuses = [Status(word) for word in given.status or attention.WORTH_A_LOOK]
+    for order in attention.orders(deployment, statuses):
+        print(_line(order))
+    return 0
+
+
+def _line(order: Order) -> str:
+    said = f"{order.last_error.code} {order.last_error.message}" if order.last_error else ""
+    parts = (order.updated_at, order.status, order.mchid, order.out_order_no, order.reason, said, order.transaction_id)
+    return "  ".join(part for part in parts if part)
+
+
+def _letters_list(deployment: Deployment, _: argparse.Namespace) -> int:
+    letters = dead_letters.peek(deployment)
+    for letter in letters:
+        sent = datetime.fromtimestamp(letter.sent_at, UTC).isoformat(timespec="seconds")
+        order = f"{letter.order.mchid} {letter.order.out_order_no}  {letter.order.status}" if letter.order else "-"
+        print(f"{letter.message_id}  {sent}  {order}  {letter.reason}\n    {letter.said}")
+    print(f"{len(letters)} dead letter(s)")
+    return 0
+
+
+def _letters_show(deployment: Deployment, given: argparse.Namespace) -> int:
+    for letter in dead_letters.peek(deployment):
+        if letter.message_id == given.message_id:
+            print(f"{letter.reason}\n{letter.said}\n{letter.body}")
+            return 0
+    raise OpsError(f"no dead letter has the message id {given.message_id}: see `dead-letters list`")
+
+
+def _letters_redrive(deployment: Deployment, given: argparse.Namespace) -> int:
+    if given.message_id:
+        dead_letters.redrive_one(deployment, given.message_id)
+        print(f"{given.message_id} is back in the order queue")
+    else:
+        print(f"SQS moves all letters back to their source: {dead_letters.redrive(deployment)}")
+    return 0
+
+
+def _event_send(deployment: Deployment, given: argparse.Namespace) -> int:
+    print(events.send(deployment, _payload(given), source=given.source))
+    return 0
+
+
+def _payload(given: argparse.Namespace) -> dict[str, Any]:
+    if given.file is None:
+        fields = {"mchid": given.mchid, "out_order_no": given.out_order_no}
+        payload: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+        return payload | ({"detail": {"paid_time": given.paid_time}} if given.paid_time else {})
+    try:
+        value = json.loads(given.file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OpsError(f"{given.file}: {error}") from error
+    if not isinstance(value, dict):
+        raise OpsError(f"{given.file} is not a JSON object")
+    return value
+
+
+def _keys_check(deployment: Deployment, given: argparse.Namespace) -> int:
+    client = keys.check(deployment, given.mchid)
+    print(f"the secret of {client.mchid} can be used (checked {time.strftime('%H:%M:%S')}; WeChat Pay was not asked)")
+    print(f"signs with the certificate  {client.merchant.serial_no}")
+    print(f"trusts                      {', '.join(client.platform_keys)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
