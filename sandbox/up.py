@@ -29,6 +29,7 @@ def seed(world: World) -> None:
     wechat_pay.deduct(MERCHANT, "WON-BY-WECHAT-1")
     wechat_pay.deducting(MERCHANT, "DEDUCTING-1")
     world.ready("WRONG-KEY-1", OTHER_MERCHANT)
+    wechat_pay.merchant(OTHER_MERCHANT).rotate_key()  # his secret still has the old one
     wechat_pay.ready_to_sync(MERCHANT, "PARTNER-1", at=BEFORE_THE_EVENTS, sub_mchid=OTHER_MERCHANT)
     for number in ("NOTHING-DUE-1", "NOT-COMPLETED-1", "REVOKED-1"):
         wechat_pay.open(MERCHANT, number, at=BEFORE_THE_EVENTS)
@@ -48,7 +49,7 @@ def _welcome(world: World) -> None:
     print(f"""
 AWS          {world.cloud.endpoint_url}   (any credentials, region us-east-1)
 WeChat Pay   {world.wechat_pay.base_url}   (backup {world.wechat_pay.backup_url})
-merchants    {MERCHANT}, {OTHER_MERCHANT}
+merchants    {MERCHANT}; {OTHER_MERCHANT}, whose secret has an old key
 queue        {world.stack.outputs["OrderQueueUrl"]}
 function     {world.function}
 the orders of events/ wait; waits between retries are a hundredth of production's

@@ -1,0 +1,133 @@
+"""The corridor, end to end: the demo's stories through the real template, then the event files, then the redrive's details."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops import dead_letters
+from orders.order import Order, Status
+from sandbox import up
+from sandbox.stories import STORIES, Stage, Story
+from sandbox.world import MERCHANT, ROOT, World, until
+
+TABLE = re.findall(
+    r"^\| (\S+\.json) \| ([^|]+) \| ([^|]+) \| (\d+) \|$", (ROOT / "events/README.md").read_text(), re.MULTILINE
+)
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+def test_a_story_ends_as_promised(world: World, story: Story) -> None:
+    """The demo is a test: each story raises where it ends otherwise."""
+    story.tell(Stage(world))
+
+
+def test_a_dead_letter_is_the_original(world: World) -> None:
+    """Same MessageId, same body, one call made, and SQS knows its source: the console's redrive to source works."""
+    body = json.dumps({"mchid": MERCHANT, "out_order_no": "ORIGINAL-1", "detail": {"paid_time": "20260101120000"}})
+    world.wechat_pay.ready_to_sync(MERCHANT, "ORIGINAL-1")
+    world.wechat_pay.cancel(MERCHANT, "ORIGINAL-1")
+    sqs, outputs = world.cloud.client("sqs"), world.stack.outputs
+    sent = sqs.send_message(QueueUrl=outputs["OrderQueueUrl"], MessageBody=body)["MessageId"]
+
+    def look() -> dict[str, Any] | None:
+        answer = sqs.receive_message(
+            QueueUrl=outputs["DeadLettersUrl"], AttributeNames=["All"], MaxNumberOfMessages=10, VisibilityTimeout=0
+        )
+        return next((letter for letter in answer.get("Messages", []) if letter["MessageId"] == sent), None)
+
+    letter = until(look)
+    assert letter is not None
+    assert letter["Body"] == body
+    assert letter["Attributes"]["DeadLetterQueueSourceArn"] == outputs["OrderQueueArn"]
+    calls = [call for call in world.wechat_pay.calls if call.out_order_no == "ORIGINAL-1"]
+    assert [(call.operation, call.code) for call in calls] == [("sync", "ORDER_CANCELED"), ("query", "")]
+    order = world.order("ORIGINAL-1")
+    assert order is not None
+    assert (order.status, order.reason, order.attempts) == (Status.REJECTED, "REVOKED", 1)
+    assert order.last_error is not None
+    assert (order.last_error.code, order.last_error.http_status) == ("ORDER_CANCELED", 400)
+
+
+def test_a_redriven_message_gets_one_new_attempt(world: World) -> None:
+    """Not mended, it is back among the dead letters after one more judgement."""
+    world.publish("unknown-merchant.json")
+    deployment = world.deployment
+
+    def look() -> dead_letters.Letter | None:
+        return next((letter for letter in dead_letters.peek(deployment) if "NO-MERCHANT-1" in letter.body), None)
+
+    first = until(look)
+    assert first is not None
+    attempts = _attempts(first.order)
+    dead_letters.redrive_one(deployment, first.message_id)
+    again = until(lambda: letter if (letter := look()) and letter.message_id != first.message_id else None)
+    assert again is not None
+    assert _attempts(again.order) == attempts + 1
+
+
+def _attempts(order: Order | None) -> int:
+    return order.attempts if order else 0
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A world as `make sandbox` lays it out, in which each event file is handed straight to the function."""
+    with World.open(tmp_path_factory.mktemp("seeded")) as world:
+        up.seed(world)
+        yield world
+
+
+def test_the_table_of_event_files_is_complete() -> None:
+    """Every file has its promised outcome."""
+    files = {path.name for path in (ROOT / "events").glob("*.json")} - {"order_paid.schema.json"}
+    assert {row[0] for row in TABLE} == files
+
+
+@pytest.mark.parametrize(("file", "before", "outcome", "stays"), TABLE)
+def test_an_event_file_ends_as_its_table_says(seeded: World, file: str, before: str, outcome: str, stays: str) -> None:
+    """The file goes to the deployed function whole, as `sam local invoke -e` hands it over."""
+    if before == "ready, WeChat Pay down":
+        seeded.wechat_pay.misbehave("connection_refused")
+    payload = (ROOT / "events" / file).read_bytes()
+    answer = seeded.cloud.client("lambda").invoke(FunctionName=seeded.function, Payload=payload)
+    seeded.wechat_pay.behave()
+    result = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, result
+    failures = result.get("batchItemFailures", [])
+    assert len(failures) == int(stays)
+    assert [_seen(seeded, body) for body in _bodies(json.loads(payload))] == outcome.strip().split(", ")
+
+
+def _bodies(event: dict[str, Any]) -> list[str]:
+    return [record["body"] for record in event["Records"]] if "Records" in event else [json.dumps(event)]
+
+
+def _seen(world: World, body: str) -> str:
+    """Status and reason of the item that a body speaks of; `unreadable` where there is none."""
+    try:
+        value = json.loads(body)
+        payload = value.get("detail", {}) if "detail-type" in value else value
+        order = world.order(payload["out_order_no"], payload["mchid"])
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return "unreadable"
+    return f"{order.status} {order.reason}".rstrip() if order else "unreadable"
+
+
+def test_a_bare_event_that_is_not_settled_fails_its_invoker(seeded: World) -> None:
+    """There is no queue to keep it: EventBridge or the caller must try again."""
+    event = {"id": "e1", "source": "pos.till", "detail-type": "Order_Paid"}
+    event["detail"] = {"mchid": MERCHANT, "out_order_no": "NOBODY-1", "detail": {"paid_time": "20260101120000"}}  # type: ignore[assignment]
+    answer = seeded.cloud.client("lambda").invoke(FunctionName=seeded.function, Payload=json.dumps(event))
+    assert "FunctionError" in answer
+    assert "ORDER_NOT_EXIST" in answer["Payload"].read().decode()
+
+
+def test_the_sandbox_writes_what_sam_local_needs(seeded: World, tmp_path: Path) -> None:
+    """`--env-vars` names the function and its variables in this world."""
+    variables = up.environment(seeded)
+    assert variables["WECHATPAY_BASE_URL"] == seeded.wechat_pay.base_url
+    assert variables["AWS_ENDPOINT_URL"] == seeded.cloud.endpoint_url
+    assert variables["ORDERS_TABLE"] == seeded.stack.outputs["OrdersTableName"]
