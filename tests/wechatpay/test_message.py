@@ -1,0 +1,139 @@
+"""The bytes that are signed and sent: written once, refused by name where WeChat Pay would not take them."""
+
+import json
+import math
+import re
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wechatpay.message import answer_message, escape, json_bytes, query_string, request_message
+
+
+def test_a_request_is_five_lines() -> None:
+    """Each ended by a line end, the last one too; a body that ends with one gets another."""
+    assert request_message("POST", "/v3/x?y=1", "1554208460", "ABC", b'{"a":1}\n') == (
+        b'POST\n/v3/x?y=1\n1554208460\nABC\n{"a":1}\n\n'
+    )
+
+
+def test_an_empty_body_leaves_its_line_end() -> None:
+    """Of a GET as of a 204."""
+    assert request_message("GET", "/v3/x", "1554208460", "ABC", b"") == b"GET\n/v3/x\n1554208460\nABC\n\n"
+    assert answer_message("1722850421", "abc", b"") == b"1722850421\nabc\n\n"
+
+
+def test_an_answer_is_three_lines() -> None:
+    """Its body's bytes as they came, not decoded."""
+    assert answer_message("1722850421", "abc", b"\xff\x00") == b"1722850421\nabc\n\xff\x00\n"
+
+
+def test_a_body_is_compact_utf_8_in_the_order_given() -> None:
+    """The field's commonest fault was a body that was signed one way and sent another."""
+    assert json_bytes({"b": "充电宝", "a": [1, True, {"x": 1.5}]}) == '{"b":"充电宝","a":[1,true,{"x":1.5}]}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (None, "json is null: leave the field out"),
+        ({"detail": {"paid_time": None}}, "json.detail.paid_time is null: leave the field out"),
+        ({"list": [1, None]}, "json.list[1] is null: leave the field out"),
+        ({"tuple": (None,)}, "json.tuple[0] is null: leave the field out"),
+        ({None: 1}, "json: a field's name is null"),
+        ({"amount": math.nan}, "json.amount is not a number that JSON knows"),
+        ({"amount": [math.inf]}, "json.amount[0] is not a number that JSON knows"),
+        ({"name": "🔋"}, "json.name holds a character of four bytes"),
+        ({"🔋": 1}, "json: a field's name holds a character of four bytes"),
+        ({"name": "\U00010000"}, "json.name holds a character of four bytes"),
+        ({"name": "\ud83d"}, "json.name holds half a character"),
+        ({"\udd0b": 1}, "json: a field's name holds half a character"),
+    ],
+)
+def test_what_wechat_pay_does_not_take_is_named(value: Any, told: str) -> None:
+    """Before it is sent, by its path (doc 4012081709)."""
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}"):
+        json_bytes(value)
+
+
+@pytest.mark.parametrize("value", [{"a": "null"}, {"nullable": 1}, {"null": "\uffff\ue000"}, {}, [], "x", 0])
+def test_what_only_looks_like_it_is_taken(value: Any) -> None:
+    """Three bytes are fine, and so is the word."""
+    assert json.loads(json_bytes(value)) == value
+
+
+def test_endless_and_foreign_values_are_refused() -> None:
+    """By Python's own errors, and in time."""
+    endless: list[Any] = []
+    endless.append(endless)
+    deep: Any = "充"
+    for _ in range(100_000):
+        deep = [deep]
+    for value in (endless, {"a": [endless]}, deep):
+        with pytest.raises(ValueError, match="nested too deeply, or holds itself"):
+            json_bytes(value)
+    with pytest.raises(TypeError, match="set is not JSON serializable"):
+        json_bytes({"a": {1}})
+
+
+JSON = st.recursive(
+    st.booleans() | st.integers() | st.text() | st.floats() | st.none(),
+    lambda members: st.lists(members, max_size=4) | st.dictionaries(st.text(max_size=4), members, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_a_body_says_what_was_meant_or_is_refused(value: Any) -> None:
+    """There is no third way."""
+    try:
+        body = json_bytes(value)
+    except ValueError:
+        return
+    assert json.loads(body) == value
+    assert body.decode() == json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    assert all(ord(sign) <= 0xFFFF for sign in body.decode())
+
+
+def test_a_query_is_encoded_once_in_the_order_given() -> None:
+    """A list repeats its name; booleans are written as JSON writes them."""
+    params = {"service_id": "500001", "name": "充电 宝&=", "n": [1, "2"], "flag": True, "off": False, "empty": ""}
+    assert query_string(params) == (
+        "service_id=500001&name=%E5%85%85%E7%94%B5%20%E5%AE%9D%26%3D&n=1&n=2&flag=true&off=false&empty="
+    )
+
+
+@pytest.mark.parametrize("value", [None, 1.5, {"a": 1}, b"x", [None], [[1]]])
+def test_a_query_takes_text_numbers_and_booleans(value: Any) -> None:
+    """Everything else would be written as Python sees it."""
+    with pytest.raises(ValueError, match=r"params\['service_id'\] must be text"):
+        query_string({"service_id": value})
+
+
+def test_half_a_character_in_a_query_is_told() -> None:
+    """By its name."""
+    with pytest.raises(ValueError, match=r"params\['name'\] holds half a character"):
+        query_string({"name": "\ud83d"})
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(TEXT)
+def test_an_escaped_value_reads_as_it_was(text: str) -> None:
+    """And holds nothing that would end a segment, a query or a line."""
+    assert unquote(escape(text)) == text
+    assert set(escape(text)) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789%*-_.~")
+
+
+@given(segment=TEXT.filter(lambda text: text not in {"", ".", ".."}), params=st.dictionaries(TEXT, TEXT, min_size=1))
+def test_no_http_library_changes_what_was_signed(segment: str, params: dict[str, str]) -> None:
+    """`|` and `*` in an order number broke the signatures of others; what requests sends is what we wrote."""
+    target = f"/v3/x/{escape(segment)}/sync?{query_string(params)}"
+    prepared = requests.Request("GET", f"https://api.mch.weixin.qq.com{target}").prepare()
+    assert prepared.path_url == target
+    assert dict(parse_qsl(target.partition("?")[2], keep_blank_values=True)) == params

@@ -1,0 +1,99 @@
+"""PEM in every form that people paste, or one clear line that never repeats the key."""
+
+import base64
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wechatpay.errors import InvalidKeyError
+from wechatpay.pem import find_block
+
+DER = bytes(range(200))
+LINES = base64.encodebytes(DER).decode()
+PEM = f"-----BEGIN PRIVATE KEY-----\n{LINES}-----END PRIVATE KEY-----\n"
+
+PASTED: dict[str, str | bytes] = {
+    "as it is": PEM,
+    "bytes": PEM.encode(),
+    "without its final line end": PEM.strip(),
+    "CRLF": PEM.replace("\n", "\r\n"),
+    "old Mac line ends": PEM.replace("\n", "\r"),
+    r"literal \n, from an environment variable": PEM.replace("\n", "\\n"),
+    r"literal \r\n": PEM.replace("\n", "\\r\\n"),
+    "with a BOM": f"\ufeff{PEM}",
+    "bytes with a BOM": PEM.encode("utf-8-sig"),
+    "in double quotes": f'"{PEM}"',
+    "in single quotes": f"'{PEM.strip()}'",
+    "indented, out of YAML": PEM.replace("\n", "\n    "),
+    "on one line with blanks": PEM.replace("\n", " "),
+    "on one line without anything": PEM.replace("\n", ""),
+    "after openssl's bag attributes": f"Bag Attributes\n    friendlyName: x\nKey Attributes: <No Attributes>\n{PEM}",
+    "with blank lines": PEM.replace("\n", "\n\n"),
+}
+
+
+@pytest.mark.parametrize("pasted", PASTED.values(), ids=PASTED)
+def test_a_key_is_read_however_it_was_pasted(pasted: str | bytes) -> None:
+    """What the eye takes for the same key is the same key."""
+    block = find_block(pasted, "private_key")
+    assert (block.label, block.der, block.encrypted) == ("PRIVATE KEY", DER, False)
+
+
+@pytest.mark.parametrize("pasted", [LINES, LINES.replace("\n", ""), LINES.replace("\n", "\\n"), f"\n  {LINES}"])
+def test_base64_without_its_frame_is_read_too(pasted: str) -> None:
+    """Some consoles show the key that way."""
+    assert find_block(pasted, "private_key").der == DER
+
+
+def test_the_first_of_several_blocks_counts() -> None:
+    """As openssl reads them."""
+    assert find_block(f"{PEM}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "x").label == "PRIVATE KEY"
+
+
+@pytest.mark.parametrize(
+    ("pasted", "told"),
+    [
+        ("", "private_key is empty"),
+        (" \n'' ", "private_key is empty"),
+        (PEM.partition("-----END")[0], "private_key has no END line that fits its BEGIN line"),
+        (PEM.replace("END PRIVATE", "END PUBLIC"), "private_key has no END line that fits its BEGIN line"),
+        ("a password, perhaps!", "private_key is not PEM: it must begin with -----BEGIN"),
+        (PEM.replace("-----", "—"), "private_key is not PEM"),
+        (PEM.replace(LINES[:3], "!?!"), "private_key is damaged: what stands between BEGIN and END is not base64"),
+        (PEM.replace(LINES[:1], ""), "private_key is damaged"),
+        (b"\x30\x82\x04\xbe\x02\x01", "private_key is not text: give the PEM file, not the DER or PKCS#12 one"),
+        (None, "private_key must be the text of a PEM file, not NoneType"),
+        (123, "private_key must be the text of a PEM file, not int"),
+    ],
+)
+def test_what_is_no_pem_is_told_in_one_line(pasted: str, told: str) -> None:
+    """The field and the remedy, never the content."""
+    with pytest.raises(InvalidKeyError) as caught:
+        find_block(pasted, "private_key")
+    assert str(caught.value).startswith(told)
+    assert LINES[4:20] not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_encrypted_key_is_marked() -> None:
+    """Its content is no key until it is opened, so it is not handed out."""
+    pem = (
+        f"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: X\n\n{LINES}-----END RSA PRIVATE KEY-----"
+    )
+    block = find_block(pem, "private_key")
+    assert (block.encrypted, block.der) == (True, b"")
+
+
+def test_a_block_does_not_show_its_content() -> None:
+    """Nor does anything that prints it."""
+    assert repr(find_block(PEM, "private_key")) == "Block('PRIVATE KEY')"
+
+
+@settings(max_examples=300)
+@given(st.one_of(st.text(), st.binary(), st.text(alphabet="-BEGIN PRIVATEKEYD\n\\nA=").map(lambda text: PEM + text)))
+def test_nothing_but_the_one_error_comes_out(pasted: str | bytes) -> None:
+    """Whatever is pasted."""
+    with suppress(InvalidKeyError):
+        assert "PRIVATE" not in repr(find_block(pasted, "x").der)
