@@ -141,9 +141,10 @@ class _Fields:
         if name not in self.values:
             return None
         value = self._present(name, "")
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value < 2**31:
+        number = int(value) if isinstance(value, float) and value.is_integer() else value  # JSON's 1.0 is 1
+        if not isinstance(number, int) or isinstance(number, bool) or not least <= number < 2**31:
             raise self._wrong(name, f"is not an integer from {least} to {2**31 - 1}", "send a number (money in fen)")
-        return value
+        return number
 
     def _present(self, name: str, remedy: str) -> object:
         if name not in self.values:

@@ -25,8 +25,8 @@ WHO: dict[str, dict[str, Any]] = {
 @pytest.fixture
 def client(wechat_pay: Simulator) -> wechatpay.Client:
     """The merchant's client."""
-    hosts = {"base_url": wechat_pay.base_url, "backup_url": wechat_pay.backup_url}
-    return wechatpay.Client(**wechat_pay.merchant(MCHID).secret(), **hosts)
+    secret = wechat_pay.merchant(MCHID).secret()
+    return wechatpay.Client(**secret, base_url=wechat_pay.base_url, backup_url=wechat_pay.backup_url)
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)

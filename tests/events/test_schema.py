@@ -1,0 +1,121 @@
+"""The payload's JSON Schema and the parser agree: what one accepts, the other does."""
+
+import copy
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from orders.errors import MalformedEventError
+from orders.event import ENDPOINTS, Message, read
+from sandbox.world import EVENTS
+
+SCHEMA = json.loads((EVENTS / "order_paid.schema.json").read_text(encoding="utf-8"))
+VALIDATOR = Draft202012Validator(SCHEMA)
+FILES = sorted(path for path in EVENTS.glob("*.json") if path.name != "order_paid.schema.json")
+NOW = 1_767_300_000.0  # 2026-01-01T20:40:00Z
+
+A_PAYLOAD: dict[str, Any] = {
+    "mchid": "1230000109",
+    "out_order_no": "A-1",
+    "type": "Order_Paid",
+    "appid": "wx1",
+    "service_id": "500001",
+    "endpoint": "direct",
+    "sub_mchid": "1900000109",
+    "channel_id": "c",
+    "event_id": "e",
+    "detail": {"paid_time": "20260101120000", "seq": 1, "paid_amount": 100},
+}
+TIMES = st.one_of(
+    st.sampled_from(["20260101120000", "20260101", "2026-01-01T12:00:00+08:00", "2026-01-01t04:00:00.123z"]),
+    st.sampled_from(["2026-01-01 12:00:00Z", "2026-01-01T12:00:00", "2026-01-01T12:00+08:00", "2026010112", "", "now"]),
+    st.from_regex(
+        r"2025-(0[1-9]|1[0-2])-(0[1-9]|1\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?(Z|[+-]0\d:[0-5]\d)",
+        fullmatch=True,
+    ),
+    st.from_regex(r"2025(0[1-9]|1[0-2])(0[1-9]|1\d)(([01]\d|2[0-3])[0-5]\d[0-5]\d)?", fullmatch=True),
+    st.text(max_size=40),
+)
+WORDS = st.one_of(
+    st.text(max_size=40),
+    st.text(alphabet="0123456789abc_-|*", max_size=40),
+    st.text(alphabet="0123456789", max_size=33),
+    st.sampled_from(["Order_Paid", "order_paid", *ENDPOINTS, "１２３", "1\n", "😀", "\ud800", "a" * 128, "a" * 129]),
+)
+VALUES = st.one_of(
+    WORDS,
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 3),
+    st.integers(2**31 - 2, 2**31 + 1),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.builds(list),
+    st.builds(dict),
+)
+TOP = [name for name in A_PAYLOAD if name != "detail"]
+
+
+@st.composite
+def payloads(draw: st.DrawFn) -> Any:
+    """A good payload in which some fields are missing, or have another value."""
+    payload = copy.deepcopy(A_PAYLOAD)
+    for name in draw(st.lists(st.sampled_from([*TOP, "detail", "unknown"]), max_size=3)):
+        payload[name] = draw(VALUES)
+    for name in draw(st.lists(st.sampled_from(list(payload)), max_size=4)):
+        payload.pop(name, None)
+    detail = payload.get("detail")
+    if isinstance(detail, dict):
+        for name in draw(st.lists(st.sampled_from(["paid_time", "seq", "paid_amount", "unknown"]), max_size=2)):
+            detail[name] = draw(st.one_of(TIMES, VALUES)) if name == "paid_time" else draw(VALUES)
+        if draw(st.booleans()):
+            detail["paid_time"] = draw(TIMES)
+    return payload
+
+
+def _accepted(body: str) -> bool:
+    """Whether the parser takes it; what no schema can say about a time does not count against it."""
+    try:
+        read(Message("m1", body), NOW)
+    except MalformedEventError as error:
+        return error.problem in {"is a date or time that does not exist", "lies in the future"}
+    return True
+
+
+@settings(max_examples=1500, derandomize=True, deadline=None)
+@example(payload=A_PAYLOAD)
+@example(payload=A_PAYLOAD | {"mchid": "1\n"})
+@example(payload=A_PAYLOAD | {"detail": {"paid_time": "20260101\n"}})
+@example(payload=A_PAYLOAD | {"detail": {"paid_time": "20260101", "seq": 1.0}})
+@given(payload=payloads())
+def test_the_schema_accepts_what_the_parser_accepts(payload: Any) -> None:
+    """For any payload: good, or wrong in any field."""
+    assert VALIDATOR.is_valid(payload) == _accepted(json.dumps(payload))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_an_event_file_is_what_lambda_hands_over(path: Any) -> None:
+    """Whole records with the MD5 of their body, or a whole EventBridge event."""
+    event = json.loads(path.read_text(encoding="utf-8"))
+    if "Records" not in event:
+        assert VALIDATOR.is_valid(event["detail"])
+        assert {"id", "source", "detail-type", "time", "account", "region", "resources"} <= event.keys()
+        return
+    for record in event["Records"]:
+        assert record["md5OfBody"] == hashlib.md5(record["body"].encode(), usedforsecurity=False).hexdigest()
+        assert record["eventSource"] == "aws:sqs"
+        assert record["attributes"]["ApproximateReceiveCount"] == "1"
+    identifiers = [record["messageId"] for record in event["Records"]]
+    assert len(set(identifiers)) == len(identifiers)
+
+
+def test_the_schema_is_a_schema() -> None:
+    """And its own examples are valid."""
+    Draft202012Validator.check_schema(SCHEMA)
+    for name, field in SCHEMA["properties"].items():
+        for value in field.get("examples", []):
+            assert VALIDATOR.is_valid(A_PAYLOAD | {name: value})

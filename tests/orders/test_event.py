@@ -1,0 +1,150 @@
+"""Every shape that a till may send, and every way in which it may be wrong."""
+
+import json
+from typing import Any
+
+import pytest
+
+from orders.errors import MalformedEventError
+from orders.event import BODY_LIMIT, Message, read
+from orders.order import Payment, Reporter
+
+NOW = 1_767_240_000.0  # 2026-01-01T12:00:00+08:00
+PAYLOAD: dict[str, Any] = {"mchid": "1230000109", "out_order_no": "A_1-|*", "detail": {"paid_time": "20260101110000"}}
+
+
+def a_body(**changes: Any) -> str:
+    """A payload with other values; `detail__x` changes a field of the detail, `...` takes a field out."""
+    payload = json.loads(json.dumps(PAYLOAD))
+    for name, value in changes.items():
+        target, field = (payload["detail"], name[8:]) if name.startswith("detail__") else (payload, name)
+        if value is ...:
+            target.pop(field)
+        else:
+            target[field] = value
+    return json.dumps(payload)
+
+
+def test_a_payload_alone_is_read() -> None:
+    """As a till sends it to the queue; the SQS message is who reported it."""
+    event = read(Message("m1", a_body()), NOW)
+    assert event.payment == Payment("1230000109", "A_1-|*", "20260101110000")
+    assert event.reporter == Reporter("m1", "m1", "sqs")
+
+
+def test_a_whole_eventbridge_event_is_read() -> None:
+    """Its id is the trace, its source is kept."""
+    event = {"id": "e1", "source": "pos.till", "detail-type": "Order_Paid", "detail": PAYLOAD}
+    assert read(Message("m1", json.dumps(event)), NOW).reporter == Reporter("m1", "e1", "pos.till")
+
+
+def test_an_event_id_of_the_tills_own_goes_first() -> None:
+    """Before EventBridge's and before the message's."""
+    assert read(Message("m1", a_body(event_id="till-7")), NOW).reporter.event_id == "till-7"
+
+
+def test_every_field_of_ours_is_passed_on() -> None:
+    """And what is not ours is ignored."""
+    body = a_body(
+        appid="wx1",
+        service_id="500001",
+        type="Order_Paid",
+        endpoint="partner",
+        sub_mchid="1900000109",
+        channel_id="c1",
+        detail__seq=2,
+        detail__paid_amount=3900,
+        cashier="Wang",
+    )
+    assert read(Message("m1", body), NOW).payment == Payment(
+        "1230000109", "A_1-|*", "20260101110000", "wx1", "500001", "partner", "1900000109", "c1", 2, 3900
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "beijing"),
+    [
+        ("20260101110000", "20260101110000"),
+        ("20260101", "20260101"),
+        ("2026-01-01T11:00:00+08:00", "20260101110000"),
+        ("2026-01-01T03:00:00Z", "20260101110000"),
+        ("2026-01-01t03:00:00.999z", "20260101110000"),
+        ("2025-12-31T22:00:00-05:00", "20260101110000"),
+        ("2026-01-01T12:01:00+08:00", "20260101120100"),
+    ],
+)
+def test_a_time_of_payment_is_told_in_beijing_time(given: str, beijing: str) -> None:
+    """Converted where it has an offset, as it is otherwise; up to 60 s may lie in the future."""
+    assert read(Message("m1", a_body(detail__paid_time=given)), NOW).payment.paid_time == beijing
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ("", "body"),
+        ("paid: 4711", "body"),
+        ("[]", "body"),
+        ('"text"', "body"),
+        ("null", "body"),
+        ("NaN", "body"),
+        ("[" * 100_000, "body"),
+        ('{"a":' + "1" * 5000 + "}", "body"),
+        (json.dumps({**PAYLOAD, "note": "x" * BODY_LIMIT}), "body"),
+        (json.dumps({"detail-type": "Order_Refunded", "detail": PAYLOAD}), "detail-type"),
+        (json.dumps({"detail-type": "Order_Paid", "detail": "text"}), "detail"),
+        (json.dumps({"detail-type": "Order_Paid"}), "detail"),
+        (a_body(mchid=...), "mchid"),
+        (a_body(mchid=None), "mchid"),
+        (a_body(mchid=1230000109), "mchid"),
+        (a_body(mchid="shop"), "mchid"),
+        (a_body(mchid=""), "mchid"),
+        (a_body(mchid="1" * 33), "mchid"),
+        (a_body(mchid="１２３"), "mchid"),
+        (a_body(out_order_no=...), "out_order_no"),
+        (a_body(out_order_no="a/b"), "out_order_no"),
+        (a_body(out_order_no="a" * 33), "out_order_no"),
+        (a_body(out_order_no="单号"), "out_order_no"),
+        (a_body(appid=None), "appid"),
+        (a_body(appid="😀"), "appid"),
+        (a_body(appid="x" * 33), "appid"),
+        (a_body(service_id=7), "service_id"),
+        (a_body(type="Order_Refunded"), "type"),
+        (a_body(endpoint="moon"), "endpoint"),
+        (a_body(event_id=None), "event_id"),
+        (a_body(detail=...), "detail"),
+        (a_body(detail=None), "detail"),
+        (a_body(detail=[]), "detail"),
+        (a_body(detail__paid_time=...), "detail.paid_time"),
+        (a_body(detail__paid_time=None), "detail.paid_time"),
+        (a_body(detail__paid_time=20260101110000), "detail.paid_time"),
+        (a_body(detail__paid_time="yesterday"), "detail.paid_time"),
+        (a_body(detail__paid_time="2026-01-01T11:00:00"), "detail.paid_time"),
+        (a_body(detail__paid_time="20260230110000"), "detail.paid_time"),
+        (a_body(detail__paid_time="20260101250000"), "detail.paid_time"),
+        (a_body(detail__paid_time="2026-02-30T11:00:00Z"), "detail.paid_time"),
+        (a_body(detail__paid_time="0001-01-01T00:00:00+14:00"), "detail.paid_time"),
+        (a_body(detail__paid_time="2026-01-01T12:01:01+08:00"), "detail.paid_time"),
+        (a_body(detail__paid_time="21260101"), "detail.paid_time"),
+        (a_body(detail__seq="1"), "detail.seq"),
+        (a_body(detail__seq=True), "detail.seq"),
+        (a_body(detail__paid_amount=-1), "detail.paid_amount"),
+        (a_body(detail__paid_amount=39.5), "detail.paid_amount"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_field(body: str, field: str) -> None:
+    """One clear line with the field and a remedy; nothing of the body is repeated."""
+    with pytest.raises(MalformedEventError) as caught:
+        read(Message("m1", body), NOW)
+    error = caught.value
+    assert error.field == field
+    assert str(error) == f"{field}: {error.problem}; {error.remedy}"
+    assert error.problem
+    assert error.remedy
+    assert "\n" not in str(error)
+
+
+def test_a_customers_data_is_never_repeated() -> None:
+    """The reason goes into the log; the value does not."""
+    with pytest.raises(MalformedEventError) as caught:
+        read(Message("m1", a_body(appid="oUpF8uMuAJO_M2pxb1Q9zNjWeS6o-and-more")), NOW)
+    assert "oUpF8" not in str(caught.value)
