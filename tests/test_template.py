@@ -279,13 +279,9 @@ def test_the_package_stands_alone() -> None:
     """The built function and layer import with nothing else on the path, as in /var/task and /opt/python."""
     folders = [str(BUILD / "OrdersFunction"), str(BUILD / "WeChatPayLayer/python")]
     names = ["orders.relay", "orders.merchants", "orders.table", "wechatpay", "boto3", "requests", "cryptography"]
-    code = f"import sys; sys.path[:0] = {folders!r}; import {', '.join(names)}; " + (
-        f"print(*(sys.modules[name].__file__ for name in {names!r}))"
-    )
-    environment = {"PYTHONDONTWRITEBYTECODE": "1", "AWS_DEFAULT_REGION": "us-east-1"}
-    run = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False, env=environment
-    )
+    places = f"print(*(sys.modules[name].__file__ for name in {names!r}))"
+    code = f"import sys; sys.path[:0] = {folders!r}; import {', '.join(names)}; {places}"
+    run = subprocess.run([sys.executable, "-IBS", "-c", code], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stdout.count(str(BUILD)) == len(names)
 
