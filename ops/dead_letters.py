@@ -44,9 +44,15 @@ def explain(deployment: Deployment, message_id: str, body: str) -> tuple[str, st
     order = deployment.table.load([event.payment.key]).get(event.payment.key)
     if order is None:
         return "NEVER_SETTLED", "no attempt was recorded: the function could not reach the table", None
+    return order.reason or str(order.status), _said(order), order
+
+
+def _said(order: Order) -> str:
+    """The last refusal in words; its code too, where that is not the reason already."""
     refusal = order.last_error
-    said = f"{refusal.code}: {refusal.message}".strip(": ") if refusal else ""
-    return order.reason or str(order.status), said, order
+    if refusal is None:
+        return ""
+    return refusal.message if refusal.code == order.reason else f"{refusal.code}: {refusal.message}"
 
 
 def redrive(deployment: Deployment) -> str:

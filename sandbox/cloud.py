@@ -1,6 +1,6 @@
 """The embedded AWS: MiniStack as a child process on loopback, deploying `template.yaml` itself. Nobody else names it.
 
-What it strips and what it does differently from AWS stands in `sandbox/README.md`.
+Nothing is stripped from the template; what behaves differently from AWS stands in `sandbox/README.md`.
 """
 
 import io
@@ -27,9 +27,6 @@ REGION = "us-east-1"
 STACK = "sandbox"
 SERVICES = "sqs,events,dynamodb,secretsmanager,lambda,cloudformation,s3,iam,sts,logs,cloudwatch"
 BUCKET = "sandbox-code"
-
-STRIPPED: Mapping[str, str] = {}
-"""What the embedded AWS refuses, removed from the template before it is deployed: path → reason."""
 
 
 class CloudError(Exception):

@@ -31,7 +31,9 @@ class Screen:
 
     def __rich__(self) -> Table:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
-        for title in ("", "story", "asked of WeChat Pay", "in the table"):
+        table.add_column("")
+        table.add_column("story", no_wrap=True)
+        for title in ("asked of WeChat Pay", "in the table"):
             table.add_column(title, overflow="fold")
         table.add_column("s", justify="right")
         for story in STORIES:
@@ -45,7 +47,7 @@ class Screen:
 
 def run(directory: Path, console: Console | None = None) -> int:
     """Open the world, tell every story, list the dead letters; 0 if all ended as promised. Files go to `directory`."""
-    console = console or Console(width=120)
+    console = console or Console(width=116, highlight=False)
     started = time.monotonic()
     with World.open(directory) as world:
         console.print(
@@ -78,7 +80,7 @@ def _tell_all(world: World, console: Console) -> list[tuple[Story, BrokenPromise
 
 
 def _list_letters(world: World, console: Console) -> None:
-    console.print("Dead letters that wait for somebody:")
+    console.print("\nDead letters that wait for somebody:")
     for letter in dead_letters.peek(world.deployment):
         whose = letter.order.out_order_no if letter.order else letter.message_id
         console.print(Text(f"  {whose}  {letter.reason}  {letter.said}"))

@@ -152,7 +152,9 @@ def deducting(stage: Stage) -> None:
     stage.world.wechat_pay.deducting(MERCHANT, "DEDUCTING-1")
     stage.publish("deducting.json")
     stage.expect("DEDUCTING-1", Status.RETRYING, "DEDUCTING")
-    stage.tell(f"wait {stage.world.waits('DEDUCTING-1')[0]} s")
+    [wait] = until(lambda: stage.world.waits("DEDUCTING-1")[:1] or None) or [0]  # the log comes after the item
+    stage.promise("it waits a hundredth of three minutes", wait == 2)
+    stage.tell(f"wait {wait} s")
     stage.world.wechat_pay.deducting(MERCHANT, "DEDUCTING-1", on=False)
     stage.expect("DEDUCTING-1", Status.SYNCED)
 
