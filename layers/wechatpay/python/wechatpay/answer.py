@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from wechatpay.errors import MalformedError
 
@@ -39,10 +39,14 @@ class Answer:
 def decoded(content: bytes) -> Any:  # noqa: ANN401  JSON
     """Decode UTF-8 JSON; ValueError, which never repeats the content, for all that is not."""
     try:
-        return json.loads(content.decode())
+        return json.loads(content.decode(), parse_constant=_no_json)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg} at character {error.pos}") from None
+
+
+def _no_json(word: str) -> NoReturn:
+    raise ValueError(f"{word} is Python's own")
