@@ -1,0 +1,99 @@
+"""The function's parts, put together as the handler does, in this process: WeChat Pay and AWS are the sandbox's."""
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import pytest
+
+import wechatpay
+from orders.conversation import WeChatPay
+from orders.event import Message
+from orders.merchants import Merchants
+from orders.order import Order
+from orders.queue import OrderQueue
+from orders.relay import Relay, Result
+from orders.table import OrdersTable
+from sandbox.cloud import Cloud
+from sandbox.wechat_pay import Simulator
+from sandbox.world import APPID, MERCHANT, SERVICE_ID
+
+PAID_TIME = "20260101120000"
+LONG_AGO = 1_764_547_200.0  # 2025-12-01, before the payments
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """An AWS without a stack: these tests bring a table and a queue of their own."""
+    with Cloud.start(tmp_path_factory.mktemp("cloud")) as cloud:
+        cloud.client("dynamodb").create_table(
+            TableName="orders",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        )
+        cloud.client("sqs").create_queue(QueueName="orders", Attributes={"VisibilityTimeout": "60"})
+        yield cloud
+
+
+@dataclass
+class Shop:
+    """A till, the function's corridor, and whom it talks to."""
+
+    cloud: Cloud
+    wechat_pay: Simulator
+    table: OrdersTable
+    relay: Relay
+    numbers: list[str] = field(default_factory=list)
+
+    def order_no(self, *, ready: bool = True) -> str:
+        """A new order, waiting for its money at WeChat Pay unless told otherwise."""
+        number = f"N{time.monotonic_ns()}"
+        if ready:
+            self.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
+        return number
+
+    def run(self, *messages: Message, time_left: float = 60.0) -> list[Result]:
+        """Hand over a batch."""
+        return self.relay.run(messages, lambda: time_left)
+
+    def item(self, number: str, mchid: str = MERCHANT) -> Order:
+        """The order's item; fails where there is none."""
+        return self.table.load([f"{mchid}#{number}"])[f"{mchid}#{number}"]
+
+    def calls(self, number: str) -> list[str]:
+        """What was asked about the order."""
+        return [call.operation for call in self.wechat_pay.calls if call.out_order_no == number]
+
+
+def a_message(number: str, message_id: str = "m1", receive_count: int = 1, **changes: Any) -> Message:
+    """A till's report of a payment, as SQS delivers it; `changes` are fields of the payload."""
+    payload = {"mchid": MERCHANT, "out_order_no": number, "detail": {"paid_time": PAID_TIME}, **changes}
+    return Message(message_id, json.dumps(payload), receive_count)
+
+
+@pytest.fixture
+def shop(cloud: Cloud, wechat_pay: Simulator) -> Iterator[Shop]:
+    """A shop with one merchant, whose secret has the appid and the service_id."""
+    prefix = f"shop-{time.monotonic_ns()}"
+    secret = wechat_pay.merchant(MERCHANT).secret() | {"appid": APPID, "service_id": SERVICE_ID}
+    cloud.put_secret(f"{prefix}/{MERCHANT}", secret)
+    client = partial(
+        wechatpay.Client, base_url=wechat_pay.base_url, backup_url=wechat_pay.backup_url, timeout=(0.5, 0.5)
+    )
+    merchants = Merchants(cloud.client("secretsmanager"), prefix, client)
+    table = OrdersTable(cloud.client("dynamodb"), "orders")
+    queue_url = cloud.client("sqs").get_queue_url(QueueName="orders")["QueueUrl"]
+    with ThreadPoolExecutor(8) as pool:
+        relay = Relay(
+            table=table,
+            wechat_pay=WeChatPay(merchants, call_budget=1.5),
+            queue=OrderQueue(cloud.client("sqs"), queue_url),
+            executor=pool,
+            jitter=lambda: 1.0,
+        )
+        yield Shop(cloud, wechat_pay, table, relay)

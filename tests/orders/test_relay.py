@@ -1,0 +1,317 @@
+"""The corridor of a batch, in this process: what is called, written and put back while the world misbehaves."""
+
+import json
+from typing import Any
+
+import pytest
+
+from orders.event import Message
+from orders.order import UNKNOWN, Status
+from sandbox.world import MERCHANT
+from tests.orders.conftest import LONG_AGO, Shop, a_message
+
+
+def test_a_payment_is_told_once_and_written_once(shop: Shop) -> None:
+    """The item has every field of WeChat Pay's answer."""
+    number = shop.order_no()
+    [result] = shop.run(a_message(number))
+    item = shop.item(number)
+    assert not result.failed
+    assert (item.status, item.version, item.attempts) == (Status.SYNCED, 1, 1)
+    assert item.wechat == shop.wechat_pay.order(MERCHANT, number).answer()
+    assert shop.calls(number) == ["sync"]
+
+
+def test_the_same_message_again_asks_nothing(shop: Shop) -> None:
+    """A final status is final."""
+    number = shop.order_no()
+    shop.run(a_message(number))
+    [again] = shop.run(a_message(number, receive_count=2), a_message("x", "m9"))[:1]
+    assert (again.failed, again.outcome) == (False, None)
+    assert shop.calls(number) == ["sync"]
+
+
+def test_twins_in_a_batch_cost_one_call_and_follow_its_outcome(shop: Shop) -> None:
+    """Both are done, or both fail."""
+    good, bad = shop.order_no(), shop.order_no(ready=False)
+    results = shop.run(a_message(good, "m1"), a_message(good, "m2"), a_message(bad, "m3"), a_message(bad, "m4"))
+    assert [result.failed for result in results] == [False, False, True, True]
+    assert (shop.calls(good), shop.calls(bad)) == (["sync"], ["sync"])
+    assert {attempt.message_id for attempt in shop.item(bad).history} == {"m3", "m4"}
+
+
+def test_twins_that_disagree_are_told_apart(shop: Shop) -> None:
+    """Another time of payment is another report: where the first is rejected, the second gets its own turn."""
+    number = shop.order_no()
+    early = a_message(number, "m1", detail={"paid_time": "20200101000000"})
+    rejected, waiting = shop.run(early, a_message(number, "m2"))
+    assert (rejected.wait, rejected.order and rejected.order.reason) == (0, "PARAM_ERROR")
+    assert (waiting.failed, waiting.wait) == (True, 15)
+    [settled] = shop.run(a_message(number, "m2", receive_count=2))
+    assert not settled.failed
+    assert shop.item(number).status is Status.SYNCED
+
+
+def test_one_bad_record_costs_one_record(shop: Shop) -> None:
+    """Unreadable, unknown, deducting and good in one batch: each ends as it must."""
+    good, deducting = shop.order_no(), shop.order_no()
+    shop.wechat_pay.deducting(MERCHANT, deducting)
+    results = shop.run(
+        Message("m1", "nonsense"),
+        a_message(good, "m2"),
+        a_message(shop.order_no(ready=False), "m3"),
+        a_message(deducting, "m4"),
+        a_message("Z", "m5", mchid="1999999999"),
+    )
+    assert [result.wait for result in results] == [0, None, 3, 180, 0]
+    assert results[0].field == "body"
+    assert results[4].order is not None
+    assert results[4].order.reason == "UNKNOWN_MERCHANT"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "tampered_body",
+        "reserialised_body",
+        "stale_timestamp",
+        "foreign_serial",
+        "missing_signature_headers",
+        "signtest",
+        "other_order",
+        "huge_body",
+        "reset_after_processing",
+        "truncated_body",
+    ],
+)
+def test_an_answer_that_proves_nothing_is_settled_by_a_query(shop: Shop, fault: str) -> None:
+    """Executed once, asked once, SYNCED by the verified answer to the query."""
+    number = shop.order_no()
+    shop.wechat_pay.misbehave(fault, operation="sync")
+    [result] = shop.run(a_message(number))
+    assert not result.failed
+    assert shop.calls(number) == ["sync", "query"]
+    assert shop.wechat_pay.order(MERCHANT, number).syncs == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "options"),
+    [
+        ("tampered_body", {}),
+        ("reserialised_body", {}),
+        ("stale_timestamp", {"seconds": 400}),
+        ("stale_timestamp", {"seconds": -400}),
+        ("foreign_serial", {}),
+        ("missing_signature_headers", {}),
+        ("signtest", {}),
+        ("other_order", {}),
+    ],
+)
+def test_without_a_verified_answer_no_final_status_is_written(shop: Shop, fault: str, options: dict[str, Any]) -> None:
+    """The outcome stays unknown, and whoever comes next asks first."""
+    number = shop.order_no()
+    shop.wechat_pay.misbehave(fault, **options)
+    [result] = shop.run(a_message(number))
+    item = shop.item(number)
+    assert (result.failed, item.status, item.reason) == (True, Status.RETRYING, "OUTCOME_UNKNOWN")
+    assert item.history[-1].outcome == UNKNOWN
+    assert item.wechat is None
+    shop.wechat_pay.behave()
+    shop.run(a_message(number, receive_count=2))
+    assert shop.item(number).status is Status.SYNCED
+    assert shop.calls(number) == ["sync", "query", "query"]
+
+
+@pytest.mark.parametrize("processed", [True, False])
+def test_a_silence_is_settled_by_a_query_on_the_backup_host(shop: Shop, processed: bool) -> None:
+    """Whether or not the call was executed before the silence: it ends SYNCED, told once."""
+    number = shop.order_no()
+    shop.wechat_pay.misbehave("silence", times=1, operation="sync", processed=processed)
+    shop.run(a_message(number))
+    if not processed:
+        assert (shop.item(number).status, shop.item(number).reason) == (Status.RETRYING, "USER_PAYING")
+        shop.run(a_message(number, receive_count=2))
+    assert shop.item(number).status is Status.SYNCED
+    assert shop.wechat_pay.order(MERCHANT, number).syncs == 1
+    assert [call.host for call in shop.wechat_pay.calls if call.out_order_no == number][:2] == ["main", "backup"]
+
+
+@pytest.mark.parametrize(
+    "fault", ["order_done_on_replay", "invalid_order_state_on_replay", "invalid_request_on_replay", "ok_on_replay"]
+)
+def test_whatever_a_replay_is_answered_the_order_decides(shop: Shop, fault: str) -> None:
+    """The official pages do not say; all four end as SYNCED for what the till took."""
+    number = shop.order_no()
+    shop.run(a_message(number))
+    shop.cloud.client("dynamodb").delete_item(TableName="orders", Key={"pk": {"S": f"{MERCHANT}#{number}"}})
+    shop.wechat_pay.misbehave(fault)
+    shop.run(a_message(number, "m2"))
+    assert shop.item(number).status is Status.SYNCED
+
+
+def test_an_unsigned_order_done_is_not_believed(shop: Shop) -> None:
+    """Somebody in between may have forged it: the query says that the money is still open."""
+    number = shop.order_no()
+    shop.wechat_pay.misbehave("unsigned_error", times=1, code="ORDER_DONE")
+    [result] = shop.run(a_message(number))
+    assert (result.failed, shop.item(number).status, shop.item(number).reason) == (
+        True,
+        Status.RETRYING,
+        "USER_PAYING",
+    )
+
+
+def test_a_lost_record_asks_first(shop: Shop) -> None:
+    """Received before, nothing recorded: the environment may have died after the call."""
+    number = shop.order_no()
+    shop.run(a_message(number, receive_count=2))
+    assert shop.calls(number) == ["query", "sync"]
+    assert shop.item(number).status is Status.SYNCED
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "reason", "wait"),
+    [
+        ("connection_refused", {}, "UNREACHABLE", 15),
+        ("system_error", {}, "OUTCOME_UNKNOWN", 15),
+        ("gateway_error", {}, "OUTCOME_UNKNOWN", 15),
+        ("frequency_limited", {"retry_after": 120}, "THROTTLED", 120),
+        ("sub_code_throttled", {}, "THROTTLED", 60),
+        ("bad_sign_401", {}, "SIGN_ERROR", 60),
+        ("clock_skew_401", {}, "CLOCK", 60),
+        ("unknown_state", {"operation": "sync"}, "UNKNOWN_STATE", 60),
+        ("accepted_202", {"operation": "sync", "times": 1}, "USER_PAYING", 15),
+    ],
+)
+def test_trouble_that_passes_is_waited_out(
+    shop: Shop, fault: str, options: dict[str, Any], reason: str, wait: int
+) -> None:
+    """RETRYING under its reason, and SYNCED once the trouble has passed; told once in the end."""
+    number = shop.order_no()
+    shop.wechat_pay.misbehave(fault, **options)
+    [result] = shop.run(a_message(number))
+    assert (shop.item(number).status, shop.item(number).reason) == (Status.RETRYING, reason)
+    assert result.wait == wait
+    shop.wechat_pay.behave()
+    shop.run(a_message(number, receive_count=2))
+    assert shop.item(number).status is Status.SYNCED
+    assert shop.wechat_pay.order(MERCHANT, number).syncs == 1
+
+
+def test_an_unknown_word_is_kept_as_it_came(shop: Shop) -> None:
+    """For whoever has to teach this version the word."""
+    number = shop.order_no()
+    shop.wechat_pay.misbehave("unknown_state", state="SUSPENDED")
+    shop.run(a_message(number))
+    wechat = shop.item(number).wechat
+    assert wechat is not None
+    assert (shop.item(number).state, wechat["state"]) == ("SUSPENDED", "SUSPENDED")
+
+
+def test_an_order_that_is_seconds_old_gets_one_short_retry(shop: Shop) -> None:
+    """ORDER_NOT_EXIST waits the first time and is rejected the second time; the third receive asks nothing."""
+    number = shop.order_no(ready=False)
+    [first] = shop.run(a_message(number))
+    assert (first.wait, shop.item(number).status) == (3, Status.RETRYING)
+    [second] = shop.run(a_message(number, receive_count=2))
+    [third] = shop.run(a_message(number, receive_count=3))
+    assert (second.wait, third.wait) == (0, 0)
+    assert (shop.item(number).status, shop.item(number).reason) == (Status.REJECTED, "ORDER_NOT_EXIST")
+    assert len(shop.calls(number)) == 2
+
+
+def test_a_printed_blank_in_the_code_is_no_other_code(shop: Shop) -> None:
+    """`ORDER_NOT_ EXIST` stands so in the official tables."""
+    number = shop.order_no()
+    shop.wechat_pay.misbehave("not_found_blank")
+    shop.run(a_message(number))
+    assert shop.item(number).reason == "ORDER_NOT_EXIST"
+
+
+def test_a_corrected_event_revives_a_rejected_order(shop: Shop) -> None:
+    """With its own time of payment."""
+    number = shop.order_no()
+    shop.run(a_message(number, detail={"paid_time": "20200101000000"}))
+    assert (shop.item(number).status, shop.item(number).reason) == (Status.REJECTED, "PARAM_ERROR")
+    shop.run(a_message(number, "m2"))
+    assert (shop.item(number).status, shop.item(number).paid_time) == (Status.SYNCED, "20260101120000")
+
+
+def test_time_that_runs_out_leaves_the_message_untouched(shop: Shop) -> None:
+    """No call is begun that could not be ended; the record goes back at once."""
+    number = shop.order_no()
+    [result] = shop.run(a_message(number), time_left=1.0)
+    assert (result.failed, result.wait, result.problem) == (True, 0, "OUT_OF_TIME")
+    assert shop.calls(number) == []
+    assert shop.table.load([f"{MERCHANT}#{number}"]) == {}
+
+
+def test_while_dynamodb_is_down_nothing_is_permanent(shop: Shop) -> None:
+    """Neither a call is made without a record to write it to, nor is anything rejected."""
+    number = shop.order_no()
+    shop.table._name = "no-such-table"
+    unreadable, waiting = shop.run(Message("m0", "nonsense"), a_message(number))
+    assert (unreadable.wait, waiting.wait) == (0, 15)
+    assert "ResourceNotFoundException" in waiting.problem
+    assert shop.calls(number) == []
+
+
+def test_two_environments_that_race_write_one_truth(shop: Shop) -> None:
+    """Whoever writes second finds the version moved, and what stands stays."""
+    number = shop.order_no()
+    original = shop.table.load
+
+    def slow_load(keys: Any) -> Any:
+        found = original(keys)
+        shop.table.load = original  # type: ignore[method-assign]
+        shop.run(a_message(number, "other"))
+        return found
+
+    shop.table.load = slow_load  # type: ignore[method-assign]
+    [result] = shop.run(a_message(number, "mine"))
+    item = shop.item(number)
+    assert not result.failed
+    assert (item.status, item.version, item.message_id) == (Status.SYNCED, 1, "other")
+
+
+def test_a_failed_message_gets_its_visibility(shop: Shop) -> None:
+    """SQS is told when to hand it out again."""
+    number = shop.order_no(ready=False)
+    sqs = shop.cloud.client("sqs")
+    url = sqs.get_queue_url(QueueName="orders")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody=a_message(number, mchid="1999999999").body)
+    [received] = sqs.receive_message(QueueUrl=url)["Messages"]
+    message = Message(received["MessageId"], received["Body"], 1, received["ReceiptHandle"])
+    shop.run(message)
+    [again] = sqs.receive_message(QueueUrl=url)["Messages"]
+    assert again["MessageId"] == received["MessageId"]
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=again["ReceiptHandle"])
+
+
+@pytest.mark.parametrize("endpoint", ["partner", "acquiringbank", "payafter", "oversea"])
+def test_endpoints_that_answer_without_the_order_are_asked_for_it(shop: Shop, endpoint: str) -> None:
+    """The table shall hold the order's state for them as well."""
+    number = shop.order_no(ready=False)
+    shop.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO, sub_mchid="1900000109")
+    extra: dict[str, Any] = {} if endpoint == "payafter" else {"sub_mchid": "1900000109"}
+    shop.run(a_message(number, endpoint=endpoint, **extra))
+    assert (shop.item(number).status, shop.item(number).endpoint) == (Status.SYNCED, endpoint)
+    assert shop.calls(number) == ["sync", "query"]
+
+
+def test_a_missing_field_is_named(shop: Shop) -> None:
+    """The partner endpoint needs a sub_mchid, which neither event nor secret has."""
+    number = shop.order_no()
+    shop.run(a_message(number, endpoint="partner"))
+    assert shop.item(number).reason == "MISSING_SUB_MCHID"
+    assert shop.calls(number) == []
+
+
+def test_fields_that_the_endpoint_has_no_place_for_are_ignored(shop: Shop) -> None:
+    """A till may send more than WeChat Pay takes."""
+    number = shop.order_no()
+    detail = {"paid_time": "20260101120000", "seq": 1, "paid_amount": 3900}
+    shop.run(a_message(number, detail=detail, sub_mchid="1900000109", cashier="Wang"))
+    assert shop.item(number).status is Status.SYNCED
+    [call] = [call for call in shop.wechat_pay.calls if call.out_order_no == number]
+    assert set(json.loads(call.body)) == {"appid", "service_id", "type", "detail"}

@@ -1,0 +1,57 @@
+"""The environment: read once, and what is missing is named."""
+
+import pytest
+
+from orders.errors import SettingsError
+from orders.settings import Settings
+
+ENVIRONMENT = {
+    "ORDERS_TABLE": "orders",
+    "ORDER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/1/orders",
+    "MERCHANT_SECRET_PREFIX": "wechatpay",
+}
+
+
+def test_the_defaults_are_production() -> None:
+    """The official hosts, the documented timeouts, waits as they are."""
+    settings = Settings.from_env(ENVIRONMENT)
+    assert settings.wechatpay_base_url == "https://api.mch.weixin.qq.com"
+    assert settings.wechatpay_backup_url == "https://api2.mch.weixin.qq.com"
+    assert (settings.connect_timeout, settings.read_timeout, settings.retry_scale) == (3.0, 8.0, 1.0)
+    assert settings.call_budget == 14.0
+
+
+@pytest.mark.parametrize("name", ENVIRONMENT)
+@pytest.mark.parametrize("value", [None, "", " "])
+def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
+    """At the start, not at the first order."""
+    environment = {key: text for key, text in ENVIRONMENT.items() if key != name}
+    with pytest.raises(SettingsError, match=name) as caught:
+        Settings.from_env(environment | ({name: value} if value is not None else {}))
+    assert caught.value.name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WECHATPAY_BASE_URL", "http://api.mch.weixin.qq.com"),
+        ("WECHATPAY_BACKUP_URL", "api2.mch.weixin.qq.com"),
+        ("WECHATPAY_TIMEOUT", "3"),
+        ("WECHATPAY_TIMEOUT", "3,x"),
+        ("WECHATPAY_TIMEOUT", "0,8"),
+        ("RETRY_SCALE", "-1"),
+        ("RETRY_SCALE", "inf"),
+    ],
+)
+def test_an_unusable_value_is_named(name: str, value: str) -> None:
+    """Plain http is for sandboxes only."""
+    with pytest.raises(SettingsError, match=name):
+        Settings.from_env(ENVIRONMENT | {name: value})
+
+
+def test_a_sandbox_may_speak_plain_http() -> None:
+    """On this machine, or where AWS itself is a sandbox."""
+    local = Settings.from_env(ENVIRONMENT | {"WECHATPAY_BASE_URL": "http://127.0.0.1:4510/"})
+    assert local.wechatpay_base_url == "http://127.0.0.1:4510"
+    other = {"WECHATPAY_BASE_URL": "http://pay:1", "AWS_ENDPOINT_URL": "http://aws:2"}
+    assert Settings.from_env(ENVIRONMENT | other).wechatpay_base_url == "http://pay:1"

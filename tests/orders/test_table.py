@@ -1,0 +1,112 @@
+"""The orders table: what is written comes back, and nobody overwrites what he has not read."""
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from orders.errors import TableUnavailableError, VersionConflictError
+from orders.order import Attempt, Order, Refusal, Status, instant
+from orders.table import OrdersTable, item_of, order_of
+from sandbox.cloud import Cloud
+
+NOW = instant(1_767_240_000)
+
+
+@pytest.fixture
+def table(cloud: Cloud) -> OrdersTable:
+    """The table, as the function sees it."""
+    return OrdersTable(cloud.client("dynamodb"), "orders")
+
+
+def an_order(number: str, **facts: Any) -> Order:
+    """An order with every attribute set."""
+    order = Order(
+        mchid="1230000109",
+        out_order_no=number,
+        status=Status.RETRYING,
+        paid_time="20260101120000",
+        version=1,
+        created_at=NOW,
+        updated_at=NOW,
+        reason="DEDUCTING",
+        appid="wx1",
+        service_id="500001",
+        endpoint="partner",
+        sub_mchid="1900000109",
+        channel_id="c1",
+        event_id="e1",
+        message_id="m1",
+        source="pos.till",
+        attempts=3,
+        history=(Attempt(NOW, "m1", "RETRYING", "DEDUCTING", "08F5-0", 41), Attempt(NOW, "m1", "UNKNOWN")),
+        state="DOING",
+        state_description="MCH_COMPLETE",
+        collection_state="USER_PAYING",
+        paid_type="MCH",
+        transaction_id="4200",
+        wechat={"state": "DOING", "total_amount": 3900, "rate": 0.5, "list": [{"a": True, "b": ""}], "none": None},
+        last_error=Refusal("INVALID_REQUEST", "单据正在扣款中，请稍后再试", 400, "08F5-271316754"),
+        synced_at=NOW,
+    )
+    return replace(order, **facts)
+
+
+def test_an_order_comes_back_as_it_was_written(table: OrdersTable) -> None:
+    """Every attribute, the whole answer of WeChat Pay included; money stays an integer."""
+    order = an_order("T1")
+    assert all(getattr(order, field.name) not in (None, "", ()) for field in fields(order))
+    table.save(order)
+    assert table.load([order.key]) == {order.key: order}
+
+
+def test_a_batch_is_read_at_once_and_missing_orders_are_missing(table: OrdersTable) -> None:
+    """More than a hundred keys, doubles among them, as well."""
+    orders = [an_order(f"B{number}") for number in range(3)]
+    for order in orders:
+        table.save(order)
+    keys = [order.key for order in orders]
+    absent = [f"1230000109#absent-{number}" for number in range(120)]
+    assert table.load(keys + absent + keys) == {order.key: order for order in orders}
+    assert table.load([]) == {}
+
+
+def test_an_order_is_created_once(table: OrdersTable) -> None:
+    """The second who creates it has not seen the first."""
+    table.save(an_order("C1"))
+    with pytest.raises(VersionConflictError):
+        table.save(an_order("C1"))
+
+
+def test_an_order_is_written_on_top_of_what_was_read(table: OrdersTable) -> None:
+    """The next version and no other."""
+    order = an_order("V1")
+    table.save(order)
+    table.save(replace(order, version=2, status=Status.SYNCED))
+    for stale in (2, 4):
+        with pytest.raises(VersionConflictError):
+            table.save(replace(order, version=stale))
+    assert table.load([order.key])[order.key].status is Status.SYNCED
+
+
+def test_a_table_that_does_not_answer_is_named(cloud: Cloud) -> None:
+    """With DynamoDB's own code."""
+    table = OrdersTable(cloud.client("dynamodb"), "no-such-table")
+    with pytest.raises(TableUnavailableError, match="ResourceNotFoundException"):
+        table.load(["1#2"])
+    with pytest.raises(TableUnavailableError, match="ResourceNotFoundException"):
+        table.save(an_order("X1"))
+
+
+@pytest.mark.parametrize("status", Status)
+def test_the_attention_index_is_sparse(status: Status) -> None:
+    """Only orders that somebody should look at carry the attribute."""
+    item = item_of(an_order("A1", status=status))
+    expected = {"S": status.value} if status in {Status.RETRYING, Status.REJECTED, Status.PAID_BY_WECHAT} else None
+    assert item.get("attention") == expected
+
+
+def test_attributes_of_a_later_version_are_left_alone() -> None:
+    """An older function reads a newer item."""
+    order = an_order("L1")
+    assert order_of(item_of(order) | {"refunded_at": {"S": NOW}}) == order
