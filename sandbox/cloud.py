@@ -116,12 +116,15 @@ class Cloud:
         given = {"AwsEndpointUrl": self.endpoint_url, **parameters}
         template["Resources"] = _with_numbers(template["Resources"], _numbers(template["Parameters"], given))
         cloudformation = self.client("cloudformation")
-        cloudformation.create_stack(
-            StackName=STACK,
-            TemplateBody=json.dumps(template),
-            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()],
-            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-        )
+        try:
+            cloudformation.create_stack(
+                StackName=STACK,
+                TemplateBody=json.dumps(template),
+                Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()],
+                Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            )
+        except ClientError as error:
+            raise CloudError(f"the template was not taken: {error}") from error
         for _ in range(600):
             [stack] = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
             if stack["StackStatus"] == "CREATE_COMPLETE":

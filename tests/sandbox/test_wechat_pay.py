@@ -1,0 +1,292 @@
+"""The simulator keeps WeChat Pay's official rules. Requests are signed here by hand, not by our library."""
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from sandbox.wechat_pay import FAULTS, Refusal, Simulator
+from sandbox.wechat_pay.keys import sign
+
+MCHID = "1230000109"
+BASE = "/v3/payscore/serviceorder"
+WHO = {"appid": "wxd678efh567hg6787", "service_id": "500001"}
+LONG_AGO = 1_764_547_200.0
+PAID = {**WHO, "type": "Order_Paid", "detail": {"paid_time": "20260101120000"}}
+SCHEME = "WECHATPAY2-SHA256-RSA2048"
+
+
+class Caller:
+    """A merchant who signs by hand, and can do it wrong."""
+
+    def __init__(self, wechat_pay: Simulator) -> None:
+        self.wechat_pay = wechat_pay
+        self.merchant = wechat_pay.merchant(MCHID)
+
+    def headers(self, method: str, target: str, body: bytes, **wrong: Any) -> dict[str, str]:
+        """The headers of a signed request; `wrong` replaces parts of the authorization."""
+        given = {
+            "mchid": MCHID,
+            "nonce_str": "593BEC0C930BF1AFEB40B4A08C8FB242",
+            "timestamp": str(int(time.time())),
+            "serial_no": self.merchant.serial_no,
+        } | wrong
+        message = f"{method}\n{target}\n{given['timestamp']}\n{given['nonce_str']}\n".encode() + body + b"\n"
+        given.setdefault("signature", sign(self.merchant.key, message))
+        value = ",".join(f'{name}="{text}"' for name, text in given.items())
+        return {
+            "Authorization": f"{SCHEME} {value}",
+            "Accept": "application/json",
+            "User-Agent": "till/1",
+            "Content-Type": "application/json",
+            "Wechatpay-Serial": self.wechat_pay.platform.public_key_id,
+        }
+
+    def call(self, method: str, target: str, body: Any = None, **wrong: Any) -> requests.Response:
+        """One signed call."""
+        content = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
+        headers = self.headers(method, target, content, **wrong)
+        return requests.request(method, self.wechat_pay.base_url + target, data=content, headers=headers, timeout=5)
+
+
+@pytest.fixture
+def caller(wechat_pay: Simulator) -> Caller:
+    """The merchant."""
+    return Caller(wechat_pay)
+
+
+def said(response: requests.Response) -> tuple[int, str, str]:
+    """Status, code and message of a refusal."""
+    words = response.json()
+    return response.status_code, words["code"], words["message"]
+
+
+def test_a_shop_lives_through_an_order_by_signed_calls(caller: Caller, wechat_pay: Simulator) -> None:
+    """Created, confirmed by the customer, completed, paid at the till: at the official paths."""
+    created = caller.call("POST", BASE, {**WHO, "out_order_no": "S1", "service_introduction": "充电宝"}).json()
+    assert (created["state"], created["service_introduction"]) == ("CREATED", "充电宝")
+    wechat_pay.confirm(MCHID, "S1")
+    completed = caller.call("POST", f"{BASE}/S1/complete", {**WHO, "total_amount": 3900}).json()
+    assert (completed["state_description"], completed["collection"]["state"]) == ("MCH_COMPLETE", "USER_PAYING")
+    now = time.strftime("%Y%m%d%H%M%S", time.gmtime(time.time() + 8 * 3600 + 1))
+    synced = caller.call("POST", f"{BASE}/S1/sync", {**PAID, "detail": {"paid_time": now}}).json()
+    assert synced["state"] == "DONE"
+    assert synced["collection"]["details"] == [{"seq": 1, "amount": 3900, "paid_type": "MCH", "paid_time": now}]
+    assert "state_description" not in synced
+    assert caller.call("GET", f"{BASE}?service_id=500001&appid={WHO['appid']}&out_order_no=S1").json() == synced
+
+
+def test_answers_are_signed_with_the_key_that_was_asked_for(caller: Caller, wechat_pay: Simulator) -> None:
+    """Verified here with plain RSA over `timestamp, nonce, body`."""
+    wechat_pay.ready_to_sync(MCHID, "S1", at=LONG_AGO)
+    answer = caller.call("POST", f"{BASE}/S1/sync", PAID)
+    assert answer.headers["Wechatpay-Serial"] == wechat_pay.platform.public_key_id
+    message = f"{answer.headers['Wechatpay-Timestamp']}\n{answer.headers['Wechatpay-Nonce']}\n".encode()
+    key = wechat_pay._ring.key("platform").public_key()
+    signature = base64.b64decode(answer.headers["Wechatpay-Signature"])
+    key.verify(signature, message + answer.content + b"\n", padding.PKCS1v15(), hashes.SHA256())
+    assert answer.headers["Request-ID"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"timestamp": "1000000000"}, "HTTP头Authorization中的timestamp与发起请求的时间不得超过5分钟"),
+        ({"timestamp": "now"}, "HTTP头Authorization值格式错误"),
+        ({"mchid": "4711"}, "商户号不存在"),
+        ({"serial_no": "F" * 40}, "商户证书序列号有误。"),
+        ({"signature": base64.b64encode(b"x" * 256).decode()}, "错误的签名，导致验签失败。"),
+        ({"signature": "nonsense"}, "错误的签名，导致验签失败。"),
+        ({"extra": "field"}, "HTTP头Authorization值格式错误"),
+    ],
+)
+def test_a_wrong_authorization_is_a_sign_error(caller: Caller, wrong: dict[str, str], message: str) -> None:
+    """With the official message; the timestamp is looked at first."""
+    assert said(caller.call("GET", f"{BASE}?x=1", **wrong)) == (401, "SIGN_ERROR", message)
+
+
+@pytest.mark.parametrize("change", ["method", "path", "query", "body"])
+def test_a_signature_covers_what_is_on_the_wire(caller: Caller, wechat_pay: Simulator, change: str) -> None:
+    """Signed for one request, sent as another."""
+    body = json.dumps(PAID).encode()
+    headers = caller.headers("POST", f"{BASE}/S1/sync", body)
+    method, target = ("PUT" if change == "method" else "POST"), f"{BASE}/{'S2' if change == 'path' else 'S1'}/sync"
+    target += "?x=1" if change == "query" else ""
+    sent = body + b" " if change == "body" else body
+    answer = requests.request(method, wechat_pay.base_url + target, data=sent, headers=headers, timeout=5)
+    assert answer.status_code == (404 if change == "method" else 401)
+
+
+@pytest.mark.parametrize(("header", "value"), [("Accept", "*/*"), ("User-Agent", ""), ("Content-Type", "text/plain")])
+def test_a_request_without_the_official_headers_is_refused(
+    caller: Caller, wechat_pay: Simulator, header: str, value: str
+) -> None:
+    """INVALID_REQUEST, of the protocol kind."""
+    body = json.dumps(PAID).encode()
+    headers = caller.headers("POST", f"{BASE}/S1/sync", body) | {header: value}
+    answer = requests.post(f"{wechat_pay.base_url}{BASE}/S1/sync", data=body, headers=headers, timeout=5)
+    assert said(answer)[:2] == (400, "INVALID_REQUEST")
+
+
+@pytest.mark.parametrize(
+    ("before", "code", "message"),
+    [
+        (lambda w: None, "ORDER_NOT_EXIST", "订单不存在"),
+        (lambda w: w.open(MCHID, "S1"), "INVALID_ORDER_STATE", "单据状态错误"),
+        (lambda w: (w.open(MCHID, "S1"), w.confirm(MCHID, "S1")), "INVALID_ORDER_STATE", "单据状态错误"),
+        (lambda w: (w.ready_to_sync(MCHID, "S1"), w.deduct(MCHID, "S1")), "ORDER_DONE", "订单已完成"),
+        (lambda w: (w.ready_to_sync(MCHID, "S1"), w.cancel(MCHID, "S1")), "ORDER_CANCELED", "单据已取消"),
+        (lambda w: (w.open(MCHID, "S1"), w.expire(MCHID, "S1")), "INVALID_ORDER_STATE", "单据状态错误"),
+        (
+            lambda w: (w.ready_to_sync(MCHID, "S1"), w.deducting(MCHID, "S1")),
+            "INVALID_REQUEST",
+            "单据正在扣款中，请稍后再试",
+        ),
+        (lambda w: w.ready_to_sync(MCHID, "S1", appid="wx-other"), "NO_AUTH", "商户信息不合法"),
+    ],
+)
+def test_a_sync_is_refused_as_the_orders_state_demands(
+    caller: Caller, wechat_pay: Simulator, before: Callable[[Simulator], object], code: str, message: str
+) -> None:
+    """With the official code and message, unsigned."""
+    before(wechat_pay)
+    answer = caller.call("POST", f"{BASE}/S1/sync", PAID)
+    assert said(answer)[1:] == (code, message)
+    assert "Wechatpay-Signature" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"type": "Order_Refunded"}, "/type"),
+        ({"detail": {}}, "/detail/paid_time"),
+        ({"detail": {"paid_time": "2026-01-01"}}, "/detail/paid_time"),
+        ({"detail": {"paid_time": "20260230000000"}}, "/detail/paid_time"),
+        ({"detail": {"paid_time": "20200101000000"}}, "/detail/paid_time"),
+        ({"detail": {"paid_time": "21260101000000"}}, "/detail/paid_time"),
+        ({"appid": ""}, "appid"),
+        ({"service_id": 7}, "service_id"),
+    ],
+)
+def test_a_wrong_parameter_is_named(caller: Caller, wechat_pay: Simulator, changes: dict[str, Any], field: str) -> None:
+    """PARAM_ERROR with its detail; a time of payment lies after the completion, and not in the future."""
+    wechat_pay.ready_to_sync(MCHID, "S1", at=LONG_AGO)
+    answer = caller.call("POST", f"{BASE}/S1/sync", {**PAID, **changes})
+    assert said(answer)[:2] == (400, "PARAM_ERROR")
+    assert answer.json()["detail"]["field"] == field
+
+
+def test_null_is_refused(caller: Caller, wechat_pay: Simulator) -> None:
+    """Nowhere in a body (doc 4012081709)."""
+    wechat_pay.ready_to_sync(MCHID, "S1", at=LONG_AGO)
+    assert said(caller.call("POST", f"{BASE}/S1/sync", {**PAID, "attach": None}))[:2] == (400, "INVALID_REQUEST")
+
+
+def test_states_follow_the_official_machine(wechat_pay: Simulator) -> None:
+    """What a state does not allow is refused, in Python as over HTTP."""
+    wechat_pay.open(MCHID, "S1")
+    for deed in (wechat_pay.complete, wechat_pay.deduct):
+        with pytest.raises(Refusal, match="INVALID_ORDER_STATE"):
+            deed(MCHID, "S1")
+    wechat_pay.confirm(MCHID, "S1")
+    assert wechat_pay.complete(MCHID, "S1", total_amount=0).state == "DONE"
+    with pytest.raises(Refusal, match="ORDER_DONE"):
+        wechat_pay.cancel(MCHID, "S1")
+    assert "collection" not in wechat_pay.order(MCHID, "S1").answer()
+
+
+def test_money_that_wechat_pay_collects_has_a_transaction_id(wechat_pay: Simulator) -> None:
+    """NEWTON, which a refund needs."""
+    wechat_pay.ready_to_sync(MCHID, "S1", total_amount=4200)
+    detail = wechat_pay.deduct(MCHID, "S1").answer()["collection"]["details"][0]
+    assert (detail["paid_type"], detail["amount"], len(detail["transaction_id"])) == ("NEWTON", 4200, 24)
+
+
+def test_a_till_in_another_process_gives_the_same_commands(wechat_pay: Simulator) -> None:
+    """By HTTP below /__sandbox__/."""
+
+    def do(verb: str, **arguments: Any) -> Any:
+        return requests.post(f"{wechat_pay.base_url}/__sandbox__/{verb}", json=arguments, timeout=5).json()
+
+    assert do("ready_to_sync", mchid=MCHID, out_order_no="S1")["collection_state"] == "USER_PAYING"
+    assert do("deduct", mchid=MCHID, out_order_no="S1")["paid_type"] == "NEWTON"
+    assert "ORDER_DONE" in do("cancel", mchid=MCHID, out_order_no="S1")["error"]
+    assert "no fault is named" in do("misbehave", name="sulk")["error"]
+    assert "there is no" in do("merchant")["error"]
+    assert do("behave") == {}
+    look = f"{wechat_pay.base_url}/__sandbox__/"
+    assert requests.get(look + "ledger", timeout=5).json()[0]["out_order_no"] == "S1"
+    assert requests.get(look + "calls", timeout=5).json() == []
+    assert requests.get(look + f"secret?mchid={MCHID}", timeout=5).json() == wechat_pay.merchant(MCHID).secret()
+
+
+def test_a_host_that_refuses_connections_comes_back_on_its_port(caller: Caller, wechat_pay: Simulator) -> None:
+    """The other one goes on."""
+    address = wechat_pay.base_url
+    wechat_pay.misbehave("connection_refused", host="main")
+    with pytest.raises(requests.ConnectionError):
+        requests.get(address, timeout=1)
+    assert requests.get(wechat_pay.backup_url, timeout=1).status_code == 404
+    wechat_pay.behave()
+    assert wechat_pay.base_url == address
+    assert requests.get(address, timeout=1).status_code == 404
+
+
+def test_a_fault_strikes_as_often_and_whom_it_is_told(caller: Caller, wechat_pay: Simulator) -> None:
+    """By number of calls, operation and order."""
+    for number in ("S1", "S2"):
+        wechat_pay.ready_to_sync(MCHID, number, at=LONG_AGO)
+    wechat_pay.misbehave("system_error", times=1, operation="sync", out_order_no="S2")
+    codes = [caller.call("POST", f"{BASE}/{number}/sync", PAID).status_code for number in ("S1", "S2", "S2")]
+    assert codes == [200, 500, 200]
+
+
+def test_every_fault_has_a_name_that_is_told() -> None:
+    """An unknown one lists them all."""
+    with pytest.raises(ValueError, match="no fault is named 'sulk'") as caught:
+        Simulator().misbehave("sulk")
+    assert [name for name in FAULTS if name not in str(caught.value)] == []
+
+
+def test_keys_survive_a_restart(tmp_path: Path) -> None:
+    """So that a till need not be configured anew each time."""
+    first, second = Simulator(keys=tmp_path), Simulator(keys=tmp_path)
+    assert first.merchant(MCHID).secret() == second.merchant(MCHID).secret()
+    assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.glob("*.pem"))
+
+
+def test_a_rotated_key_replaces_the_old_one(caller: Caller, wechat_pay: Simulator) -> None:
+    """Which is refused from then on."""
+    old = {"serial_no": caller.merchant.serial_no}
+    caller.merchant.rotate_key()
+    assert said(caller.call("GET", f"{BASE}?x=1", **old))[2] == "商户证书序列号有误。"
+
+
+def test_a_notification_is_signed_and_sealed(wechat_pay: Simulator) -> None:
+    """AES-256-GCM under the merchant's APIv3 key."""
+    wechat_pay.ready_to_sync(MCHID, "S1")
+    wechat_pay.deduct(MCHID, "S1")
+    headers, body = wechat_pay.notification(MCHID, "S1")
+    resource = json.loads(body)["resource"]
+    sealed = base64.b64decode(resource["ciphertext"])
+    key = wechat_pay.merchant(MCHID).apiv3_key.encode()
+    plain = AESGCM(key).decrypt(resource["nonce"].encode(), sealed, resource["associated_data"].encode())
+    assert json.loads(plain) == wechat_pay.order(MCHID, "S1").answer()
+    assert headers["Wechatpay-Serial"] == wechat_pay.platform.public_key_id
+
+
+def test_an_order_is_a_value(wechat_pay: Simulator) -> None:
+    """What a test has looked at does not change under its hands."""
+    before = wechat_pay.ready_to_sync(MCHID, "S1")
+    wechat_pay.deduct(MCHID, "S1")
+    assert before == replace(before)
+    assert before.state == "DOING"
