@@ -215,6 +215,62 @@ def test_the_request_id_is_kept_for_the_search_that_follows(signed: Sign, platfo
     assert refused(signed(b""), BODY, platform_keys).request_id == "08F5B8C2B506102C18FDDFEEA30620BE821E28EDC405-0"
 
 
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (
+            {"Wechatpay-Nonce": "", "Wechatpay-Signature": ""},
+            "not signed: Wechatpay-Nonce, Wechatpay-Signature missing (a proxy may have dropped the headers)",
+        ),
+        (
+            {"Wechatpay-Signature-Type": "WECHATPAY2-SM2-WITH-SM3"},
+            "signed with 'WECHATPAY2-SM2-WITH-SM3', only WECHATPAY2-SHA256-RSA2048 is verified",
+        ),
+        ({"Wechatpay-Timestamp": "now"}, "Wechatpay-Timestamp is not a number of seconds"),
+        (
+            {"Wechatpay-Serial": "x" * 100},
+            f"signed with the key '{'x' * 64}', which is not among ours: {PUBLIC_KEY_ID}, {CERTIFICATE_SERIAL}",
+        ),
+        (
+            {"Wechatpay-Timestamp": str(NOW - 301)},
+            f"signed at {NOW - 301}, our clock says {NOW}: more than 300 s apart",
+        ),
+        (
+            {"Wechatpay-Signature": "WECHATPAY/SIGNTEST/x"},
+            "signed wrongly on purpose, to test that signatures are verified here",
+        ),
+        (
+            {"Wechatpay-Signature": "AAAA"},
+            f"the signature is not that of the key {PUBLIC_KEY_ID} over these {len(BODY)} bytes",
+        ),
+    ],
+    ids=["unsigned", "signature_type", "timestamp", "unknown_serial", "stale", "probe", "signature"],
+)
+def test_the_error_says_what_to_look_at(
+    signed: Sign, platform_keys: PlatformKeys, changes: dict[str, str], text: str, request: pytest.FixtureRequest
+) -> None:
+    """One line for each reason, read at three in the morning."""
+    error = refused(signed(BODY) | changes, BODY, platform_keys)
+    assert str(error) == text
+    assert error.reason == request.node.callspec.id
+
+
+def test_whoever_holds_no_key_is_told_so(signed: Sign) -> None:
+    """And an answer without a Request-ID has none."""
+    headers = signed(BODY)
+    del headers["Request-ID"]
+    error = refused(headers, BODY, PlatformKeys({}))
+    assert str(error).endswith("which is not among ours: none")
+    assert (error.held, error.request_id) == ((), "")
+
+
+def test_a_signature_is_base64_to_the_letter(signed: Sign, platform_keys: PlatformKeys) -> None:
+    """A genuine one with a blank in it was written by somebody else."""
+    headers = signed(BODY)
+    headers["Wechatpay-Signature"] = f"{headers['Wechatpay-Signature'][:9]} {headers['Wechatpay-Signature'][9:]}"
+    assert refused(headers, BODY, platform_keys).reason == "signature"
+
+
 def test_no_error_text_holds_signature_or_body(signed: Sign, platform_keys: PlatformKeys) -> None:
     """Logs get ids, never content."""
     headers = signed(BODY)
