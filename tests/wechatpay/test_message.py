@@ -51,6 +51,9 @@ def test_a_body_is_compact_utf_8_in_the_order_given() -> None:
         ({"🔋": 1}, "json: a field's name holds a character of four bytes"),
         ({"name": "\U00010000"}, "json.name holds a character of four bytes"),
         ({"name": "\ud83d"}, "json.name holds half a character"),
+        ({"name": "\ud800"}, "json.name holds half a character"),
+        ({"name": "\udfff"}, "json.name holds half a character"),
+        ({"name": "\uffff🔋"}, "json.name holds a character of four bytes"),
         ({"\udd0b": 1}, "json: a field's name holds half a character"),
     ],
 )
@@ -60,7 +63,7 @@ def test_what_wechat_pay_does_not_take_is_named(value: Any, told: str) -> None:
         json_bytes(value)
 
 
-@pytest.mark.parametrize("value", [{"a": "null"}, {"nullable": 1}, {"null": "\uffff\ue000"}, {}, [], "x", 0])
+@pytest.mark.parametrize("value", [{"a": "null"}, {"nullable": 1}, {"null": "\uffff\ue000\ud7ff"}, {}, [], "x", 0])
 def test_what_only_looks_like_it_is_taken(value: Any) -> None:
     """Three bytes are fine, and so is the word."""
     assert json.loads(json_bytes(value)) == value
@@ -74,7 +77,7 @@ def test_endless_and_foreign_values_are_refused() -> None:
     for _ in range(100_000):
         deep = [deep]
     for value in (endless, {"a": [endless]}, deep):
-        with pytest.raises(ValueError, match="nested too deeply, or holds itself"):
+        with pytest.raises(ValueError, match=r"^json is nested too deeply, or holds itself$"):
             json_bytes(value)
     with pytest.raises(TypeError, match="set is not JSON serializable"):
         json_bytes({"a": {1}})
@@ -110,13 +113,13 @@ def test_a_query_is_encoded_once_in_the_order_given() -> None:
 @pytest.mark.parametrize("value", [None, 1.5, {"a": 1}, b"x", [None], [[1]]])
 def test_a_query_takes_text_numbers_and_booleans(value: Any) -> None:
     """Everything else would be written as Python sees it."""
-    with pytest.raises(ValueError, match=r"params\['service_id'\] must be text"):
+    with pytest.raises(ValueError, match=r"^params\['service_id'\] must be text, a whole number or a boolean, not "):
         query_string({"service_id": value})
 
 
 def test_half_a_character_in_a_query_is_told() -> None:
     """By its name."""
-    with pytest.raises(ValueError, match=r"params\['name'\] holds half a character"):
+    with pytest.raises(ValueError, match=r"^params\['name'\] holds half a character"):
         query_string({"name": "\ud83d"})
 
 

@@ -114,10 +114,10 @@ def _offences(value: object, where: str) -> Iterator[tuple[str, str]]:
 
 
 def _unsendable(text: str) -> str:
-    if text.isascii() or (highest := max(text)) < "\ud800":
-        return ""
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        return "holds half a character (a lone surrogate)"
-    if highest > "\uffff":
+    if max(text, default="") > "\uffff":
         return "holds a character of four bytes, such as an emoji: WeChat Pay takes three at most"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "holds half a character (a lone surrogate)"
     return ""
