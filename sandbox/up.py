@@ -2,7 +2,7 @@
 
 import json
 import time
-from contextlib import suppress
+from typing import NoReturn
 
 from sandbox.world import BEFORE_THE_EVENTS, MERCHANT, OTHER_MERCHANT, ROOT, Ports, World
 
@@ -10,14 +10,13 @@ PORTS = Ports(aws=4566, wechat_pay=4510, backup=4511)
 DIRECTORY = ROOT / ".sandbox"
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Run until Ctrl-C."""
-    with World.open(DIRECTORY, ports=PORTS) as world, suppress(KeyboardInterrupt):
+    with World.open(DIRECTORY, ports=PORTS) as world:
         seed(world)
         (DIRECTORY / "env.json").write_text(json.dumps({"OrdersFunction": environment(world)}, indent=2))
         _welcome(world)
         _follow(world)
-    return 0
 
 
 def seed(world: World) -> None:
@@ -39,10 +38,10 @@ def seed(world: World) -> None:
 
 
 def environment(world: World) -> dict[str, str]:
-    """The function's variables in this world, for `sam local invoke --env-vars`."""
+    """The function's variables in this world, for `sam local invoke --env-vars`: seen from within a container."""
     configuration = world.cloud.client("lambda").get_function_configuration(FunctionName=world.function)
     variables: dict[str, str] = configuration["Environment"]["Variables"]
-    return variables
+    return {name: value.replace("//127.0.0.1:", "//host.docker.internal:") for name, value in variables.items()}
 
 
 def _welcome(world: World) -> None:
@@ -61,7 +60,7 @@ Ctrl-C ends it. What the function logs:
 """)
 
 
-def _follow(world: World) -> None:
+def _follow(world: World) -> NoReturn:
     shown = 0
     while True:
         lines = [line for line in world.cloud.logs(world.function) if line.startswith('{"level"')]
