@@ -6,6 +6,7 @@ import functools
 import inspect
 import pickle
 import string
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -267,6 +268,33 @@ def test_a_path_that_cannot_be_sent_as_it_is_is_refused(client: Node, path: str)
     for spelling in (client.chain, client.__getitem__):
         with pytest.raises(ValueError, match=r"^path "):
             spelling(path)
+
+
+def test_a_refused_path_is_shown_with_its_remedy(client: Node) -> None:
+    """In one line, to whoever wrote it."""
+    with pytest.raises(ValueError, match=r"^path 'v3//x' has an empty or relative segment$"):
+        client.chain("v3//x")
+    with pytest.raises(
+        ValueError, match=r"^path 'v3/a\|b' cannot be sent as it is: use a \{placeholder\} for values, %XX for signs$"
+    ):
+        client.chain("v3/a|b")
+    with pytest.raises(TypeError, match=r"^a path must be text, not int$"):
+        client.chain(3)  # type: ignore[arg-type]
+    assert str(client.chain("/X/x/X/")) == "X/x/X"
+
+
+def test_a_wrong_name_is_shown_with_the_path() -> None:
+    """All of them at once, in order."""
+    with pytest.raises(TypeError, match=r"^v3/\{b\}/\{a\} needs a, b$"):
+        expand("v3/{b}/{a}", {"c": "1"})
+    with pytest.raises(TypeError, match=r"^v3/\{a\} has no place for b, c$"):
+        expand("v3/{a}", {"c": "1", "b": "2", "a": "3"})
+
+
+def test_a_call_does_not_change() -> None:
+    """It is signed as it was made."""
+    with pytest.raises(FrozenInstanceError):
+        Call("GET", PATH, {}).method = "POST"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("path", [None, 3, b"v3/x", ["v3"]])
