@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Callable
 
 import ops  # noqa: F401  finds the function's and the layer's folders
 
@@ -10,13 +11,14 @@ def main() -> int:
     """Run the command; however it is told to stop, the embedded AWS ends with it."""
     from sandbox import demo, up  # noqa: PLC0415  after the folders are found
 
-    commands = {"demo": demo.main, "up": up.main}
-    if len(sys.argv) != 2 or sys.argv[1] not in commands:
-        sys.exit("usage: python -m sandbox demo | up")
+    commands: dict[str, Callable[..., int]] = {"demo": demo.main, "up": up.main}
+    name, rest = (sys.argv[1:2] or [""])[0], sys.argv[2:]
+    if name not in commands or len(rest) > (name == "up"):
+        sys.exit("usage: python -m sandbox demo | up [ADDRESS]")
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, signal.default_int_handler)
     try:
-        return commands[sys.argv[1]]()
+        return commands[name](*rest)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 

@@ -44,16 +44,16 @@ class Stack:
 class Cloud:
     """A running AWS; everything in it is gone when it stops."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", endpoint_url: str, log: Path) -> None:
         self._process = process
         self._log = log
-        self.endpoint_url = f"http://127.0.0.1:{port}"
+        self.endpoint_url = endpoint_url
         self.session = boto3.Session("sandbox", "sandbox", region_name=REGION)  # any credentials will do
         self._clients: dict[str, Any] = {}
 
     @classmethod
     @contextmanager
-    def start(cls, directory: Path, port: int = 0) -> Iterator["Cloud"]:
+    def start(cls, directory: Path, port: int = 0, address: str = "127.0.0.1") -> Iterator["Cloud"]:
         """Run it for the length of the block; logs and files go to `directory`. Raises CloudError."""
         directory.mkdir(parents=True, exist_ok=True)
         port = port or _free_port()
@@ -61,13 +61,13 @@ class Cloud:
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "ministack"],
-                env=_environment(directory, port),
+                env=_environment(directory, address, port),
                 cwd=directory,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a group of its own: its workers end with it
             )
-        cloud = cls(process, port, log)
+        cloud = cls(process, f"http://{address}:{port}", log)
         try:
             cloud._wait_until_up()
             yield cloud
@@ -186,11 +186,11 @@ def _with_numbers(value: Any, numbers: Mapping[str, int | float]) -> Any:  # noq
             return value
 
 
-def _environment(directory: Path, port: int) -> dict[str, str]:
+def _environment(directory: Path, address: str, port: int) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "POWERTOOLS_"))}
     return kept | {
-        "BIND_HOST": "127.0.0.1",  # its default is every interface
-        "MINISTACK_HOST": "127.0.0.1",
+        "BIND_HOST": address,  # its default is every interface
+        "MINISTACK_HOST": address,
         "GATEWAY_PORT": str(port),
         "LAMBDA_EXECUTOR": "local",  # as a process, no Docker
         "IOT_MTLS_ENABLED": "0",

@@ -1,18 +1,23 @@
 """`make sandbox`: the demo's world, staying up on fixed ports for a till to talk to, with what the function logs."""
 
 import json
+import sys
 import time
+from dataclasses import replace
+from ipaddress import ip_address
 from typing import NoReturn
 
-from sandbox.world import BEFORE_THE_EVENTS, MERCHANT, OTHER_MERCHANT, ROOT, Ports, World
+from sandbox.world import BEFORE_THE_EVENTS, MERCHANT, OTHER_MERCHANT, ROOT, Place, World
 
-PORTS = Ports(aws=4566, wechat_pay=4510, backup=4511)
+PLACE = Place(aws=4566, wechat_pay=4510, backup=4511)
 DIRECTORY = ROOT / ".sandbox"
 
 
-def main() -> NoReturn:
-    """Run until Ctrl-C."""
-    with World.open(DIRECTORY, ports=PORTS) as world:
+def main(address: str = PLACE.address) -> NoReturn:
+    """Run until Ctrl-C, on loopback, or on an address of this machine that only its containers can reach."""
+    if not ip_address(address).is_private:
+        sys.exit(f"{address} can be reached from outside; the sandbox takes any credentials")
+    with World.open(DIRECTORY, place=replace(PLACE, address=address)) as world:
         seed(world)
         (DIRECTORY / "env.json").write_text(json.dumps({"OrdersFunction": environment(world)}, indent=2))
         _welcome(world)
@@ -38,9 +43,10 @@ def seed(world: World) -> None:
 
 
 def environment(world: World) -> dict[str, str]:
-    """The function's variables in this world, for `sam local invoke --env-vars`: seen from within a container."""
+    """The function's variables in this world, for `sam local invoke --env-vars`: as a container has to call us."""
     configuration = world.cloud.client("lambda").get_function_configuration(FunctionName=world.function)
     variables: dict[str, str] = configuration["Environment"]["Variables"]
+    # Docker Desktop leads host.docker.internal to our loopback. On Linux nothing leads there: see sandbox/README.md.
     return {name: value.replace("//127.0.0.1:", "//host.docker.internal:") for name, value in variables.items()}
 
 

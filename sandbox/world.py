@@ -33,9 +33,10 @@ SHORT_WAITS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
-    """Where the sandbox listens on 127.0.0.1; 0 takes a free port."""
+class Place:
+    """Where the sandbox listens: an address of this machine, and ports; 0 takes a free one."""
 
+    address: str = "127.0.0.1"
     aws: int = 0
     wechat_pay: int = 0
     backup: int = 0
@@ -52,12 +53,14 @@ class World:
     @classmethod
     @contextmanager
     def open(
-        cls, directory: Path, *, ports: Ports = Ports(), parameters: Mapping[str, str] = SHORT_WAITS
+        cls, directory: Path, *, place: Place = Place(), parameters: Mapping[str, str] = SHORT_WAITS
     ) -> Iterator["World"]:
         """Start both, deploy the template, give the two merchants their secrets; everything ends with the block."""
         with ExitStack() as stack:
-            wechat_pay = stack.enter_context(Simulator(port=ports.wechat_pay, backup_port=ports.backup))
-            cloud = stack.enter_context(Cloud.start(directory, port=ports.aws))
+            wechat_pay = stack.enter_context(
+                Simulator(port=place.wechat_pay, backup_port=place.backup, address=place.address)
+            )
+            cloud = stack.enter_context(Cloud.start(directory, place.aws, place.address))
             hosts = {"WeChatPayBaseUrl": wechat_pay.base_url, "WeChatPayBackupUrl": wechat_pay.backup_url}
             world = cls(cloud, cloud.deploy({**hosts, **parameters}, build=BUILD), wechat_pay)
             for mchid in (MERCHANT, OTHER_MERCHANT):

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from orders.order import Status
 from sandbox.stories import STORIES
-from sandbox.up import PORTS
+from sandbox.up import PLACE
 from sandbox.wechat_pay import FAULTS
 from sandbox.wechat_pay.control import VERBS
 
@@ -74,7 +74,7 @@ def test_the_readme_lists_every_field_of_the_payload() -> None:
 def test_the_sandboxs_page_lists_what_it_can_do() -> None:
     """Every fault, every verb, every port."""
     assert [name for name in sorted(FAULTS | VERBS) if f"`{name}`" not in SANDBOX] == []
-    assert [port for port in (PORTS.aws, PORTS.wechat_pay, PORTS.backup) if str(port) not in SANDBOX] == []
+    assert [port for port in (PLACE.aws, PLACE.wechat_pay, PLACE.backup) if str(port) not in SANDBOX] == []
 
 
 def test_every_decision_is_half_a_page_with_what_was_refused() -> None:

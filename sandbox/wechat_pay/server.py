@@ -34,6 +34,7 @@ class Host:
     name: str
     application: Application
     port: int = 0
+    address: str = "127.0.0.1"
     closing: threading.Event = field(default_factory=threading.Event)
     _server: "_Server | None" = None
 
@@ -57,7 +58,7 @@ class Host:
     @property
     def url(self) -> str:
         """The host's address."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}:{self.port}"
 
 
 class _Server(ThreadingHTTPServer):
@@ -68,7 +69,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, host: Host) -> None:
         self.host = host
         self._open: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", host.port), _Handler)
+        super().__init__((host.address, host.port), _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  as socketserver has it
         self._open.add(request)

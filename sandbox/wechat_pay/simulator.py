@@ -45,7 +45,7 @@ class Call:
 
 
 class Simulator:
-    """A WeChat Pay in this process, on 127.0.0.1; use it in a `with` block."""
+    """A WeChat Pay in this process, on `address` (loopback unless told otherwise); use it in a `with` block."""
 
     def __init__(
         self,
@@ -53,12 +53,14 @@ class Simulator:
         clock: Callable[[], float] = time.time,
         port: int = 0,
         backup_port: int = 0,
+        address: str = "127.0.0.1",
         keys: Path | None = None,
     ) -> None:
         self._clock = clock
         self._ring = KeyRing(keys)
         self.platform = Platform(self._ring)
-        self._hosts = {"main": Host("main", self._serve, port), "backup": Host("backup", self._serve, backup_port)}
+        ports = {"main": port, "backup": backup_port}
+        self._hosts = {name: Host(name, self._serve, number, address) for name, number in ports.items()}
         self._lock = threading.RLock()
         self._merchants: dict[str, SimulatedMerchant] = {}
         self._orders: dict[tuple[str, str], Order] = {}

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from orders.errors import MalformedEventError
-from orders.event import ENDPOINTS, Message, read
+from orders.event import BODY_LIMIT, ENDPOINTS, Message, read
 from sandbox.world import EVENTS
 
 SCHEMA = json.loads((EVENTS / "order_paid.schema.json").read_text(encoding="utf-8"))
@@ -34,6 +35,7 @@ A_PAYLOAD: dict[str, Any] = {
 TIMES = st.one_of(
     st.sampled_from(["20260101120000", "20260101", "2026-01-01T12:00:00+08:00", "2026-01-01t04:00:00.123z"]),
     st.sampled_from(["2026-01-01 12:00:00Z", "2026-01-01T12:00:00", "2026-01-01T12:00+08:00", "2026010112", "", "now"]),
+    st.sampled_from(["2026-01-01T12:00:00+0800", "2026-01-01T12:00:00+08:60", "2026-01-01T12:00:00.Z", " 20260101"]),
     st.from_regex(
         r"2025-(0[1-9]|1[0-2])-(0[1-9]|1\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?(Z|[+-]0\d:[0-5]\d)",
         fullmatch=True,
@@ -77,12 +79,15 @@ def payloads(draw: st.DrawFn) -> Any:
     return payload
 
 
+BEYOND_A_SCHEMA = {"is a date or time that does not exist", "lies in the future"}
+
+
 def _accepted(body: str) -> bool:
     """Whether the parser takes it; what no schema can say about a time does not count against it."""
     try:
         read(Message("m1", body), NOW)
     except MalformedEventError as error:
-        return error.problem in {"is a date or time that does not exist", "lies in the future"}
+        return error.problem in BEYOND_A_SCHEMA
     return True
 
 
@@ -95,6 +100,60 @@ def _accepted(body: str) -> bool:
 def test_the_schema_accepts_what_the_parser_accepts(payload: Any) -> None:
     """For any payload: good, or wrong in any field."""
     assert VALIDATOR.is_valid(payload) == _accepted(json.dumps(payload))
+
+
+@pytest.mark.parametrize(
+    ("payload", "problem"),
+    [
+        (A_PAYLOAD | {"detail": {"paid_time": "20260230120000"}}, "is a date or time that does not exist"),
+        (A_PAYLOAD | {"detail": {"paid_time": "2025-02-29T12:00:00Z"}}, "is a date or time that does not exist"),
+        (A_PAYLOAD | {"detail": {"paid_time": "20260103"}}, "lies in the future"),
+        (A_PAYLOAD | {"detail": {"paid_time": "2026-01-01T20:41:01Z"}}, "lies in the future"),
+        (A_PAYLOAD | {"note": "x" * BODY_LIMIT}, f"is over {BODY_LIMIT} bytes"),
+    ],
+)
+def test_what_no_schema_can_say_is_refused_by_the_parser(payload: dict[str, Any], problem: str) -> None:
+    """The calendar, the clock and the length of the body: all that the two do not share."""
+    assert VALIDATOR.is_valid(payload)
+    with pytest.raises(MalformedEventError) as caught:
+        read(Message("m1", json.dumps(payload)), NOW)
+    assert caught.value.problem == problem
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_schema_and_the_parser_agree_on_an_event_file(path: Any) -> None:
+    """Record by record; where they may differ, it is about a time."""
+    event = json.loads(path.read_text(encoding="utf-8"))
+    for body in [record["body"] for record in event["Records"]] if "Records" in event else [json.dumps(event)]:
+        try:
+            value = json.loads(body)
+        except ValueError:
+            value = None
+        wrapped = isinstance(value, dict) and "detail-type" in value
+        assert VALIDATOR.is_valid(value["detail"] if wrapped else value) == _accepted(body)
+
+
+def test_the_unreadable_file_has_each_kind_once() -> None:
+    """Ten records, ten reasons; each names its field."""
+    event = json.loads((EVENTS / "unreadable.json").read_text(encoding="utf-8"))
+    assert [_refusal(record["body"]) for record in event["Records"]] == [
+        ("body", "is not JSON"),
+        ("body", "is not a JSON object"),
+        ("mchid", "is missing"),
+        ("out_order_no", "has characters that WeChat Pay does not take"),
+        ("appid", "is null"),
+        ("detail.paid_time", "has no offset"),
+        ("detail.paid_time", "is a date or time that does not exist"),
+        ("detail.paid_time", "lies in the future"),
+        ("mchid", "is not a string"),
+        ("type", "is not a word this function knows"),
+    ]
+
+
+def _refusal(body: str) -> tuple[str, str]:
+    with pytest.raises(MalformedEventError) as caught:
+        read(Message("m1", body), NOW)
+    return caught.value.field, caught.value.problem
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -113,9 +172,25 @@ def test_an_event_file_is_what_lambda_hands_over(path: Any) -> None:
     assert len(set(identifiers)) == len(identifiers)
 
 
-def test_the_schema_is_a_schema() -> None:
-    """And its own examples are valid."""
+def test_each_story_has_orders_of_its_own() -> None:
+    """So that the files can be sent one after another, in any order."""
+    orders: list[str] = []
+    for path in set(FILES) - {EVENTS / "unreadable.json"}:
+        orders += set(re.findall(r"out_order_no\W+([\w-]+)", path.read_text(encoding="utf-8")))
+    assert len(orders) == len(set(orders)) > len(FILES)
+
+
+def test_the_schema_explains_itself() -> None:
+    """It is a schema; every field has a title and a description, and the examples are valid."""
     Draft202012Validator.check_schema(SCHEMA)
-    for name, field in SCHEMA["properties"].items():
-        for value in field.get("examples", []):
-            assert VALIDATOR.is_valid(A_PAYLOAD | {name: value})
+    properties = SCHEMA["properties"]
+    detail = properties["detail"]["properties"]
+    for field in [SCHEMA, *properties.values(), *detail.values()]:
+        assert field["title"]
+        assert field["description"].endswith(".")
+    assert all(VALIDATOR.is_valid(payload) for payload in SCHEMA["examples"])
+    for name, field in properties.items():
+        assert all(VALIDATOR.is_valid(A_PAYLOAD | {name: value}) for value in field.get("examples", []))
+    for name, field in detail.items():
+        for value in field["examples"]:
+            assert VALIDATOR.is_valid(A_PAYLOAD | {"detail": A_PAYLOAD["detail"] | {name: value}})

@@ -1,6 +1,7 @@
 """Every shape that a till may send, and every way in which it may be wrong."""
 
 import json
+import traceback
 from typing import Any
 
 import pytest
@@ -70,6 +71,9 @@ def test_every_field_of_ours_is_passed_on() -> None:
         ("2026-01-01T03:00:00Z", "20260101110000"),
         ("2026-01-01t03:00:00.999z", "20260101110000"),
         ("2025-12-31T22:00:00-05:00", "20260101110000"),
+        ("2026-01-01 08:45:00+05:45", "20260101110000"),
+        ("0999-12-31T16:00:00Z", "10000101000000"),
+        ("0998-12-31T16:00:00Z", "09990101000000"),
         ("2026-01-01T12:01:00+08:00", "20260101120100"),
     ],
 )
@@ -85,14 +89,19 @@ def test_a_time_of_payment_is_told_in_beijing_time(given: str, beijing: str) -> 
         ("paid: 4711", "body"),
         ("[]", "body"),
         ('"text"', "body"),
+        ("4711", "body"),
         ("null", "body"),
         ("NaN", "body"),
+        ('{"mchid": Infinity}', "body"),
         ("[" * 100_000, "body"),
         ('{"a":' + "1" * 5000 + "}", "body"),
         (json.dumps({**PAYLOAD, "note": "x" * BODY_LIMIT}), "body"),
         (json.dumps({"detail-type": "Order_Refunded", "detail": PAYLOAD}), "detail-type"),
         (json.dumps({"detail-type": "Order_Paid", "detail": "text"}), "detail"),
         (json.dumps({"detail-type": "Order_Paid"}), "detail"),
+        (json.dumps({"detail-type": None, "detail": PAYLOAD}), "detail-type"),
+        (json.dumps({"detail-type": "Order_Paid", "id": 7, "detail": PAYLOAD}), "id"),
+        (json.dumps({"detail-type": "Order_Paid", "source": None, "detail": PAYLOAD}), "source"),
         (a_body(mchid=...), "mchid"),
         (a_body(mchid=None), "mchid"),
         (a_body(mchid=1230000109), "mchid"),
@@ -106,11 +115,18 @@ def test_a_time_of_payment_is_told_in_beijing_time(given: str, beijing: str) -> 
         (a_body(out_order_no="单号"), "out_order_no"),
         (a_body(appid=None), "appid"),
         (a_body(appid="😀"), "appid"),
+        (a_body(appid="\ud800"), "appid"),
+        (a_body(appid=""), "appid"),
         (a_body(appid="x" * 33), "appid"),
         (a_body(service_id=7), "service_id"),
         (a_body(type="Order_Refunded"), "type"),
+        (a_body(type=None), "type"),
         (a_body(endpoint="moon"), "endpoint"),
+        (a_body(endpoint=["direct"]), "endpoint"),
+        (a_body(sub_mchid=1900000109), "sub_mchid"),
+        (a_body(channel_id=None), "channel_id"),
         (a_body(event_id=None), "event_id"),
+        (a_body(event_id="x" * 129), "event_id"),
         (a_body(detail=...), "detail"),
         (a_body(detail=None), "detail"),
         (a_body(detail=[]), "detail"),
@@ -119,6 +135,8 @@ def test_a_time_of_payment_is_told_in_beijing_time(given: str, beijing: str) -> 
         (a_body(detail__paid_time=20260101110000), "detail.paid_time"),
         (a_body(detail__paid_time="yesterday"), "detail.paid_time"),
         (a_body(detail__paid_time="2026-01-01T11:00:00"), "detail.paid_time"),
+        (a_body(detail__paid_time="2026-01-01T11:00:00+08:60"), "detail.paid_time"),
+        (a_body(detail__paid_time="2026-01-01T11:00:00+24:00"), "detail.paid_time"),
         (a_body(detail__paid_time="20260230110000"), "detail.paid_time"),
         (a_body(detail__paid_time="20260101250000"), "detail.paid_time"),
         (a_body(detail__paid_time="2026-02-30T11:00:00Z"), "detail.paid_time"),
@@ -127,6 +145,9 @@ def test_a_time_of_payment_is_told_in_beijing_time(given: str, beijing: str) -> 
         (a_body(detail__paid_time="21260101"), "detail.paid_time"),
         (a_body(detail__seq="1"), "detail.seq"),
         (a_body(detail__seq=True), "detail.seq"),
+        (a_body(detail__seq=0), "detail.seq"),
+        (a_body(detail__seq=2**31), "detail.seq"),
+        (a_body(detail__seq=None), "detail.seq"),
         (a_body(detail__paid_amount=-1), "detail.paid_amount"),
         (a_body(detail__paid_amount=39.5), "detail.paid_amount"),
     ],
@@ -143,8 +164,34 @@ def test_what_cannot_be_read_is_refused_by_field(body: str, field: str) -> None:
     assert "\n" not in str(error)
 
 
-def test_a_customers_data_is_never_repeated() -> None:
-    """The reason goes into the log; the value does not."""
+OPENID = "oUpF8uMuAJO-M2pxb1Q9zNjWeS6o-and-more"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        OPENID,
+        json.dumps([OPENID]),
+        json.dumps({"detail-type": OPENID}),
+        json.dumps({"detail-type": "Order_Paid", "id": [OPENID]}),
+        *(a_body(**{name: OPENID}) for name in ("mchid", "out_order_no", "type", "appid", "service_id", "endpoint")),
+        *(a_body(**{name: OPENID}) for name in ("sub_mchid", "channel_id", "detail")),
+        a_body(event_id=OPENID * 4),
+        *(a_body(**{f"detail__{name}": OPENID}) for name in ("paid_time", "seq", "paid_amount")),
+    ],
+)
+def test_a_value_is_never_repeated(body: str) -> None:
+    """The reason goes into the log, and into tracebacks; the value, which may belong to a customer, into neither."""
     with pytest.raises(MalformedEventError) as caught:
-        read(Message("m1", a_body(appid="oUpF8uMuAJO_M2pxb1Q9zNjWeS6o-and-more")), NOW)
-    assert "oUpF8" not in str(caught.value)
+        read(Message("m1", body), NOW)
+    assert OPENID[:8] not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_body_of_64_kb_is_the_most() -> None:
+    """Counted in bytes of UTF-8, not in characters."""
+    rest = BODY_LIMIT - len(a_body(note="").encode())
+    assert read(Message("m1", a_body(note="x" * rest)), NOW).payment.out_order_no == "A_1-|*"
+    body = json.dumps(PAYLOAD | {"note": "单" * (BODY_LIMIT // 3)}, ensure_ascii=False)
+    assert len(body) < BODY_LIMIT
+    with pytest.raises(MalformedEventError, match=r"^body: is over 65536 bytes; "):
+        read(Message("m1", body), NOW)
