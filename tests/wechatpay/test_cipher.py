@@ -79,7 +79,7 @@ def test_the_previous_key_still_opens(keys: Any) -> None:
 
 def test_a_wrong_key_opens_nothing() -> None:
     """And the error asks the question that helps (doc 4013053274)."""
-    with pytest.raises(UndecryptableError, match="none of our 1 APIv3 keys opens it: was the key changed"):
+    with pytest.raises(UndecryptableError, match=r"^none of our 1 APIv3 keys opens it: was the key changed"):
         Cipher(PREVIOUS).open(ciphertext=sealed(TEXT), nonce=NONCE, associated_data="payscore")
 
 
@@ -118,14 +118,14 @@ def test_no_byte_may_differ(position: int, flipped: int) -> None:
 @pytest.mark.parametrize("key", ["", KEY[:-1], KEY + "1", "密" * 11, [KEY, "short"], [b"x" * 32], [None]])
 def test_an_apiv3_key_has_32_bytes(key: Any) -> None:
     """The v2 key looks alike; the error never shows what was given."""
-    with pytest.raises(InvalidKeyError, match="apiv3_key must have exactly 32 bytes") as caught:
+    with pytest.raises(InvalidKeyError, match=r"^apiv3_key must have exactly 32 bytes") as caught:
         Cipher(key)
     assert KEY[:-1] not in str(caught.value)
 
 
 def test_no_key_at_all_is_told() -> None:
     """An empty list opens nothing."""
-    with pytest.raises(InvalidKeyError, match="apiv3_key is missing"):
+    with pytest.raises(InvalidKeyError, match=r"^apiv3_key is missing$"):
         Cipher([])
 
 
@@ -142,7 +142,7 @@ def test_a_sensitive_field_is_read_by_its_addressee_alone(
     ciphertext = encrypt("张三", merchant_key.public_key())
     assert decrypt(ciphertext, merchant_key) == "张三"
     assert encrypt("张三", merchant_key.public_key()) != ciphertext
-    with pytest.raises(UndecryptableError, match="not encrypted for this merchant's key"):
+    with pytest.raises(UndecryptableError, match=r"^the field was not encrypted for this merchant's key$"):
         decrypt(ciphertext, foreign_key)
 
 
@@ -170,6 +170,15 @@ def test_what_is_no_ciphertext_is_told(merchant_key: rsa.RSAPrivateKey, cipherte
     """By the one error."""
     with pytest.raises(UndecryptableError):
         decrypt(ciphertext, merchant_key)
+
+
+def test_a_ciphertext_is_base64_to_the_letter(merchant_key: rsa.RSAPrivateKey) -> None:
+    """With a blank in it, it is not what WeChat Pay wrote."""
+    resource, name = sealed(TEXT), encrypt("张三", merchant_key.public_key())
+    with pytest.raises(UndecryptableError, match=r"^the ciphertext is not base64$"):
+        Cipher(KEY).open(ciphertext=f"{resource[:8]} {resource[8:]}", nonce=NONCE, associated_data="payscore")
+    with pytest.raises(UndecryptableError, match=r"^the field was not encrypted"):
+        decrypt(f"{name[:8]} {name[8:]}", merchant_key)
 
 
 def test_a_field_that_is_no_text_is_told(merchant_key: rsa.RSAPrivateKey) -> None:

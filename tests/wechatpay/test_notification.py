@@ -183,14 +183,16 @@ def test_what_does_not_open_is_told(opened: Open, changed: dict[str, str]) -> No
 
 def test_another_algorithm_is_told(opened: Open) -> None:
     """The SM4 of the national standard is not ours to open."""
-    with pytest.raises(UndecryptableError, match="AEAD_SM4_GCM"):
+    with pytest.raises(
+        UndecryptableError, match=r"^the resource is encrypted with 'AEAD_SM4_GCM', only AEAD_AES_256_GCM is opened$"
+    ):
         opened(body_of(algorithm="AEAD_SM4_GCM"))
 
 
 @pytest.mark.parametrize("body", ["{}", {}, None, bytearray(b"{}")])
 def test_a_body_is_the_raw_bytes(opened: Open, signed: Sign, body: Any) -> None:
     """Whoever has decoded it has lost what was signed."""
-    with pytest.raises(TypeError, match="body must be the raw bytes of the request"):
+    with pytest.raises(TypeError, match=r"^body must be the raw bytes of the request, not "):
         opened(body, headers=signed(b"{}"))
 
 
