@@ -22,7 +22,7 @@ _MCHID = re.compile(r"[0-9]{1,32}")
 _OUT_ORDER_NO = re.compile(r"[0-9A-Za-z_\-|*]{1,32}")
 _ANYTHING = re.compile(r".*", re.DOTALL)
 _DIGITS = re.compile(r"[0-9]{14}|[0-9]{8}")
-_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:[0-5]\d)", re.ASCII)
 _NAIVE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
 
 
@@ -168,7 +168,7 @@ def _paid_time(detail: _Fields, now: float) -> str:
     moment = _moment(text)
     if moment.timestamp() > now + FUTURE_LIMIT:
         raise _untimely("lies in the future", "check the till's clock and time zone")
-    return text if _DIGITS.fullmatch(text) else moment.astimezone(BEIJING).strftime("%Y%m%d%H%M%S")
+    return text if _DIGITS.fullmatch(text) else re.sub(r"\D", "", moment.isoformat()[:19])  # strftime cuts years < 1000
 
 
 def _moment(text: str) -> datetime:
