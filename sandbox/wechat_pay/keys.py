@@ -1,6 +1,7 @@
 """Real keys, made on first use: the merchants', and WeChat Pay's own, as public key and as platform certificate."""
 
 import base64
+import threading
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from cryptography.x509.oid import NameOID
+
+# WeChat Pay's RSA-OAEP is the one with SHA-1.
+_OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303
 
 Mode = Literal["public_key", "certificate", "both"]
 
@@ -54,35 +58,61 @@ class KeyRing:
 
 
 class Platform:
-    """WeChat Pay's side: one public key, one platform certificate."""
+    """WeChat Pay's side: one public key, and platform certificates, the newest of which signs."""
 
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
+        self._certificates: dict[str, x509.Certificate] = {}
+        self._names: dict[str, str] = {}
+        self._issuing = threading.Lock()
 
     @cached_property
     def public_key_id(self) -> str:
         """The serial of the public key."""
         return f"PUB_KEY_ID_01{_fingerprint(self._ring.key('platform'))[:30]}"
 
-    @cached_property
-    def certificate(self) -> x509.Certificate:
-        """A platform certificate, signed by itself."""
-        key = self._ring.key("platform-certificate")
+    @property
+    def certificates(self) -> dict[str, str]:
+        """Every platform certificate as PEM, by serial, the oldest first."""
+        self._issue_first()
+        return {serial: made.public_bytes(Encoding.PEM).decode() for serial, made in self._certificates.items()}
+
+    @property
+    def certificate_serial(self) -> str:
+        """The serial of the newest platform certificate, 40 hexadecimal digits."""
+        self._issue_first()
+        return next(reversed(self._certificates))
+
+    def issue_certificate(self) -> str:
+        """Sign with a new platform certificate from now on; the old ones are still handed out. Returns its serial."""
+        key_name = f"platform-certificate-{len(self._certificates)}"
+        key = self._ring.key(key_name)
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tenpay.com sign")])
         now = datetime.now(UTC)
         builder = x509.CertificateBuilder(name, name, key.public_key(), int(_fingerprint(key), 16))
         builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1825))
-        return builder.sign(key, hashes.SHA256())
+        serial = _fingerprint(key)
+        self._certificates[serial], self._names[serial] = builder.sign(key, hashes.SHA256()), key_name
+        return serial
 
-    @property
-    def certificate_serial(self) -> str:
-        """The serial of the platform certificate, 40 hexadecimal digits."""
-        return f"{self.certificate.serial_number:040X}"
+    def _issue_first(self) -> None:
+        with self._issuing:
+            if not self._certificates:
+                self.issue_certificate()
 
     def sign(self, serial: str, message: bytes) -> str:
         """Sign as the owner of this serial; any other serial gets a key that nobody trusts."""
-        names = {self.public_key_id: "platform", self.certificate_serial: "platform-certificate"}
-        return sign(self._ring.key(names.get(serial, "foreign")), message)
+        return sign(self._key(serial, "foreign"), message)
+
+    def decrypt(self, serial: str, ciphertext: str) -> str:
+        """Read a sensitive field that was encrypted for this serial; ValueError where it was not."""
+        plain = self._key(serial, "foreign").decrypt(base64.b64decode(ciphertext, validate=True), _OAEP)
+        return plain.decode()
+
+    def _key(self, serial: str, otherwise: str) -> rsa.RSAPrivateKey:
+        self._issue_first()
+        name = "platform" if serial == self.public_key_id else self._names.get(serial, otherwise)
+        return self._ring.key(name)
 
     def keys(self, mode: Mode) -> dict[str, str]:
         """What a merchant gets to verify with."""
@@ -90,7 +120,7 @@ class Platform:
         spki = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
         entries = {} if mode == "certificate" else {self.public_key_id: spki}
         if mode != "public_key":
-            entries[self.certificate_serial] = self.certificate.public_bytes(Encoding.PEM).decode()
+            entries |= self.certificates
         return entries
 
 
@@ -141,6 +171,11 @@ class SimulatedMerchant:
 def sign(key: rsa.RSAPrivateKey, message: bytes) -> str:
     """RSASSA-PKCS1-v1_5 with SHA-256, base64."""
     return base64.b64encode(key.sign(message, padding.PKCS1v15(), hashes.SHA256())).decode()
+
+
+def encrypt(key: rsa.RSAPublicKey, plain: str) -> str:
+    """Encrypt a sensitive field for the owner of the key, base64."""
+    return base64.b64encode(key.encrypt(plain.encode(), _OAEP)).decode()
 
 
 def private_pem(key: rsa.RSAPrivateKey) -> str:

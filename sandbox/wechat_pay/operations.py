@@ -1,15 +1,14 @@
-"""The operations of a service order at their official paths: create, query, complete, cancel, sync; five endpoints."""
+"""The operations of a service order at their official paths, on all five endpoints."""
 
-import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from sandbox.wechat_pay import answers, orders
-from sandbox.wechat_pay.answers import Reply, malformed_request, wrong_parameter
-from sandbox.wechat_pay.gate import Request
+from sandbox.wechat_pay import answers, orders, security
+from sandbox.wechat_pay.answers import Reply, wrong_parameter
+from sandbox.wechat_pay.gate import Request, json_object
 from sandbox.wechat_pay.orders import Order
 
 ENDPOINTS: Mapping[str, str] = {
@@ -39,12 +38,14 @@ def read(request: Request) -> Operation:
     """Tell the operation from method and path; 404 for a path that WeChat Pay does not have."""
     path, _, query = request.target.partition("?")
     params = dict(parse_qsl(query, keep_blank_values=True))
+    if name := security.PATHS.get((request.method, path)):
+        return Operation(name, "", "", params)
     for endpoint, base in ENDPOINTS.items():
         if path == base and request.method == "GET":
             return Operation("query", endpoint, params.get("out_order_no", ""), params)
         if path == base and request.method == "POST":
-            return Operation("create", endpoint, str(_object(request.body).get("out_order_no", "")), params)
-        found = re.fullmatch(re.escape(base) + r"/([^/]+)/(sync|complete|cancel)", path)
+            return Operation("create", endpoint, str(json_object(request.body).get("out_order_no", "")), params)
+        found = re.fullmatch(re.escape(base) + r"/([^/]+)/(sync|complete|modify|cancel)", path)
         if found and request.method == "POST":
             return Operation(found[2], endpoint, unquote(found[1]), params)
     raise answers.Refusal(404, "RESOURCE_NOT_EXISTS", "请求的资源不存在")
@@ -54,7 +55,7 @@ def execute(operation: Operation, body: bytes, mchid: str, find: "Callable[[], O
     """Check the parameters and do it; raises the official Refusal. `find` gives the order that is meant."""
     if not _OUT_ORDER_NO.fullmatch(operation.out_order_no):
         raise wrong_parameter("out_order_no", operation.out_order_no, "格式错误", "url")
-    given = operation.query if operation.name == "query" else _object(body)
+    given = operation.query if operation.name == "query" else json_object(body)
     _identity(operation, given)
     order = find()
     if operation.name == "create":
@@ -84,8 +85,21 @@ def _create(operation: Operation, given: Mapping[str, Any], mchid: str, order: O
         created_at=now,
         order_id=f"1000000000{orders.digits(now)}0000001",
         sub_mchid=given.get("sub_mchid", ""),
+        terms=_terms(given),
     )
-    return Done(created, answers.ok(created.answer()))
+    confirmation = {"package": "XXXXXXXX"} if given.get("need_user_confirm", True) else {}
+    return Done(created, answers.ok(created.answer() | confirmation))
+
+
+_TERMS = ("post_payments", "post_discounts", "risk_fund", "time_range", "location", "attach", "notify_url", "openid")
+
+
+def _terms(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: given[name] for name in _TERMS if name in given}
+
+
+def _with_terms(order: Order, given: Mapping[str, Any]) -> Order:
+    return replace(order, terms={**order.terms, **_terms(given)})
 
 
 def _query(operation: Operation, given: Mapping[str, Any], order: Order, now: float) -> Done:
@@ -96,15 +110,25 @@ def _complete(operation: Operation, given: Mapping[str, Any], order: Order, now:
     amount = given.get("total_amount")
     if not isinstance(amount, int) or amount < 0:
         raise wrong_parameter("/total_amount", amount, "必须为非负整数")
-    completed = orders.complete(order, amount, now)
+    completed = orders.complete(_with_terms(order, given), amount, now)
     return Done(completed, answers.ok(completed.answer()))
+
+
+def _modify(operation: Operation, given: Mapping[str, Any], order: Order, now: float) -> Done:
+    amount = given.get("total_amount")
+    if not isinstance(amount, int) or amount < 0:
+        raise wrong_parameter("/total_amount", amount, "必须为非负整数")
+    if not given.get("reason"):
+        raise wrong_parameter("/reason", "", "必填")
+    modified = orders.modify(_with_terms(order, given), amount)
+    return Done(modified, answers.ok(modified.answer()))
 
 
 def _cancel(operation: Operation, given: Mapping[str, Any], order: Order, now: float) -> Done:
     if not given.get("reason"):
         raise wrong_parameter("/reason", "", "必填")
     canceled = order if order.state == "REVOKED" else orders.cancel(order)
-    return Done(canceled, answers.ok(canceled.answer()))
+    return Done(canceled, answers.ok(_names(canceled, "appid", "mchid", "out_order_no", "service_id", "order_id")))
 
 
 def _sync(operation: Operation, given: Mapping[str, Any], order: Order, now: float) -> Done:
@@ -125,12 +149,17 @@ def _synced(endpoint: str, order: Order) -> Reply:
         case "direct":
             return answers.ok(order.answer())
         case "payafter":
-            return answers.ok({name: getattr(order, name) for name in ("appid", "mchid", "out_order_no", "order_id")})
+            return answers.ok(_names(order, "appid", "mchid", "out_order_no", "order_id"))
         case _:
             return answers.no_content()
 
 
-_DEEDS = {"query": _query, "complete": _complete, "cancel": _cancel, "sync": _sync}
+def _names(order: Order, *names: str) -> dict[str, str]:
+    """What an answer has that does not hold the order itself."""
+    return {name: getattr(order, name) for name in names}
+
+
+_DEEDS = {"query": _query, "complete": _complete, "modify": _modify, "cancel": _cancel, "sync": _sync}
 
 
 def _identity(operation: Operation, given: Mapping[str, Any]) -> None:
@@ -141,19 +170,3 @@ def _identity(operation: Operation, given: Mapping[str, Any]) -> None:
         value = given.get(name)
         if not isinstance(value, str) or not 1 <= len(value) <= 32:
             raise wrong_parameter(name, value, "必填，1到32个字符", location)
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(body)
-    except ValueError:
-        raise malformed_request("HTTP 请求不符合微信支付 APIv3 接口规则") from None
-    if not isinstance(value, dict) or _holds_null(value):
-        raise malformed_request("HTTP 请求不符合微信支付 APIv3 接口规则")
-    return value
-
-
-def _holds_null(value: object) -> bool:
-    if isinstance(value, dict):
-        return any(map(_holds_null, value.values()))
-    return value is None or (isinstance(value, list) and any(map(_holds_null, value)))

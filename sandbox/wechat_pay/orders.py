@@ -4,7 +4,8 @@ CREATED ─confirm→ DOING/USER_CONFIRM ─complete→ DOING/MCH_COMPLETE, USER
 CREATED, DOING ─cancel→ REVOKED; CREATED ─expire→ EXPIRED (doc 4012587166)
 """
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -16,7 +17,10 @@ GRACE = 60  # seconds that a time of payment may lie in the future
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A service order; money is fen, times are Unix seconds. `syncs` counts how often sync has been executed on it."""
+    """A service order; money is fen, times are Unix seconds. `syncs` counts how often sync has been executed on it.
+
+    `terms` are what the shop itself has said of the order, in WeChat Pay's own words.
+    """
 
     mchid: str
     out_order_no: str
@@ -36,6 +40,7 @@ class Order:
     syncs: int = 0
     order_id: str = ""
     sub_mchid: str = ""
+    terms: Mapping[str, Any] = field(default_factory=dict)
 
     def answer(self) -> dict[str, Any]:
         """Every field of the official response dictionary that the order has by now."""
@@ -61,7 +66,7 @@ class Order:
             answer["state_description"] = self.state_description
         if self.completed_at:
             answer |= self._bill()
-        return answer
+        return answer | self.terms
 
     def _bill(self) -> dict[str, Any]:
         bill: dict[str, Any] = {
@@ -106,6 +111,14 @@ def complete(order: Order, total_amount: int, at: float) -> Order:
     if total_amount == 0:
         return replace(order, state="DONE", state_description="")
     return replace(order, state_description="MCH_COMPLETE", collection_state="USER_PAYING")
+
+
+def modify(order: Order, total_amount: int) -> Order:
+    """The shop asks for another sum than before, never for more."""
+    _require(order.state == "DOING" and order.collection_state == "USER_PAYING", order)
+    if total_amount > order.total_amount:
+        raise answers.wrong_parameter("/total_amount", total_amount, "修改后的总金额不能大于原总金额")
+    return replace(order, total_amount=total_amount)
 
 
 def deduct(order: Order, at: float) -> Order:

@@ -3,7 +3,6 @@
 It shares no line with the library `wechatpay`, so that a mistake in one cannot hide in the other.
 """
 
-import base64
 import json
 import secrets
 import threading
@@ -13,9 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-from sandbox.wechat_pay import control, faults, operations, orders
+from sandbox.wechat_pay import control, faults, operations, orders, security
 from sandbox.wechat_pay.answers import NOT_EXIST, Refusal, Reply, as_json, with_headers
 from sandbox.wechat_pay.faults import Answering, Fault, Signing
 from sandbox.wechat_pay.gate import SCHEME, Request, admit
@@ -209,10 +206,7 @@ class Simulator:
         self, mchid: str, out_order_no: str, event_type: str = "PAYSCORE.USER_PAID"
     ) -> tuple[dict[str, str], bytes]:
         """The signed, encrypted call that WeChat Pay would make about the order: headers and body."""
-        merchant = self.merchant(mchid)
-        nonce = secrets.token_hex(6)
         plain = as_json(self.order(mchid, out_order_no).answer())
-        sealed = AESGCM(merchant.apiv3_key.encode()).encrypt(nonce.encode(), plain, b"payscore")
         body = as_json(
             {
                 "id": secrets.token_hex(16),
@@ -220,12 +214,7 @@ class Simulator:
                 "event_type": event_type,
                 "resource_type": "encrypt-resource",
                 "summary": "支付成功",
-                "resource": {
-                    "algorithm": "AEAD_AES_256_GCM",
-                    "ciphertext": base64.b64encode(sealed).decode(),
-                    "nonce": nonce,
-                    "associated_data": "payscore",
-                },
+                "resource": {"original_type": "payscore", **security.seal(self.merchant(mchid), plain, "payscore")},
             }
         )
         signing = Signing(self.platform.public_key_id)
@@ -266,6 +255,11 @@ class Simulator:
             return faults.AFTER[fault.name](answering, fault.options) if fault else answering
 
     def _executed(self, operation: operations.Operation, request: Request, mchid: str, now: float) -> Reply:
+        match operation.name:
+            case "certificates":
+                return security.certificates(self.platform, self._merchants[mchid])
+            case "echo":
+                return security.echo(self.platform, self._merchants[mchid], request)
         key = mchid, operation.out_order_no
         before = self._orders.get(key)
         if operation.name == "sync" and before is not None and before.state == "DONE":

@@ -254,7 +254,6 @@ def test_a_clock_that_is_wrong_is_refused_by_wechat_pay(wechat_pay: Simulator) -
         ("base_url", "https://api.mch.weixin.qq.com/gateway"),
         ("backup_url", "ftp://x"),
         ("timeout", 0),
-        ("platform_keys", {}),
         ("apiv3_key", "too short"),
         ("mchid", "shop"),
     ],

@@ -149,7 +149,14 @@ def test_the_key_shows_in_nothing_that_prints(merchant: Merchant, merchant_key: 
     record = logging.LogRecord("wechatpay", logging.INFO, "", 0, "%s %r", (merchant, merchant), None)
     assert str(merchant_key.private_numbers().d)[:16] not in record.getMessage()
     assert not hasattr(merchant, "__dict__")
-    assert {name for name in dir(merchant) if not name.startswith("_")} == {"mchid", "serial_no", "sign", "public_key"}
+    assert {name for name in dir(merchant) if not name.startswith("_")} == {
+        "mchid",
+        "serial_no",
+        "sign",
+        "decrypt",
+        "check",
+        "public_key",
+    }
 
 
 def test_the_key_shows_in_no_traceback(merchant_pem: str) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 import wechatpay
 from sandbox.wechat_pay import Simulator
-from wechatpay.payscore import ENDPOINTS, written
+from wechatpay.payscore import ENDPOINTS
+from wechatpay.times import written
 
 MCHID = "1230000109"
 LONG_AGO = 1_764_547_200.0  # 2025-12-01

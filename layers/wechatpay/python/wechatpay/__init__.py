@@ -17,23 +17,42 @@ from wechatpay.errors import (
 )
 from wechatpay.merchant import Merchant
 from wechatpay.notification import Notification
+from wechatpay.platform_certificates import CertificateStore, MemoryStore
 from wechatpay.platform_keys import PlatformKeys
-from wechatpay.service_order import Collection, CollectionDetail, ServiceOrder
+from wechatpay.service_order import (
+    Collection,
+    CollectionDetail,
+    Location,
+    PostDiscount,
+    PostPayment,
+    PromotionDetail,
+    RiskFund,
+    ServiceOrder,
+    TimeRange,
+)
 from wechatpay.transport import Session
 
 __all__ = [
     "Answer",
+    "CertificateStore",
     "Client",
     "Collection",
     "CollectionDetail",
     "InvalidKeyError",
+    "Location",
     "MalformedError",
+    "MemoryStore",
     "Merchant",
     "Notification",
     "PlatformKeys",
+    "PostDiscount",
+    "PostPayment",
+    "PromotionDetail",
     "RefusedError",
+    "RiskFund",
     "ServiceOrder",
     "Session",
+    "TimeRange",
     "UnansweredError",
     "UndecryptableError",
     "UntrustedError",

@@ -48,5 +48,16 @@ def decoded(content: bytes) -> Any:  # noqa: ANN401  JSON
         raise ValueError(f"{error.msg} at character {error.pos}") from None
 
 
+def tidy(value: Any) -> Any:  # noqa: ANN401  JSON
+    """Drop the blanks that WeChat Pay's own samples have around some field names (`"transaction_id "`)."""
+    match value:
+        case dict():
+            return {name.strip(): tidy(member) for name, member in value.items()}
+        case list():
+            return [tidy(member) for member in value]
+        case _:
+            return value
+
+
 def _no_json(word: str) -> NoReturn:
     raise ValueError(f"{word} is Python's own")

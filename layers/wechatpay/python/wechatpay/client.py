@@ -17,12 +17,14 @@ from wechatpay import message
 from wechatpay.answer import Answer, decoded
 from wechatpay.authorization import Authorization, random_nonce
 from wechatpay.chain import Call, Node, Timeout, expand
-from wechatpay.cipher import Cipher
-from wechatpay.errors import RefusedError, UntrustedError
+from wechatpay.cipher import Cipher, encrypt
+from wechatpay.errors import InvalidKeyError, RefusedError, UntrustedError
 from wechatpay.merchant import Merchant
 from wechatpay.notification import Notification
 from wechatpay.payscore import PayScore
+from wechatpay.platform_certificates import CertificateStore, PlatformCertificates
 from wechatpay.platform_keys import PlatformKeys
+from wechatpay.security import Security
 from wechatpay.transport import Reply, Session, exchange
 from wechatpay.verification import verify
 
@@ -42,12 +44,14 @@ _ASYNC_THREADS = 32  # calls that await at a time; more wait for a thread
 class Client:
     """A merchant's line to WeChat Pay: `client.v3.payscore.serviceorder._out_order_no_.sync.post(...)`.
 
-    `mchid`, `serial_no`, `private_key`: see `Merchant`. `platform_keys`: see `PlatformKeys`; at least one.
-    `apiv3_key` (one, or a sequence with previous ones) opens notifications. `base_url` and `backup_url` override the
-    host of every endpoint; another `base_url` alone has no backup. `timeout` is seconds to connect and seconds for the
-    answer. `session` may be shared; a `requests.Session` of your own works, but only `wechatpay.Session` can tell that
-    a reused connection died unheard. `clock` gives Unix seconds, `nonce` what no call has used before.
-    Raises InvalidKeyError or ValueError naming the argument.
+    `mchid`, `serial_no`, `private_key`: see `Merchant`. `platform_keys`: see `PlatformKeys`; may be empty where an
+    `apiv3_key` is given: then certificates are downloaded before the first call. `apiv3_key` (one, or a sequence with
+    previous ones) opens notifications and downloaded certificates; these are renewed beside the calls and kept in
+    `certificate_store`, memory by default. With WeChat Pay's public key alone nothing is downloaded.
+    `base_url` and `backup_url` override the host of every endpoint; another `base_url` alone has no backup. `timeout`
+    is seconds to connect and seconds for the answer. `session` may be shared; a `requests.Session` of
+    your own works, but only `wechatpay.Session` can tell that a reused connection died unheard. `clock` gives Unix
+    seconds, `nonce` what no call has used before. Raises InvalidKeyError or ValueError naming the argument.
     """
 
     def __init__(  # noqa: PLR0913  the contract
@@ -62,16 +66,21 @@ class Client:
         backup_url: str | None = None,
         timeout: Timeout = (3.0, 8.0),
         session: requests.Session | None = None,
+        certificate_store: CertificateStore | None = None,
         clock: Callable[[], float] = time.time,
         nonce: Callable[[], str] = random_nonce,
     ) -> None:
         self._merchant = Merchant(mchid=mchid, serial_no=serial_no, private_key=private_key)
-        self._platform_keys = platform_keys if isinstance(platform_keys, PlatformKeys) else PlatformKeys(platform_keys)
-        if not self._platform_keys:
-            raise ValueError("platform_keys is empty: without a key of WeChat Pay no answer can be verified")
         self._apiv3_key = apiv3_key
-        if apiv3_key is not None:
-            Cipher(apiv3_key)
+        self._clock = clock
+        self._given_keys = PlatformKeys.of(platform_keys)
+        self._certificates = self._downloads(certificate_store)
+        if not self._given_keys and not self._certificates:
+            raise ValueError("platform_keys is empty: without a key of WeChat Pay no answer can be verified")
+        if serial_no in self._given_keys:
+            raise InvalidKeyError(
+                "serial_no is among platform_keys: the one is the merchant's, the others WeChat Pay's"
+            )
         official = base_url.rstrip("/") == MAIN
         # Whoever points us at a sandbox does not want a failing call to end up at the real WeChat Pay.
         backup = backup_url or (BACKUP if official else base_url)
@@ -79,7 +88,6 @@ class Client:
         self._official = self._hosts == (MAIN, BACKUP)
         self._timeout = _pair(timeout)
         self._session = Session() if session is None else session
-        self._clock = clock
         self._authorization = Authorization(self._merchant, clock=clock, nonce=nonce)
         self._executor = _Threads()
 
@@ -95,8 +103,35 @@ class Client:
 
     @property
     def platform_keys(self) -> PlatformKeys:
-        """Whose signatures are trusted."""
-        return self._platform_keys
+        """Whose signatures are trusted as things stand: the keys given, and certificates downloaded since."""
+        return self._certificates.held if self._certificates else self._given_keys
+
+    @property
+    def encryption_serial(self) -> str:
+        """The key that `encrypt` uses; send it as the header `Wechatpay-Serial` with every encrypted field."""
+        serial = self._prepared().encryption_serial
+        if serial is None:
+            raise ValueError("platform_keys holds nothing to encrypt with")
+        return serial
+
+    def encrypt(self, text: str, *, serial: str | None = None) -> str:
+        """Encrypt one sensitive field, such as a name, for WeChat Pay (RSA-OAEP, doc 4013053257).
+
+        `serial` names the key, `encryption_serial` by default. ValueError above 214 bytes, or for a serial not held.
+        """
+        keys, name = self._prepared(), serial or self.encryption_serial
+        if name not in keys:
+            raise ValueError(f"no key {name[:64]!r} is among platform_keys")
+        return encrypt(text, keys[name])
+
+    def decrypt(self, ciphertext: str) -> str:
+        """Decrypt one sensitive field of an answer; UndecryptableError where it was not encrypted for this merchant."""
+        return self._merchant.decrypt(ciphertext)
+
+    @cached_property
+    def security(self) -> Security:
+        """The harmless live check: `client.security.echo()`."""
+        return Security(self)
 
     @cached_property
     def payscore(self) -> PayScore:
@@ -115,7 +150,8 @@ class Client:
 
     def _towards(self, main: str, backup: str) -> Self:
         other = copy.copy(self)
-        other.__dict__.pop("payscore", None)
+        for bound in ("payscore", "security"):
+            other.__dict__.pop(bound, None)
         other._hosts = main, backup
         return other
 
@@ -140,6 +176,18 @@ class Client:
 
         Raises UnansweredError, RefusedError or UntrustedError.
         """
+        self._prepared()
+        reply, path = self._exchanged(call)
+        return self._answer(reply, call.method, path)
+
+    def _prepared(self) -> PlatformKeys:
+        """The keys to trust: in certificate mode there may be none before the first download."""
+        if self._certificates:
+            self._certificates.prepare()
+        return self.platform_keys
+
+    def _exchanged(self, call: Call) -> tuple[Reply, str]:
+        """Sign, send and read; return the answer, not verified yet, and the path. Raises for all but 2xx."""
         target = _target(call)
         body = b"" if call.json is None else message.json_bytes(call.json)
         headers = self._headers(call.headers or {}, has_body=bool(body))
@@ -154,7 +202,7 @@ class Client:
         path = target.partition("?")[0]
         if not 200 <= reply.status < 300:
             raise self._refusal(reply, call.method, path)
-        return self._answer(reply, call.method, path)
+        return reply, path
 
     async def call_async(self, call: Call) -> Answer:
         """Make the call on a thread of this client. Cancelling stops the waiting, not the call: its outcome is open."""
@@ -162,11 +210,41 @@ class Client:
 
     def notification(self, headers: Mapping[str, str], body: bytes) -> Notification:
         """Open a notification with this merchant's keys; see `Notification.open`. ValueError without an APIv3 key."""
-        if self._apiv3_key is None:
+        if (apiv3_key := self._apiv3_key) is None:
             raise ValueError("apiv3_key is missing: notifications are encrypted with it")
-        return Notification.open(
-            headers, body, platform_keys=self._platform_keys, apiv3_key=self._apiv3_key, clock=self._clock
-        )
+        self._prepared()
+
+        def opened(keys: PlatformKeys) -> Notification:
+            return Notification.open(headers, body, platform_keys=keys, apiv3_key=apiv3_key, clock=self._clock)
+
+        return self._verified(opened)
+
+    def _verified[T](self, verified: Callable[[PlatformKeys], T]) -> T:
+        """Verify with the keys held; for a certificate that is not among them, once more after a download."""
+        try:
+            return verified(self.platform_keys)
+        except UntrustedError as error:
+            if self._certificates is None or error.reason != "unknown_serial":
+                raise
+            serial = error.serial
+        return verified(self._certificates.keys_for(serial))
+
+    def _downloads(self, store: CertificateStore | None) -> PlatformCertificates | None:
+        """Certificates need the APIv3 key to be opened; with WeChat Pay's public key alone there are none."""
+        if self._apiv3_key is None:
+            return None
+        cipher = Cipher(self._apiv3_key)
+        if not self._given_keys.certificates:
+            return None
+        return PlatformCertificates(self._given_keys, self._download, cipher, store=store, clock=self._clock)
+
+    def _download(self) -> Reply:
+        try:
+            return self._exchanged(Call("GET", "v3/certificates", {}))[0]
+        except RefusedError as error:
+            if error.status == 404:
+                error.add_note("There are no platform certificates: give WeChat Pay's public key (PUB_KEY_ID_…).")
+            raise
 
     def _headers(self, given: Mapping[str, str], *, has_body: bool) -> CaseInsensitiveDict[str]:
         headers: CaseInsensitiveDict[str] = CaseInsensitiveDict(
@@ -175,14 +253,14 @@ class Client:
         headers.update({"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": _USER_AGENT})
         if has_body:
             headers["Content-Type"] = "application/json"
-        if self._platform_keys.public_key_id:  # decides which key signs while both kinds are valid (doc 4012154180)
-            headers["Wechatpay-Serial"] = self._platform_keys.public_key_id
+        if self._given_keys.public_key_id:  # decides which key signs while both kinds are valid (doc 4012154180)
+            headers["Wechatpay-Serial"] = self._given_keys.public_key_id
         headers.update(given)
         return headers
 
     def _answer(self, reply: Reply, method: str, path: str) -> Answer:
         try:
-            serial = verify(reply.headers, reply.content, self._platform_keys, self._clock())
+            serial = self._verified(lambda keys: verify(reply.headers, reply.content, keys, self._clock()))
         except UntrustedError as error:
             error.method, error.path = method, path
             raise
@@ -198,23 +276,23 @@ class Client:
             detail=words.get("detail"),
             request_id=reply.headers.get("Request-ID", ""),
             headers=reply.headers,
-            verified=self._verified(reply),
+            verified=self._is_signed(reply),
             method=method,
             path=path,
         )
 
-    def _verified(self, reply: Reply) -> bool | None:
+    def _is_signed(self, reply: Reply) -> bool | None:
         """Whether a refusal is WeChat Pay's own: many are not signed, which is no proof against them."""
         if "Wechatpay-Signature" not in reply.headers:
             return None
         try:
-            verify(reply.headers, reply.content, self._platform_keys, self._clock())
+            verify(reply.headers, reply.content, self.platform_keys, self._clock())
         except UntrustedError:
             return False
         return True
 
     def __repr__(self) -> str:
-        return f"Client({self._merchant!r}, {self._platform_keys!r}, host={self._hosts[0]!r})"
+        return f"Client({self._merchant!r}, {self.platform_keys!r}, host={self._hosts[0]!r})"
 
 
 class _Threads:

@@ -2,14 +2,20 @@
 
 import base64
 import re
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
+from wechatpay import cipher
+from wechatpay.certificate import common_name, load_certificate, public_key, serial
 from wechatpay.errors import InvalidKeyError
 from wechatpay.pem import Block, find_block
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 PADDING = padding.PKCS1v15()
 SHA256 = hashes.SHA256()
@@ -39,6 +45,27 @@ class Merchant:
     def sign(self, message: bytes) -> str:
         """Return the base64 signature of these bytes (RSASSA-PKCS1-v1_5, SHA-256)."""
         return base64.b64encode(self._key.sign(message, PADDING, SHA256)).decode()
+
+    def decrypt(self, ciphertext: str) -> str:
+        """Decrypt one sensitive field of an answer (RSA-OAEP); UndecryptableError where it is not for this merchant."""
+        return cipher.decrypt(ciphertext, self._key)
+
+    def check(self, certificate: str | bytes | None = None) -> None:
+        """Try the key, and that it belongs to `certificate` (apiclient_cert.pem) where one is given.
+
+        Asks nobody. Raises InvalidKeyError naming what does not fit: the pair of keys, the serial, or the mchid.
+        """
+        _check_key(self._key)
+        if certificate is not None:
+            self._check_certificate(load_certificate(certificate, "certificate"))
+
+    def _check_certificate(self, held: "Certificate") -> None:
+        if public_key(held, "certificate").public_numbers() != self.public_key.public_numbers():
+            raise InvalidKeyError("certificate does not belong to private_key: they were not made together")
+        if (own := serial(held)) != self.serial_no.upper():
+            raise InvalidKeyError(f"serial_no is {self.serial_no}, the certificate's is {own}")
+        if (name := common_name(held, "certificate")) != self.mchid:
+            raise InvalidKeyError(f"mchid is {self.mchid}, the certificate was issued to {name[:64]!r}")
 
     @property
     def public_key(self) -> rsa.RSAPublicKey:

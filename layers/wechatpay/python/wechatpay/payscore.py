@@ -5,23 +5,22 @@ Direct: docs 4012587962 (sync), 4012587902 (query); partner 4013138975, 40131385
 oversea 4014096438, 4014096411; payafter: wiki chapter 24.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Literal, cast
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
 
 from wechatpay.chain import Call
+from wechatpay.direct_orders import DirectOrders, identified_by
 from wechatpay.errors import MalformedError
 from wechatpay.service_order import ServiceOrder, service_order
+from wechatpay.times import written
 
 if TYPE_CHECKING:
     from wechatpay.answer import Answer
     from wechatpay.client import Client
 
 EndpointName = Literal["direct", "partner", "acquiringbank", "payafter", "oversea"]
-
-BEIJING = timezone(timedelta(hours=8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +50,13 @@ ENDPOINTS: Mapping[str, Endpoint] = {
 }
 
 _IN_DETAIL = ("seq", "paid_amount")
-_OUT_ORDER_NO = re.compile(r"[0-9A-Za-z_\-|*]{1,32}")
 
 
-class PayScore:
-    """Service orders of one merchant; reached as `client.payscore`."""
+class PayScore(DirectOrders):
+    """Service orders of one merchant; reached as `client.payscore`.
 
-    def __init__(self, client: "Client") -> None:
-        self._client = client
+    `sync` and `query` know all five endpoints; `create`, `complete`, `modify` and `cancel` the direct one.
+    """
 
     def sync(  # noqa: PLR0913  the contract
         self,
@@ -144,25 +142,23 @@ class PayScore:
 
 
 def _sync_call(endpoint: str, out_order_no: str, paid_time: datetime | str, given: Mapping[str, object]) -> Call:
-    there, told = _checked(endpoint, out_order_no, given)
+    there, told = _checked(endpoint, given)
     detail = {"paid_time": written(paid_time, rfc_3339=there.rfc_3339)}
     detail |= {name: told.pop(name) for name in _IN_DETAIL if name in told}
     body = {**told, "type": "Order_Paid", "detail": detail}
-    return Call("POST", f"{there.path}/{{out_order_no}}/sync", {"out_order_no": out_order_no}, json=body)
+    return Call("POST", f"{there.path}/{{out_order_no}}/sync", identified_by(out_order_no), json=body)
 
 
 def _query_call(endpoint: str, out_order_no: str, given: Mapping[str, object]) -> Call:
-    there, told = _checked(endpoint, out_order_no, given)
-    return Call("GET", there.path, {}, params={**told, "out_order_no": out_order_no})
+    there, told = _checked(endpoint, given)
+    return Call("GET", there.path, {}, params={**told, **identified_by(out_order_no)})
 
 
-def _checked(endpoint: str, out_order_no: str, given: Mapping[str, object]) -> tuple[Endpoint, dict[str, Any]]:
+def _checked(endpoint: str, given: Mapping[str, object]) -> tuple[Endpoint, dict[str, Any]]:
     """Return the endpoint and the fields to be told; ValueError naming the first that is lacking or has no place."""
     there = ENDPOINTS.get(endpoint)
     if there is None:
         raise ValueError(f"endpoint must be one of {', '.join(ENDPOINTS)}")
-    if not isinstance(out_order_no, str) or not _OUT_ORDER_NO.fullmatch(out_order_no):
-        raise ValueError("out_order_no must be 1 to 32 of digits, letters, _ - | *")
     told = {name: value for name, value in given.items() if value is not None}
     for name in there.required:
         if not told.get(name):
@@ -171,30 +167,3 @@ def _checked(endpoint: str, out_order_no: str, given: Mapping[str, object]) -> t
         if name not in there.fields:
             raise ValueError(f"{name} has no place at the endpoint {endpoint!r}")
     return there, told
-
-
-def written(paid_time: datetime | str, *, rfc_3339: bool = False) -> str:
-    """Return a time of payment as the endpoint wants it; ValueError for naive, impossible or unreadable ones.
-
-    Beijing time in 14 digits (8 digits stay as they are), or RFC 3339 with Beijing's offset.
-    """
-    digits = isinstance(paid_time, str) and paid_time.isascii() and paid_time.isdigit() and len(paid_time) in {8, 14}
-    moment = _moment(paid_time, digits=digits)
-    if moment.tzinfo is None:
-        raise ValueError(
-            "paid_time has no offset: give an aware datetime, or RFC 3339 such as 2026-01-01T12:00:00+08:00"
-        )
-    if rfc_3339:
-        return moment.astimezone(BEIJING).isoformat(timespec="seconds")
-    return cast("str", paid_time) if digits else moment.astimezone(BEIJING).strftime("%Y%m%d%H%M%S")
-
-
-def _moment(paid_time: datetime | str, *, digits: bool) -> datetime:
-    if isinstance(paid_time, datetime):
-        return paid_time
-    try:
-        if digits:
-            return datetime.strptime(paid_time.ljust(14, "0"), "%Y%m%d%H%M%S").replace(tzinfo=BEIJING)
-        return datetime.fromisoformat(paid_time)
-    except (ValueError, TypeError):
-        raise ValueError("paid_time must be yyyyMMddHHmmss, yyyyMMdd or RFC 3339, and must exist") from None

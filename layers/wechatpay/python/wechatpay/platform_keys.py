@@ -3,17 +3,14 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from wechatpay import certificate
 from wechatpay.errors import InvalidKeyError
 from wechatpay.pem import Block, find_block
-
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
 
 PUBLIC_KEY_ID = "PUB_KEY_ID_"
 """How the serial of a WeChat Pay public key begins (doc 4012154180); a certificate's is hexadecimal."""
@@ -50,9 +47,9 @@ class PlatformKeys(Mapping[str, rsa.RSAPublicKey]):
         if isinstance(given, rsa.RSAPublicKey):
             key = given
         elif "CERTIFICATE" in (block := find_block(given, field)).label:
-            certificate = load_certificate(block, field)
-            key, serial = certificate_key(certificate, field), _own_serial(certificate, serial, field)
-            self._expiries[serial] = certificate.not_valid_after_utc
+            held = certificate.load_certificate(block, field)
+            key, serial = certificate.public_key(held, field), _own_serial(certificate.serial(held), serial, field)
+            self._expiries[serial] = held.not_valid_after_utc
         else:
             key = _public(block, field)
         if key.key_size != 2048:
@@ -65,10 +62,30 @@ class PlatformKeys(Mapping[str, rsa.RSAPublicKey]):
         return next((serial for serial in self._keys if serial.startswith(PUBLIC_KEY_ID)), None)
 
     @property
+    def certificates(self) -> bool:
+        """Whether platform certificates are in use: one is among the keys, or none is here and they must be fetched."""
+        return not self._keys or not all(serial.startswith(PUBLIC_KEY_ID) for serial in self._keys)
+
+    @property
     def encryption_serial(self) -> str | None:
         """The key to encrypt sensitive fields with: the public key, otherwise the certificate that lasts longest."""
         newest = max(self._expiries, key=self._expiries.__getitem__, default=None)
         return self.public_key_id or newest or next(iter(self._keys), None)
+
+    def valid_at(self, now: datetime) -> "PlatformKeys":
+        """Return the keys without the certificates that have ended by then, by their own X.509."""
+        lasting = PlatformKeys({})
+        lasting._expiries = {serial: end for serial, end in self._expiries.items() if end > now}
+        ended = self._expiries.keys() - lasting._expiries.keys()
+        lasting._keys = {serial: key for serial, key in self._keys.items() if serial not in ended}
+        return lasting
+
+    def __or__(self, other: "PlatformKeys") -> "PlatformKeys":
+        """Return both together; where both know a serial, `other` counts."""
+        joined = PlatformKeys({})
+        joined._keys = self._keys | other._keys
+        joined._expiries = self._expiries | other._expiries
+        return joined
 
     def __getitem__(self, serial: str) -> rsa.RSAPublicKey:
         return self._keys[serial]
@@ -83,39 +100,11 @@ class PlatformKeys(Mapping[str, rsa.RSAPublicKey]):
         return f"PlatformKeys({', '.join(self._keys)})"
 
 
-def load_certificate(block: Block, field: str) -> "Certificate":
-    """Read an X.509 certificate; InvalidKeyError where it is none."""
-    from cryptography.x509 import load_der_x509_certificate  # noqa: PLC0415  36 ms that public-key mode never needs
-
-    try:
-        return load_der_x509_certificate(block.der)
-    except (ValueError, TypeError):
-        raise InvalidKeyError(f"{field} is damaged or not a certificate") from None
-
-
-def certificate_key(certificate: "Certificate", field: str) -> rsa.RSAPublicKey:
-    """Return the certificate's RSA key; InvalidKeyError where it is of another kind."""
-    try:
-        key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm, InternalError):
-        raise InvalidKeyError(f"{field} has a public key that cannot be read") from None
-    if not isinstance(key, rsa.RSAPublicKey):
-        raise InvalidKeyError(f"{field} is not a certificate for an RSA key")
-    return key
-
-
-def int_serial(certificate: "Certificate") -> str:
-    """Return the serial as WeChat Pay writes it: upper-case hexadecimal, whole bytes."""
-    text = f"{certificate.serial_number:X}"
-    return text if len(text) % 2 == 0 else f"0{text}"
-
-
-def _own_serial(certificate: "Certificate", name: str, field: str) -> str:
-    """Return the certificate's serial as answers will write it; InvalidKeyError where the entry's name is another."""
-    serial = int_serial(certificate)
-    if serial != name.upper():
-        raise InvalidKeyError(f"{field} holds the certificate {serial}: use that as its name")
-    return serial
+def _own_serial(own: str, name: str, field: str) -> str:
+    """Return the serial as answers will write it; InvalidKeyError where the entry has another name."""
+    if own != name.upper():
+        raise InvalidKeyError(f"{field} holds the certificate {own}: use that as its name")
+    return own
 
 
 def _public(block: Block, field: str) -> rsa.RSAPublicKey:

@@ -1,11 +1,97 @@
-"""A service order, read tolerantly: WeChat Pay may add fields and words at any time (doc 4012081709)."""
+"""A service order with types, as it is told and as it is answered (docs 4012587902, 4012586135).
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+Read tolerantly: WeChat Pay may add fields and words at any time (4012081709), and its own samples write an object where
+a list is due, numbers as text, and blanks around names. What cannot be read is None; `raw` has it as it came.
+Money is whole fen. Times stay the text they are; beside each stands the aware `datetime` that it means.
+"""
 
-from wechatpay.answer import Answer
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any, Self
+
+from wechatpay import times
+from wechatpay.answer import Answer, tidy
 from wechatpay.errors import MalformedError
+
+
+@dataclass(frozen=True, slots=True)
+class PostPayment:
+    """One thing to pay for: `amount` fen, `count` from 1 to 100; `name` up to 20 signs, `description` up to 30."""
+
+    name: str | None = None
+    amount: int | None = None
+    description: str | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PostDiscount:
+    """One discount: `amount` fen; `name` up to 20 signs, `description` up to 30."""
+
+    name: str | None = None
+    description: str | None = None
+    amount: int | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RiskFund:
+    """What may be charged at most: `amount` fen; `name` is DEPOSIT, ADVANCE, CASH_DEPOSIT or ESTIMATE_ORDER_COST."""
+
+    name: str | None = None
+    amount: int | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """When the service begins and ends, as WeChat Pay writes it; make one with `TimeRange.between`."""
+
+    start_time: str | None = None
+    end_time: str | None = None
+    start_time_remark: str | None = None
+    end_time_remark: str | None = None
+
+    @classmethod
+    def between(cls, start: datetime | str, end: datetime | str | None = None) -> Self:
+        """Make one from aware datetimes, digits of Beijing time or RFC 3339; `start` may be `OnAccept`."""
+        begin = "OnAccept" if start == "OnAccept" else times.written(start, field="start")
+        return cls(begin, None if end is None else times.written(end, field="end"))
+
+    @property
+    def start(self) -> datetime | None:
+        """The moment of `start_time`, aware; None for `OnAccept`."""
+        return times.read(self.start_time)
+
+    @property
+    def end(self) -> datetime | None:
+        """The moment of `end_time`, aware."""
+        return times.read(self.end_time)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where the service begins and ends, up to 20 signs each."""
+
+    start_location: str | None = None
+    end_location: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionDetail:
+    """A coupon that was used; amounts are fen. `scope` is GLOBAL or SINGLE, `type` CASH or NOCASH."""
+
+    coupon_id: str | None = None
+    name: str | None = None
+    scope: str | None = None
+    type: str | None = None
+    amount: int | None = None
+    stock_id: str | None = None
+    wechatpay_contribute: int | None = None
+    merchant_contribute: int | None = None
+    other_contribute: int | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +103,12 @@ class CollectionDetail:
     paid_type: str | None = None
     paid_time: str | None = None
     transaction_id: str | None = None
+    promotion_detail: tuple[PromotionDetail, ...] = ()
+
+    @property
+    def paid_at(self) -> datetime | None:
+        """The moment of `paid_time`, aware."""
+        return times.read(self.paid_time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +124,12 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class ServiceOrder:
-    """A service order as WeChat Pay has it, read tolerantly: new fields and words may appear at any time (4012081709).
+    """A service order as WeChat Pay has it.
 
     `state` is CREATED, DOING, DONE, REVOKED, EXPIRED or a word to come; `state_description` belongs to DOING.
-    `raw` is the whole verified answer, decoded. `repr` shows no openid.
+    `package` comes with a new order: the shop's mini program shows the customer's confirmation with it. `sub_mchid`,
+    `sub_appid` and `channel_id` come from the endpoints that know them. `raw` is the whole verified answer, decoded.
+    `repr` shows neither `raw` nor who the customer is.
     """
 
     out_order_no: str
@@ -44,11 +138,26 @@ class ServiceOrder:
     mchid: str | None = None
     service_id: str | None = None
     appid: str | None = None
+    sub_mchid: str | None = None
+    sub_appid: str | None = None
+    channel_id: str | None = None
     order_id: str | None = None
+    service_introduction: str | None = None
     total_amount: int | None = None
+    need_collection: bool | None = None
     collection: Collection | None = None
+    post_payments: tuple[PostPayment, ...] = ()
+    post_discounts: tuple[PostDiscount, ...] = ()
+    risk_fund: RiskFund | None = None
+    time_range: TimeRange | None = None
+    location: Location | None = None
+    attach: str | None = field(default=None, repr=False)
+    notify_url: str | None = field(default=None, repr=False)
+    openid: str | None = field(default=None, repr=False)
+    sub_openid: str | None = field(default=None, repr=False)
+    package: str | None = field(default=None, repr=False)
     request_id: str = ""
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
 
     @property
     def collection_state(self) -> str | None:
@@ -76,59 +185,26 @@ def service_order(answer: Answer, out_order_no: str, mchid: str) -> ServiceOrder
 
     An answer is signed, but does not say for which request: a genuine one about another order must not pass for ours.
     """
-    raw = _trimmed(answer.json())
-    if not isinstance(raw, dict) or not isinstance(raw.get("state"), str):
+    raw = about(answer, out_order_no, mchid)
+    if not isinstance(raw.get("state"), str):
+        raise MalformedError("the verified answer is no service order", method=answer.method, path=answer.path)
+    return _read(ServiceOrder, {**raw, "request_id": answer.request_id, "raw": raw})
+
+
+def about(answer: Answer, out_order_no: str, mchid: str) -> dict[str, Any]:
+    """Return what a verified answer says; MalformedError unless it is about this merchant's order of this number."""
+    raw = tidy(answer.json())
+    if not isinstance(raw, dict):
         raise MalformedError("the verified answer is no service order", method=answer.method, path=answer.path)
     if raw.get("out_order_no") != out_order_no or raw.get("mchid", mchid) != mchid:
         raise MalformedError("the verified answer is about another order", method=answer.method, path=answer.path)
-    return ServiceOrder(
-        out_order_no=out_order_no,
-        state=raw["state"],
-        state_description=_text(raw.get("state_description")),
-        mchid=_text(raw.get("mchid")),
-        service_id=_text(raw.get("service_id")),
-        appid=_text(raw.get("appid")),
-        order_id=_text(raw.get("order_id")),
-        total_amount=_fen(raw.get("total_amount")),
-        collection=_collection(raw.get("collection")),
-        request_id=answer.request_id,
-        raw=raw,
-    )
+    return raw
 
 
-def _trimmed(value: Any) -> Any:  # noqa: ANN401  JSON
-    """Drop the blanks that WeChat Pay's own samples have around some field names (`"transaction_id "`)."""
-    match value:
-        case dict():
-            return {name.strip(): _trimmed(member) for name, member in value.items()}
-        case list():
-            return [_trimmed(member) for member in value]
-        case _:
-            return value
-
-
-def _collection(value: object) -> Collection | None:
-    if not isinstance(value, dict):
-        return None
-    details = value.get("details", [])
-    parts = details if isinstance(details, list) else [details]
-    return Collection(
-        state=_text(value.get("state")),
-        total_amount=_fen(value.get("total_amount")),
-        paying_amount=_fen(value.get("paying_amount")),
-        paid_amount=_fen(value.get("paid_amount")),
-        details=tuple(_detail(part) for part in parts if isinstance(part, dict)),
-    )
-
-
-def _detail(value: Mapping[str, Any]) -> CollectionDetail:
-    return CollectionDetail(
-        seq=_fen(value.get("seq")),
-        amount=_fen(value.get("amount")),
-        paid_type=_text(value.get("paid_type")),
-        paid_time=_text(value.get("paid_time")),
-        transaction_id=_text(value.get("transaction_id")),
-    )
+def _read[T](kind: type[T], given: Mapping[str, Any]) -> T:
+    """Read every field of `kind` by its own type; what is absent or unreadable keeps its default."""
+    values = {known.name: _READERS[known.type](given.get(known.name)) for known in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in values.items() if value is not None})
 
 
 def _text(value: object) -> str | None:
@@ -137,6 +213,43 @@ def _text(value: object) -> str | None:
 
 def _fen(value: object) -> int | None:
     """An integer; the documentation's own samples write some of them as text."""
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _flag(value: object) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _object(value: object) -> Mapping[str, Any] | None:
+    return value if isinstance(value, dict) else None
+
+
+def _one[T](kind: type[T]) -> Callable[[object], T | None]:
+    return lambda value: _read(kind, value) if isinstance(value, dict) else None
+
+
+def _many[T](kind: type[T]) -> Callable[[object], tuple[T, ...]]:
+    def read(value: object) -> tuple[T, ...]:
+        parts = value if isinstance(value, list) else [value]
+        return tuple(_read(kind, part) for part in parts if isinstance(part, dict))
+
+    return read
+
+
+_READERS: Mapping[object, Callable[[object], object]] = {
+    str: _text,
+    str | None: _text,
+    int | None: _fen,
+    bool | None: _flag,
+    Mapping[str, Any]: _object,
+    Collection | None: _one(Collection),
+    RiskFund | None: _one(RiskFund),
+    TimeRange | None: _one(TimeRange),
+    Location | None: _one(Location),
+    tuple[PostPayment, ...]: _many(PostPayment),
+    tuple[PostDiscount, ...]: _many(PostDiscount),
+    tuple[CollectionDetail, ...]: _many(CollectionDetail),
+    tuple[PromotionDetail, ...]: _many(PromotionDetail),
+}
