@@ -66,7 +66,7 @@ class Order:
             answer["state_description"] = self.state_description
         if self.completed_at:
             answer |= self._bill()
-        return answer | self.terms
+        return answer | dict(self.terms)
 
     def _bill(self) -> dict[str, Any]:
         bill: dict[str, Any] = {

@@ -203,9 +203,12 @@ class Simulator:
     # ---- notifications -----------------------------------------------------------------------------------------------
 
     def notification(
-        self, mchid: str, out_order_no: str, event_type: str = "PAYSCORE.USER_PAID"
+        self, mchid: str, out_order_no: str, event_type: str = "PAYSCORE.USER_PAID", *, serial: str = ""
     ) -> tuple[dict[str, str], bytes]:
-        """The signed, encrypted call that WeChat Pay would make about the order: headers and body."""
+        """The signed, encrypted call that WeChat Pay would make about the order: headers and body.
+
+        `serial` names the certificate that signs; by default the public key does.
+        """
         plain = as_json(self.order(mchid, out_order_no).answer())
         body = as_json(
             {
@@ -217,7 +220,7 @@ class Simulator:
                 "resource": {"original_type": "payscore", **security.seal(self.merchant(mchid), plain, "payscore")},
             }
         )
-        signing = Signing(self.platform.public_key_id)
+        signing = Signing(serial or self.platform.public_key_id)
         return self._signature(body, signing), body
 
     # ---- one call ----------------------------------------------------------------------------------------------------
@@ -243,7 +246,8 @@ class Simulator:
         name, number = operation.name, operation.out_order_no
         with self._lock:
             if fault := self._struck(faults.INSTEAD, name, number):
-                return Answering(faults.INSTEAD[fault.name](fault.options), Signing(""))
+                signing = Signing(self._serial(request, name, number))
+                return Answering(faults.INSTEAD[fault.name](fault.options), signing)
             lost = self._struck(faults.ON_THE_WIRE, name, number)
             if lost and not lost.options.get("processed"):
                 return Answering(Reply(0), Signing(""), wire=faults.ON_THE_WIRE[lost.name])

@@ -1,0 +1,134 @@
+"""A shop's side of PayScore, with types: an order from its opening to its end."""
+
+import asyncio
+from dataclasses import fields
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+import wechatpay
+from sandbox.wechat_pay import Simulator
+from wechatpay.times import BEIJING
+
+MCHID = "1230000109"
+WHO: dict[str, Any] = {"out_order_no": "A|1*", "service_id": "500001", "appid": "wxd678efh567hg6787"}
+START = datetime.now(BEIJING).replace(microsecond=0) - timedelta(hours=2)
+NEW: dict[str, Any] = {
+    **WHO,
+    "service_introduction": "充电宝租借",
+    "risk_fund": wechatpay.RiskFund(name="DEPOSIT", amount=9900, description="押金"),
+    "time_range": wechatpay.TimeRange.between(START),
+    "notify_url": "https://shop.example.com/notify",
+    "location": wechatpay.Location(start_location="上海静安寺店"),
+    "attach": "till 7",
+}
+BILL: dict[str, Any] = {
+    **WHO,
+    "post_payments": [wechatpay.PostPayment(name="租金", amount=4200, description="按小时计费", count=1)],
+    "post_discounts": (wechatpay.PostDiscount(name="满20减3元", amount=300, count=1),),
+    "total_amount": 3900,
+    "time_range": wechatpay.TimeRange.between(START, START + timedelta(hours=1)),
+}
+
+
+@pytest.fixture
+def client(wechat_pay: Simulator) -> wechatpay.Client:
+    """The shop's client."""
+    return wechatpay.Client(**wechat_pay.merchant(MCHID).secret(), base_url=wechat_pay.base_url)
+
+
+def test_an_order_from_its_opening_to_its_payment_at_the_till(client: wechatpay.Client, wechat_pay: Simulator) -> None:
+    """Created, confirmed, completed, modified, and synced at last."""
+    created = client.payscore.create(**NEW)
+    assert (created.state, created.package) == ("CREATED", "XXXXXXXX")
+    assert created.time_range is not None
+    assert created.time_range.start == START
+    assert created.risk_fund == NEW["risk_fund"]
+    wechat_pay.confirm(MCHID, WHO["out_order_no"])
+    completed = client.payscore.complete(**BILL)
+    assert (completed.state_description, completed.collection_state) == ("MCH_COMPLETE", "USER_PAYING")
+    assert completed.post_payments == tuple(BILL["post_payments"])
+    assert completed.post_discounts == BILL["post_discounts"]
+    assert completed.time_range == BILL["time_range"]
+    smaller = {name: BILL[name] for name in ("post_payments", *WHO)} | {"total_amount": 3000, "reason": "多收"}
+    assert client.payscore.modify(**smaller).total_amount == 3000
+    synced = client.payscore.sync(**WHO, paid_time=datetime.now(BEIJING) + timedelta(seconds=30))
+    assert synced is not None
+    assert (synced.state, synced.paid_type, synced.total_amount) == ("DONE", "MCH", 3000)
+
+
+def test_the_same_awaited(client: wechatpay.Client, wechat_pay: Simulator) -> None:
+    """Each form over the same core."""
+
+    async def life() -> str:
+        await client.payscore.create_async(**NEW)
+        wechat_pay.confirm(MCHID, WHO["out_order_no"])
+        await client.payscore.complete_async(**BILL)
+        smaller = {name: BILL[name] for name in ("post_payments", *WHO)} | {"total_amount": 1, "reason": "多收"}
+        await client.payscore.modify_async(**smaller)
+        await client.payscore.cancel_async(**WHO, reason="用户投诉")
+        return (await client.payscore.query_async(**WHO)).state
+
+    assert asyncio.run(life()) == "REVOKED"
+
+
+def test_a_canceled_order_is_revoked(client: wechatpay.Client, wechat_pay: Simulator) -> None:
+    """And may be canceled again, as the documentation promises."""
+    client.payscore.create(**NEW)
+    client.payscore.cancel(**WHO, reason="用户投诉")
+    client.payscore.cancel(**WHO, reason="用户投诉")
+    assert wechat_pay.order(MCHID, WHO["out_order_no"]).state == "REVOKED"
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "told"),
+    [
+        ({"total_amount": 39.0}, ValueError, "total_amount must be whole fen"),
+        ({"total_amount": True}, ValueError, "total_amount must be whole fen"),
+        ({"total_amount": -1}, ValueError, "total_amount must be whole fen"),
+        ({"post_payments": [wechatpay.PostPayment(amount=-1)]}, ValueError, r"post_payments\[0\].amount must be"),
+        ({"out_order_no": "a b"}, ValueError, "out_order_no"),
+        ({"colour": "red"}, TypeError, "colour has no place here"),
+        ({"location": wechatpay.Location("店🏪")}, ValueError, "emoji"),
+    ],
+)
+def test_what_cannot_be_sent_is_told_before_anything_is_sent(
+    client: wechatpay.Client, wechat_pay: Simulator, changes: dict[str, Any], error: type[Exception], told: str
+) -> None:
+    """By name."""
+    with pytest.raises(error, match=told):
+        client.payscore.complete(**(BILL | changes))
+    assert wechat_pay.calls == []
+
+
+def test_a_missing_name_is_told(client: wechatpay.Client) -> None:
+    """As Python itself would."""
+    with pytest.raises(TypeError, match="missing post_payments, total_amount"):
+        client.payscore.complete(**WHO)
+
+
+def test_a_time_without_an_offset_is_refused_by_name() -> None:
+    """It would be eight hours off."""
+    with pytest.raises(ValueError, match="end has no offset"):
+        wechatpay.TimeRange.between("OnAccept", "2026-01-01T12:00:00")
+    assert wechatpay.TimeRange.between("OnAccept").start is None
+
+
+def test_every_field_of_an_order_is_read(client: wechatpay.Client, wechat_pay: Simulator) -> None:
+    """What the simulator knows of a paid order has a typed place; only other endpoints' fields stay empty."""
+    wechat_pay.ready_to_sync(MCHID, "A1")
+    wechat_pay.deduct(MCHID, "A1")
+    order = client.payscore.query(**{**WHO, "out_order_no": "A1"})
+    empty = {known.name for known in fields(order) if not getattr(order, known.name)}
+    assert empty == {
+        "state_description",
+        "sub_mchid",
+        "sub_appid",
+        "sub_openid",
+        "channel_id",
+        "package",
+        "post_discounts",
+    }
+    assert set(order.raw) <= {known.name for known in fields(order)}
+    assert str(order.openid) not in repr(order)
