@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run here. `make deploy` builds for the template's default, arm64.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox build deploy venv venv-sam lint format lock clean
+.PHONY: help demo test sandbox build deploy docs soak venv venv-sam lint format lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -24,6 +24,12 @@ sandbox: venv .aws-sam/sandbox/template.yaml ## the same world, staying up for a
 
 test: lint .aws-sam/sandbox/template.yaml ## formatting, lint, types, template lint and every test
 	python -m pytest
+
+soak: venv ## fifty threads, ten thousand calls over one client: nothing is left behind
+	SOAK_CALLS=10000 python -m pytest -s tests/wechatpay/test_soak.py
+
+docs: venv ## the library's API reference, from its docstrings, in build/reference
+	PYTHONPATH=layers/wechatpay/python python -m pdoc --docformat google --output-directory build/reference wechatpay
 
 lint: venv venv-sam ## what a reader would object to before running anything
 	ruff format --check .

@@ -1,0 +1,113 @@
+"""A server that does exactly what its script says, byte by byte."""
+
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+type Deed = Callable[[socket.socket], bool]  # does something with a request's connection; True keeps it open
+
+
+def say(data: bytes) -> Deed:
+    """Answer with these bytes and keep the connection."""
+
+    def deed(connection: socket.socket) -> bool:
+        connection.sendall(data)
+        return True
+
+    return deed
+
+
+OK = say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+MOVED = say(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 2\r\n\r\nno")
+
+
+def hang_up(connection: socket.socket) -> bool:
+    """Close without a byte of an answer."""
+    return False
+
+
+def reset(connection: socket.socket) -> bool:
+    """Reset the connection without a byte of an answer."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    return False
+
+
+def begin_and_hang_up(connection: socket.socket) -> bool:
+    """Send a part of the status line, then close."""
+    connection.sendall(b"HTT")
+    return False
+
+
+def cut_off(connection: socket.socket) -> bool:
+    """Close in the middle of the body."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+    return False
+
+
+def stay_silent(connection: socket.socket) -> bool:
+    """Say nothing until the client has given up."""
+    connection.settimeout(5)
+    with suppress(OSError):
+        connection.recv(1)
+    return False
+
+
+def drip(connection: socket.socket) -> bool:
+    """Send the body a byte at a time, for ever."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    with suppress(OSError):
+        for _ in range(200):
+            connection.sendall(b".")
+            time.sleep(0.05)
+    return False
+
+
+class Server:
+    """One listener; each request it reads is answered by the next deed of the script."""
+
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+        self.script: list[Deed] = []
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self._context = context
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        scheme = "https" if context else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            served = self._context.wrap_socket(connection, server_side=True) if self._context else connection
+            self.connections += 1
+            with served:
+                while request := _request(served):
+                    self.requests.append(request)
+                    if not self.script.pop(0)(served):
+                        return
+
+    def close(self) -> None:
+        """Refuse from now on."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+def _request(connection: socket.socket) -> bytes:
+    """Read one request, which ends with the body `{}`; empty where the client has gone."""
+    request = b""
+    while not request.endswith(b"\r\n\r\n{}"):
+        part = connection.recv(65_536)
+        if not part:
+            return b""
+        request += part
+    return request
