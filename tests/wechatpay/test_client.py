@@ -277,3 +277,11 @@ def test_no_key_is_printable(client: wechatpay.Client, wechat_pay: Simulator) ->
     for thing in (client, copy.copy(client), client.merchant, client.v3, client.backup, client.payscore):
         assert secret["private_key"][40:80] not in repr(thing)
         assert secret["apiv3_key"] not in repr(thing)
+
+
+@pytest.mark.parametrize("mode", ["public_key", "certificate", "both"])
+def test_making_a_client_asks_nobody(wechat_pay: Simulator, mode: str) -> None:
+    """Nor does it connect: a cold start does not wait for WeChat Pay."""
+    a_client(wechat_pay, mode)
+    a_client(wechat_pay, mode, platform_keys={})
+    assert wechat_pay.calls == []
