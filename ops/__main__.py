@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     secrets = things.add_parser("keys", help="merchants' keys").add_subparsers(required=True)
     check = _command(secrets, "check", _keys_check, "whether a merchant's secret can be used")
     check.add_argument("mchid")
+    check.add_argument("--echo", action="store_true", help="have WeChat Pay echo a word as well: touches no money")
     return parser
 
 
@@ -147,7 +148,8 @@ def _payload(given: argparse.Namespace) -> dict[str, Any]:
 
 def _keys_check(deployment: Deployment, given: argparse.Namespace) -> int:
     client = keys.check(deployment, given.mchid)
-    print(f"the secret of {client.mchid} can be used (checked {time.strftime('%H:%M:%S')}; WeChat Pay was not asked)")
+    asked = f"WeChat Pay echoed, {keys.echo(client)}" if given.echo else "WeChat Pay was not asked"
+    print(f"the secret of {client.mchid} can be used (checked {time.strftime('%H:%M:%S')}; {asked})")
     print(f"signs with the certificate  {client.merchant.serial_no}")
     print(f"trusts                      {', '.join(client.platform_keys)}")
     return 0

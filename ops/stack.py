@@ -47,6 +47,11 @@ class Deployment:
         return OrdersTable(self.client("dynamodb"), self.outputs["OrdersTableName"])
 
     @property
+    def wechat_pay_url(self) -> str | None:
+        """The host that the function calls where it is not WeChat Pay's own, as in the sandbox."""
+        return self.parameters.get("WeChatPayBaseUrl") or None
+
+    @property
     def secret_prefix(self) -> str:
         """Where the merchants' secrets are."""
         return self.parameters.get("MerchantSecretPrefix") or "wechatpay"

@@ -142,6 +142,16 @@ def test_keys_are_checked_without_being_shown(desk: Desk) -> None:
     assert desk.run("keys", "check", OTHER_MERCHANT)[0] == 0
 
 
+def test_keys_are_tried_with_wechat_pay_itself(desk: Desk) -> None:
+    """An echo touches no money; a key that WeChat Pay refuses is told in its own words."""
+    code, out, _ = desk.run("keys", "check", MERCHANT, "--echo")
+    assert (code, "WeChat Pay echoed, 08" in out) == (0, True)
+    stale = desk.world.wechat_pay.merchant("4713").secret()
+    desk.world.cloud.put_secret("wechatpay/4713", stale)
+    desk.world.wechat_pay.merchant("4713").rotate_key()
+    assert "SIGN_ERROR" in desk.run("keys", "check", "4713", "--echo")[2]
+
+
 def test_a_stack_that_is_not_there_is_named(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 1; a wrong command line is 2."""
     endpoint = desk.world.cloud.endpoint_url
