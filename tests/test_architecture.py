@@ -24,6 +24,7 @@ TABLE = {
     "orders.conversation": {"orders.order", "orders.errors", "orders.wechat", "wechatpay"},
     "orders.table": {"orders.order", "orders.errors", "boto3", "botocore", "mypy_boto3_dynamodb"},
     "orders.queue": {"botocore", "mypy_boto3_sqs"},
+    "orders.circuit": {"aws_lambda_powertools", "mypy_boto3_dynamodb"},
     "orders.merchants": {"orders.errors", "aws_lambda_powertools", "wechatpay", "mypy_boto3_secretsmanager"},
     "orders.handler": {"orders", "aws_lambda_powertools", "boto3", "botocore", "wechatpay"},
     "orders": set(),

@@ -138,12 +138,14 @@ def test_the_function_may_do_what_it_does_and_nothing_else(resources: dict[str, 
             "sqs:ChangeMessageVisibility",
         ],
         "KeepOrders": ["dynamodb:BatchGetItem", "dynamodb:PutItem"],
+        "KeepCircuit": ["dynamodb:GetItem", "dynamodb:UpdateItem"],
         "SignForMerchants": ["secretsmanager:GetSecretValue"],
         "WriteOwnLog": ["logs:CreateLogStream", "logs:PutLogEvents"],
     }
     assert all(one["Resource"] != "*" for one in granted.values())
     assert granted["SignForMerchants"]["Resource"]["Fn::Sub"].endswith(":secret:${MerchantSecretPrefix}/*")
     assert granted["KeepOrders"]["Resource"] == {"Fn::GetAtt": ["OrdersTable", "Arn"]}
+    assert granted["KeepCircuit"]["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["CIRCUIT#*"]}}
 
 
 def test_no_arn_names_a_partition(template: dict[str, Any]) -> None:
@@ -200,6 +202,7 @@ ALARMS = {
     "OrderAgeAlarm": ("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum"),
     "ErrorsAlarm": ("AWS/Lambda", "Errors", "Sum"),
     "PaidByWeChatAlarm": ("WeChatPayScore", "PaidByWeChat", "Sum"),
+    "CircuitAlarm": ("WeChatPayScore", "CircuitOpened", "Sum"),
     "SignatureRefusedAlarm": ("WeChatPayScore", "SignatureRefused", "Sum"),
     "UnknownWordAlarm": ("WeChatPayScore", "UnknownWord", "Sum"),
 }

@@ -75,7 +75,8 @@ class WeChatPay:
             self._merchants, profile, payment, query_first, missing_before, time_left, self._least_time
         )
         outcome = talk.query_then_sync() if query_first else talk.sync()
-        return replace(outcome, latency_ms=round((time.monotonic() - started) * 1000))
+        latency_ms = round((time.monotonic() - started) * 1000)
+        return replace(outcome, latency_ms=latency_ms, answered=talk.answered)
 
 
 def _lacking(payment: Payment) -> str | None:
@@ -125,7 +126,7 @@ class _Conversation:
     missing_before: bool
     time_left: Callable[[], float]
     least_time: float
-    called: bool = field(default=False)
+    answered: bool | None = field(default=None)
     refusal: Refusal | None = field(default=None)
 
     def query_then_sync(self) -> Outcome:
@@ -207,7 +208,7 @@ class _Conversation:
         return _retrying(self.payment, reason, wait, refusal, unknown=self.unknown)
 
     def _out_of_time(self) -> Outcome:
-        if not self.called:
+        if self.answered is None:
             raise OutOfTimeError
         self.refusal = self.refusal or Refusal("OUT_OF_TIME", "the invocation's time did not suffice for another call")
         return self._retry("OUT_OF_TIME", SOON)
@@ -251,8 +252,14 @@ class _Conversation:
     def _in_time(self, call: "Callable[[wechatpay.Client], Any]", *, backup: bool) -> Any:  # noqa: ANN401
         if self.time_left() < self.least_time:
             raise OutOfTimeError
-        self.called = True
-        return call(self.profile.client.backup if backup else self.profile.client)
+        self.answered = self.answered or False
+        try:
+            said = call(self.profile.client.backup if backup else self.profile.client)
+        except wechatpay.WeChatPayError as error:
+            self.answered |= _is_answer(error)
+            raise
+        self.answered = True
+        return said
 
     def _sync(self, client: wechatpay.Client) -> wechatpay.ServiceOrder | None:
         return client.payscore.sync(paid_time=self.payment.paid_time, **self._told(_endpoint(self.payment).fields))
@@ -265,6 +272,13 @@ class _Conversation:
         """What the order's endpoint has a place for; a till may report more than that."""
         told = {name: getattr(self.payment, name) for name in fields}
         return told | {"out_order_no": self.payment.out_order_no, "endpoint": self.payment.endpoint or "direct"}
+
+
+def _is_answer(error: wechatpay.WeChatPayError) -> bool:
+    """Whether somebody at WeChat Pay is there to answer: silence and 5xx are what an outage looks like."""
+    if isinstance(error, wechatpay.RefusedError):
+        return error.status < 500
+    return not isinstance(error, wechatpay.UnansweredError)
 
 
 def _in_our_words(refused: wechatpay.RefusedError) -> Refusal:

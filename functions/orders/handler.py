@@ -10,10 +10,12 @@ from typing import Any, Protocol
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.circuit_breaker import CircuitState, CircuitTransition
 from botocore.config import Config
 
 import wechatpay
 from orders import order as law
+from orders.circuit import Circuit
 from orders.conversation import WeChatPay
 from orders.errors import NotSyncedError, UnsupportedEventError
 from orders.event import BEIJING, Message
@@ -55,15 +57,27 @@ def bootstrap(settings: Settings) -> Relay:
         timeout=(settings.connect_timeout, settings.read_timeout),
         session=wechatpay.Session(),
     )
+    dynamodb = session.client("dynamodb", config=config)
     secrets = session.client("secretsmanager", config=config)
     merchants = Merchants(secrets, settings.merchant_secret_prefix, client_factory)
     return Relay(
-        table=OrdersTable(session.client("dynamodb", config=config), settings.orders_table),
+        table=OrdersTable(dynamodb, settings.orders_table),
         wechat_pay=WeChatPay(merchants, call_budget=settings.call_budget),
         queue=OrderQueue(session.client("sqs", config=config), settings.order_queue_url),
+        circuit=Circuit(dynamodb, settings.orders_table, on_transition=_tell_transition, scale=settings.retry_scale),
         executor=ThreadPoolExecutor(THREADS, thread_name_prefix="conversation"),
+        cap=settings.backoff_cap,
         scale=settings.retry_scale,
     )
+
+
+def _tell_transition(transition: CircuitTransition) -> None:
+    """Opened: an alarm. Half-open and closed: a line."""
+    if transition.to_state is CircuitState.OPEN:
+        _count("CircuitOpened")
+        logger.error("the circuit is open: WeChat Pay does not answer, orders wait")
+    else:
+        logger.warning("the circuit moves", extra={"circuit": str(transition.to_state)})
 
 
 relay = bootstrap(Settings.from_env())

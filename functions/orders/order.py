@@ -102,7 +102,8 @@ class Outcome:
     """How one conversation with WeChat Pay ended.
 
     `unknown`: a call may have been executed without our knowing; only a query can tell. `answer` is the last verified
-    order, whole. `payment` is what was really sent, defaults filled in.
+    order, whole. `payment` is what was really sent, defaults filled in. `answered`: whether WeChat Pay gave any answer,
+    a refusal included but none of its 5xx; None where it was not asked.
     """
 
     status: Status
@@ -119,6 +120,7 @@ class Outcome:
     request_id: str = ""
     wait: Wait = NO_FLOOR
     latency_ms: int = 0
+    answered: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,17 +290,17 @@ def _attempt(outcome: Outcome, reporter: Reporter, at: str) -> Attempt:
     )
 
 
-BACKOFF_CAP = 3600.0  # seconds: an hour between attempts at most
+BACKOFF_CAP = 3600.0  # seconds: an hour between attempts at most, unless the deployment says less
 VISIBILITY_LIMIT = 43_200  # seconds: SQS keeps a message invisible for 12 hours at most
 
 
-def backoff(receive_count: int, wait: Wait, *, jitter: float, scale: float = 1.0) -> int:
+def backoff(receive_count: int, wait: Wait, *, jitter: float, cap: float = BACKOFF_CAP, scale: float = 1.0) -> int:
     """Seconds until a failed message is received again, an integer from 1 to 43,200.
 
-    Exponential from the receive count with full jitter (`jitter` is uniform in 0..1), never below what the judgement
-    asked for. `scale` multiplies the whole: 1 in production, less in a sandbox that has no hours to spare.
+    Exponential from the receive count up to `cap`, with full jitter (`jitter` is uniform in 0..1), never below what the
+    judgement asked for. `scale` multiplies the whole: 1 in production, less in a sandbox that has no hours to spare.
     """
-    exponential = min(BACKOFF_CAP, wait.base * 2.0 ** min(receive_count - 1, 30))
+    exponential = min(cap, wait.base * 2.0 ** min(receive_count - 1, 30))
     seconds = max(wait.floor, jitter * exponential) * scale
     return min(VISIBILITY_LIMIT, max(1, -int(-seconds // 1)))
 

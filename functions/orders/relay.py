@@ -15,6 +15,7 @@ from orders.errors import MalformedEventError, OutOfTimeError, TableUnavailableE
 from orders.event import Message, OrderPaid, read
 from orders.order import NO_FLOOR, Order, Outcome, Payment, Status, Step, Wait
 
+DEFERRAL = 60.0  # seconds that waits for an open circuit begin with; they double like all others
 SAVE_ROUNDS = 5  # races over one order that a write settles before it leaves the rest to redelivery
 
 
@@ -35,6 +36,13 @@ class WeChatPay(Protocol):
         self, payment: Payment, *, query_first: bool, missing_before: bool, time_left: Callable[[], float]
     ) -> Outcome:
         """Have one conversation about one order."""
+
+
+class Circuit(Protocol):
+    """Whether WeChat Pay may be asked at all."""
+
+    def guard(self, work: Callable[[], bool | None]) -> float | None:
+        """Run the batch's conversations, or return the seconds until somebody may."""
 
 
 class Queue(Protocol):
@@ -78,13 +86,16 @@ class _Group:
 class Relay:
     """Takes a batch from the till to the table.
 
-    `executor` runs the conversations; `scale` multiplies every wait, below 1 only in a sandbox.
+    `executor` runs the conversations; `cap` is the most that growing waits reach, in seconds; `scale` multiplies every
+    wait, below 1 only in a sandbox.
     """
 
     table: Table
     wechat_pay: WeChatPay
     queue: Queue
+    circuit: Circuit
     executor: Executor
+    cap: float = law.BACKOFF_CAP
     scale: float = 1.0
     clock: Callable[[], float] = time.time
     jitter: Callable[[], float] = random.random
@@ -99,9 +110,8 @@ class Relay:
             results |= {message.message_id: self._postponed(message, event, str(error)) for message, event in events}
         else:
             groups = self._decide(events, orders, results)
-            pending = [(group, self.executor.submit(self._settle, group, time_left)) for group in groups]
-            for group, settled in pending:
-                results |= self._gather(group, settled)
+            if groups and (closed_for := self.circuit.guard(lambda: self._talk(groups, results, time_left))):
+                results |= self._deferred(groups, closed_for)
         self._put_back(results.values())
         return [results[message.message_id] for message in messages]
 
@@ -114,7 +124,7 @@ class Relay:
 
     def _decide(
         self, events: Sequence[tuple[Message, OrderPaid]], orders: Mapping[str, Order], results: dict[str, Result]
-    ) -> Iterable[_Group]:
+    ) -> list[_Group]:
         groups: dict[str, _Group] = {}
         for message, event in events:
             order = orders.get(event.payment.key)
@@ -128,6 +138,26 @@ class Relay:
                 group.step = step
             group.members.append((message, event))
         return list(groups.values())
+
+    def _talk(
+        self, groups: Iterable[_Group], results: dict[str, Result], time_left: Callable[[], float]
+    ) -> bool | None:
+        """All conversations of the batch, in parallel; returns whether WeChat Pay answered any of them."""
+        answered: bool | None = None
+        pending = [(group, self.executor.submit(self._settle, group, time_left)) for group in groups]
+        for group, settled in pending:
+            ended = self._gather(group, settled)
+            for result in ended.values():
+                if result.outcome is not None and result.outcome.answered is not None:
+                    answered = answered or result.outcome.answered
+            results |= ended
+        return answered
+
+    def _deferred(self, groups: Iterable[_Group], seconds: float) -> dict[str, Result]:
+        """Nobody calls now: each message waits for the next try at least, and longer the more often it has come."""
+        members = [member for group in groups for member in group.members]
+        wait = Wait(floor=seconds / self.scale, base=DEFERRAL)
+        return {m.message_id: Result(m, e, wait=self._backoff(m, wait), problem="CIRCUIT_OPEN") for m, e in members}
 
     def _settle(self, group: _Group, time_left: Callable[[], float]) -> tuple[Outcome, Order | None]:
         """One conversation and its write; runs on a thread of the pool."""
@@ -183,7 +213,7 @@ class Relay:
         return Result(message, event, wait=self._backoff(message, NO_FLOOR), problem=problem)
 
     def _backoff(self, message: Message, wait: Wait) -> int:
-        return law.backoff(message.receive_count, wait, jitter=self.jitter(), scale=self.scale)
+        return law.backoff(message.receive_count, wait, jitter=self.jitter(), cap=self.cap, scale=self.scale)
 
     def _put_back(self, results: Iterable[Result]) -> None:
         waits = {

@@ -21,6 +21,7 @@ class Settings:
     wechatpay_backup_url: str
     connect_timeout: float
     read_timeout: float
+    backoff_cap: float
     retry_scale: float
 
     @property
@@ -40,6 +41,7 @@ class Settings:
             wechatpay_backup_url=_url(environ, "WECHATPAY_BACKUP_URL", "https://api2.mch.weixin.qq.com"),
             connect_timeout=connect,
             read_timeout=read,
+            backoff_cap=_positive("BACKOFF_CAP", environ.get("BACKOFF_CAP", "3600")),
             retry_scale=_positive("RETRY_SCALE", environ.get("RETRY_SCALE", "1")),
         )
 

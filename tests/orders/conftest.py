@@ -9,8 +9,10 @@ from functools import partial
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.circuit_breaker import CircuitTransition
 
 import wechatpay
+from orders.circuit import Circuit
 from orders.conversation import WeChatPay
 from orders.event import Message
 from orders.merchants import Merchants
@@ -48,7 +50,7 @@ class Shop:
     wechat_pay: Simulator
     table: OrdersTable
     relay: Relay
-    numbers: list[str] = field(default_factory=list)
+    transitions: list[CircuitTransition] = field(default_factory=list)
 
     def order_no(self, *, ready: bool = True) -> str:
         """A new order, waiting for its money at WeChat Pay unless told otherwise."""
@@ -87,13 +89,17 @@ def shop(cloud: Cloud, wechat_pay: Simulator) -> Iterator[Shop]:
     )
     merchants = Merchants(cloud.client("secretsmanager"), prefix, client)
     table = OrdersTable(cloud.client("dynamodb"), "orders")
+    transitions: list[CircuitTransition] = []
     queue_url = cloud.client("sqs").get_queue_url(QueueName="orders")["QueueUrl"]
     with ThreadPoolExecutor(8) as pool:
         relay = Relay(
             table=table,
             wechat_pay=WeChatPay(merchants, call_budget=1.5),
             queue=OrderQueue(cloud.client("sqs"), queue_url),
+            circuit=Circuit(
+                cloud.client("dynamodb"), "orders", on_transition=transitions.append, name=f"CIRCUIT#{prefix}"
+            ),
             executor=pool,
             jitter=lambda: 1.0,
         )
-        yield Shop(cloud, wechat_pay, table, relay)
+        yield Shop(cloud, wechat_pay, table, relay, transitions=transitions)

@@ -19,6 +19,7 @@ def test_the_defaults_are_production() -> None:
     assert settings.wechatpay_backup_url == "https://api2.mch.weixin.qq.com"
     assert (settings.connect_timeout, settings.read_timeout, settings.retry_scale) == (3.0, 8.0, 1.0)
     assert settings.call_budget == 14.0
+    assert settings.backoff_cap == 3600.0
 
 
 @pytest.mark.parametrize("name", ENVIRONMENT)
@@ -41,6 +42,7 @@ def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
         ("WECHATPAY_TIMEOUT", "0,8"),
         ("RETRY_SCALE", "-1"),
         ("RETRY_SCALE", "inf"),
+        ("BACKOFF_CAP", "0"),
     ],
 )
 def test_an_unusable_value_is_named(name: str, value: str) -> None:
