@@ -291,6 +291,7 @@ def _attempt(outcome: Outcome, reporter: Reporter, at: str) -> Attempt:
 
 
 BACKOFF_CAP = 3600.0  # seconds: an hour between attempts at most, unless the deployment says less
+DEFERRAL_BASE, DEFERRAL_CAP = 60.0, 1800.0  # seconds
 VISIBILITY_LIMIT = 43_200  # seconds: SQS keeps a message invisible for 12 hours at most
 
 
@@ -300,8 +301,25 @@ def backoff(receive_count: int, wait: Wait, *, jitter: float, cap: float = BACKO
     Exponential from the receive count up to `cap`, with full jitter (`jitter` is uniform in 0..1), never below what the
     judgement asked for. `scale` multiplies the whole: 1 in production, less in a sandbox that has no hours to spare.
     """
-    exponential = min(cap, wait.base * 2.0 ** min(receive_count - 1, 30))
-    seconds = max(wait.floor, jitter * exponential) * scale
+    seconds = max(wait.floor, jitter * min(cap, _doubled(wait.base, receive_count))) * scale
+    return _visibility(seconds)
+
+
+def deferral(receive_count: int, closed_for: float, *, jitter: float, scale: float = 1.0) -> int:
+    """Seconds that a message waits while nobody may ask WeChat Pay, an integer from 1 to 43,200.
+
+    It doubles from one minute to half an hour, its upper half jittered, and lasts until somebody may ask again at least
+    (`closed_for` real seconds): each deferral spends a receive, and twelve of them must outlast an outage of hours.
+    """
+    growing = min(DEFERRAL_CAP, _doubled(DEFERRAL_BASE, receive_count)) * (1 + jitter) / 2
+    return _visibility(max(closed_for, growing * scale))
+
+
+def _doubled(base: float, receive_count: int) -> float:
+    return base * 2.0 ** min(receive_count - 1, 30)
+
+
+def _visibility(seconds: float) -> int:
     return min(VISIBILITY_LIMIT, max(1, -int(-seconds // 1)))
 
 

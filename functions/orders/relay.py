@@ -15,7 +15,6 @@ from orders.errors import MalformedEventError, OutOfTimeError, TableUnavailableE
 from orders.event import Message, OrderPaid, read
 from orders.order import NO_FLOOR, Order, Outcome, Payment, Status, Step, Wait
 
-DEFERRAL = 60.0  # seconds that waits for an open circuit begin with; they double like all others
 SAVE_ROUNDS = 5  # races over one order that a write settles before it leaves the rest to redelivery
 
 
@@ -155,9 +154,11 @@ class Relay:
 
     def _deferred(self, groups: Iterable[_Group], seconds: float) -> dict[str, Result]:
         """Nobody calls now: each message waits for the next try at least, and longer the more often it has come."""
-        members = [member for group in groups for member in group.members]
-        wait = Wait(floor=seconds / self.scale, base=DEFERRAL)
-        return {m.message_id: Result(m, e, wait=self._backoff(m, wait), problem="CIRCUIT_OPEN") for m, e in members}
+        return {
+            message.message_id: Result(message, event, wait=self._deferral(message, seconds), problem="CIRCUIT_OPEN")
+            for group in groups
+            for message, event in group.members
+        }
 
     def _settle(self, group: _Group, time_left: Callable[[], float]) -> tuple[Outcome, Order | None]:
         """One conversation and its write; runs on a thread of the pool."""
@@ -214,6 +215,9 @@ class Relay:
 
     def _backoff(self, message: Message, wait: Wait) -> int:
         return law.backoff(message.receive_count, wait, jitter=self.jitter(), cap=self.cap, scale=self.scale)
+
+    def _deferral(self, message: Message, seconds: float) -> int:
+        return law.deferral(message.receive_count, seconds, jitter=self.jitter(), scale=self.scale)
 
     def _put_back(self, results: Iterable[Result]) -> None:
         waits = {

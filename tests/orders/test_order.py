@@ -20,6 +20,7 @@ from orders.order import (
     Wait,
     backoff,
     decide,
+    deferral,
     instant,
     missing_before,
     record,
@@ -211,6 +212,16 @@ class TestBackoff:
         assert 1 <= seconds <= 43_200
         assert seconds >= min(floor * scale, 43_200)
         assert seconds <= max(3600, floor) + 1
+
+    @given(st.integers(1, 1000), st.floats(0, 43_200), st.floats(0, 1), st.floats(0.001, 1))
+    def test_a_deferral_keeps_every_bound(
+        self, receive_count: int, closed_for: float, jitter: float, scale: float
+    ) -> None:
+        """Until somebody may ask at least; grown to half an hour at most, never to less than half of that."""
+        seconds = deferral(receive_count, closed_for, jitter=jitter, scale=scale)
+        growing = min(1800, 60 * 2 ** min(receive_count - 1, 10)) * scale
+        assert 1 <= seconds <= 43_200
+        assert max(closed_for, growing / 2) <= seconds <= max(closed_for, growing) + 1
 
     def test_deducting_waits_three_minutes_at_least(self) -> None:
         """WeChat Pay's own advice, whatever the jitter."""

@@ -1,0 +1,1 @@
+"""Figures: what things cost, measured or reckoned side by side."""

@@ -1,0 +1,136 @@
+"""An hour in which WeChat Pay does not answer, reckoned with the function's own waits: what the circuit saves.
+
+`python -m bench.outage` prints the table of docs/outage.md. Nothing is measured here and nothing waits: time is a number.
+The queue, Lambda's pollers and the circuit are models; waits are `orders.order`'s, receives and limits the
+template's defaults.
+"""
+
+import heapq
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+
+from orders.circuit import RECOVERY, SILENT_BATCHES
+from orders.order import NO_FLOOR, backoff, deferral
+
+OUTAGE = 3600.0  # seconds, from the beginning
+BATCH, CONCURRENCY, RECEIVES = 10, 5, 12  # the template's defaults
+SILENT_BATCH = 16.0  # seconds: a sync that is not answered, then a query that is not
+HEALTHY_BATCH = 0.3  # seconds: two calls one after the other, ten orders side by side
+DEFERRED_BATCH = 0.02  # seconds: two reads of DynamoDB, one visibility change
+
+
+@dataclass(slots=True)
+class _Circuit:
+    """The circuit as the environments share it; streaks of silence are each environment's own."""
+
+    opened_at: float | None = None
+    trying: bool = False
+    streaks: Counter[int] = field(default_factory=Counter)
+
+    def seconds_left(self, now: float) -> float | None:
+        """Seconds that a batch must wait; None if it may call."""
+        if self.opened_at is None:
+            return None
+        left = self.opened_at + RECOVERY - now
+        if left <= 0 and not self.trying:
+            self.trying = True
+            return None
+        return max(1.0, left)
+
+    def learn(self, environment: int, now: float, *, answered: bool) -> None:
+        """Take a batch's experience."""
+        self.streaks[environment] = 0 if answered else self.streaks[environment] + 1
+        if answered:
+            self.opened_at, self.trying = None, False
+        elif self.trying or self.streaks[environment] >= SILENT_BATCHES:
+            self.opened_at, self.trying = now, False
+            self.streaks[environment] = 0
+
+
+@dataclass(slots=True)
+class Reckoning:
+    """What an hour's outage came to; `drained` are seconds after its end, one for each order that it delayed."""
+
+    orders: int = 0
+    calls_in_outage: int = 0
+    lambda_seconds: float = 0.0
+    receives: list[int] = field(default_factory=list)
+    dead_letters: int = 0
+    drained: list[float] = field(default_factory=list)
+
+
+def reckon(rate: float, *, with_circuit: bool, seed: int = 1) -> Reckoning:
+    """Let `rate` orders a second arrive during an outage of an hour and follow each to its end."""
+    dice = random.Random(seed)  # noqa: S311  a simulation
+    circuit = _Circuit()
+    found = Reckoning(orders=int(rate * OUTAGE))
+    waiting = [(number / rate, number, 1) for number in range(found.orders)]  # when visible, which, nth receive
+    environments = [(0.0, number) for number in range(CONCURRENCY)]  # when free, which
+    while waiting:
+        free_at, environment = heapq.heappop(environments)
+        now = max(free_at, waiting[0][0])
+        batch = [heapq.heappop(waiting) for _ in range(BATCH) if waiting and waiting[0][0] <= now]
+        closed_for = circuit.seconds_left(now) if with_circuit else None
+        took, done = _handle(found, batch, now, closed_for)
+        end = now + took
+        found.lambda_seconds += took
+        if with_circuit and closed_for is None:
+            circuit.learn(environment, end, answered=done)
+        for _, number, count in batch:
+            if done:
+                found.receives.append(count)
+                found.drained.append(end - OUTAGE)
+            elif count == RECEIVES:
+                found.dead_letters += 1
+            else:
+                heapq.heappush(waiting, (end + _wait(count, closed_for, dice.random()), number, count + 1))
+        heapq.heappush(environments, (end, environment))
+    return found
+
+
+def _handle(
+    found: Reckoning, batch: list[tuple[float, int, int]], now: float, closed_for: float | None
+) -> tuple[float, bool]:
+    """Return how long the batch takes and whether its orders are settled."""
+    if closed_for is not None:
+        return DEFERRED_BATCH, False
+    if now >= OUTAGE:
+        return HEALTHY_BATCH, True
+    found.calls_in_outage += 2 * len(batch)
+    return SILENT_BATCH, False
+
+
+def _wait(count: int, closed_for: float | None, jitter: float) -> int:
+    if closed_for is None:
+        return backoff(count, NO_FLOOR, jitter=jitter)
+    return deferral(count, closed_for, jitter=jitter)
+
+
+def _percentile(values: list[float], part: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(part * len(values)))] if values else 0.0
+
+
+def table() -> str:
+    """The figures as a Markdown table."""
+    lines = [
+        "| orders a second | circuit | calls in the outage | Lambda seconds | receives, mean (most) | dead letters "
+        "| half of the orders settled after | 99 % | all |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for rate in (0.1, 1.0, 10.0):
+        for with_circuit in (False, True):
+            found = reckon(rate, with_circuit=with_circuit)
+            mean = sum(found.receives) / max(1, len(found.receives))
+            after = (_percentile(found.drained, part) / 60 for part in (0.5, 0.99, 1.0))
+            lines.append(
+                f"| {rate:g} | {'yes' if with_circuit else 'no'} | {found.calls_in_outage:,} "
+                f"| {found.lambda_seconds:,.0f} | {mean:.1f} ({max(found.receives, default=0)}) | {found.dead_letters} | "
+                + " | ".join(f"{minutes:.0f} min" for minutes in after)
+                + " |"
+            )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())
