@@ -1,6 +1,6 @@
 """An hour in which WeChat Pay does not answer, reckoned with the function's own waits: what the circuit saves.
 
-`python -m bench.outage` prints the table of docs/outage.md. Nothing is measured here and nothing waits: time is a number.
+`python -m bench.outage` prints the table of docs/outage.md. Nothing is measured and nothing waits: time is a number.
 The queue, Lambda's pollers and the circuit are models; waits are `orders.order`'s, receives and limits the
 template's defaults.
 """
@@ -111,25 +111,38 @@ def _percentile(values: list[float], part: float) -> float:
     return sorted(values)[min(len(values) - 1, int(part * len(values)))] if values else 0.0
 
 
+_COLUMNS = (
+    "orders a second",
+    "circuit",
+    "calls in the outage",
+    "Lambda seconds",
+    "receives, mean (most)",
+    "dead letters",
+    "half of the orders settled after",
+    "99 %",
+    "all",
+)
+
+
 def table() -> str:
     """The figures as a Markdown table."""
-    lines = [
-        "| orders a second | circuit | calls in the outage | Lambda seconds | receives, mean (most) | dead letters "
-        "| half of the orders settled after | 99 % | all |",
-        "|---|---|---|---|---|---|---|---|---|",
+    rows = [_row(rate, with_circuit=with_circuit) for rate in (0.1, 1.0, 10.0) for with_circuit in (False, True)]
+    lines = [_COLUMNS, ["---"] * len(_COLUMNS), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _row(rate: float, *, with_circuit: bool) -> list[str]:
+    found = reckon(rate, with_circuit=with_circuit)
+    mean = sum(found.receives) / max(1, len(found.receives))
+    return [
+        f"{rate:g}",
+        "yes" if with_circuit else "no",
+        f"{found.calls_in_outage:,}",
+        f"{found.lambda_seconds:,.0f}",
+        f"{mean:.1f} ({max(found.receives, default=0)})",
+        str(found.dead_letters),
+        *(f"{_percentile(found.drained, part) / 60:.0f} min" for part in (0.5, 0.99, 1.0)),
     ]
-    for rate in (0.1, 1.0, 10.0):
-        for with_circuit in (False, True):
-            found = reckon(rate, with_circuit=with_circuit)
-            mean = sum(found.receives) / max(1, len(found.receives))
-            after = (_percentile(found.drained, part) / 60 for part in (0.5, 0.99, 1.0))
-            lines.append(
-                f"| {rate:g} | {'yes' if with_circuit else 'no'} | {found.calls_in_outage:,} "
-                f"| {found.lambda_seconds:,.0f} | {mean:.1f} ({max(found.receives, default=0)}) | {found.dead_letters} | "
-                + " | ".join(f"{minutes:.0f} min" for minutes in after)
-                + " |"
-            )
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":
