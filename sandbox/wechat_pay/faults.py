@@ -145,5 +145,14 @@ ON_REPLAY: Mapping[str, Refusal] = {
 """How sync refuses an order that is done; official pages are silent, so all three are to be borne."""
 
 NAMES = frozenset(
-    {*INSTEAD, *AFTER, *ON_THE_WIRE, *ON_REPLAY, "connection_refused", "certificate_serial", "ok_on_replay"}
+    {
+        *INSTEAD,
+        *AFTER,
+        *ON_THE_WIRE,
+        *ON_REPLAY,
+        "connection_refused",
+        "certificate_serial",
+        "ok_on_replay",
+        "forged_success",
+    }
 )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from sandbox.wechat_pay import control, faults, operations, orders, security
+from sandbox.wechat_pay import answers, control, faults, operations, orders, security
 from sandbox.wechat_pay.answers import NOT_EXIST, Refusal, Reply, as_json, with_headers
 from sandbox.wechat_pay.faults import Answering, Fault, Signing
 from sandbox.wechat_pay.gate import SCHEME, Request, admit
@@ -57,7 +57,7 @@ class Simulator:
         self._ring = KeyRing(keys)
         self.platform = Platform(self._ring)
         ports = {"main": port, "backup": backup_port}
-        self._hosts = {name: Host(name, self._serve, number, address) for name, number in ports.items()}
+        self._hosts = {name: Host(name, self.answer, number, address) for name, number in ports.items()}
         self._lock = threading.RLock()
         self._merchants: dict[str, SimulatedMerchant] = {}
         self._orders: dict[tuple[str, str], Order] = {}
@@ -182,11 +182,15 @@ class Simulator:
             self._faults.append(Fault(name, times, operation, out_order_no, options))
 
     def behave(self) -> None:
-        """End all misbehaviour."""
-        with self._lock:
-            self._faults.clear()
+        """End all misbehaviour, and listen again."""
+        self.end_faults()
         for host in self._hosts.values():
             host.open()
+
+    def end_faults(self) -> None:
+        """End all misbehaviour but refused connections."""
+        with self._lock:
+            self._faults.clear()
 
     def _chosen(self, host: str) -> list[Host]:
         return list(self._hosts.values()) if host == "both" else [self._hosts[host]]
@@ -225,7 +229,8 @@ class Simulator:
 
     # ---- one call ----------------------------------------------------------------------------------------------------
 
-    def _serve(self, request: Request, host: str) -> Response:
+    def answer(self, request: Request, host: str) -> Response:
+        """Answer one request as its hosts do; for those who need no network between."""
         if request.target.startswith(control.PREFIX):
             return Response(control.answer(self, request))
         now = self._clock()
@@ -248,6 +253,11 @@ class Simulator:
             if fault := self._struck(faults.INSTEAD, name, number):
                 signing = Signing(self._serial(request, name, number))
                 return Answering(faults.INSTEAD[fault.name](fault.options), signing)
+            known = self._orders.get((mchid, number))
+            if known and self._struck({"forged_success"}, name, number):
+                forged = orders.as_if_synced(known, now).answer()
+                honest = Answering(answers.ok(known.answer()), Signing(self._serial(request, name, number)))
+                return replace(honest, spoil=lambda _: as_json(forged))
             lost = self._struck(faults.ON_THE_WIRE, name, number)
             if lost and not lost.options.get("processed"):
                 return Answering(Reply(0), Signing(""), wire=faults.ON_THE_WIRE[lost.name])

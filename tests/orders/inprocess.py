@@ -1,0 +1,134 @@
+"""The corridor without a network and without a process: what is signed, judged and written stays what it is."""
+
+import io
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+from requests.adapters import BaseAdapter
+from urllib3 import HTTPResponse
+
+import wechatpay
+from orders.errors import TableUnavailableError, UnknownMerchantError, VersionConflictError
+from orders.order import Order
+from sandbox.wechat_pay import Simulator
+from sandbox.wechat_pay.gate import Request
+
+
+class Killed(BaseException):
+    """The process has ended here; nothing of it runs on."""
+
+
+class Wire(BaseAdapter):
+    """Hands requests to a simulator in this process; its faults on the wire become the errors of a network."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        super().__init__()
+        self._simulator = simulator
+        self.down = False
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        """Ask the simulator."""
+        if self.down:
+            raise requests.ConnectTimeout
+        body = request.body if isinstance(request.body, bytes) else b""
+        asked = Request(str(request.method), request.path_url, dict(request.headers), body)
+        said = self._simulator.answer(asked, str(request.url).split("/")[2])
+        if said.wire == "silence":
+            raise requests.ReadTimeout
+        if said.wire != "whole":
+            raise requests.ConnectionError(said.wire)
+        response = requests.Response()
+        response.status_code = said.reply.status
+        response.headers.update(said.reply.headers)
+        response.raw = HTTPResponse(io.BytesIO(said.reply.body), preload_content=False)
+        return response
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass(slots=True)
+class MemoryTable:
+    """Orders in a dictionary, under the same conditions as in DynamoDB; `plan` says what happens to the next writes."""
+
+    items: dict[str, Order] = field(default_factory=dict)
+    plan: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def load(self, keys: Iterable[str]) -> dict[str, Order]:
+        """Read."""
+        return {key: self.items[key] for key in keys if key in self.items}
+
+    def save(self, order: Order) -> None:
+        """Write, unless the plan has something else in mind."""
+        with self.lock:
+            deed = self.plan.pop(0) if self.plan else "write"
+            if deed == "killed before":
+                raise Killed
+            if deed == "refused":
+                raise TableUnavailableError("PutItem", "ThrottlingException")
+            before = self.items.get(order.key)
+            if (before.version if before else 0) != order.version - 1:
+                raise VersionConflictError(order.key)
+            self.items[order.key] = order
+            if deed == "written, no answer":
+                raise TableUnavailableError("PutItem", "ReadTimeoutError")
+            if deed == "killed after":
+                raise Killed
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A merchant with his client."""
+
+    client: wechatpay.Client
+    appid: str
+    service_id: str
+    endpoint: str
+
+
+@dataclass(slots=True)
+class Keys:
+    """Merchants without Secrets Manager."""
+
+    profiles: Mapping[str, Profile]
+
+    def get(self, mchid: str) -> Profile:
+        """Find the merchant."""
+        if mchid not in self.profiles:
+            raise UnknownMerchantError(mchid, f"wechatpay/{mchid}")
+        return self.profiles[mchid]
+
+    def refresh(self, mchid: str, refused: object) -> Profile:
+        """There are no newer keys."""
+        return self.get(mchid)
+
+
+class NoQueue:
+    """Nobody waits: the test receives when it likes."""
+
+    def make_visible(self, after: Mapping[str, int]) -> list[str]:
+        """Do nothing."""
+        return []
+
+
+class Closed:
+    """A circuit that never opens."""
+
+    def guard(self, work: Any) -> None:
+        """Run it."""
+        work()
+
+
+@contextmanager
+def session_with(wire: Wire) -> Iterator[requests.Session]:
+    """A session whose every request goes to the simulator."""
+    with requests.Session() as session:
+        session.trust_env = False
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, wire)
+        yield session

@@ -1,0 +1,350 @@
+"""The law under attack: whatever tills, WeChat Pay, the network and the processes do, in whatever order.
+
+A model keeps what really happened: what the tills took and when. Each run ends with everything mended and one redrive;
+then every paid order is SYNCED, PAID_BY_WECHAT or NOTHING_DUE, or its item explains why not, and WeChat Pay has never
+been told a time at which nobody paid.
+"""
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+import wechatpay
+from orders.conversation import WeChatPay
+from orders.event import Message
+from orders.order import Order, Status
+from orders.relay import Relay, Result
+from sandbox.wechat_pay import Simulator
+from sandbox.wechat_pay.answers import Refusal
+from sandbox.wechat_pay.orders import digits
+from sandbox.world import APPID, MERCHANT, SERVICE_ID
+
+from .inprocess import Closed, Keys, Killed, MemoryTable, NoQueue, Profile, Wire, session_with
+
+NUMBERS = ["A", "B", "C"]
+RECEIVES = 6  # as maxReceiveCount; fewer than in production, so that runs reach the dead letters
+LIES = [  # what may strike a call and must never be believed, or must be borne
+    "system_error",
+    "gateway_error",
+    "unsigned_error",
+    "frequency_limited",
+    "sub_code_throttled",
+    "not_found_blank",
+    "clock_skew_401",
+    "bad_sign_401",
+    "accepted_202",
+    "redirect",
+    "tampered_body",
+    "reserialised_body",
+    "stale_timestamp",
+    "foreign_serial",
+    "missing_signature_headers",
+    "signtest",
+    "reset_after_processing",
+    "truncated_body",
+    "unknown_state",
+    "huge_body",
+    "other_order",
+    "forged_success",
+    "reset_before_answer",
+    "silence",
+    "order_done_on_replay",
+    "invalid_order_state_on_replay",
+    "invalid_request_on_replay",
+    "ok_on_replay",
+]
+EXPLAINED = {  # what the truth at WeChat Pay may look like in an item that is not final
+    "CREATED": {"CREATED"},
+    "USER_CONFIRM": {"USER_CONFIRM"},
+    "REVOKED": {"REVOKED"},
+    "EXPIRED": {"EXPIRED"},
+}
+EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "60"))
+
+
+@dataclass
+class Letter:
+    """A message in the queue."""
+
+    body: str
+    number: str
+    receives: int = 0
+
+
+@dataclass
+class Truth:
+    """What really happened to an order: when somebody paid at a till, as the tills told it."""
+
+    times: set[str] = field(default_factory=set)
+
+
+class Law(RuleBasedStateMachine):
+    """One merchant, three orders, and everything that can go wrong."""
+
+    keys: Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1_790_000_000.0
+        self.resources = ExitStack()
+        self.wechat_pay = Simulator(clock=lambda: self.now, keys=self.keys)  # not listening: asked in this process
+        self.wire = Wire(self.wechat_pay)
+        session = self.resources.enter_context(session_with(self.wire))
+        pool = self.resources.enter_context(ThreadPoolExecutor(3))
+        secret = self.wechat_pay.merchant(MERCHANT).secret()
+        client = wechatpay.Client(
+            **secret, base_url="http://main", backup_url="http://backup", session=session, clock=lambda: self.now
+        )
+        profile = Profile(client, APPID, SERVICE_ID, "direct")
+        self.table = MemoryTable()
+        self.relay = Relay(
+            table=self.table,
+            wechat_pay=WeChatPay(Keys({MERCHANT: profile}), call_budget=1.0),
+            queue=NoQueue(),
+            circuit=Closed(),
+            executor=pool,
+            clock=lambda: self.now,
+            jitter=lambda: 1.0,
+        )
+        self.truth: dict[str, Truth] = {number: Truth() for number in NUMBERS}
+        self.queue: dict[str, Letter] = {}
+        self.dead: dict[str, Letter] = {}
+        self.sent = 0
+        self.final: dict[str, Status] = {}
+
+    # ---- what tills, shops and customers do --------------------------------------------------------------------------
+
+    @rule(number=st.sampled_from(NUMBERS), deed=st.sampled_from(["open", "confirm", "complete", "cancel", "expire"]))
+    def a_shop_goes_on(self, number: str, deed: str) -> None:
+        """If the order's state allows it."""
+        if deed == "open" and number in self._opened():
+            return
+        try:
+            getattr(self.wechat_pay, deed)(MERCHANT, number)
+        except Refusal:
+            return
+
+    @rule(number=st.sampled_from(NUMBERS), total_amount=st.sampled_from([0, 3900]))
+    def an_order_becomes_ready(self, number: str, total_amount: int) -> None:
+        """The usual way, all at once."""
+        if number not in self._opened():
+            self.wechat_pay.ready_to_sync(MERCHANT, number, total_amount=total_amount, at=self.now - 60)
+
+    @rule(number=st.sampled_from(NUMBERS))
+    def wechat_pay_collects(self, number: str) -> None:
+        """The race that the adapter exists for."""
+        try:
+            self.wechat_pay.deduct(MERCHANT, number)
+        except Refusal:
+            return
+
+    @rule(number=st.sampled_from(NUMBERS), on=st.booleans())
+    def a_deduction_runs(self, number: str, on: bool) -> None:
+        """For a while."""
+        if number in self._opened() and self.wechat_pay.order(MERCHANT, number).collection_state == "USER_PAYING":
+            self.wechat_pay.deducting(MERCHANT, number, on)
+
+    @rule(number=st.sampled_from(NUMBERS), copies=st.integers(1, 3))
+    def a_till_reports(self, number: str, copies: int) -> None:
+        """Once or several times; each report of its own moment, each moment one at which somebody paid."""
+        paid_time = digits(self.now - 1)
+        self.truth[number].times.add(paid_time)
+        payload = {"mchid": MERCHANT, "out_order_no": number, "detail": {"paid_time": paid_time}}
+        for _ in range(copies):
+            self._enqueue(Letter(json.dumps(payload), number))
+
+    # ---- what goes wrong ---------------------------------------------------------------------------------------------
+
+    @rule(fault=st.sampled_from(LIES), times=st.integers(1, 3), operation=st.sampled_from([None, "sync", "query"]))
+    def wechat_pay_misbehaves(self, fault: str, times: int, operation: str | None) -> None:
+        """For the next calls."""
+        options: dict[str, Any] = {"processed": True} if fault == "silence" else {}
+        self.wechat_pay.misbehave(fault, times=times, operation=operation, **options)
+
+    @rule(down=st.booleans())
+    def the_network_goes(self, down: bool) -> None:
+        """And comes back."""
+        self.wire.down = down
+
+    @rule(
+        plan=st.lists(
+            st.sampled_from(["write", "killed before", "killed after", "refused", "written, no answer"]), max_size=3
+        )
+    )
+    def writes_go_wrong(self, plan: list[str]) -> None:
+        """The next of them."""
+        self.table.plan = plan
+
+    @rule(seconds=st.sampled_from([1, 61, 300, 7200]))
+    def time_passes(self, seconds: int) -> None:
+        """For everybody."""
+        self.now += seconds
+
+    # ---- what the queue does -----------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.queue)
+    @rule(data=st.data())
+    def a_batch_is_delivered(self, data: st.DataObject) -> None:
+        """Any messages, in any order."""
+        chosen = data.draw(st.lists(st.sampled_from(sorted(self.queue)), min_size=1, max_size=4, unique=True))
+        self._deliver(chosen)
+
+    @precondition(lambda self: self.queue)
+    @rule(data=st.data(), fault=st.sampled_from([None, *LIES]))
+    def two_environments_race(self, data: st.DataObject, fault: str | None) -> None:
+        """One reads, then the other does everything, then the first goes on with what it read, into a fault maybe."""
+        chosen = data.draw(st.lists(st.sampled_from(sorted(self.queue)), min_size=1, max_size=2, unique=True))
+        letters = {one: self.queue[one] for one in chosen}
+
+        def meanwhile() -> None:
+            self._deliver(chosen)
+            if fault:
+                self.wechat_pay_misbehaves(fault, 2, None)
+
+        self._deliver(chosen, replace(self.relay, table=_Stale(self.table, meanwhile)), letters)
+
+    @rule()
+    def an_operator_redrives(self) -> None:
+        """Every dead letter, under a new message id."""
+        for letter in self.dead.values():
+            self._enqueue(replace(letter, receives=0))
+        self.dead.clear()
+
+    # ---- what must hold ----------------------------------------------------------------------------------------------
+
+    @invariant()
+    def a_final_status_never_changes(self) -> None:
+        """Nor does an item disappear."""
+        for key, status in self.final.items():
+            assert self.table.items[key].status is status
+        self.final |= {key: item.status for key, item in self.table.items.items() if item.status.final}
+
+    @invariant()
+    def wechat_pay_is_told_nothing_but_the_truth(self) -> None:
+        """Never a time at which nobody paid."""
+        for number in self._opened():
+            order = self.wechat_pay.order(MERCHANT, number)
+            if order.paid_type == "MCH":
+                assert order.paid_time in self.truth[number].times
+                assert order.syncs == 1
+
+    def teardown(self) -> None:
+        """Mend everything, let the queue run empty, redrive once, and look."""
+        try:
+            self.wechat_pay.end_faults()
+            self.wire.down, self.table.plan = False, []
+            for number in self._opened():
+                if self.wechat_pay.order(MERCHANT, number).deducting:
+                    self.wechat_pay.deducting(MERCHANT, number, on=False)
+            self._drain()
+            self.an_operator_redrives()
+            self._drain()
+            for number, truth in self.truth.items():
+                if truth.times:
+                    self._look(number)
+        finally:
+            self.resources.close()
+
+    # ---- the machinery -----------------------------------------------------------------------------------------------
+
+    def _opened(self) -> set[str]:
+        return {str(order["out_order_no"]) for order in self.wechat_pay.ledger()}
+
+    def _enqueue(self, letter: Letter) -> None:
+        self.sent += 1
+        self.queue[f"m{self.sent}"] = letter
+
+    def _deliver(self, ids: list[str], relay: Relay | None = None, held: dict[str, Letter] | None = None) -> None:
+        letters = held or {one: self.queue[one] for one in ids if one in self.queue}
+        settled = {letter.number for letter in letters.values() if self._is_final(letter.number)}
+        before = self._calls(settled)
+        for letter in letters.values():
+            letter.receives += 1
+        messages = [Message(one, letter.body, letter.receives) for one, letter in letters.items()]
+        try:
+            results = (relay or self.relay).run(messages, lambda: 60.0)
+        except Killed:
+            results = []
+        assert relay is not None or self._calls(settled) == before, "a final order was asked about again"
+        self._acknowledge(results)
+        for one in [one for one, letter in letters.items() if letter.receives >= RECEIVES and one in self.queue]:
+            self.dead[one] = self.queue.pop(one)
+
+    def _acknowledge(self, results: list[Result]) -> None:
+        for result in results:
+            if not result.failed:
+                self.queue.pop(result.message.message_id, None)
+
+    def _is_final(self, number: str) -> bool:
+        item = self.table.items.get(f"{MERCHANT}#{number}")
+        return item is not None and item.status.final
+
+    def _calls(self, numbers: set[str]) -> int:
+        return sum(call.out_order_no in numbers for call in self.wechat_pay.calls)
+
+    def _drain(self) -> None:
+        while self.queue:
+            self.now += 3600
+            self._deliver(sorted(self.queue)[:10])
+
+    def _look(self, number: str) -> None:
+        """Compare the item with the truth at WeChat Pay."""
+        item = self.table.items[f"{MERCHANT}#{number}"]
+        if number not in self._opened():
+            assert (item.status, item.reason) == (Status.REJECTED, "ORDER_NOT_EXIST")
+            return
+        order = self.wechat_pay.order(MERCHANT, number)
+        match order.state, order.paid_type:
+            case "DONE", "MCH":
+                assert item.status is Status.SYNCED
+            case "DONE", "NEWTON":
+                assert item.status is Status.PAID_BY_WECHAT
+                assert item.transaction_id == order.transaction_id
+            case "DONE", _:
+                assert item.status is Status.NOTHING_DUE
+            case "DOING", _ if order.collection_state:
+                assert (item.status, item.reason) == (Status.REJECTED, "PARAM_ERROR"), "paid before it was asked for"
+            case state, _:
+                assert item.reason in EXPLAINED[order.state_description or state]
+                assert not item.status.final
+
+
+class _Stale:
+    """A table as an environment sees it that was overtaken between its read and its writes."""
+
+    def __init__(self, table: MemoryTable, meanwhile: Any) -> None:
+        self._table = table
+        self._meanwhile = meanwhile
+
+    def load(self, keys: Any) -> dict[str, Order]:
+        """Read, and be overtaken, once."""
+        found = self._table.load(list(keys))
+        meanwhile, self._meanwhile = self._meanwhile, lambda: None
+        meanwhile()
+        return found
+
+    def save(self, order: Order) -> None:
+        """Write to the one table."""
+        self._table.save(order)
+
+
+def test_the_law_holds(key_ring: Path) -> None:
+    """`make law` runs it a hundred times longer."""
+    Law.keys = key_ring
+    run_state_machine_as_test(
+        Law,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )
