@@ -2,7 +2,8 @@
 
 import io
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,6 +50,19 @@ class Wire(BaseAdapter):
 
     def close(self) -> None:
         """Nothing is open."""
+
+
+class InTurn(Executor):
+    """Runs conversations one after the other, so that the same run is the same run again."""
+
+    def submit[**P, T](self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run it now."""
+        done: Future[T] = Future()
+        try:
+            done.set_result(work(*args, **kwargs))
+        except BaseException as error:  # noqa: BLE001  a killed process as well
+            done.set_exception(error)
+        return done
 
 
 @dataclass(slots=True)

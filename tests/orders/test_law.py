@@ -7,7 +7,6 @@ been told a time at which nobody paid.
 
 import json
 import os
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,7 +26,7 @@ from sandbox.wechat_pay.answers import Refusal
 from sandbox.wechat_pay.orders import digits
 from sandbox.world import APPID, MERCHANT, SERVICE_ID
 
-from .inprocess import Closed, Keys, Killed, MemoryTable, NoQueue, Profile, Wire, session_with
+from .inprocess import Closed, InTurn, Keys, Killed, MemoryTable, NoQueue, Profile, Wire, session_with
 
 NUMBERS = ["A", "B", "C"]
 RECEIVES = 6  # as maxReceiveCount; fewer than in production, so that runs reach the dead letters
@@ -98,7 +97,6 @@ class Law(RuleBasedStateMachine):
         self.wechat_pay = Simulator(clock=lambda: self.now, keys=self.keys)  # not listening: asked in this process
         self.wire = Wire(self.wechat_pay)
         session = self.resources.enter_context(session_with(self.wire))
-        pool = self.resources.enter_context(ThreadPoolExecutor(3))
         secret = self.wechat_pay.merchant(MERCHANT).secret()
         client = wechatpay.Client(
             **secret, base_url="http://main", backup_url="http://backup", session=session, clock=lambda: self.now
@@ -110,7 +108,7 @@ class Law(RuleBasedStateMachine):
             wechat_pay=WeChatPay(Keys({MERCHANT: profile}), call_budget=1.0),
             queue=NoQueue(),
             circuit=Closed(),
-            executor=pool,
+            executor=InTurn(),
             clock=lambda: self.now,
             jitter=lambda: 1.0,
         )

@@ -1,0 +1,119 @@
+"""The built function in a process of its own, under AWS's own runtime client: events in, answers out, as on Lambda."""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from sandbox.world import BUILD
+
+ENVIRONMENT = {
+    "ORDERS_TABLE": "orders",
+    "ORDER_QUEUE_URL": "http://127.0.0.1:9/000000000000/orders",
+    "MERCHANT_SECRET_PREFIX": "wechatpay",
+    "POWERTOOLS_SERVICE_NAME": "orders",
+    "POWERTOOLS_METRICS_NAMESPACE": "WeChatPayScore",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",  # nobody listens there: AWS is down
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",  # Lambda sets both
+    "AWS_ACCESS_KEY_ID": "sandbox",
+    "AWS_SECRET_ACCESS_KEY": "sandbox",
+    "AWS_LAMBDA_FUNCTION_NAME": "orders",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+    "AWS_LAMBDA_FUNCTION_VERSION": "1",
+}
+
+
+@dataclass
+class RuntimeApi:
+    """Lambda's side: hands out events one by one, takes answers and errors."""
+
+    events: "queue.Queue[Any]" = field(default_factory=queue.Queue)
+    answers: "queue.Queue[tuple[str, Any]]" = field(default_factory=queue.Queue)
+
+    def invoke(self, event: Any) -> tuple[str, Any]:
+        """Hand out an event; returns `response` or `error`, and its JSON."""
+        self.events.put(event)
+        return self.answers.get(timeout=15)
+
+
+def _handler(api: RuntimeApi) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = json.dumps(api.events.get()).encode()
+            self.send_response(200)
+            self.send_header("Lambda-Runtime-Aws-Request-Id", "request-1")
+            self.send_header("Lambda-Runtime-Deadline-Ms", str(int((time.time() + 60) * 1000)))
+            self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:1:function:orders")
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def do_POST(self) -> None:
+            content = self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(202)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            api.answers.put((self.path.rpartition("/")[2], json.loads(content)))
+
+        def log_message(self, *_: Any) -> None:
+            """Silent."""
+
+    return Handler
+
+
+@dataclass
+class Function:
+    """An execution environment, and where its output goes; it can be killed, and started again."""
+
+    api: RuntimeApi
+    output: Path
+    environment: Mapping[str, str]
+    process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        """Begin with a cold start."""
+        with self.output.open("ab") as log:
+            command = [sys.executable, "-B", "-m", "awslambdaric", "orders.handler.lambda_handler"]
+            self.process = subprocess.Popen(command, env=dict(self.environment), stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        """`kill -9`: nothing of the process runs on."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def logged(self) -> list[dict[str, Any]]:
+        """The JSON lines it has written."""
+        return [json.loads(line) for line in self.output.read_text().splitlines() if line.startswith("{")]
+
+
+@contextmanager
+def a_function(output: Path, **changes: str) -> Iterator[Function]:
+    """The built function and layer on the path, nothing of the repository's; `changes` to its environment."""
+    api = RuntimeApi()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(api))
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    path = os.pathsep.join([str(BUILD / "OrdersFunction"), str(BUILD / "WeChatPayLayer/python")])
+    host, port = server.server_address[:2]
+    environment = {**ENVIRONMENT, "PYTHONPATH": path, "AWS_LAMBDA_RUNTIME_API": f"{host!s}:{port}", **changes}
+    function = Function(api, output, environment)
+    function.start()
+    try:
+        yield function
+    finally:
+        function.kill()
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,259 @@
+"""Killed, timed out, refused: each point at which an attempt can end, and what the next delivery makes of it.
+
+The built function runs in a process of its own. A gate stands between it and AWS, and does at the chosen request what
+is to happen there; `kill -9` is a real one. docs/crashes.md has the table.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import requests
+
+from orders.order import Order, Status
+from orders.table import OrdersTable
+from sandbox.cloud import Cloud
+from sandbox.wechat_pay import Simulator
+from sandbox.world import APPID, MERCHANT, SERVICE_ID
+
+from .lambda_runtime import Function, a_function
+
+LONG_AGO = 1_764_547_200.0
+Deed = Literal["kill before", "kill after", "throttle", "conflict", "fail"]
+ERRORS = {
+    "throttle": (400, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"),
+    "conflict": (400, "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"),
+    "fail": (500, "com.amazonaws.dynamodb.v20120810#InternalServerError"),
+}
+
+
+@dataclass
+class Gate:
+    """Passes requests on to AWS; `plan`: operation → what happens there, so many times."""
+
+    behind: str
+    url: str = ""
+    plan: dict[str, tuple[Deed, int]] = field(default_factory=dict)
+    struck: threading.Event = field(default_factory=threading.Event)
+    function: Function | None = None
+
+    def deed(self, operation: str) -> Deed | None:
+        """What is to happen to this request."""
+        deed, times = self.plan.get(operation, ("fail", 0))
+        if times <= 0:
+            return None
+        self.plan[operation] = deed, times - 1
+        return deed
+
+    def kill(self) -> None:
+        """End the process, as the kernel would."""
+        assert self.function is not None
+        self.function.kill()
+        self.struck.set()
+
+
+def _handler(gate: Gate) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+            deed = gate.deed(operation)
+            if deed == "kill before":
+                return gate.kill()
+            if deed in ERRORS:
+                status, kind = ERRORS[deed]
+                return self._answer(status, {}, json.dumps({"__type": kind, "message": deed}).encode())
+            status, headers, content = self._passed_on(body)
+            if deed == "kill after":
+                return gate.kill()
+            return self._answer(status, headers, content)
+
+        def _passed_on(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+            answer = requests.post(gate.behind + self.path, data=body, headers=headers, timeout=10)
+            return answer.status_code, dict(answer.headers), answer.content
+
+        def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
+            self.send_response(status)
+            for name in ("Content-Type", "x-amzn-RequestId", "x-amz-crc32"):
+                if name in headers:
+                    self.send_header(name, headers[name])
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            """Silent."""
+
+    return Handler
+
+
+@dataclass
+class Scene:
+    """The function, the gate, and both worlds behind them."""
+
+    function: Function
+    gate: Gate
+    wechat_pay: Simulator
+    table: OrdersTable
+
+    def deliver(self, number: str, message_id: str, receive_count: int) -> list[str]:
+        """Hand a message over; returns the ids of those that stay in the queue."""
+        kind, answer = self.function.api.invoke(_batch(number, message_id, receive_count))
+        assert kind == "response", answer
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    def deliver_and_crash(self, number: str, message_id: str) -> None:
+        """Hand a message over to a process that will not live to answer."""
+        self.function.api.events.put(_batch(number, message_id, 1))
+        assert self.gate.struck.wait(15), "nothing was struck"
+
+    def item(self, number: str) -> Order | None:
+        """The order's item."""
+        key = f"{MERCHANT}#{number}"
+        return self.table.load([key]).get(key)
+
+    def calls(self, number: str) -> list[str]:
+        """What WeChat Pay was asked about the order."""
+        return [call.operation for call in self.wechat_pay.calls if call.out_order_no == number]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory, key_ring: Path) -> Iterator[Scene]:
+    """One world for the whole matrix; the function is started anew after each crash."""
+    directory = tmp_path_factory.mktemp("crashes")
+    with Cloud.start(directory / "cloud") as cloud, Simulator(keys=key_ring) as wechat_pay:
+        cloud.client("dynamodb").create_table(
+            TableName="orders",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        )
+        secret = wechat_pay.merchant(MERCHANT).secret() | {"appid": APPID, "service_id": SERVICE_ID}
+        cloud.put_secret(f"wechatpay/{MERCHANT}", secret)
+        gate = Gate(cloud.endpoint_url)
+        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(gate))
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        gate.url = f"http://127.0.0.1:{server.server_address[1]}"
+        hosts = {"WECHATPAY_BASE_URL": wechat_pay.base_url, "WECHATPAY_BACKUP_URL": wechat_pay.backup_url}
+        changes = {"AWS_ENDPOINT_URL": gate.url, "WECHATPAY_TIMEOUT": "1,1", "RETRY_SCALE": "0.01", **hosts}
+        with a_function(directory / "output", **changes) as function:
+            gate.function = function
+            yield Scene(function, gate, wechat_pay, OrdersTable(cloud.client("dynamodb"), "orders"))
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _alive(scene: Scene) -> None:
+    """Each row begins with a running function and honest neighbours."""
+    scene.gate.plan.clear()
+    scene.gate.struck.clear()
+    scene.wechat_pay.behave()
+    if scene.function.process is None:
+        scene.function.start()
+
+
+REDELIVERIES = {"the same message": ("m1", 2), "another report of it": ("m2", 1), "redriven": ("m3", 1)}
+
+# where it ends → the calls of both attempts, by redelivery: the same message asks first, since it may have told already
+KILLS: dict[str, tuple[str, Deed, dict[str, list[str]]]] = {
+    "before the call": ("BatchGetItem", "kill after", {"the same message": ["query", "sync"], "": ["sync"]}),
+    "after the call, before the write": (
+        "PutItem",
+        "kill before",
+        {"the same message": ["sync", "query"], "": ["sync", "sync", "query"]},
+    ),
+    "after the write": ("PutItem", "kill after", {"": ["sync"]}),
+}
+
+
+@pytest.mark.parametrize("redelivery", REDELIVERIES)
+@pytest.mark.parametrize("point", KILLS)
+def test_a_killed_process_costs_nothing_but_time(scene: Scene, point: str, redelivery: str) -> None:
+    """The next delivery ends right, with the fewest calls that its knowledge allows."""
+    number = f"K{time.monotonic_ns()}"
+    operation, deed, calls = KILLS[point]
+    scene.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
+    scene.gate.plan[operation] = deed, 1
+    scene.deliver_and_crash(number, "m1")
+    scene.function.start()
+    message_id, receive_count = REDELIVERIES[redelivery]
+    assert scene.deliver(number, message_id, receive_count) == []
+    item = scene.item(number)
+    assert item is not None
+    assert item.status is Status.SYNCED
+    assert scene.wechat_pay.order(MERCHANT, number).syncs == 1
+    assert scene.calls(number) == calls.get(redelivery, calls[""])
+    _tell(f"| killed {point} | {redelivery} | {', '.join(scene.calls(number))} | {item.status} |")
+
+
+def test_a_process_killed_in_the_middle_of_a_call(scene: Scene) -> None:
+    """WeChat Pay has executed it, nobody was there to hear: the same message asks first."""
+    number = f"C{time.monotonic_ns()}"
+    scene.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
+    scene.wechat_pay.misbehave("slow", operation="sync", times=1, seconds=0.8)
+    scene.function.api.events.put(_batch(number, "m1", 1))
+    assert _until(lambda: scene.calls(number) == ["sync"])
+    scene.function.kill()
+    scene.function.start()
+    assert scene.deliver(number, "m1", 2) == []
+    assert scene.calls(number) == ["sync", "query"]
+    item = scene.item(number)
+    assert item is not None
+    assert item.status is Status.SYNCED
+    _tell(f"| killed (or timed out) in the call | the same message | sync, query | {item.status} |")
+
+
+@pytest.mark.parametrize(("deed", "times"), [("throttle", 3), ("fail", 3)])
+def test_a_write_that_is_refused_comes_back(scene: Scene, deed: Deed, times: int) -> None:
+    """Nothing is permanent while DynamoDB does not take it: the message stays, and asks first."""
+    number = f"W{time.monotonic_ns()}"
+    scene.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
+    scene.gate.plan["PutItem"] = deed, times
+    assert scene.deliver(number, "m1", 1) == ["m1"]
+    assert scene.item(number) is None
+    assert scene.deliver(number, "m1", 2) == []
+    item = scene.item(number)
+    assert item is not None
+    assert item.status is Status.SYNCED
+    assert scene.calls(number) == ["sync", "query"]
+    _tell(f"| write refused ({deed}) | the same message | sync, query | {item.status} |")
+
+
+def test_a_write_that_lost_a_race_is_settled_in_the_same_attempt(scene: Scene) -> None:
+    """Read again, written on top."""
+    number = f"R{time.monotonic_ns()}"
+    scene.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
+    scene.gate.plan["PutItem"] = "conflict", 1
+    assert scene.deliver(number, "m1", 1) == []
+    item = scene.item(number)
+    assert item is not None
+    assert (item.status, scene.calls(number)) == (Status.SYNCED, ["sync"])
+    _tell(f"| write lost a race | none needed | sync | {item.status} |")
+
+
+def _tell(row: str) -> None:
+    """Print a row, which the page of the matrix has as well."""
+    print(row)
+    assert row in (Path(__file__).parents[1] / "docs/crashes.md").read_text(encoding="utf-8")
+
+
+def _batch(number: str, message_id: str, receive_count: int) -> dict[str, Any]:
+    payload = {"mchid": MERCHANT, "out_order_no": number, "detail": {"paid_time": "20260101120000"}}
+    attributes = {"ApproximateReceiveCount": str(receive_count)}
+    return {"Records": [{"messageId": message_id, "body": json.dumps(payload), "attributes": attributes}]}
+
+
+def _until(holds: Any, seconds: float = 15.0) -> bool:
+    end = time.monotonic() + seconds
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.01)
+    return bool(holds())
