@@ -9,15 +9,14 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
-import requests
 
 from orders.order import Order, Status
 from orders.table import OrdersTable
+from sandbox.aws_proxy import AwsProxy, Deed
 from sandbox.cloud import Cloud
 from sandbox.wechat_pay import Simulator
 from sandbox.world import APPID, MERCHANT, SERVICE_ID
@@ -25,29 +24,21 @@ from sandbox.world import APPID, MERCHANT, SERVICE_ID
 from .lambda_runtime import Function, a_function
 
 LONG_AGO = 1_764_547_200.0
-Deed = Literal["kill before", "kill after", "throttle", "conflict", "fail"]
-ERRORS = {
-    "throttle": (400, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"),
-    "conflict": (400, "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"),
-    "fail": (500, "com.amazonaws.dynamodb.v20120810#InternalServerError"),
-}
 
 
 @dataclass
 class Gate:
-    """Passes requests on to AWS; `plan`: operation → what happens there, so many times."""
+    """What is to happen at which operation, so many times; a cut kills the function."""
 
-    behind: str
-    url: str = ""
+    function: Function | None = None
     plan: dict[str, tuple[Deed, int]] = field(default_factory=dict)
     struck: threading.Event = field(default_factory=threading.Event)
-    function: Function | None = None
 
-    def deed(self, operation: str) -> Deed | None:
-        """What is to happen to this request."""
-        deed, times = self.plan.get(operation, ("fail", 0))
+    def decide(self, operation: str) -> Deed:
+        """The deed for this request."""
+        deed, times = self.plan.get(operation, ("pass", 0))
         if times <= 0:
-            return None
+            return "pass"
         self.plan[operation] = deed, times - 1
         return deed
 
@@ -56,42 +47,6 @@ class Gate:
         assert self.function is not None
         self.function.kill()
         self.struck.set()
-
-
-def _handler(gate: Gate) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
-            deed = gate.deed(operation)
-            if deed == "kill before":
-                return gate.kill()
-            if deed in ERRORS:
-                status, kind = ERRORS[deed]
-                return self._answer(status, {}, json.dumps({"__type": kind, "message": deed}).encode())
-            status, headers, content = self._passed_on(body)
-            if deed == "kill after":
-                return gate.kill()
-            return self._answer(status, headers, content)
-
-        def _passed_on(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
-            headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
-            answer = requests.post(gate.behind + self.path, data=body, headers=headers, timeout=10)
-            return answer.status_code, dict(answer.headers), answer.content
-
-        def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
-            self.send_response(status)
-            for name in ("Content-Type", "x-amzn-RequestId", "x-amz-crc32"):
-                if name in headers:
-                    self.send_header(name, headers[name])
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: Any) -> None:
-            """Silent."""
-
-    return Handler
 
 
 @dataclass
@@ -137,18 +92,13 @@ def scene(tmp_path_factory: pytest.TempPathFactory, key_ring: Path) -> Iterator[
         )
         secret = wechat_pay.merchant(MERCHANT).secret() | {"appid": APPID, "service_id": SERVICE_ID}
         cloud.put_secret(f"wechatpay/{MERCHANT}", secret)
-        gate = Gate(cloud.endpoint_url)
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(gate))
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        gate.url = f"http://127.0.0.1:{server.server_address[1]}"
+        gate = Gate()
         hosts = {"WECHATPAY_BASE_URL": wechat_pay.base_url, "WECHATPAY_BACKUP_URL": wechat_pay.backup_url}
-        changes = {"AWS_ENDPOINT_URL": gate.url, "WECHATPAY_TIMEOUT": "1,1", "RETRY_SCALE": "0.01", **hosts}
-        with a_function(directory / "output", **changes) as function:
-            gate.function = function
-            yield Scene(function, gate, wechat_pay, OrdersTable(cloud.client("dynamodb"), "orders"))
-        server.shutdown()
-        server.server_close()
+        with AwsProxy(cloud.endpoint_url, gate.decide, gate.kill) as proxy:
+            changes = {"AWS_ENDPOINT_URL": proxy.url, "WECHATPAY_TIMEOUT": "1,1", "RETRY_SCALE": "0.01", **hosts}
+            with a_function(directory / "output", **changes) as function:
+                gate.function = function
+                yield Scene(function, gate, wechat_pay, OrdersTable(cloud.client("dynamodb"), "orders"))
 
 
 @pytest.fixture(autouse=True)
@@ -165,13 +115,13 @@ REDELIVERIES = {"the same message": ("m1", 2), "another report of it": ("m2", 1)
 
 # where it ends → the calls of both attempts, by redelivery: the same message asks first, since it may have told already
 KILLS: dict[str, tuple[str, Deed, dict[str, list[str]]]] = {
-    "before the call": ("BatchGetItem", "kill after", {"the same message": ["query", "sync"], "": ["sync"]}),
+    "before the call": ("BatchGetItem", "cut after", {"the same message": ["query", "sync"], "": ["sync"]}),
     "after the call, before the write": (
         "PutItem",
-        "kill before",
+        "cut before",
         {"the same message": ["sync", "query"], "": ["sync", "sync", "query"]},
     ),
-    "after the write": ("PutItem", "kill after", {"": ["sync"]}),
+    "after the write": ("PutItem", "cut after", {"": ["sync"]}),
 }
 
 
