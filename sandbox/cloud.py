@@ -99,6 +99,12 @@ class Cloud:
                 continue
         self._process.wait()
 
+    @property
+    def workers(self) -> list[int]:
+        """Process ids of the execution environments that are alive."""
+        members = subprocess.run(["ps", "-o", "pid=", "-g", str(self._process.pid)], capture_output=True, check=False)
+        return [pid for pid in map(int, members.stdout.split()) if pid != self._process.pid]
+
     def client(self, service: str) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
         """A boto3 client of this AWS, one per service."""
         if service not in self._clients:

@@ -7,13 +7,15 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 from sandbox.wechat_pay import answers, control, faults, operations, orders, security
 from sandbox.wechat_pay.answers import NOT_EXIST, Refusal, Reply, as_json, with_headers
+from sandbox.wechat_pay.fate import Fate
 from sandbox.wechat_pay.faults import Answering, Fault, Signing
 from sandbox.wechat_pay.gate import SCHEME, Request, admit
 from sandbox.wechat_pay.keys import KeyRing, Platform, SimulatedMerchant
@@ -63,6 +65,7 @@ class Simulator:
         self._orders: dict[tuple[str, str], Order] = {}
         self._calls: list[Call] = []
         self._faults: list[Fault] = []
+        self.fate: Fate | None = None
 
     def __enter__(self) -> Self:
         for host in self._hosts.values():
@@ -195,6 +198,18 @@ class Simulator:
     def _chosen(self, host: str) -> list[Host]:
         return list(self._hosts.values()) if host == "both" else [self._hosts[host]]
 
+    @contextmanager
+    def _fated(self, operation: str, out_order_no: str) -> Iterator[None]:
+        """What the lot has for this call counts for this call alone."""
+        drawn = self.fate.draw(operation, out_order_no) if self.fate else None
+        if drawn is not None:
+            self._faults.append(drawn)
+        try:
+            yield
+        finally:
+            if drawn is not None:
+                self._faults.remove(drawn)
+
     def _struck(self, among: Container[str], operation: str, out_order_no: str) -> Fault | None:
         """The first active fault of that kind that strikes this call; it is used up by one."""
         for fault in self._faults:
@@ -249,7 +264,7 @@ class Simulator:
     def _operate(self, operation: operations.Operation, request: Request, mchid: str, now: float) -> Answering:
         """Execute, and let the active faults strike; one call holds the lock, as WeChat Pay's database would."""
         name, number = operation.name, operation.out_order_no
-        with self._lock:
+        with self._lock, self._fated(name, number):
             if fault := self._struck(faults.INSTEAD, name, number):
                 signing = Signing(self._serial(request, name, number))
                 return Answering(faults.INSTEAD[fault.name](fault.options), signing)
