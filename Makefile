@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run here. `make deploy` builds for the template's default, arm64.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox build deploy docs soak venv venv-sam lint format lock clean
+.PHONY: help demo test sandbox build deploy docs soak law chaos coverage venv venv-sam lint format lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -27,6 +27,17 @@ test: lint .aws-sam/sandbox/template.yaml ## formatting, lint, types, template l
 
 soak: venv ## fifty threads, ten thousand calls over one client: nothing is left behind
 	SOAK_CALLS=10000 python -m pytest -s tests/wechatpay/test_soak.py
+
+law: venv ## the law against a model of everything that can go wrong, six thousand runs
+	LAW_EXAMPLES=6000 python -m pytest tests/orders/test_law.py
+
+ORDERS ?= 2000
+SEED ?= 1
+chaos: venv .aws-sam/sandbox/template.yaml ## the sandbox under load with every fault on, then audited (ORDERS=20000, SEED=1)
+	python -m sandbox chaos --orders $(ORDERS) --seed $(SEED)
+
+coverage: venv ## lines and branches of the function that its own tests reach; fails below 98 %
+	python -m pytest -q --cov --cov-fail-under=98 tests/orders
 
 docs: venv ## the library's API reference, from its docstrings, in build/reference
 	PYTHONPATH=layers/wechatpay/python python -m pdoc --docformat google --output-directory build/reference wechatpay

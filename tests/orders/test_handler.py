@@ -1,0 +1,233 @@
+"""The doorway: what Lambda hands in, what it gets back, and what is told in logs and metrics meanwhile."""
+
+import importlib
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from sandbox.cloud import Cloud
+from sandbox.wechat_pay import Simulator
+from sandbox.world import APPID, MERCHANT, SERVICE_ID
+
+from .conftest import LONG_AGO, PAID_TIME
+
+
+@dataclass
+class Context:
+    """Lambda's context object."""
+
+    seconds: float = 60.0
+    aws_request_id: str = "request-1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """What is left."""
+        return int(self.seconds * 1000)
+
+
+@dataclass
+class Door:
+    """The handler, imported as Lambda imports it, and the world before it."""
+
+    module: ModuleType
+    wechat_pay: Simulator
+    capsys: pytest.CaptureFixture[str]
+    caplog: pytest.LogCaptureFixture
+
+    def invoke(self, event: Any, seconds: float = 60.0) -> Any:
+        """Hand an event in."""
+        return self.module.lambda_handler(event, Context(seconds))
+
+    def order_no(self, **state: Any) -> str:
+        """A new order that waits for its money."""
+        number = f"H{time.monotonic_ns()}"
+        self.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO, **state)
+        return number
+
+    def told(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """The log lines since the last look, and the metrics."""
+        lines = [{**vars(record), "message": record.getMessage()} for record in self.caplog.records]
+        self.caplog.clear()
+        metrics: dict[str, Any] = {}
+        for line in self.capsys.readouterr().out.splitlines():
+            metrics |= json.loads(line) if line.startswith('{"_aws"') else {}
+        return [line for line in lines if line["name"] == "orders"], metrics
+
+
+@pytest.fixture(scope="module")
+def module(cloud: Cloud, key_ring: Path) -> Iterator[tuple[ModuleType, Simulator]]:
+    """Imported once, with the environment that the template would set."""
+    with Simulator(keys=key_ring) as wechat_pay, pytest.MonkeyPatch.context() as patch:
+        prefix = f"handler-{time.monotonic_ns()}"
+        secret = wechat_pay.merchant(MERCHANT).secret() | {"appid": APPID, "service_id": SERVICE_ID}
+        cloud.put_secret(f"{prefix}/{MERCHANT}", secret)
+        environment = {
+            "ORDERS_TABLE": "orders",
+            "ORDER_QUEUE_URL": cloud.client("sqs").get_queue_url(QueueName="orders")["QueueUrl"],
+            "MERCHANT_SECRET_PREFIX": prefix,
+            "WECHATPAY_BASE_URL": wechat_pay.base_url,
+            "WECHATPAY_BACKUP_URL": wechat_pay.backup_url,
+            "WECHATPAY_TIMEOUT": "0.5,0.5",
+            "AWS_ENDPOINT_URL": cloud.endpoint_url,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "sandbox",
+            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "POWERTOOLS_SERVICE_NAME": "orders",
+            "POWERTOOLS_METRICS_NAMESPACE": "WeChatPayScore",
+        }
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.delitem(sys.modules, "orders.handler", raising=False)
+        yield importlib.import_module("orders.handler"), wechat_pay
+    sys.modules.pop("orders.handler", None)
+
+
+@pytest.fixture
+def door(
+    module: tuple[ModuleType, Simulator], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> Iterator[Door]:
+    """The doorway; every test begins with an honest WeChat Pay."""
+    handler, wechat_pay = module
+    yield Door(handler, wechat_pay, capsys, caplog)
+    wechat_pay.behave()
+
+
+def a_record(number: str, message_id: str = "m1", receive_count: int = 1) -> dict[str, Any]:
+    """A record as SQS hands it over."""
+    payload = {"mchid": MERCHANT, "out_order_no": number, "detail": {"paid_time": PAID_TIME}}
+    attributes = {"ApproximateReceiveCount": str(receive_count)}
+    return {"messageId": message_id, "body": json.dumps(payload), "attributes": attributes}
+
+
+def a_bare_event(number: str) -> dict[str, Any]:
+    """An event as EventBridge hands it to a function."""
+    payload = {"mchid": MERCHANT, "out_order_no": number, "detail": {"paid_time": PAID_TIME}}
+    return {"id": "e1", "source": "pos.x", "detail-type": "Order_Paid", "detail": payload}
+
+
+def test_a_batch_answers_with_those_that_stay(door: Door) -> None:
+    """Each message has one line and its counts."""
+    good = door.order_no()
+    answer = door.invoke({"Records": [a_record(good), {**a_record("x", "m2"), "body": "nonsense"}]})
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m2"}]}
+    lines, metrics = door.told()
+    assert [line["message"] for line in lines] == ["synced", "unreadable, to the dead letters"]
+    assert (metrics["Received"], metrics["Synced"], metrics["Unreadable"]) == ([1.0, 1.0], [1.0], [1.0])
+    assert metrics["PaidToSynced"][0] > 0
+
+
+def test_a_bare_event_answers_with_its_story(door: Door) -> None:
+    """`sam local invoke` shows it."""
+    number = door.order_no()
+    story = door.invoke(a_bare_event(number))
+    assert (story["out_order_no"], story["status"], story["event_id"]) == (number, "SYNCED", "e1")
+
+
+def test_a_bare_event_without_an_id_takes_the_requests(door: Door) -> None:
+    """Something must name the attempt."""
+    event = a_bare_event(door.order_no())
+    del event["id"]
+    assert door.invoke(event)["message_id"] == "request-1"
+
+
+def test_a_bare_event_that_is_not_settled_raises(door: Door) -> None:
+    """Whoever invoked it must try again."""
+    with pytest.raises(door.module.NotSyncedError, match="ORDER_NOT_EXIST"):
+        door.invoke(a_bare_event("NOBODY"))
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics")
+@pytest.mark.parametrize("event", [{}, {"Records": {}}, {"detail": {}}])
+def test_what_is_no_event_of_ours_raises(door: Door, event: Any) -> None:
+    """By name."""
+    with pytest.raises(door.module.UnsupportedEventError):
+        door.invoke(event)
+
+
+@pytest.mark.parametrize(
+    ("state", "line", "counted"),
+    [
+        ("newton", "the customer has paid twice: refund", "PaidByWeChat"),
+        ("nothing due", "nothing was due", "NothingDue"),
+        ("revoked", "rejected, to the dead letters", "Rejected"),
+        ("deducting", "not yet", "Retrying"),
+        ("unknown word", "not yet", "UnknownWord"),
+        ("wrong key", "not yet", "SignatureRefused"),
+        ("out of time", "deferred", "Deferred"),
+    ],
+)
+def test_each_end_is_told_and_counted(door: Door, state: str, line: str, counted: str) -> None:
+    """The words of the runbook, the metrics of the alarms."""
+    number = door.order_no(total_amount=0) if state == "nothing due" else door.order_no()
+    match state:
+        case "newton":
+            door.wechat_pay.deduct(MERCHANT, number)
+        case "revoked":
+            door.wechat_pay.cancel(MERCHANT, number)
+        case "deducting":
+            door.wechat_pay.deducting(MERCHANT, number)
+        case "unknown word":
+            door.wechat_pay.misbehave("unknown_state")
+        case "wrong key":
+            door.wechat_pay.misbehave("bad_sign_401")
+    door.invoke({"Records": [a_record(number)]}, seconds=1.0 if state == "out of time" else 60.0)
+    [said], metrics = door.told()
+    assert (said["message"], metrics[counted]) == (line, [1.0])
+
+
+def test_what_was_settled_before_is_told_as_such(door: Door) -> None:
+    """A duplicate costs a line; a rejected message comes back until SQS moves it."""
+    number, gone = door.order_no(), door.order_no()
+    door.wechat_pay.cancel(MERCHANT, gone)
+    for receive_count in (1, 2):
+        door.invoke({"Records": [a_record(number, "m1", receive_count), a_record(gone, "m2", receive_count)]})
+    lines, _ = door.told()
+    assert [line["message"] for line in lines[2:]] == ["already settled", "rejected before, to the dead letters"]
+
+
+def test_verdicts_that_contradict_each_other_are_an_alarm(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The item says SYNCED, WeChat Pay says NEWTON: somebody raced us to the table with another answer."""
+    number = door.order_no()
+    door.wechat_pay.deduct(MERCHANT, number)
+    table = door.module.relay.table
+    load = table.load
+    raced: Iterator[Any] = iter([lambda _: {}])
+
+    def overtaken(keys: Any) -> Any:
+        return next(raced, load)(list(keys))
+
+    other = door.order_no()
+    door.invoke({"Records": [a_record(other)]})
+    key = f"{MERCHANT}#{number}"
+    synced = load([f"{MERCHANT}#{other}"])[f"{MERCHANT}#{other}"]
+    table.save(type(synced)(**{**{f: getattr(synced, f) for f in synced.__slots__}, "out_order_no": number}))
+    monkeypatch.setattr(type(table), "load", lambda _, keys: overtaken(keys))
+    door.told()
+    assert door.invoke({"Records": [a_record(number)]}) == {"batchItemFailures": []}
+    [said], metrics = door.told()
+    assert (said["message"], metrics["PaidByWeChat"]) == (
+        "verdicts contradict each other, see the order's history",
+        [1.0],
+    )
+    monkeypatch.undo()
+    stands = load([key])[key]
+    assert (stands.status, stands.history[-1].outcome) == ("SYNCED", "PAID_BY_WECHAT")
+
+
+def test_the_circuit_is_told(door: Door) -> None:
+    """Opened: counted for the alarm. Its other moves: a line."""
+    states = door.module.CircuitState
+    move = door.module.CircuitTransition
+    door.module._tell_transition(move("CIRCUIT#x", states.CLOSED, states.OPEN, 1))
+    door.module._tell_transition(move("CIRCUIT#x", states.OPEN, states.HALF_OPEN, 1))
+    door.module.metrics.flush_metrics()
+    (opened, moved), metrics = door.told()
+    assert "the circuit is open" in opened["message"]
+    assert moved["circuit"] == "HALF_OPEN"
+    assert metrics["CircuitOpened"] == [1.0]
