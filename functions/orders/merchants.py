@@ -102,7 +102,7 @@ class Merchants:
 
 def _error_code(error: GetParameterError) -> str:
     """Secrets Manager's error code. Powertools wraps the client's error without `from`, so it is the context."""
-    response: Mapping[str, Any] = getattr(error.__context__, "response", {})
+    response: Mapping[str, Any] = getattr(error.__context__, "response", None) or {}  # None on a broken connection
     return str(response.get("Error", {}).get("Code", type(error.__context__).__name__))
 
 

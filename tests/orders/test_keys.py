@@ -1,0 +1,187 @@
+"""Keys that change, fail or are missing while events flow: one refresh, one more try, nothing permanent by mistake."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import pytest
+from botocore.config import Config
+
+import wechatpay
+from orders.conversation import WeChatPay
+from orders.merchants import Merchants
+from orders.order import Status
+from sandbox.aws_proxy import AwsProxy, Deed
+from sandbox.world import APPID, MERCHANT, OTHER_MERCHANT, SERVICE_ID
+
+from .conftest import LONG_AGO, Shop, a_message
+
+EIGHT = range(8)
+
+
+@dataclass
+class Office:
+    """A shop whose secrets come through a proxy that counts, and refuses on command."""
+
+    shop: Shop
+    proxy: AwsProxy
+    prefix: str
+    deeds: dict[str, Deed] = field(default_factory=dict)
+
+    def store(self, mchid: str = MERCHANT, **changes: Any) -> None:
+        """Store the merchant's present keys."""
+        secret = self.shop.wechat_pay.merchant(mchid).secret() | {"appid": APPID, "service_id": SERVICE_ID} | changes
+        self.shop.cloud.put_secret(f"{self.prefix}/{mchid}", secret)
+
+    def ready(self, mchid: str = MERCHANT) -> str:
+        """A new order of this merchant."""
+        number = f"K{time.monotonic_ns()}"
+        self.shop.wechat_pay.ready_to_sync(mchid, number, at=LONG_AGO)
+        return number
+
+    @property
+    def fetches(self) -> int:
+        """How often Secrets Manager was asked."""
+        return sum(count for (operation, _), count in self.proxy.deeds.items() if operation == "GetSecretValue")
+
+
+@pytest.fixture
+def office(shop: Shop) -> Iterator[Office]:
+    """One merchant's keys are stored."""
+    deeds: dict[str, Deed] = {}
+    with AwsProxy(shop.cloud.endpoint_url, lambda operation: deeds.get(operation, "pass")) as proxy:
+        quick = Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=2)
+        secrets = shop.cloud.session.client("secretsmanager", endpoint_url=proxy.url, config=quick)
+        hosts: dict[str, Any] = {"base_url": shop.wechat_pay.base_url, "backup_url": shop.wechat_pay.backup_url}
+        prefix = f"office-{time.monotonic_ns()}"
+        merchants = Merchants(secrets, prefix, partial(wechatpay.Client, timeout=(0.5, 0.5), **hosts))
+        with ThreadPoolExecutor(8) as pool:
+            relay = replace(shop.relay, wechat_pay=WeChatPay(merchants, call_budget=1.5), executor=pool)
+            office = Office(replace(shop, relay=relay), proxy, prefix, deeds)
+            office.store()
+            yield office
+
+
+def test_a_secret_replaced_between_two_batches_is_taken_up(office: Office) -> None:
+    """The cached keys are refused once, fetched anew once, and the same attempt succeeds."""
+    first, second = office.ready(), office.ready()
+    office.shop.run(a_message(first, "m1"))
+    office.shop.wechat_pay.merchant(MERCHANT).rotate_key()
+    office.store()
+    [result] = office.shop.run(a_message(second, "m2"))
+    assert not result.failed
+    assert office.shop.calls(second) == ["sync", "sync"]
+    assert office.fetches == 2
+
+
+def test_keys_replaced_in_the_middle_of_a_batch_cost_no_message(office: Office) -> None:
+    """Those on their way are refused, and tried again with what the secret holds by then."""
+    numbers = [office.ready() for _ in EIGHT]
+    office.shop.run(a_message(office.ready(), "m0"))
+    office.shop.wechat_pay.misbehave("slow", operation="sync", times=4, seconds=0.2)
+    office.shop.wechat_pay.merchant(MERCHANT).rotate_key()
+    threading.Timer(0.05, office.store).start()
+    results = office.shop.run(*(a_message(number, f"m{n}") for n, number in enumerate(numbers)))
+    late = [number for number, result in zip(numbers, results, strict=True) if result.failed]
+    assert all(office.shop.item(number).status is Status.RETRYING for number in late), "nothing permanent"
+    time.sleep(0.2)
+    again = office.shop.run(*(a_message(number, f"m{number}", receive_count=2) for number in numbers))
+    assert not any(result.failed for result in again)
+    assert {office.shop.item(number).status for number in numbers} == {Status.SYNCED}
+    assert all(office.shop.wechat_pay.order(MERCHANT, number).syncs == 1 for number in numbers)
+
+
+def test_a_stampede_of_refusals_refreshes_once(office: Office) -> None:
+    """Eight calls in parallel meet the same 401."""
+    office.shop.run(a_message(office.ready(), "m0"))
+    office.shop.wechat_pay.merchant(MERCHANT).rotate_key()
+    office.store()
+    numbers = [office.ready() for _ in EIGHT]
+    results = office.shop.run(*(a_message(number, f"m{n}") for n, number in enumerate(numbers)))
+    assert not any(result.failed for result in results)
+    assert office.fetches == 2
+
+
+def test_a_key_that_stays_wrong_is_tried_twice_and_waits(office: Office) -> None:
+    """One refresh, one more try; then the message waits, and no order is rejected for it."""
+    number = office.ready()
+    office.shop.wechat_pay.merchant(MERCHANT).rotate_key()
+    [result] = office.shop.run(a_message(number))
+    assert (result.failed, office.shop.item(number).status) == (True, Status.RETRYING)
+    assert (office.shop.item(number).reason, office.shop.calls(number)) == ("SIGN_ERROR", ["sync", "sync"])
+    office.store()
+    assert not office.shop.run(a_message(number, receive_count=2))[0].failed
+
+
+def test_two_merchants_in_a_batch_sign_with_their_own_keys(office: Office) -> None:
+    """And the trouble of one is not the other's."""
+    good, bad = office.ready(), office.ready(OTHER_MERCHANT)
+    office.store(OTHER_MERCHANT, private_key="nonsense")
+    fine, waits = office.shop.run(a_message(good, "m1"), a_message(bad, "m2", mchid=OTHER_MERCHANT))
+    assert (fine.failed, waits.failed) == (False, True)
+    assert office.shop.item(bad, OTHER_MERCHANT).reason == "SECRET_UNAVAILABLE"
+    office.store(OTHER_MERCHANT)
+    time.sleep(1.1)
+    assert office.shop.calls(bad) == []
+
+
+def test_an_unknown_merchant_is_rejected_with_the_remedy(office: Office) -> None:
+    """No call can be made, and none is."""
+    [result] = office.shop.run(a_message("N1", mchid="1999999999"))
+    assert result.wait == 0
+    assert result.order is not None
+    assert result.order.reason == "UNKNOWN_MERCHANT"
+    assert result.order.last_error is not None
+    assert "create it" in result.order.last_error.message
+
+
+@pytest.mark.parametrize("deed", ["throttle", "fail", "cut before"])
+def test_while_secrets_manager_is_in_trouble_nothing_is_permanent(office: Office, deed: Deed) -> None:
+    """The message waits; what the item says is about us, not about the order."""
+    number = office.ready()
+    office.deeds["GetSecretValue"] = deed
+    [result] = office.shop.run(a_message(number))
+    assert result.problem == ""
+    item = office.shop.item(number)
+    assert (result.failed, item.status, item.reason) == (True, Status.RETRYING, "SECRET_UNAVAILABLE")
+    assert office.shop.calls(number) == []
+    office.deeds.clear()
+    time.sleep(1.1)
+    assert not office.shop.run(a_message(number, receive_count=2))[0].failed
+
+
+def test_keys_refused_while_secrets_manager_is_down_wait(office: Office) -> None:
+    """WeChat Pay's own words stay on the item."""
+    office.shop.run(a_message(office.ready(), "m0"))
+    number = office.ready()
+    office.shop.wechat_pay.merchant(MERCHANT).rotate_key()
+    office.deeds["GetSecretValue"] = "fail"
+    [result] = office.shop.run(a_message(number))
+    item = office.shop.item(number)
+    assert (result.failed, item.status, item.reason) == (True, Status.RETRYING, "SIGN_ERROR")
+    assert item.last_error is not None
+    assert item.last_error.http_status == 401
+
+
+@pytest.mark.parametrize(
+    ("secret", "named"),
+    [
+        (b"\x00", "is binary"),
+        ("nonsense", "not JSON"),
+        ("[]", "not a JSON object"),
+    ],
+)
+def test_a_secret_that_is_no_secret_is_named(office: Office, secret: Any, named: str) -> None:
+    """Never by its value."""
+    client = office.shop.cloud.client("secretsmanager")
+    kind = {"SecretBinary": secret} if isinstance(secret, bytes) else {"SecretString": secret}
+    client.create_secret(Name=f"{office.prefix}/1700000000", **kind)
+    [result] = office.shop.run(a_message("N2", mchid="1700000000"))
+    assert result.order is not None
+    assert result.order.last_error is not None
+    assert named in result.order.last_error.message
+    assert result.order.status is Status.RETRYING
