@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run here. `make deploy` builds for the template's default, arm64.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox build deploy docs soak law chaos coverage venv venv-sam lint format lock clean
+.PHONY: help demo test sandbox build deploy docs soak law fuzz chaos coverage venv venv-sam lint format lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -30,6 +30,9 @@ soak: venv ## fifty threads, ten thousand calls over one client: nothing is left
 
 law: venv ## the law against a model of everything that can go wrong, six thousand runs
 	LAW_EXAMPLES=6000 python -m pytest tests/orders/test_law.py
+
+fuzz: venv ## a hundred thousand events that nobody meant to send
+	FUZZ_EXAMPLES=100000 python -m pytest tests/orders/test_event_fuzz.py
 
 ORDERS ?= 2000
 SEED ?= 1
