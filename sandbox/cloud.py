@@ -56,7 +56,7 @@ class Cloud:
     def start(cls, directory: Path, port: int = 0, address: str = "127.0.0.1") -> Iterator["Cloud"]:
         """Run it for the length of the block; logs and files go to `directory`. Raises CloudError."""
         directory.mkdir(parents=True, exist_ok=True)
-        port = port or _free_port()
+        port = port or free_port()
         log = directory / "aws.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -207,7 +207,8 @@ def _environment(directory: Path, address: str, port: int) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody uses."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

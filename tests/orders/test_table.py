@@ -1,5 +1,8 @@
 """The orders table: what is written comes back, and nobody overwrites what he has not read."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import fields, replace
 from typing import Any
 
@@ -8,15 +11,49 @@ import pytest
 from orders.errors import TableUnavailableError, VersionConflictError
 from orders.order import Attempt, Order, Refusal, Status, instant
 from orders.table import OrdersTable, item_of, order_of
+from sandbox import dynamodb_local
 from sandbox.cloud import Cloud
 
 NOW = instant(1_767_240_000)
 
 
+@pytest.fixture(scope="module", params=["ministack", "dynamodb-local"])
+def dynamodb(request: pytest.FixtureRequest, cloud: Cloud) -> Iterator[Any]:
+    """A client of the embedded AWS, and of Amazon's own DynamoDB Local: the same tests for both."""
+    with ExitStack() as stack:
+        if request.param == "ministack":
+            url = cloud.endpoint_url
+        elif lacking := dynamodb_local.missing():
+            pytest.skip(lacking)
+        else:
+            url = stack.enter_context(dynamodb_local.running())
+        client = cloud.session.client("dynamodb", endpoint_url=url)
+        client.create_table(
+            TableName="table-tests",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "attention", "updated_at")
+            ],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": "attention",
+                    "KeySchema": [
+                        {"AttributeName": "attention", "KeyType": "HASH"},
+                        {"AttributeName": "updated_at", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
+        )
+        yield client
+        client.delete_table(TableName="table-tests")
+
+
 @pytest.fixture
-def table(cloud: Cloud) -> OrdersTable:
+def table(dynamodb: Any) -> OrdersTable:
     """The table, as the function sees it."""
-    return OrdersTable(cloud.client("dynamodb"), "orders")
+    return OrdersTable(dynamodb, "table-tests")
 
 
 def an_order(number: str, **facts: Any) -> Order:
@@ -89,9 +126,78 @@ def test_an_order_is_written_on_top_of_what_was_read(table: OrdersTable) -> None
     assert table.load([order.key])[order.key].status is Status.SYNCED
 
 
-def test_a_table_that_does_not_answer_is_named(cloud: Cloud) -> None:
+def test_of_two_who_race_exactly_one_writes(table: OrdersTable) -> None:
+    """However many there are, and whatever version they read."""
+    for version in (1, 2, 3):
+        order = an_order("R1", version=version)
+
+        def write(order: Order = order) -> bool:
+            try:
+                table.save(order)
+            except VersionConflictError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(lambda _: write(), range(8))) == 1
+
+
+def test_the_attention_index_is_sorted_by_time(table: OrdersTable, dynamodb: Any) -> None:
+    """Newest last; an order that is settled leaves it."""
+    for number, at in (("I2", 2), ("I1", 1), ("I3", 3)):
+        table.save(an_order(number, status=Status.REJECTED, updated_at=instant(1_767_240_000 + at)))
+    table.save(an_order("I1", status=Status.SYNCED, version=2))
+    found = dynamodb.query(
+        TableName="table-tests",
+        IndexName="attention",
+        KeyConditionExpression="attention = :status",
+        ExpressionAttributeValues={":status": {"S": "REJECTED"}},
+    )["Items"]
+    assert [item["out_order_no"]["S"] for item in found] == ["I2", "I3"]
+
+
+@pytest.mark.parametrize("number", [10**38 - 1, -(10**38) + 1, 10**38, 0, -1])
+def test_a_number_is_kept_to_the_last_digit(table: OrdersTable, number: int) -> None:
+    """DynamoDB has 38 digits; what is longer is kept as text."""
+    order = an_order(f"N{number}", wechat={"n": number})
+    table.save(order)
+    kept = table.load([order.key])[order.key].wechat
+    assert kept is not None
+    assert str(kept["n"]) == str(number)
+
+
+def test_an_item_that_is_too_long_is_refused(table: OrdersTable) -> None:
+    """400 KB is DynamoDB's limit; nothing is permanent by it."""
+    with pytest.raises(TableUnavailableError, match="ValidationException"):
+        table.save(an_order("L2", wechat={"attach": "x" * 410_000}))
+
+
+def test_keys_that_dynamodb_leaves_unprocessed_are_asked_for_again() -> None:
+    """Three times; then the messages wait."""
+    order = an_order("U1")
+    left = {"orders": {"Keys": [{"pk": {"S": order.key}}]}}
+
+    class Busy:
+        """A DynamoDB under load: it answers the second question, or none."""
+
+        def __init__(self, answers_at: int) -> None:
+            self.answers_at, self.asked = answers_at, 0
+
+        def batch_get_item(self, **_: Any) -> Any:
+            """Leave the key, until it is time."""
+            self.asked += 1
+            if self.asked < self.answers_at:
+                return {"Responses": {}, "UnprocessedKeys": left}
+            return {"Responses": {"orders": [item_of(order)]}, "UnprocessedKeys": {}}
+
+    assert OrdersTable(Busy(2), "orders").load([order.key]) == {order.key: order}  # type: ignore[arg-type]
+    with pytest.raises(TableUnavailableError, match="UnprocessedKeys"):
+        OrdersTable(Busy(4), "orders").load([order.key])  # type: ignore[arg-type]
+
+
+def test_a_table_that_does_not_answer_is_named(dynamodb: Any) -> None:
     """With DynamoDB's own code."""
-    table = OrdersTable(cloud.client("dynamodb"), "no-such-table")
+    table = OrdersTable(dynamodb, "no-such-table")
     with pytest.raises(TableUnavailableError, match="ResourceNotFoundException"):
         table.load(["1#2"])
     with pytest.raises(TableUnavailableError, match="ResourceNotFoundException"):
