@@ -36,7 +36,7 @@ UNKEYED = "1999000109"  # a merchant whose secret is created only when the cause
 SUB_MERCHANT = "1900000555"
 WECHAT_PAY_FAULTS = 0.10  # of all calls
 AWS_FAULTS = 0.01  # of the function's requests to DynamoDB, Secrets Manager and SQS
-REST = 5.0  # seconds between worker kills
+REST = 8.0  # seconds between worker kills
 CRASHED_FOR = 15  # seconds that a message stays invisible after a crash; six minutes in production
 
 # kinds of orders, and of how many in a hundred
@@ -230,16 +230,16 @@ class Chaos:
     # ---- looking -----------------------------------------------------------------------------------------------------
 
     def _wait(self, auditor: Auditor, what: str, done: Callable[[], bool], seconds: float) -> None:
-        end, next_line = time.monotonic() + seconds, 0.0
+        end, next_look = time.monotonic() + seconds, 0.0
         while not done() and time.monotonic() < end:
-            items = auditor.look()
-            if time.monotonic() > next_line:
-                next_line = time.monotonic() + 10.0
+            if time.monotonic() > next_look:
+                items = auditor.look()
+                next_look = time.monotonic() + max(10.0, len(items) / 400)  # a scan costs more the more there is
                 counts = Counter(item["status"] for item in items.values())
                 told = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
                 line = f"          {what}: {told}; {self._depth('OrderQueueUrl'):,} waiting"
                 self.console.print(line, style="dim", highlight=False, soft_wrap=True)
-            time.sleep(max(1.0, len(items) / 4000))
+            time.sleep(0.5)
 
     def _only_the_hopeless_wait(self) -> bool:
         """Nothing more will happen in the storm than messages of orders that need mending coming back."""
