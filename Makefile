@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run here. `make deploy` builds for the template's default, arm64.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox build deploy docs soak law fuzz dynamodb-local chaos coverage venv venv-sam lint format lock clean
+.PHONY: help demo test sandbox build deploy docs soak law fuzz dynamodb-local chaos coverage audit audit-dependencies venv venv-sam venv-audit lint format lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -47,6 +47,12 @@ coverage: venv ## lines and branches of the function that its own tests reach; f
 
 docs: venv ## the library's API reference, from its docstrings, in build/reference
 	PYTHONPATH=layers/wechatpay/python python -m pdoc --docformat google --output-directory build/reference wechatpay
+
+audit: venv-audit ## the template under checkov; each exception stands in the template with its reason
+	.venv-audit/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
+
+audit-dependencies: venv-audit ## known vulnerabilities of everything pinned; needs the way out to a vulnerability database
+	.venv-audit/bin/pip-audit --strict --disable-pip --no-deps -r requirements.lock -r requirements-sam.lock
 
 lint: venv venv-sam ## what a reader would object to before running anything
 	ruff format --check .
@@ -84,13 +90,20 @@ venv-sam: .venv-sam/.ready
 	.venv/bin/uv pip sync --quiet --python .venv-sam/bin/python --require-hashes requirements-sam.lock
 	touch $@
 
+venv-audit: .venv-audit/.ready
+.venv-audit/.ready: requirements-audit.lock | .venv/.ready
+	$(PYTHON) -m venv .venv-audit
+	.venv/bin/uv pip sync --quiet --python .venv-audit/bin/python --require-hashes requirements-audit.lock
+	touch $@
+
 COMPILE := uv pip compile --universal --python-version 3.13 --generate-hashes --quiet --custom-compile-command "make lock"
 
 lock: venv ## pin every dependency again, with hashes; what ships gets the very pins that are tested
 	$(COMPILE) pyproject.toml --group dev --no-header -o requirements.lock
 	$(COMPILE) requirements-sam.in --no-header -o requirements-sam.lock
+	$(COMPILE) requirements-audit.in --no-header -o requirements-audit.lock
 	printf '%s\n' aws-lambda-powertools boto3 | $(COMPILE) - -c requirements.lock --no-annotate -o functions/requirements.txt
 	printf '%s\n' cryptography requests | $(COMPILE) - -c requirements.lock --no-annotate -o layers/wechatpay/python/requirements.txt
 
 clean: ## remove what was made here
-	rm -rf .venv .venv-sam .aws-sam .sandbox .dynamodb-local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-sam .venv-audit .aws-sam .sandbox .dynamodb-local .mypy_cache .pytest_cache .ruff_cache .hypothesis

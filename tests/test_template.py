@@ -308,3 +308,21 @@ def test_the_built_template_is_this_template() -> None:
                 resource.get("Properties", {}).pop(volatile, None)
             resource.pop("Metadata", None)
     assert built == own
+
+
+def test_the_log_group_hides_openids(resources: dict[str, Any]) -> None:
+    """Found and masked alike, outside the China regions, which have no data protection."""
+    condition, _, policy = resources["OrdersFunctionLogs"]["DataProtectionPolicy"]["Fn::If"]
+    assert condition == "InChina"
+    [identifier] = policy["Configuration"]["CustomDataIdentifier"]
+    assert re.fullmatch(identifier["Regex"], "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o")
+    assert {next(iter(one["Operation"])) for one in policy["Statement"]} == {"Audit", "Deidentify"}
+    assert all(one["DataIdentifier"] == [identifier["Name"]] for one in policy["Statement"])
+
+
+def test_every_exception_of_the_audit_has_its_reason(source: dict[str, Any]) -> None:
+    """One sentence beside the resource."""
+    resources = source["Resources"].values()
+    skipped = [one for each in resources for one in each.get("Metadata", {}).get("checkov", {}).get("skip", [])]
+    assert skipped
+    assert all(re.fullmatch(r"CKV_AWS_\d+", one["id"]) and len(one["comment"]) > 20 for one in skipped)
