@@ -1,4 +1,4 @@
-"""`python -m tests.mutation wechatpay.message orders.order`: change one thing at a time, and see whether a test notices.
+"""`python -m tests.mutation wechatpay.message orders.order`: change one thing, and see whether a test notices.
 
 cosmic-ray does it, in a throw-away environment and on a copy of the tracked files. Prints each module's score and the
 mutants that survived. docs/mutation.md has the last figures, and the reasons of the survivors.
@@ -98,12 +98,15 @@ def _mutate(name: str, directory: Path, python: Path) -> Score:
     config, session = copy / "cosmic-ray.toml", copy / "session.sqlite"
     files = " ".join(f"{tests}/{file}" for file in MODULES[name].split())
     config.write_text(CONFIG.format(module=f"{source}/{module}.py", python=python, tests=files))
-    run = [str(python.parent / "cosmic-ray")]
-    quiet = {"cwd": copy, "check": True, "env": {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}}
-    subprocess.run([*run, "init", config, session], **quiet, capture_output=True)  # type: ignore[call-overload]
-    subprocess.run([*run, "exec", config, session], **quiet, capture_output=True)  # type: ignore[call-overload]
-    dumped = subprocess.run([*run, "dump", session], **quiet, capture_output=True, text=True)  # type: ignore[call-overload]
-    return _score(dumped.stdout)
+    for step in (["init", config, session], ["exec", config, session]):
+        _cosmic_ray(python, copy, step)
+    return _score(_cosmic_ray(python, copy, ["dump", session]))
+
+
+def _cosmic_ray(python: Path, copy: Path, arguments: list[str | Path]) -> str:
+    command = [python.parent / "cosmic-ray", *arguments]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(command, cwd=copy, env=environment, check=True, capture_output=True, text=True).stdout
 
 
 def _score(dumped: str) -> Score:
