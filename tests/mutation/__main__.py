@@ -98,12 +98,12 @@ def _mutate(name: str, directory: Path, python: Path) -> Score:
     config, session = copy / "cosmic-ray.toml", copy / "session.sqlite"
     files = " ".join(f"{tests}/{file}" for file in MODULES[name].split())
     config.write_text(CONFIG.format(module=f"{source}/{module}.py", python=python, tests=files))
-    for step in (["init", config, session], ["exec", config, session]):
-        _cosmic_ray(python, copy, step)
-    return _score(_cosmic_ray(python, copy, ["dump", session]))
+    _cosmic_ray(python, copy, "init", config, session)
+    _cosmic_ray(python, copy, "exec", config, session)
+    return _score(_cosmic_ray(python, copy, "dump", session))
 
 
-def _cosmic_ray(python: Path, copy: Path, arguments: list[str | Path]) -> str:
+def _cosmic_ray(python: Path, copy: Path, *arguments: str | Path) -> str:
     command = [python.parent / "cosmic-ray", *arguments]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(command, cwd=copy, env=environment, check=True, capture_output=True, text=True).stdout
