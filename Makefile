@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run here. `make deploy` builds for the template's default, arm64.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox build deploy docs soak law fuzz dynamodb-local chaos coverage mutation audit audit-dependencies venv venv-sam venv-audit lint format lock clean
+.PHONY: help demo test sandbox build deploy docs soak law fuzz dynamodb-local chaos coverage mutation witnesses audit audit-dependencies venv venv-sam venv-audit lint format lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -50,6 +50,9 @@ docs: venv ## the library's API reference, from its docstrings, in build/referen
 
 mutation: venv ## are the tests able to fail? (cosmic-ray; an hour; MODULES="orders.order" for one)
 	python -m tests.mutation $(MODULES)
+
+witnesses: venv ## what the clients of others say of our simulator and of our requests (needs PyPI and npm)
+	python -m tests.witnesses
 
 audit: venv-audit ## the template under checkov; each exception stands in the template with its reason
 	.venv-audit/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download

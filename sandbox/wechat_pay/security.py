@@ -42,8 +42,8 @@ def _entry(merchant: SimulatedMerchant, serial: str, pem: str) -> dict[str, Any]
     beijing = timedelta(hours=8)
     return {
         "serial_no": serial,
-        "effective_time ": f"{valid.not_valid_before_utc + beijing:%Y-%m-%dT%H:%M:%S}+08:00",  # the blank is theirs
-        "expire_time ": f"{valid.not_valid_after_utc + beijing:%Y-%m-%dT%H:%M:%S}+08:00",
+        "effective_time": f"{valid.not_valid_before_utc + beijing:%Y-%m-%dT%H:%M:%S}+08:00",
+        "expire_time": f"{valid.not_valid_after_utc + beijing:%Y-%m-%dT%H:%M:%S}+08:00",
         "encrypt_certificate": seal(merchant, pem.encode(), "certificate"),
     }
 

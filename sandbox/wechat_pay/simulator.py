@@ -41,6 +41,7 @@ class Call:
     host: str
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
+    target: str = field(repr=False)  # path and query, as they stood on the wire
 
 
 class Simulator:
@@ -349,6 +350,7 @@ class Simulator:
             host,
             request.body,
             request.headers,
+            request.target,
         )
         with self._lock:
             self._calls.append(call)

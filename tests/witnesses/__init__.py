@@ -1,0 +1,1 @@
+"""The peers' own clients, as witnesses of our simulator and of our requests."""
