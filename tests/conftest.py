@@ -4,9 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from sandbox.wechat_pay import Simulator
 from sandbox.world import World
+
+settings.register_profile(
+    "quick", max_examples=20, deadline=None
+)  # for `make mutation`, which runs them a thousand times
 
 
 @pytest.fixture(scope="session")

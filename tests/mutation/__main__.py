@@ -35,7 +35,7 @@ CONFIG = """
 module-path = "{module}"
 timeout = 30.0
 excluded-modules = []
-test-command = "{python} -m pytest -q -x -p no:cacheprovider {tests}"
+test-command = "{python} -m pytest -q -x -p no:cacheprovider --hypothesis-profile quick {tests}"
 
 [cosmic-ray.distributor]
 name = "local"
