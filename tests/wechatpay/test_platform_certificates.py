@@ -371,6 +371,16 @@ def test_a_notification_with_a_new_certificate_opens(wechat_pay: Simulator, sess
     assert notification.serial == newer
 
 
+def test_a_wrong_call_downloads_nothing(wechat_pay: Simulator, session: wechatpay.Session) -> None:
+    """It is refused before anything is sent, certificates included."""
+    client = a_client(wechat_pay, {}, session)
+    with pytest.raises(TypeError):
+        client.chain("v3/{id}").get()
+    with pytest.raises(ValueError, match="null"):
+        client.chain("v3/x").post(json={"a": None})
+    assert operations(wechat_pay) == []
+
+
 def test_without_an_apiv3_key_nothing_can_be_downloaded(wechat_pay: Simulator) -> None:
     """So some key must be given."""
     secret = wechat_pay.merchant(MCHID).secret() | {"platform_keys": {}, "apiv3_key": None}

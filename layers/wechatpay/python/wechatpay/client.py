@@ -6,6 +6,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
@@ -77,7 +78,7 @@ class Client:
         self._certificates = self._downloads(certificate_store)
         if not self._given_keys and not self._certificates:
             raise ValueError("platform_keys is empty: without a key of WeChat Pay no answer can be verified")
-        if serial_no in self._given_keys:
+        if serial_no.upper() in {serial.upper() for serial in self._given_keys}:
             raise InvalidKeyError(
                 "serial_no is among platform_keys: the one is the merchant's, the others WeChat Pay's"
             )
@@ -176,9 +177,9 @@ class Client:
 
         Raises UnansweredError, RefusedError or UntrustedError.
         """
+        written = self._written(call)
         self._prepared()
-        reply, path = self._exchanged(call)
-        return self._answer(reply, call.method, path)
+        return self._answer(self._exchanged(written), written)
 
     def _prepared(self) -> PlatformKeys:
         """The keys to trust: in certificate mode there may be none before the first download."""
@@ -186,23 +187,26 @@ class Client:
             self._certificates.prepare()
         return self.platform_keys
 
-    def _exchanged(self, call: Call) -> tuple[Reply, str]:
-        """Sign, send and read; return the answer, not verified yet, and the path. Raises for all but 2xx."""
-        target = _target(call)
+    def _written(self, call: Call) -> "_Written":
+        """Write the call down as it will be signed and sent; TypeError or ValueError for what cannot be."""
         body = b"" if call.json is None else message.json_bytes(call.json)
         headers = self._headers(call.headers or {}, has_body=bool(body))
+        timeout = self._timeout if call.timeout is None else _pair(call.timeout)
+        return _Written(call.method, _target(call), body, headers, timeout)
+
+    def _exchanged(self, written: "_Written") -> Reply:
+        """Sign, send and read; return the answer, not verified yet. Raises for all but 2xx."""
 
         def prepare(host: str) -> requests.PreparedRequest:
             request = requests.PreparedRequest()
-            request.prepare(method=call.method, url=host + target, headers=headers, data=body or None)
+            url, data = host + written.target, written.body or None
+            request.prepare(method=written.method, url=url, headers=written.headers, data=data)
             return self._authorization(request)
 
-        timeout = self._timeout if call.timeout is None else _pair(call.timeout)
-        reply = exchange(self._session, prepare, self._hosts, timeout, self._clock)
-        path = target.partition("?")[0]
+        reply = exchange(self._session, prepare, self._hosts, written.timeout, self._clock)
         if not 200 <= reply.status < 300:
-            raise self._refusal(reply, call.method, path)
-        return reply, path
+            raise self._refusal(reply, written)
+        return reply
 
     async def call_async(self, call: Call) -> Answer:
         """Make the call on a thread of this client. Cancelling stops the waiting, not the call: its outcome is open."""
@@ -240,7 +244,7 @@ class Client:
 
     def _download(self) -> Reply:
         try:
-            return self._exchanged(Call("GET", "v3/certificates", {}))[0]
+            return self._exchanged(self._written(Call("GET", "v3/certificates", {})))
         except RefusedError as error:
             if error.status == 404:
                 error.add_note("There are no platform certificates: give WeChat Pay's public key (PUB_KEY_ID_…).")
@@ -258,16 +262,16 @@ class Client:
         headers.update(given)
         return headers
 
-    def _answer(self, reply: Reply, method: str, path: str) -> Answer:
+    def _answer(self, reply: Reply, written: "_Written") -> Answer:
         try:
             serial = self._verified(lambda keys: verify(reply.headers, reply.content, keys, self._clock()))
         except UntrustedError as error:
-            error.method, error.path = method, path
+            error.method, error.path = written.method, written.path
             raise
         request_id = reply.headers.get("Request-ID", "")
-        return Answer(reply.status, reply.headers, reply.content, request_id, serial, method, path)
+        return Answer(reply.status, reply.headers, reply.content, request_id, serial, written.method, written.path)
 
-    def _refusal(self, reply: Reply, method: str, path: str) -> RefusedError:
+    def _refusal(self, reply: Reply, written: "_Written") -> RefusedError:
         words = _words(reply.content)
         return RefusedError(
             status=reply.status,
@@ -277,8 +281,8 @@ class Client:
             request_id=reply.headers.get("Request-ID", ""),
             headers=reply.headers,
             verified=self._is_signed(reply),
-            method=method,
-            path=path,
+            method=written.method,
+            path=written.path,
         )
 
     def _is_signed(self, reply: Reply) -> bool | None:
@@ -293,6 +297,22 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({self._merchant!r}, {self.platform_keys!r}, host={self._hosts[0]!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A call, written down."""
+
+    method: str
+    target: str
+    body: bytes
+    headers: Mapping[str, str]
+    timeout: tuple[float, float]
+
+    @property
+    def path(self) -> str:
+        """The target without its query, which may hold what no log should."""
+        return self.target.partition("?")[0]
 
 
 class _Threads:
