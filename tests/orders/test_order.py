@@ -1,6 +1,6 @@
 """The law of one order, rule by rule."""
 
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 from hypothesis import given
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from orders.order import (
     HISTORY_LENGTH,
     UNKNOWN,
+    VISIBILITY_LIMIT,
     Attempt,
     Order,
     Outcome,
@@ -51,8 +52,77 @@ def written(order: Order | None) -> Order:
     return order
 
 
+class TestValues:
+    """What passes between threads: facts, which nobody changes."""
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            PAYMENT,
+            TILL,
+            Wait(),
+            an_attempt("m1", "RETRYING"),
+            Refusal("A", "b"),
+            an_order(Status.SYNCED),
+            Outcome(Status.SYNCED, PAYMENT),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_a_value_does_not_change(self, value: object) -> None:
+        """Nor does it carry more than its fields."""
+        assert not hasattr(value, "__dict__")
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, value.__slots__[0], None)  # type: ignore[attr-defined]
+
+    def test_what_is_not_told_is_nothing(self) -> None:
+        """No wait below the usual, no time taken."""
+        assert (Wait().floor, Wait().base) == (0.0, 15.0)
+        assert Attempt("at", "m1", "RETRYING").latency_ms == Outcome(Status.SYNCED, PAYMENT).latency_ms == 0
+
+    def test_the_limits_are_those_of_the_contract(self) -> None:
+        """Twenty attempts, twelve hours."""
+        assert (HISTORY_LENGTH, VISIBILITY_LIMIT) == (20, 43_200)
+
+    @pytest.mark.parametrize("status", Status)
+    def test_a_status_tells_whether_it_is_final(self, status: Status) -> None:
+        """And whether somebody should look: a customer who paid twice is final and needs attention."""
+        assert status.final is (status in FINAL)
+        assert status.needs_attention is (status in {*OPEN, Status.PAID_BY_WECHAT})
+
+    def test_a_key_is_merchant_and_number(self) -> None:
+        """Of a payment and of the order it is about, the same."""
+        assert PAYMENT.key == an_order(Status.SYNCED).key == "1230000109#A1"
+
+    @pytest.mark.parametrize("step", Step)
+    def test_a_step_tells_whether_it_calls(self, step: Step) -> None:
+        """Two of the four do."""
+        assert step.calls is (step in {Step.SYNC, Step.QUERY_FIRST})
+
+    @pytest.mark.parametrize(
+        ("status", "outcomes", "unknown"),
+        [
+            (Status.RETRYING, [UNKNOWN], True),
+            (Status.RETRYING, ["RETRYING", UNKNOWN], True),
+            (Status.RETRYING, [UNKNOWN, "RETRYING"], False),
+            (Status.RETRYING, [UNKNOWN, "WHATEVER"], False),
+            (Status.RETRYING, [], False),
+            (Status.REJECTED, [UNKNOWN], False),
+            (Status.SYNCED, [UNKNOWN], False),
+        ],
+    )
+    def test_an_outcome_is_unknown_until_it_is_known(self, status: Status, outcomes: list[str], unknown: bool) -> None:
+        """The last attempt decides, and only of an order that is still open."""
+        order = an_order(status, *(an_attempt("m1", outcome) for outcome in outcomes))
+        assert order.outcome_unknown is unknown
+
+
 class TestDecide:
     """What to do with a message."""
+
+    def test_a_message_is_known_by_its_id(self) -> None:
+        """By what it says, not by being the same object."""
+        order = an_order(Status.REJECTED, an_attempt("m7 ".strip(), "REJECTED"))
+        assert decide(order, "m7 ".strip(), 2) is Step.FAIL_AGAIN
 
     @pytest.mark.parametrize("status", FINAL)
     @pytest.mark.parametrize("receive_count", [1, 7])
@@ -156,11 +226,31 @@ class TestRecord:
         assert after.history[-1].outcome == UNKNOWN
         assert after.outcome_unknown
 
+    @pytest.mark.parametrize("status", Status)
+    def test_only_a_synced_order_has_a_moment_of_it(self, status: Status) -> None:
+        """Whoever looks for what was synced when must not find the rest."""
+        after = written(record(None, Outcome(status, PAYMENT), [TILL], NOW))
+        assert after.synced_at == (instant(NOW) if status is Status.SYNCED else None)
+
+    def test_attempts_and_versions_are_counted(self) -> None:
+        """One each time, wherever they stand."""
+        order = an_order(Status.RETRYING, attempts=2, version=5)
+        after = written(record(order, Outcome(Status.RETRYING, PAYMENT), [TILL], NOW))
+        assert (after.attempts, after.version) == (3, 6)
+
+    def test_a_contradiction_is_counted_and_kept_short_as_well(self) -> None:
+        """The newest twenty, the next version."""
+        old = tuple(an_attempt(str(number), "RETRYING") for number in range(HISTORY_LENGTH))
+        before = an_order(Status.SYNCED, *old, version=3)
+        after = written(record(before, Outcome(Status.PAID_BY_WECHAT, PAYMENT), [TILL], NOW))
+        assert (after.version, len(after.history), after.history[0].message_id) == (4, HISTORY_LENGTH, "1")
+
     def test_all_messages_that_one_call_answered_for_are_in_the_history(self) -> None:
         """Two events of one order in a batch cost one call; both are rejected by it."""
         twin = Reporter("m2", "e2", "sqs")
         after = written(record(None, Outcome(Status.REJECTED, PAYMENT, "NO_AUTH"), [TILL, twin], NOW))
         assert [attempt.message_id for attempt in after.history] == ["m1", "m2"]
+        assert (after.message_id, after.event_id, after.source) == ("m1", "e1", "pos.till")
         assert after.attempts == 1
 
     def test_the_history_keeps_the_newest_twenty(self) -> None:
@@ -222,6 +312,19 @@ class TestBackoff:
         growing = min(1800, 60 * 2 ** min(receive_count - 1, 10)) * scale
         assert 1 <= seconds <= 43_200
         assert max(closed_for, growing / 2) <= seconds <= max(closed_for, growing) + 1
+
+    @pytest.mark.parametrize(
+        ("receive_count", "jitter", "seconds"),
+        [(1, 1.0, 60), (1, 0.0, 30), (1, 0.5, 45), (2, 0.75, 105), (5, 1.0, 960), (6, 1.0, 1800), (99, 0.0, 900)],
+    )
+    def test_a_deferral_doubles_up_to_half_an_hour(self, receive_count: int, jitter: float, seconds: int) -> None:
+        """From a minute, its upper half jittered."""
+        assert deferral(receive_count, 0.0, jitter=jitter) == seconds
+
+    def test_waits_end_at_what_sqs_takes(self) -> None:
+        """Twelve hours, to the second."""
+        assert backoff(1, Wait(floor=1e9), jitter=0.0) == deferral(1, 1e9, jitter=0.0) == 43_200
+        assert deferral(1, 0.3, jitter=0.011) == 31, "a part of a second is a second"
 
     def test_deducting_waits_three_minutes_at_least(self) -> None:
         """WeChat Pay's own advice, whatever the jitter."""

@@ -1,11 +1,12 @@
 """The two tables: what an order's facts mean, and what a refusal asks for."""
 
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
 
-from orders.order import Status
-from orders.wechat import Action, judge, verdict
+from orders.order import Status, Wait
+from orders.wechat import SOON, Action, judge, verdict
 from wechatpay import Collection, CollectionDetail, RefusedError, ServiceOrder
 
 PAID_TIME = "20260101120000"
@@ -38,6 +39,10 @@ def a_refusal(status: int, code: str = "", message: str = "", **evidence: Any) -
         (an_order("REVOKED", "", "USER_PAYING"), Status.REJECTED, "REVOKED"),
         (an_order("EXPIRED"), Status.REJECTED, "EXPIRED"),
         (an_order("PAUSED"), Status.RETRYING, "UNKNOWN_STATE"),
+        (an_order("REVOKED", "MCH_COMPLETE"), Status.REJECTED, "REVOKED"),  # a description counts while DOING
+        (an_order("EXPIRED", "USER_CONFIRM"), Status.REJECTED, "EXPIRED"),
+        (an_order("DOING", "USER_CONFIRM", "USER_PAYING"), Status.RETRYING, "USER_CONFIRM"),  # not asked for yet
+        (an_order("DONE", "", "USER_PAID", "MCH", "BARTER"), Status.RETRYING, "UNKNOWN_STATE"),
         (an_order("DONE", "", "WAIT_PAY"), Status.RETRYING, "UNKNOWN_STATE"),
         (an_order("DONE", "", "USER_PAID"), Status.RETRYING, "UNKNOWN_STATE"),
         (an_order("DONE", "", "USER_PAID", "BARTER"), Status.RETRYING, "UNKNOWN_STATE"),
@@ -51,6 +56,35 @@ def test_the_verdict_rests_on_the_facts_of_the_order(order: ServiceOrder, status
     assert (found.status, found.reason) == (status, reason)
 
 
+@pytest.mark.parametrize(
+    ("order", "floor", "base"),
+    [
+        (an_order("DOING", "USER_CONFIRM"), 300.0, 300.0),
+        (an_order("CREATED"), 300.0, 300.0),
+        (an_order("PAUSED"), 60.0, 15.0),
+        (an_order("DOING", "MCH_COMPLETE", "USER_PAYING"), 0.0, 15.0),
+    ],
+)
+def test_an_open_order_waits_as_long_as_its_state_takes(order: ServiceOrder, floor: float, base: float) -> None:
+    """A shop needs minutes to complete an order; what nobody knows is not hammered."""
+    wait = verdict(order, PAID_TIME).wait
+    assert (wait.floor, wait.base) == (floor, base)
+
+
+def test_only_a_synced_order_is_compared_with_our_time() -> None:
+    """Another time on an order that somebody else's money has ended is no news."""
+    assert verdict(an_order("DONE", "", "USER_PAID", "NEWTON", at="20260101090000"), PAID_TIME).reason == "NEWTON"
+    assert verdict(an_order("PAUSED"), PAID_TIME).reason == "UNKNOWN_STATE"
+
+
+def test_tables_and_their_rows_do_not_change() -> None:
+    """They are shared by all threads."""
+    for row in (verdict(an_order("DONE"), PAID_TIME), judge(a_refusal(500))):
+        assert not hasattr(row, "__dict__")
+        with pytest.raises(FrozenInstanceError):
+            row.reason = "MINE"  # type: ignore[misc]
+
+
 def test_an_order_synced_with_another_time_is_synced_and_noted() -> None:
     """Somebody told WeChat Pay before us."""
     found = verdict(an_order("DONE", "", "USER_PAID", "MCH", at="20260101090000"), PAID_TIME)
@@ -59,7 +93,10 @@ def test_an_order_synced_with_another_time_is_synced_and_noted() -> None:
 
 def test_the_short_form_of_a_time_means_midnight() -> None:
     """WeChat Pay returns 14 digits for the 8 that it was told."""
-    assert verdict(an_order("DONE", "", "USER_PAID", "MCH", at="20260101000000"), "20260101").reason == ""
+    midnight = an_order("DONE", "", "USER_PAID", "MCH", at="20260101000000")
+    assert verdict(midnight, "20260101").reason == ""
+    assert verdict(midnight, "20260101000000").reason == ""
+    assert verdict(an_order("DONE", "", "USER_PAID", "MCH", at="20260101"), "20260101").reason == ""
 
 
 @pytest.mark.parametrize(
@@ -94,6 +131,11 @@ def test_the_short_form_of_a_time_means_midnight() -> None:
         (a_refusal(502), Action.QUERY, "HTTP_502"),
         (a_refusal(302), Action.QUERY, "HTTP_302"),
         (a_refusal(418, "TEAPOT"), Action.REJECT_UNLESS_CLOSED, "TEAPOT"),
+        (a_refusal(400, "TEAPOT"), Action.REJECT_UNLESS_CLOSED, "TEAPOT"),
+        (a_refusal(499, "TEAPOT"), Action.REJECT_UNLESS_CLOSED, "TEAPOT"),
+        (a_refusal(399, "TEAPOT"), Action.QUERY, "TEAPOT"),
+        (a_refusal(400, "APPLE", "HTTP头缺少Accept"), Action.REJECT_UNLESS_CLOSED, "APPLE"),
+        (a_refusal(400, "ZEBRA", "HTTP头缺少Accept"), Action.REJECT_UNLESS_CLOSED, "ZEBRA"),
     ],
 )
 def test_a_refusal_asks_for_what_the_table_says(refusal: RefusedError, action: Action, reason: str) -> None:
@@ -102,13 +144,20 @@ def test_a_refusal_asks_for_what_the_table_says(refusal: RefusedError, action: A
     assert (judgement.action, judgement.reason) == (action, reason)
 
 
+def test_a_refusal_waits_as_long_as_its_cause_takes() -> None:
+    """Throttled: a longer base, so that the next try is not one of many; an order seconds old: seconds."""
+    assert judge(a_refusal(429)).wait == Wait(floor=5.0, base=60.0)
+    assert Wait(floor=3.0, base=3.0) == SOON
+    assert judge(a_refusal(400, "ORDER_DONE")).wait == Wait(floor=0.0, base=15.0)
+
+
 def test_deducting_waits_three_minutes() -> None:
     """WeChat Pay's own advice."""
     assert judge(a_refusal(400, "INVALID_REQUEST", "单据正在扣款中，请稍后再试")).wait.floor == 180.0
 
 
 @pytest.mark.parametrize(
-    ("header", "floor"), [("120", 120.0), ("999999", 3600.0), ("soon", 5.0), ("", 5.0), ("²", 5.0)]
+    ("header", "floor"), [("120", 120.0), ("999999", 3600.0), ("soon", 5.0), ("", 5.0), ("²", 5.0), ("6", 6.0)]
 )
 def test_retry_after_is_obeyed_up_to_an_hour(header: str, floor: float) -> None:
     """Text that is no number counts as absent."""
