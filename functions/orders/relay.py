@@ -15,6 +15,7 @@ from orders.errors import MalformedEventError, OutOfTimeError, TableUnavailableE
 from orders.event import Message, OrderPaid, read
 from orders.order import NO_FLOOR, Order, Outcome, Payment, Status, Step, Wait
 
+DEFERRED = "CIRCUIT_OPEN"
 SAVE_ROUNDS = 5  # races over one order that a write settles before it leaves the rest to redelivery
 
 
@@ -152,13 +153,24 @@ class Relay:
             results |= ended
         return answered
 
-    def _deferred(self, groups: Iterable[_Group], seconds: float) -> dict[str, Result]:
+    def _deferred(self, groups: Sequence[_Group], seconds: float) -> dict[str, Result]:
         """Nobody calls now: each message waits for the next try at least, and longer the more often it has come."""
         return {
-            message.message_id: Result(message, event, wait=self._deferral(message, seconds), problem="CIRCUIT_OPEN")
-            for group in groups
+            message.message_id: Result(message, event, order, wait=self._deferral(message, seconds), problem=DEFERRED)
+            for order, group in zip(self.executor.map(self._note, groups), groups, strict=True)
             for message, event in group.members
         }
+
+    def _note(self, group: _Group) -> Order | None:
+        """Say on the item, once, that WeChat Pay is not asked at present: a dead letter must have its reason."""
+        if group.order is not None and group.order.reason == DEFERRED:
+            return group.order
+        payment = law.standing(group.order, group.members[0][1].payment)
+        outcome = Outcome(Status.RETRYING, payment, DEFERRED, unknown=group.step is Step.QUERY_FIRST)
+        try:
+            return self._write(group.order, outcome, [event.reporter for _, event in group.members])
+        except TableUnavailableError:
+            return group.order
 
     def _settle(self, group: _Group, time_left: Callable[[], float]) -> tuple[Outcome, Order | None]:
         """One conversation and its write; runs on a thread of the pool."""

@@ -130,12 +130,18 @@ class NoQueue:
         return []
 
 
-class Closed:
-    """A circuit that never opens."""
+class Switch:
+    """A circuit that opens and closes by hand."""
 
-    def guard(self, work: Any) -> None:
-        """Run it."""
+    def __init__(self) -> None:
+        self.open = False
+
+    def guard(self, work: Any) -> float | None:
+        """Run it, unless the circuit is open."""
+        if self.open:
+            return 30.0
         work()
+        return None
 
 
 @contextmanager

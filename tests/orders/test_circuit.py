@@ -10,6 +10,7 @@ from orders import circuit
 from orders.circuit import SILENT_BATCHES, Circuit
 from orders.order import Status
 from orders.relay import Result
+from orders.table import OrdersTable
 
 from .conftest import Shop, a_message
 
@@ -39,7 +40,7 @@ def moves(shop: Shop) -> list[tuple[CircuitState, CircuitState]]:
 
 
 def test_silence_opens_it_and_then_nobody_calls(shop: Shop) -> None:
-    """The batch that finds it open asks nothing, writes nothing, and waits for the next try at least."""
+    """The batch that finds it open asks nothing, says so on the item, and waits for the next try at least."""
     outage(shop)
     assert moves(shop) == [(CircuitState.CLOSED, CircuitState.OPEN)]
     shop.wechat_pay.behave()
@@ -49,7 +50,36 @@ def test_silence_opens_it_and_then_nobody_calls(shop: Shop) -> None:
     assert result.wait is not None
     assert result.wait >= 1
     assert shop.calls(number) == []
-    assert shop.table.load([f"1230000109#{number}"]) == {}
+    item = shop.item(number)
+    assert (item.status, item.reason, item.outcome_unknown) == (Status.RETRYING, "CIRCUIT_OPEN", False)
+
+
+def test_the_item_is_told_once_and_forgets_nothing(shop: Shop) -> None:
+    """One write in an outage, whatever its length; an outcome that was unknown stays unknown."""
+    fresh, asked = shop.order_no(), shop.order_no()
+    relay = replace(shop.relay, circuit=_AlwaysOpen())
+    for receive_count in (1, 2, 3):
+        relay.run([a_message(fresh, "m1", receive_count), a_message(asked, "m2", receive_count + 1)], lambda: 60.0)
+    assert (shop.item(fresh).version, shop.item(fresh).outcome_unknown) == (1, False)
+    assert (shop.item(asked).version, shop.item(asked).outcome_unknown) == (1, True)
+    shop.run(a_message(fresh, "m1", 4), a_message(asked, "m2", 5))
+    assert (shop.calls(fresh), shop.calls(asked)) == (["sync"], ["query", "sync"])
+
+
+def test_a_table_that_does_not_take_the_note_keeps_the_message_waiting(shop: Shop) -> None:
+    """The note is a courtesy, the wait is not."""
+    table = OrdersTable(shop.cloud.client("dynamodb"), "no-such-table")
+    number = shop.order_no()
+
+    class Readable:
+        """Reads here, and can be written nowhere."""
+
+        load = shop.table.load
+        save = table.save
+
+    relay = replace(shop.relay, circuit=_AlwaysOpen(), table=Readable())
+    [result] = relay.run([a_message(number)], lambda: 60.0)
+    assert (result.problem, result.wait, result.order) == ("CIRCUIT_OPEN", 60, None)
 
 
 def test_one_batch_tries_and_closes_it(shop: Shop) -> None:

@@ -26,7 +26,7 @@ from sandbox.wechat_pay.answers import Refusal
 from sandbox.wechat_pay.orders import digits
 from sandbox.world import APPID, MERCHANT, SERVICE_ID
 
-from .inprocess import Closed, InTurn, Keys, Killed, MemoryTable, NoQueue, Profile, Wire, session_with
+from .inprocess import InTurn, Keys, Killed, MemoryTable, NoQueue, Profile, Switch, Wire, session_with
 
 NUMBERS = ["A", "B", "C"]
 RECEIVES = 6  # as maxReceiveCount; fewer than in production, so that runs reach the dead letters
@@ -103,11 +103,12 @@ class Law(RuleBasedStateMachine):
         )
         profile = Profile(client, APPID, SERVICE_ID, "direct")
         self.table = MemoryTable()
+        self.circuit = Switch()
         self.relay = Relay(
             table=self.table,
             wechat_pay=WeChatPay(Keys({MERCHANT: profile}), call_budget=1.0),
             queue=NoQueue(),
-            circuit=Closed(),
+            circuit=self.circuit,
             executor=InTurn(),
             clock=lambda: self.now,
             jitter=lambda: 1.0,
@@ -166,6 +167,11 @@ class Law(RuleBasedStateMachine):
         """For the next calls."""
         options: dict[str, Any] = {"processed": True} if fault == "silence" else {}
         self.wechat_pay.misbehave(fault, times=times, operation=operation, **options)
+
+    @rule(is_open=st.booleans())
+    def the_circuit_moves(self, is_open: bool) -> None:
+        """Nobody is asked for a while."""
+        self.circuit.open = is_open
 
     @rule(down=st.booleans())
     def the_network_goes(self, down: bool) -> None:
@@ -238,7 +244,7 @@ class Law(RuleBasedStateMachine):
         """Mend everything, let the queue run empty, redrive once, and look."""
         try:
             self.wechat_pay.end_faults()
-            self.wire.down, self.table.plan = False, []
+            self.wire.down, self.circuit.open, self.table.plan = False, False, []
             for number in self._opened():
                 if self.wechat_pay.order(MERCHANT, number).deducting:
                     self.wechat_pay.deducting(MERCHANT, number, on=False)
