@@ -400,3 +400,27 @@ def test_a_literal_path_is_sent_as_written_or_refused(path: str) -> None:
     except ValueError:
         return
     assert str(node) == path.strip("/")
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("_a_", "{a}"),
+        ("_a", "_a"),
+        ("a_", "a_"),
+        ("aba", "aba"),
+        ("zaz", "zaz"),
+        ("a_b", "a_b"),
+        ("__", "__"),
+        ("_", "_"),
+    ],
+)
+def test_underscores_make_a_place_only_around_a_name(name: str, part: str) -> None:
+    """Both of them, and something between."""
+    assert segment(name) == part
+
+
+def test_paths_differ_whichever_comes_first(client: Node) -> None:
+    """In the alphabet."""
+    assert client.chain("v3/a") != client.chain("v3/b")
+    assert client.chain("v3/b") != client.chain("v3/a")
