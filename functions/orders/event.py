@@ -14,6 +14,7 @@ from orders.errors import MalformedEventError
 from orders.order import Payment, Reporter
 
 BODY_LIMIT = 65_536  # bytes; a payload has some 300
+MOST = 2_147_483_647  # what a 32-bit integer holds, as WeChat Pay's amounts in fen
 FUTURE_LIMIT = 60.0  # seconds: WeChat Pay's own grace for `paid_time` (doc 4012587962)
 BEIJING = timezone(timedelta(hours=8))
 ENDPOINTS = ("direct", "partner", "acquiringbank", "payafter", "oversea")
@@ -142,8 +143,8 @@ class _Fields:
             return None
         value = self._present(name, "")
         number = int(value) if isinstance(value, float) and value.is_integer() else value  # JSON's 1.0 is 1
-        if not isinstance(number, int) or isinstance(number, bool) or not least <= number < 2**31:
-            raise self._wrong(name, f"is not an integer from {least} to {2**31 - 1}", "send a number (money in fen)")
+        if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= MOST:
+            raise self._wrong(name, f"is not an integer from {least} to {MOST}", "send a number (money in fen)")
         return number
 
     def _present(self, name: str, remedy: str) -> object:

@@ -2,6 +2,7 @@
 
 import json
 import traceback
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -185,6 +186,66 @@ def test_a_value_is_never_repeated(body: str) -> None:
     with pytest.raises(MalformedEventError) as caught:
         read(Message("m1", body), NOW)
     assert OPENID[:8] not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mchid", "1"),
+        ("mchid", "1" * 32),
+        ("appid", "w"),
+        ("appid", "w" * 32),
+        ("event_id", "e" * 128),
+        ("detail__seq", 1),
+        ("detail__seq", 2_147_483_647),
+        ("detail__paid_amount", 0),
+        ("detail__paid_amount", 2_147_483_647),
+    ],
+)
+def test_the_last_value_within_a_border_is_taken(name: str, value: Any) -> None:
+    """On both sides of what is allowed."""
+    assert read(Message("m1", a_body(**{name: value})), NOW).payment.out_order_no == "A_1-|*"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("mchid", "1" * 33, "mchid: is not 1 to 32 characters long"),
+        ("appid", "", "appid: is not 1 to 32 characters long"),
+        ("appid", "w" * 33, "appid: is not 1 to 32 characters long"),
+        ("event_id", "e" * 129, "event_id: is not 1 to 128 characters long"),
+        ("detail__seq", 0, "detail.seq: is not an integer from 1 to 2147483647"),
+        ("detail__seq", 2_147_483_648, "detail.seq: is not an integer from 1 to 2147483647"),
+        ("detail__paid_amount", -1, "detail.paid_amount: is not an integer from 0 to 2147483647"),
+        ("detail__paid_amount", 2_147_483_648, "detail.paid_amount: is not an integer from 0 to 2147483647"),
+    ],
+)
+def test_the_first_value_beyond_a_border_is_refused(name: str, value: Any, told: str) -> None:
+    """And the border is named."""
+    with pytest.raises(MalformedEventError) as caught:
+        read(Message("m1", a_body(**{name: value})), NOW)
+    assert str(caught.value).startswith(told)
+
+
+@pytest.mark.parametrize(("length", "read_"), [(256, True), (257, False)])
+def test_a_source_is_as_long_as_eventbridge_allows(length: int, read_: bool) -> None:
+    """256 characters."""
+    event = {"id": "e1", "source": "s" * length, "detail-type": "Order_Paid", "detail": PAYLOAD}
+    if read_:
+        assert read(Message("m1", json.dumps(event)), NOW).reporter.source == "s" * length
+    else:
+        with pytest.raises(MalformedEventError, match="source: is not 1 to 256"):
+            read(Message("m1", json.dumps(event)), NOW)
+
+
+def test_what_was_read_does_not_change() -> None:
+    """Neither a delivery nor what it told; a delivery is the first unless somebody counted."""
+    message = Message("m1", a_body())
+    assert (message.receive_count, message.receipt_handle) == (1, None)
+    for value in (message, read(message, NOW)):
+        assert not hasattr(value, "__dict__")
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, value.__slots__[0], None)
 
 
 def test_a_body_of_64_kb_is_the_most() -> None:

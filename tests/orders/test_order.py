@@ -119,6 +119,11 @@ class TestValues:
 class TestDecide:
     """What to do with a message."""
 
+    @pytest.mark.parametrize("other", ["m0", "m2"])
+    def test_the_rejection_of_another_message_does_not_bind(self, other: str) -> None:
+        """Whichever id comes first in the alphabet."""
+        assert decide(an_order(Status.REJECTED, an_attempt(other, "REJECTED")), "m1", 1) is Step.SYNC
+
     def test_a_message_is_known_by_its_id(self) -> None:
         """By what it says, not by being the same object."""
         order = an_order(Status.REJECTED, an_attempt("m7 ".strip(), "REJECTED"))
@@ -283,6 +288,8 @@ class TestMissingBefore:
         assert missing_before(order, "m1")
         assert not missing_before(order, "m2")
         assert not missing_before(None, "m1")
+        for code in ("NO_AUTH", "PARAM_ERROR"):  # before and after it in the alphabet
+            assert not missing_before(an_order(Status.RETRYING, an_attempt("m1", "RETRYING", code)), "m1")
 
 
 class TestBackoff:
