@@ -71,6 +71,12 @@ def test_an_open_order_waits_as_long_as_its_state_takes(order: ServiceOrder, flo
     assert (wait.floor, wait.base) == (floor, base)
 
 
+@pytest.mark.parametrize("word", ["BARTER", "A", "B", "C", "D", "E"])
+def test_parts_that_were_paid_in_ways_nobody_knows_are_not_guessed_at(word: str) -> None:
+    """One part by the merchant does not settle the other."""
+    assert verdict(an_order("DONE", "", "USER_PAID", "MCH", word), PAID_TIME).status is Status.RETRYING
+
+
 def test_only_a_synced_order_is_compared_with_our_time() -> None:
     """Another time on an order that somebody else's money has ended is no news."""
     assert verdict(an_order("DONE", "", "USER_PAID", "NEWTON", at="20260101090000"), PAID_TIME).reason == "NEWTON"
