@@ -1,6 +1,6 @@
 """`python -m tests.witnesses`: wechatpayv3 (PyPI) and wechatpay-axios-plugin (npm) talk to our simulator and judge us.
 
-Each runs in a throw-away environment of its own, so it needs the way out to its registry; where that or node is missing,
+Each runs in a throw-away environment of its own and needs the way out to its registry; where that or node is missing,
 the peer is skipped and the reason printed. 0 only if every check passed.
 """
 
