@@ -48,6 +48,6 @@ const hear = async (mode, { platform_keys: keys, waiting, tampered, notification
     check(`our request is accepted, changed it is not: ${ours.what}`, accepted && !changed, [accepted, changed]);
   }
 })().catch((error) => {
-  console.error(String(error));
+  console.error(String(error).slice(0, 200));
   process.exitCode = 1;
 });
