@@ -36,7 +36,7 @@ UNKEYED = "1999000109"  # a merchant whose secret is created only when the cause
 SUB_MERCHANT = "1900000555"
 WECHAT_PAY_FAULTS = 0.10  # of all calls
 AWS_FAULTS = 0.01  # of the function's requests to DynamoDB, Secrets Manager and SQS
-REST = 8.0  # seconds between worker kills
+CALLS_BETWEEN = {"kills": 300, "weathers": 150}  # so that a slow machine has as hard a time as a fast one
 CRASHED_FOR = 15  # seconds that a message stays invisible after a crash; six minutes in production
 
 # kinds of orders, and of how many in a hundred
@@ -175,7 +175,7 @@ class Chaos:
 
     def _kill_workers(self) -> None:
         dice = random.Random(self.seed)  # noqa: S311  a game
-        while not self.over.wait(REST):
+        while self._goes_on(CALLS_BETWEEN["kills"]):
             if workers := self.world.cloud.workers:
                 with suppress(ProcessLookupError):
                     os.kill(dice.choice(workers), signal.SIGKILL)
@@ -184,20 +184,28 @@ class Chaos:
     def _weather(self) -> None:
         """One thing after the other, again and again: an outage, new keys, a clock that jumps."""
         wechat_pay = self.world.wechat_pay
-        while not self.over.wait(4.0):
+        while self._goes_on(CALLS_BETWEEN["weathers"]):
             wechat_pay.misbehave("connection_refused")
             self.over.wait(2.0)
             wechat_pay.behave()
-            if self.over.wait(3.0):
+            if not self._goes_on(CALLS_BETWEEN["weathers"]):
                 break
             wechat_pay.merchant(MERCHANT).rotate_key()  # refused from now on until the secret follows
             self.over.wait(1.0)
             self.world.put_secret(MERCHANT)
-            if self.over.wait(3.0):
+            if not self._goes_on(CALLS_BETWEEN["weathers"]):
                 break
             wechat_pay.misbehave("stale_timestamp", seconds=-400)
             self.over.wait(1.0)
             wechat_pay.behave()
+
+    def _goes_on(self, calls: int) -> bool:
+        """Wait until so many further calls were made, whatever the machine's pace; False once the storm is over."""
+        until = len(self.world.wechat_pay.calls) + calls
+        while len(self.world.wechat_pay.calls) < until:
+            if self.over.wait(0.2):
+                return False
+        return True
 
     # ---- mending -----------------------------------------------------------------------------------------------------
 
