@@ -122,6 +122,19 @@ def test_without_a_verified_answer_no_final_status_is_written(shop: Shop, fault:
     assert shop.calls(number) == ["sync", "query", "query"]
 
 
+def test_a_forged_success_ends_nothing(shop: Shop) -> None:
+    """Somebody in the middle says "paid" under an honest signature of something else: WeChat Pay still waits."""
+    number = shop.order_no()
+    shop.wechat_pay.misbehave("forged_success")
+    [result] = shop.run(a_message(number))
+    assert (result.failed, shop.item(number).status) == (True, Status.RETRYING)
+    assert shop.wechat_pay.order(MERCHANT, number).state == "DOING"
+    shop.wechat_pay.behave()
+    shop.run(a_message(number, receive_count=2))
+    assert (shop.item(number).status, shop.wechat_pay.order(MERCHANT, number).paid_type) == (Status.SYNCED, "MCH")
+    assert shop.calls(number) == ["sync", "query", "query", "sync"]
+
+
 @pytest.mark.parametrize("processed", [True, False])
 def test_a_silence_is_settled_by_a_query_on_the_backup_host(shop: Shop, processed: bool) -> None:
     """Whether or not the call was executed before the silence: it ends SYNCED, told once."""
