@@ -23,14 +23,20 @@ class AwsProxy:
     """Passes requests on; `decide` names each one's deed by its operation, such as `PutItem`.
 
     `on_cut` runs before a connection is cut: whoever kills the process there leaves it no time to try again.
+    `hear` is given each request's `X-Amz-Target` and body.
     """
 
     def __init__(
-        self, behind: str, decide: Callable[[str], Deed] = lambda _: "pass", on_cut: Callable[[], None] = lambda: None
+        self,
+        behind: str,
+        decide: Callable[[str], Deed] = lambda _: "pass",
+        on_cut: Callable[[], None] = lambda: None,
+        hear: Callable[[str, bytes], object] = lambda *_: None,
     ) -> None:
         self.behind = behind
         self.decide = decide
         self.on_cut = on_cut
+        self.hear = hear
         self.deeds: Counter[tuple[str, Deed]] = Counter()
         self._server: ThreadingHTTPServer | None = None
 
@@ -70,7 +76,9 @@ def _handler(proxy: AwsProxy) -> type[BaseHTTPRequestHandler]:
 
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+            target = self.headers.get("X-Amz-Target", "")
+            proxy.hear(target, body)
+            operation = target.rpartition(".")[2]
             deed = proxy.decide(operation)
             proxy.deeds[operation, deed] += 1
             if deed in _REFUSALS:

@@ -1,15 +1,25 @@
 """What an event can make the function do, and no more: one path, one host, one secret, one order."""
 
 import json
-from typing import Any
-from urllib.parse import unquote
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any, cast
+from urllib.parse import unquote, urlsplit
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+import requests
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from orders.event import Message
+import wechatpay
+from orders.errors import SettingsError
+from orders.event import BODY_LIMIT, Message
 from orders.order import Status
+from orders.settings import Settings
+from sandbox.wechat_pay import Simulator, faults
+from sandbox.wechat_pay.faults import Answering
 from sandbox.world import MERCHANT
 
 from .conftest import PAID_TIME, Shop, a_message
@@ -29,35 +39,131 @@ _WILD = st.text(max_size=32) | st.sampled_from(
         "a/b",
         "http://127.0.0.1/",
         "//evil",
+        "@evil.example",
         "%2e%2e%2f",
         "a?b=c",
         "a#b",
+        "a&out_order_no=b",
         "\r\nHost: evil",
         "|*|",
     ]
 )
-
-
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.fixed_dictionaries(
-        {"mchid": st.just(MERCHANT) | _WILD, "out_order_no": _WILD},
-        optional=dict.fromkeys(("appid", "service_id", "endpoint", "sub_mchid", "channel_id", "event_id"), _WILD),
-    )
+_DIGITS_OF_OTHERS = ["１２３", "١٢٣", "²", "1230000109\n", "1230000109/x", "../1230000109", "*"]
+_NUMBERS = st.from_regex(r"[0-9A-Za-z_\-|*]{1,32}", fullmatch=True)
+_SHORT = st.from_regex(r"[0-9a-z]{1,8}", fullmatch=True)
+_FIELDS = st.fixed_dictionaries(
+    {
+        "mchid": st.just(MERCHANT) | st.from_regex(r"[0-9]{1,32}", fullmatch=True) | st.sampled_from(_DIGITS_OF_OTHERS),
+        "out_order_no": _NUMBERS | _WILD,
+    },
+    optional={
+        "endpoint": st.sampled_from(["direct", "partner", "acquiringbank", "payafter", "oversea"]) | _WILD,
+        **dict.fromkeys(("appid", "service_id", "sub_mchid", "channel_id", "event_id"), _SHORT | _WILD),
+    },
 )
-def test_an_event_reaches_no_other_path_and_no_other_secret(shop: Shop, fields: dict[str, Any]) -> None:
-    """Whatever stands in it: a call goes to an order's own path, a secret is asked for by digits alone."""
-    before = len(shop.wechat_pay.calls)
-    body = json.dumps({**fields, "detail": {"paid_time": PAID_TIME}})
-    [result] = shop.run(Message("m1", body))
-    for call in shop.wechat_pay.calls[before:]:
-        if call.operation == "query":
-            assert call.path in BASES
-        else:
-            base, number, deed = call.path.rsplit("/", 2)
-            assert (base in BASES, unquote(number), deed) == (True, fields["out_order_no"], "sync")
-    if result.event is not None:
-        assert result.event.payment.mchid.isdigit()
+_HOSTILE = {"mchid": MERCHANT, "sub_mchid": "a&out_order_no=b#c", "service_id": "../..?x=y"}
+
+
+@dataclass
+class Traffic:
+    """What has left: the URLs of calls, and the names of the secrets asked for."""
+
+    urls: list[str] = field(default_factory=list)
+    secrets: list[str] = field(default_factory=list)
+
+    def note_secret(self, params: dict[str, Any], **_: object) -> None:
+        """Called by boto3 before it sends."""
+        self.secrets.append(params["SecretId"])
+
+
+@pytest.fixture
+def traffic(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Traffic]:
+    """Noted where it leaves, not where it arrives: a call to a stranger would never reach the simulator."""
+    traffic = Traffic()
+    send = requests.adapters.HTTPAdapter.send
+
+    def noted(self: Any, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+        traffic.urls.append(str(request.url))
+        return send(self, request, *args, **options)
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", noted)
+    events = shop.cloud.client("secretsmanager").meta.events
+    events.register("provide-client-params.secretsmanager.GetSecretValue", traffic.note_secret)
+    yield traffic
+    events.unregister("provide-client-params.secretsmanager.GetSecretValue", traffic.note_secret)
+
+
+def test_an_event_reaches_no_other_host_path_or_secret(shop: Shop, traffic: Traffic) -> None:
+    """Whatever stands in it: a call goes to an order's own path on our two hosts, a secret is asked for by digits."""
+    hosts = {shop.wechat_pay.base_url, shop.wechat_pay.backup_url}
+    numbers = count()
+
+    @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(_FIELDS, st.sampled_from([1, 2]))
+    @example({**_HOSTILE, "out_order_no": "|*|"}, 1)
+    @example({**_HOSTILE, "out_order_no": "*-_1", "endpoint": "direct"}, 2)
+    @example({**_HOSTILE, "out_order_no": "*-_2", "endpoint": "partner"}, 2)
+    @example({**_HOSTILE, "out_order_no": "*-_3", "endpoint": "acquiringbank"}, 2)
+    @example({**_HOSTILE, "out_order_no": "*-_4", "endpoint": "payafter"}, 2)
+    @example({**_HOSTILE, "out_order_no": "*-_5", "endpoint": "oversea"}, 2)
+    @example({**_HOSTILE, "out_order_no": "*-_6", "mchid": "9" * 32}, 1)
+    def tell(fields: dict[str, Any], receive_count: int) -> None:
+        calls, secrets = len(traffic.urls), len(traffic.secrets)
+        body = json.dumps({**fields, "detail": {"paid_time": PAID_TIME}})
+        shop.run(Message(f"m{next(numbers)}", body, receive_count))
+        for url in traffic.urls[calls:]:
+            assert _only_about(url, fields["out_order_no"], hosts), url
+        for name in traffic.secrets[secrets:]:
+            assert re.fullmatch(rf"shop-[0-9]+/{fields['mchid']}", name)
+            assert re.fullmatch(r"[0-9]{1,32}", fields["mchid"])
+
+    tell()
+    assert {urlsplit(url).path for url in traffic.urls} >= {*BASES, f"{BASES[0]}/%7C*%7C/sync"}
+    assert {name.rpartition("/")[2] for name in traffic.secrets} >= {MERCHANT, "9" * 32}
+
+
+def _only_about(url: str, number: str, hosts: set[str]) -> bool:
+    """Whether a call is a query or a sync of this order, at one of the official paths."""
+    there = urlsplit(url)
+    if f"{there.scheme}://{there.netloc}" not in hosts or there.fragment:
+        return False
+    if there.path in BASES:
+        asked = [unquote(pair.partition("=")[2]) for pair in there.query.split("&") if pair.startswith("out_order_no=")]
+        return asked == [number]
+    base, escaped, deed = there.path.rsplit("/", 2)
+    return (base in BASES, unquote(escaped), deed, there.query) == (True, number, "sync", "")
+
+
+TRICKS = (
+    "http://api.mch.weixin.qq.com",
+    "http://127.0.0.1:1@evil.example",
+    "http://localhost:1@evil.example:80",
+    "http://127.0.0.1.evil.example",
+    "HTTP://evil.example",
+    "ftp://127.0.0.1:1",
+    "//evil.example",
+    "https://",
+    "https://api.mch.weixin.qq.com@evil.example",
+    "https://api.mch.weixin.qq.com/v3",
+    "https://api.mch.weixin.qq.com?x",
+    "https://api.mch.weixin.qq.com#x",
+)
+
+
+@pytest.mark.parametrize("name", ["WECHATPAY_BASE_URL", "WECHATPAY_BACKUP_URL"])
+@pytest.mark.parametrize("url", TRICKS)
+def test_nothing_is_sent_to_a_host_in_disguise(wechat_pay: Simulator, name: str, url: str) -> None:
+    """Refused by the settings, or by the client before its first call: plain http leaves no machine."""
+    needed = {"ORDERS_TABLE": "orders", "ORDER_QUEUE_URL": "queue", "MERCHANT_SECRET_PREFIX": "wechatpay"}
+    merchant = wechat_pay.merchant(MERCHANT).secret()
+    keys: dict[str, Any] = {key: merchant[key] for key in ("mchid", "serial_no", "private_key", "platform_keys")}
+
+    def begin() -> None:
+        read = Settings.from_env({**needed, name: url})
+        wechatpay.Client(**keys, base_url=read.wechatpay_base_url, backup_url=read.wechatpay_backup_url)
+
+    with pytest.raises((SettingsError, ValueError), match=r"must be|must have no path"):
+        begin()
 
 
 @pytest.mark.parametrize("fault", ["huge_body", "redirect", "gateway_error"])
@@ -71,10 +177,47 @@ def test_an_answer_without_measure_costs_one_order(shop: Shop, fault: str) -> No
     assert shop.item(fine).status is Status.SYNCED
 
 
-@pytest.mark.parametrize("body", ["[" * 100_000, '{"a":' * 20_000, "9" * 60_000, '{"mchid":"' + "1" * 70_000 + '"}'])
-def test_a_body_without_measure_costs_one_message(shop: Shop, body: str) -> None:
-    """Nested, long or wide: refused before anything is asked."""
-    fine = shop.order_no()
-    refused, done = shop.run(Message("m1", body), a_message(fine, "m2"))
+@pytest.mark.parametrize("depth", [40, 2_000, 100_000])
+def test_an_answer_nested_too_deeply_costs_one_order(shop: Shop, monkeypatch: pytest.MonkeyPatch, depth: int) -> None:
+    """For DynamoDB (32 levels), Python's stack or the JSON reader: that order waits, its neighbour is settled."""
+
+    def nested(answering: Answering, _: object) -> Answering:
+        body = answering.reply.body[:-1] + b',"attach":' + b"[" * depth + b"]" * depth + b"}"
+        return replace(answering, reply=replace(answering.reply, body=body))
+
+    monkeypatch.setitem(cast("dict[str, Any]", faults.AFTER), "huge_body", nested)
+    struck, fine = shop.order_no(), shop.order_no()
+    shop.wechat_pay.misbehave("huge_body", out_order_no=struck)
+    waits, done = shop.run(a_message(struck, "m1"), a_message(fine, "m2"))
+    assert (waits.failed, bool(waits.wait), done.failed) == (True, True, False)
+    shop.wechat_pay.behave()
+    [settled] = shop.run(a_message(struck, "m1", receive_count=2))
+    assert not settled.failed
+    assert shop.item(struck).status is Status.SYNCED
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[" * 65_000,
+        '{"a":' * 13_000,
+        "9" * 60_000,
+        '{"mchid":"' + "1" * 70_000 + '"}',
+        json.dumps({"mchid": MERCHANT, "out_order_no": "LONG", "detail": {"paid_time": PAID_TIME}}).ljust(
+            BODY_LIMIT + 1
+        ),
+    ],
+    ids=["nested lists", "nested objects", "a long number", "a long field", "one byte too many"],
+)
+def test_a_body_without_measure_costs_one_message(shop: Shop, traffic: Traffic, body: str) -> None:
+    """Nested, long or wide: to the dead letters before anything is asked."""
+    [refused] = shop.run(Message("m1", body))
     assert (refused.wait, refused.event) == (0, None)
-    assert not done.failed
+    assert (traffic.urls, traffic.secrets) == ([], [])
+
+
+def test_a_refused_body_leaves_its_neighbour_alone(shop: Shop) -> None:
+    """In one batch."""
+    fine = shop.order_no()
+    refused, done = shop.run(Message("m1", "[" * 100_000), a_message(fine, "m2"))
+    assert (refused.wait, done.failed) == (0, False)
