@@ -81,6 +81,11 @@ def _handler(proxy: AwsProxy) -> type[BaseHTTPRequestHandler]:
             operation = target.rpartition(".")[2]
             deed = proxy.decide(operation)
             proxy.deeds[operation, deed] += 1
+            if deed == "conflict" and operation == "BatchExecuteStatement":  # which answers each statement by itself
+                refused = {"Error": {"Code": "DuplicateItem", "Message": deed}}
+                answers = [refused] * len(json.loads(body)["Statements"])
+                self._answer(200, {}, json.dumps({"Responses": answers}).encode())
+                return
             if deed in _REFUSALS:
                 status, kind = _REFUSALS[deed]
                 self._answer(status, {}, json.dumps({"__type": kind, "message": deed}).encode())

@@ -23,10 +23,11 @@ TABLE = {
     "orders.wechat": {"orders.order", "orders.errors", "wechatpay"},
     "orders.conversation": {"orders.order", "orders.errors", "orders.wechat", "wechatpay"},
     "orders.table": {"orders.order", "orders.errors", "boto3", "botocore", "mypy_boto3_dynamodb"},
+    "orders.aws": {"boto3", "botocore"},
     "orders.queue": {"botocore", "mypy_boto3_sqs"},
     "orders.circuit": {"aws_lambda_powertools", "mypy_boto3_dynamodb"},
     "orders.merchants": {"orders.errors", "aws_lambda_powertools", "wechatpay", "mypy_boto3_secretsmanager"},
-    "orders.handler": {"orders", "aws_lambda_powertools", "boto3", "botocore", "wechatpay"},
+    "orders.handler": {"orders", "aws_lambda_powertools", "wechatpay"},
     "orders": set(),
     # the library: pure text first, then keys, then the network; never AWS, never orders
     "wechatpay.errors": set(),

@@ -6,6 +6,7 @@ Its state is one item in the orders table, which a healthy WeChat Pay never caus
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.utilities.circuit_breaker import (
@@ -54,8 +55,14 @@ class Circuit:
             local_cache_max_age=round(KNOWN_FOR * scale),
         )
         store = CircuitBreakerDynamoDBPersistence(table, key_attr="pk", boto3_client=dynamodb)
+        store.configure(config, name)
+        self._state = partial(store.get_state, name)
         guarded = circuit_breaker(name, store, self._seconds_left, on_transition, config)
         self._guarded: Callable[[Callable[[], bool | None]], float | None] = guarded(_run)
+
+    def look(self) -> None:
+        """Read how the circuit stands, unless that is known; `guard` then needs no round trip of its own."""
+        self._state()
 
     def guard(self, work: Callable[[], bool | None]) -> float | None:
         """Run `work` and return None, or, while the circuit is open, return the seconds until somebody may try.

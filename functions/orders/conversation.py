@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -50,6 +51,11 @@ class WeChatPay:
     def __init__(self, merchants: Merchants, *, call_budget: float) -> None:
         self._merchants = merchants
         self._least_time = call_budget + 2.0  # seconds; the rest is for our own write and the way home
+
+    def prepare(self, mchid: str) -> None:
+        """Have the merchant's keys at hand before they are needed; what is wrong with them `settle` will tell."""
+        with suppress(OrdersError):
+            self._merchants.get(mchid)
 
     def settle(
         self, payment: Payment, *, query_first: bool, missing_before: bool, time_left: Callable[[], float]

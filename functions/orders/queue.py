@@ -1,6 +1,7 @@
 """The order queue: the only module that speaks SQS. It decides when a failed message is received again."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from itertools import batched
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,14 @@ ENTRIES_PER_CALL = 10  # ChangeMessageVisibilityBatch's limit
 class OrderQueue:
     """Visibility of messages that this invocation holds."""
 
-    def __init__(self, sqs: "SQSClient", url: str) -> None:
-        self._sqs = sqs
+    def __init__(self, client: "Callable[[], SQSClient]", url: str) -> None:
+        self._client = client
         self._url = url
+
+    @cached_property
+    def _sqs(self) -> "SQSClient":
+        """Made for the first message that fails: a healthy environment has none."""
+        return self._client()
 
     def make_visible(self, after: Mapping[str, int]) -> list[str]:
         """Let each message (receipt handle → seconds) be received again then; 0 is at once.

@@ -1,4 +1,4 @@
-"""The corridor: read all, load all, decide each, settle in parallel, put back what failed.
+"""The corridor: read all, load all, decide each, settle in parallel, write what ends together, put back what failed.
 
 A stage never takes the others down: one bad record costs one record.
 """
@@ -6,17 +6,24 @@ A stage never takes the others down: one bad record costs one record.
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from orders import order as law
-from orders.errors import MalformedEventError, OutOfTimeError, TableUnavailableError, VersionConflictError
+from orders.errors import (
+    MalformedEventError,
+    OrdersError,
+    OutOfTimeError,
+    TableUnavailableError,
+    VersionConflictError,
+)
 from orders.event import Message, OrderPaid, read
 from orders.order import NO_FLOOR, Order, Outcome, Payment, Status, Step, Wait
 
 DEFERRED = "CIRCUIT_OPEN"
 SAVE_ROUNDS = 5  # races over one order that a write settles before it leaves the rest to redelivery
+GATHERING = 0.05  # seconds that a first write waits for others to share its call, at most
 
 
 class Table(Protocol):
@@ -25,12 +32,18 @@ class Table(Protocol):
     def load(self, keys: Iterable[str]) -> dict[str, Order]:
         """Read the orders that exist."""
 
+    def create(self, orders: Sequence[Order]) -> Mapping[str, OrdersError]:
+        """Write orders that nobody has written before; return what went wrong, by key."""
+
     def save(self, order: Order) -> None:
         """Write one order on top of the version before it."""
 
 
 class WeChatPay(Protocol):
     """Who settles a payment."""
+
+    def prepare(self, mchid: str) -> None:
+        """Fetch now what settling a payment of this merchant will need."""
 
     def settle(
         self, payment: Payment, *, query_first: bool, missing_before: bool, time_left: Callable[[], float]
@@ -40,6 +53,9 @@ class WeChatPay(Protocol):
 
 class Circuit(Protocol):
     """Whether WeChat Pay may be asked at all."""
+
+    def look(self) -> None:
+        """Read how it stands, so that `guard` knows."""
 
     def guard(self, work: Callable[[], bool | None]) -> float | None:
         """Run the batch's conversations, or return the seconds until somebody may."""
@@ -83,6 +99,16 @@ class _Group:
 
 
 @dataclass(frozen=True, slots=True)
+class _Settled:
+    """A conversation that has ended, for whom, and the order that it makes; `written`: the table has it already."""
+
+    outcome: Outcome
+    reporters: Sequence[law.Reporter]
+    order: Order | None
+    written: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Relay:
     """Takes a batch from the till to the table.
 
@@ -104,11 +130,13 @@ class Relay:
         """Handle a batch, one result per message, in order; `time_left` is the invocation's remaining seconds."""
         results: dict[str, Result] = {}
         events = list(self._read(messages, results))
+        looking = self._prepared(events)
         try:
             orders = self.table.load(event.payment.key for _, event in events)
         except TableUnavailableError as error:
             results |= {message.message_id: self._postponed(message, event, str(error)) for message, event in events}
         else:
+            wait(looking)
             groups = self._decide(events, orders, results)
             if groups and (closed_for := self.circuit.guard(lambda: self._talk(groups, results, time_left))):
                 results |= self._deferred(groups, closed_for)
@@ -121,6 +149,15 @@ class Relay:
                 yield message, read(message, self.clock())
             except MalformedEventError as error:
                 results[message.message_id] = Result(message, wait=0, problem=str(error), field=error.field)
+
+    def _prepared(self, events: Sequence[tuple[Message, OrderPaid]]) -> "list[Future[None]]":
+        """Fetch keys and read the circuit while the table is read: in a new environment each is a round trip.
+
+        Returns what all must wait for; keys are waited for by their merchant's orders alone.
+        """
+        for mchid in dict.fromkeys(event.payment.mchid for _, event in events):
+            self.executor.submit(self.wechat_pay.prepare, mchid)
+        return [self.executor.submit(self.circuit.look)] if events else []
 
     def _decide(
         self, events: Sequence[tuple[Message, OrderPaid]], orders: Mapping[str, Order], results: dict[str, Result]
@@ -144,13 +181,15 @@ class Relay:
     ) -> bool | None:
         """All conversations of the batch, in parallel; returns whether WeChat Pay answered any of them."""
         answered: bool | None = None
-        pending = [(group, self.executor.submit(self._settle, group, time_left)) for group in groups]
-        for group, settled in pending:
-            ended = self._gather(group, settled)
-            for result in ended.values():
-                if result.outcome is not None and result.outcome.answered is not None:
-                    answered = answered or result.outcome.answered
-            results |= ended
+        pending = {self.executor.submit(self._settle, group, time_left): group for group in groups}
+        while pending:
+            wait(pending, return_when=FIRST_COMPLETED)
+            done, _ = wait(pending, timeout=GATHERING)
+            for ended in self._recorded([(pending.pop(one), one) for one in done]):
+                for result in ended.values():
+                    if result.outcome is not None and result.outcome.answered is not None:
+                        answered = answered or result.outcome.answered
+                results |= ended
         return answered
 
     def _deferred(self, groups: Sequence[_Group], seconds: float) -> dict[str, Result]:
@@ -172,8 +211,8 @@ class Relay:
         except TableUnavailableError:
             return group.order
 
-    def _settle(self, group: _Group, time_left: Callable[[], float]) -> tuple[Outcome, Order | None]:
-        """One conversation and its write; runs on a thread of the pool."""
+    def _settle(self, group: _Group, time_left: Callable[[], float]) -> _Settled:
+        """One conversation, on a thread of the pool; its write as well, where the order has been written before."""
         lead, event = group.members[0]
         outcome = self.wechat_pay.settle(
             law.standing(group.order, event.payment),
@@ -182,7 +221,16 @@ class Relay:
             time_left=time_left,
         )
         reporters = [other.reporter for _, other in group.members if _same_report(other, event, outcome)]
-        return outcome, self._write(group.order, outcome, reporters)
+        if group.order is None:
+            return _Settled(outcome, reporters, law.record(None, outcome, reporters, self.clock()), written=False)
+        return _Settled(outcome, reporters, self._write(group.order, outcome, reporters), written=True)
+
+    def _recorded(self, ended: Sequence[tuple[_Group, "Future[_Settled]"]]) -> Iterable[dict[str, Result]]:
+        """Write the new ones among the orders whose conversations have ended together, in one call."""
+        settled = [one.result() for _, one in ended if one.exception() is None]
+        errors = self.table.create([one.order for one in settled if one.order is not None and not one.written])
+        for group, one in ended:
+            yield self._gather(group, one, errors)
 
     def _write(self, order: Order | None, outcome: Outcome, reporters: Sequence[law.Reporter]) -> Order | None:
         """Record the outcome; where somebody wrote first, settle the race on top of what he wrote."""
@@ -196,11 +244,23 @@ class Relay:
                 order = self.table.load([after.key]).get(after.key)
             else:
                 return after
-        raise TableUnavailableError("PutItem", "lost every race")
+        raise TableUnavailableError("write", "lost every race")
 
-    def _gather(self, group: _Group, settled: "Future[tuple[Outcome, Order | None]]") -> dict[str, Result]:
+    def _stands(self, settled: _Settled, errors: Mapping[str, OrdersError]) -> Order | None:
+        """Return the order as it stands in the table now; where somebody else had created it, settle that race."""
+        order = settled.order
+        if order is None or settled.written or (error := errors.get(order.key)) is None:
+            return order
+        if not isinstance(error, VersionConflictError):
+            raise error
+        return self._write(self.table.load([order.key]).get(order.key), settled.outcome, settled.reporters)
+
+    def _gather(
+        self, group: _Group, future: "Future[_Settled]", errors: Mapping[str, OrdersError]
+    ) -> dict[str, Result]:
         try:
-            outcome, order = settled.result()
+            settled = future.result()
+            outcome, order = settled.outcome, self._stands(settled, errors)
         except OutOfTimeError:
             return {m.message_id: Result(m, e, group.order, wait=0, problem="OUT_OF_TIME") for m, e in group.members}
         except TableUnavailableError as error:

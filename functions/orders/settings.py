@@ -17,6 +17,7 @@ class Settings:
     orders_table: str
     order_queue_url: str
     merchant_secret_prefix: str
+    aws_ca_bundle: str | None
     wechatpay_base_url: str
     wechatpay_backup_url: str
     connect_timeout: float
@@ -37,6 +38,7 @@ class Settings:
             orders_table=_required(environ, "ORDERS_TABLE"),
             order_queue_url=_required(environ, "ORDER_QUEUE_URL"),
             merchant_secret_prefix=_required(environ, "MERCHANT_SECRET_PREFIX").rstrip("/"),
+            aws_ca_bundle=environ.get("AWS_CA_BUNDLE") or environ.get("REQUESTS_CA_BUNDLE"),  # as boto3 takes them
             wechatpay_base_url=_url(environ, "WECHATPAY_BASE_URL", "https://api.mch.weixin.qq.com"),
             wechatpay_backup_url=_url(environ, "WECHATPAY_BACKUP_URL", "https://api2.mch.weixin.qq.com"),
             connect_timeout=connect,

@@ -1,24 +1,28 @@
-"""The orders table: the only module that speaks DynamoDB. One read for a batch, one conditional write for an order."""
+"""The orders table: the only module that speaks DynamoDB. One read for a batch, one conditional write for an order.
+
+The first writes of orders that end together share a call; each keeps its own condition.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from decimal import Decimal
+from functools import cache
 from itertools import batched
 from typing import TYPE_CHECKING, Any, cast
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from orders.errors import TableUnavailableError, VersionConflictError
+from orders.errors import OrdersError, TableUnavailableError, VersionConflictError
 from orders.order import Attempt, Order, Refusal, Status
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 KEYS_PER_READ = 100  # BatchGetItem's limit
-READ_ROUNDS = 3  # DynamoDB may leave keys unprocessed under load; after that the batch is retried by its messages
+ROUNDS = 3  # DynamoDB may leave a part undone under load; after that its messages are retried
+STATEMENTS_PER_WRITE = 25  # BatchExecuteStatement's limit
 
-_serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
 
 
@@ -39,7 +43,7 @@ class OrdersTable:
     def _load(self, keys: Sequence[str]) -> dict[str, Order]:
         found: dict[str, Order] = {}
         request: dict[str, Any] = {"Keys": [{"pk": {"S": key}} for key in keys], "ConsistentRead": True}
-        for _ in range(READ_ROUNDS):
+        for _ in range(ROUNDS):
             try:
                 answer = self._dynamodb.batch_get_item(RequestItems={self._name: cast("Any", request)})
             except (ClientError, BotoCoreError) as error:
@@ -51,25 +55,72 @@ class OrdersTable:
                 return found
         raise TableUnavailableError("BatchGetItem", "UnprocessedKeys")
 
-    def save(self, order: Order) -> None:
-        """Write the order whole, if its version is the next one.
+    def create(self, orders: Sequence[Order]) -> dict[str, OrdersError]:
+        """Write orders of version 1, each whole and only if nobody has written it; return what went wrong, by key.
 
-        Raises VersionConflictError where somebody wrote first, TableUnavailableError where DynamoDB did not take it.
+        That is a VersionConflictError where somebody wrote first, a TableUnavailableError where DynamoDB did not take
+        it. Costs a write unit per KB and order, as one write each would, and one call for 25.
         """
-        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
-        if order.version > 1:
-            condition = {
-                "ConditionExpression": "#version = :previous",
-                "ExpressionAttributeNames": {"#version": "version"},
-                "ExpressionAttributeValues": {":previous": {"N": str(order.version - 1)}},
-            }
+        failed: dict[str, OrdersError] = {}
+        for chunk in batched(orders, STATEMENTS_PER_WRITE, strict=False):
+            failed |= self._create(chunk)
+        return failed
+
+    def _create(self, orders: Sequence[Order]) -> dict[str, OrdersError]:
+        codes: dict[str, str] = {}
+        for _ in range(ROUNDS):
+            codes |= self._inserted(orders)
+            orders = [order for order in orders if codes[order.key] in _BUSY]
+            if not orders:
+                break
+        return {key: _unwritten(key, code) for key, code in codes.items() if code}
+
+    def _inserted(self, orders: Sequence[Order]) -> dict[str, str]:
+        """Try each once, and return by key DynamoDB's error code, empty where the order is written.
+
+        A statement that cannot be taken (an item over 400 KB) may have the whole call refused: then each goes alone.
+        """
+        statements = [self._insert(item_of(order)) for order in orders]
         try:
-            self._dynamodb.put_item(TableName=self._name, Item=item_of(order), **condition)
+            answers = self._dynamodb.batch_execute_statement(Statements=cast("Any", statements))["Responses"]
         except (ClientError, BotoCoreError) as error:
-            code = _code(error)
-            if code == "ConditionalCheckFailedException":
-                raise VersionConflictError(order.key) from None
-            raise TableUnavailableError("PutItem", code) from error
+            if len(orders) > 1 and _code(error) == "ValidationException":
+                return {key: code for order in orders for key, code in self._inserted([order]).items()}
+            return dict.fromkeys((order.key for order in orders), _code(error))
+        return {
+            order.key: answer.get("Error", {}).get("Code", "") for order, answer in zip(orders, answers, strict=True)
+        }
+
+    def _insert(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        """PartiQL's INSERT fails where the key exists: the condition is the statement's own."""
+        attributes = ", ".join(f"'{name}': ?" for name in item)
+        return {"Statement": f'INSERT INTO "{self._name}" VALUE {{{attributes}}}', "Parameters": list(item.values())}
+
+    def save(self, order: Order) -> None:
+        """Write the order whole, if its version is the next one; raises what `create` returns."""
+        if order.version == 1:
+            for error in self.create([order]).values():
+                raise error
+            return
+        try:
+            self._dynamodb.put_item(
+                TableName=self._name,
+                Item=item_of(order),
+                ConditionExpression="#version = :previous",
+                ExpressionAttributeNames={"#version": "version"},
+                ExpressionAttributeValues={":previous": {"N": str(order.version - 1)}},
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise _unwritten(order.key, _code(error)) from error
+
+
+_CONFLICTS = frozenset({"DuplicateItem", "ConditionalCheckFailedException"})
+# Of one statement among others, where boto3 tries nothing again by itself.
+_BUSY = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded", "InternalServerError"})
+
+
+def _unwritten(key: str, code: str) -> OrdersError:
+    return VersionConflictError(key) if code in _CONFLICTS else TableUnavailableError("write", code)
 
 
 def _code(error: ClientError | BotoCoreError) -> str:
@@ -78,19 +129,15 @@ def _code(error: ClientError | BotoCoreError) -> str:
 
 def item_of(order: Order) -> dict[str, Any]:
     """The order as DynamoDB attributes: one per field that has a value, and `attention` where somebody should look."""
-    values: dict[str, Any] = {"pk": order.key}
-    for field in fields(order):
-        value = getattr(order, field.name)
-        if value not in (None, "", ()):
-            values[field.name] = _storable(value)
+    item = {"pk": _attribute(order.key)} | _members(order)
     if order.status.needs_attention:
-        values["attention"] = order.status.value
-    return {name: _serialize(value) for name, value in values.items()}
+        item["attention"] = _attribute(order.status.value)
+    return item
 
 
 def order_of(item: Mapping[str, Any]) -> Order:
     """The order in an item; attributes this version does not know are left alone."""
-    values = {field.name: _plain(_deserialize(item[field.name])) for field in fields(Order) if field.name in item}
+    values = {name: _plain(_deserialize(item[name])) for name in _names(Order) if name in item}
     values["status"] = Status(values["status"])
     values["history"] = tuple(Attempt(**attempt) for attempt in values.get("history", ()))
     if "last_error" in values:
@@ -104,24 +151,38 @@ def _refusal(value: Mapping[str, Any]) -> Refusal:
     )
 
 
-def _storable(value: object) -> object:  # noqa: PLR0911  one line per kind of value
-    """What the serializer takes: records become maps without empty members, a JSON float an exact decimal."""
+def _attribute(value: object) -> dict[str, Any]:  # noqa: PLR0911  one line per kind of value
+    """A value in DynamoDB's types, straight from ours and JSON's; boto3's serializer would first want its own."""
     match value:
-        case Status():
-            return value.value
-        case Attempt() | Refusal():
-            members = {field.name: getattr(value, field.name) for field in fields(value)}
-            return {name: member for name, member in members.items() if member not in (None, "")}
-        case Mapping():
-            return {name: _storable(member) for name, member in value.items()}
-        case list() | tuple():
-            return [_storable(member) for member in value]
+        case str():  # a Status is one
+            return {"S": str(value)}
+        case bool():
+            return {"BOOL": value}
+        case int() if abs(value) < 10**38:
+            return {"N": str(value)}
+        case int():  # beyond DynamoDB's 38 digits
+            return {"S": str(value)}
         case float():
-            return Decimal(repr(value))
-        case int() if abs(value) >= 10**38:  # beyond DynamoDB's 38 digits
-            return str(value)
+            return {"N": repr(value)}
+        case dict():
+            return {"M": {name: _attribute(member) for name, member in value.items()}}
+        case list() | tuple():
+            return {"L": [_attribute(member) for member in value]}
+        case None:
+            return {"NULL": True}
         case _:
-            return value
+            return {"M": _members(value)}
+
+
+def _members(record: object) -> dict[str, Any]:
+    """A dataclass's fields as attributes, without those that are empty."""
+    values = ((name, getattr(record, name)) for name in _names(type(record)))  # type: ignore[arg-type]  # mypy doubts classes
+    return {name: _attribute(value) for name, value in values if value not in (None, "", ())}
+
+
+@cache
+def _names(record: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(record))
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401  whatever JSON can hold

@@ -95,7 +95,7 @@ def shop(cloud: Cloud, wechat_pay: Simulator) -> Iterator[Shop]:
         relay = Relay(
             table=table,
             wechat_pay=WeChatPay(merchants, call_budget=1.5),
-            queue=OrderQueue(cloud.client("sqs"), queue_url),
+            queue=OrderQueue(lambda: cloud.client("sqs"), queue_url),
             circuit=Circuit(
                 cloud.client("dynamodb"), "orders", on_transition=transitions.append, name=f"CIRCUIT#{prefix}"
             ),

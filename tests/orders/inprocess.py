@@ -2,7 +2,7 @@
 
 import io
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
 import wechatpay
-from orders.errors import TableUnavailableError, UnknownMerchantError, VersionConflictError
+from orders.errors import OrdersError, TableUnavailableError, UnknownMerchantError, VersionConflictError
 from orders.order import Order
 from sandbox.wechat_pay import Simulator
 from sandbox.wechat_pay.gate import Request
@@ -77,6 +77,16 @@ class MemoryTable:
         """Read."""
         return {key: self.items[key] for key in keys if key in self.items}
 
+    def create(self, orders: Sequence[Order]) -> dict[str, OrdersError]:
+        """Write orders that nobody has written."""
+        failed: dict[str, OrdersError] = {}
+        for order in orders:
+            try:
+                self.save(order)
+            except OrdersError as error:
+                failed[order.key] = error
+        return failed
+
     def save(self, order: Order) -> None:
         """Write, unless the plan has something else in mind."""
         with self.lock:
@@ -135,6 +145,9 @@ class Switch:
 
     def __init__(self) -> None:
         self.open = False
+
+    def look(self) -> None:
+        """It is known."""
 
     def guard(self, work: Any) -> float | None:
         """Run it, unless the circuit is open."""

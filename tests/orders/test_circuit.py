@@ -75,6 +75,7 @@ def test_a_table_that_does_not_take_the_note_keeps_the_message_waiting(shop: Sho
         """Reads here, and can be written nowhere."""
 
         load = shop.table.load
+        create = table.create
         save = table.save
 
     relay = replace(shop.relay, circuit=_AlwaysOpen(), table=Readable())
@@ -153,6 +154,9 @@ def test_waits_for_an_open_circuit_grow(shop: Shop) -> None:
 
 class _AlwaysOpen:
     """A circuit that tries again in half a minute."""
+
+    def look(self) -> None:
+        """It is known."""
 
     def guard(self, work: object) -> float:
         """Never run anything."""

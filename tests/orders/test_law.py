@@ -7,6 +7,7 @@ been told a time at which nobody paid.
 
 import json
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 import wechatpay
 from orders.conversation import WeChatPay
+from orders.errors import OrdersError
 from orders.event import Message
 from orders.order import Order, Status
 from orders.relay import Relay, Result
@@ -334,6 +336,10 @@ class _Stale:
         meanwhile, self._meanwhile = self._meanwhile, lambda: None
         meanwhile()
         return found
+
+    def create(self, orders: Sequence[Order]) -> dict[str, OrdersError]:
+        """Write to the one table."""
+        return self._table.create(orders)
 
     def save(self, order: Order) -> None:
         """Write to the one table."""

@@ -115,6 +115,45 @@ def test_an_order_is_created_once(table: OrdersTable) -> None:
         table.save(an_order("C1"))
 
 
+def test_orders_that_are_created_together_fail_one_by_one(table: OrdersTable) -> None:
+    """Sixty of them, more than one call takes; those that somebody has written before keep what he wrote."""
+    orders = [an_order(f"G{number}") for number in range(60)]
+    taken = [replace(orders[number], message_id="earlier") for number in (3, 30, 59)]
+    assert table.create(taken) == {}
+    failed = table.create(orders)
+    assert {key: type(error) for key, error in failed.items()} == dict.fromkeys(
+        (order.key for order in taken), VersionConflictError
+    )
+    written = {order.key: order for order in orders} | {order.key: order for order in taken}
+    assert table.load(written) == written
+
+
+def test_statements_that_dynamodb_is_too_busy_for_are_tried_again() -> None:
+    """boto3 tries a refused call again, but not a refused statement: three times, and only what was refused."""
+    orders = [an_order(f"S{number}") for number in range(3)]
+
+    class Busy:
+        """A DynamoDB that takes a statement the second time it sees it, and one of them never."""
+
+        def __init__(self) -> None:
+            self.seen: list[list[str]] = []
+
+        def batch_execute_statement(self, **given: Any) -> Any:
+            """Refuse what is new, and S2 always."""
+            numbers = [statement["Parameters"][2]["S"] for statement in given["Statements"]]
+            before = [number for batch in self.seen for number in batch]
+            self.seen.append(numbers)
+            refused = {"Error": {"Code": "ThrottlingError", "Message": "slow down"}}
+            return {"Responses": [{} if n in before and n != "S2" else refused for n in numbers]}
+
+    busy = Busy()
+    failed = OrdersTable(busy, "orders").create(orders)  # type: ignore[arg-type]
+    assert busy.seen == [["S0", "S1", "S2"], ["S0", "S1", "S2"], ["S2"]]
+    assert [(key, str(error)) for key, error in failed.items()] == [
+        (orders[2].key, "DynamoDB write failed: ThrottlingError")
+    ]
+
+
 def test_an_order_is_written_on_top_of_what_was_read(table: OrdersTable) -> None:
     """The next version and no other."""
     order = an_order("V1")
@@ -167,9 +206,13 @@ def test_a_number_is_kept_to_the_last_digit(table: OrdersTable, number: int) -> 
 
 
 def test_an_item_that_is_too_long_is_refused(table: OrdersTable) -> None:
-    """400 KB is DynamoDB's limit; nothing is permanent by it."""
-    with pytest.raises(TableUnavailableError, match="ValidationException"):
-        table.save(an_order("L2", wechat={"attach": "x" * 410_000}))
+    """400 KB is DynamoDB's limit; nothing is permanent by it, and its neighbours are written."""
+    orders = [an_order("L1"), an_order("L2", wechat={"attach": "x" * 410_000}), an_order("L3")]
+    failed = table.create(orders)
+    assert failed.keys() == {orders[1].key}
+    with pytest.raises(TableUnavailableError, match="Validation"):
+        raise failed[orders[1].key]
+    assert table.load([order.key for order in orders]).keys() == {orders[0].key, orders[2].key}
 
 
 def test_keys_that_dynamodb_leaves_unprocessed_are_asked_for_again() -> None:
@@ -200,8 +243,9 @@ def test_a_table_that_does_not_answer_is_named(dynamodb: Any) -> None:
     table = OrdersTable(dynamodb, "no-such-table")
     with pytest.raises(TableUnavailableError, match="ResourceNotFoundException"):
         table.load(["1#2"])
-    with pytest.raises(TableUnavailableError, match="ResourceNotFoundException"):
-        table.save(an_order("X1"))
+    for version, code in ((1, "ResourceNotFound"), (2, "ResourceNotFoundException")):  # a statement's, and a call's
+        with pytest.raises(TableUnavailableError, match=f"{code}$"):
+            table.save(an_order("X1", version=version))
 
 
 @pytest.mark.parametrize("status", Status)

@@ -45,6 +45,7 @@ NAMES = {
     "UndecryptableError",
     "UntrustedError",
     "WeChatPayError",
+    "tls_context",
 }
 SIGNATURES = {
     wechatpay.Client: "mchid serial_no private_key platform_keys apiv3_key base_url backup_url timeout session "

@@ -30,7 +30,7 @@ from wechatpay.service_order import (
     ServiceOrder,
     TimeRange,
 )
-from wechatpay.transport import Session
+from wechatpay.transport import Session, tls_context
 
 __all__ = [
     "Answer",
@@ -57,4 +57,5 @@ __all__ = [
     "UndecryptableError",
     "UntrustedError",
     "WeChatPayError",
+    "tls_context",
 ]

@@ -39,7 +39,7 @@ class Answer:
 def decoded(content: bytes) -> Any:  # noqa: ANN401  JSON
     """Decode UTF-8 JSON; ValueError, which never repeats the content, for all that is not."""
     try:
-        return json.loads(content.decode(), parse_constant=_no_json)
+        return _DECODER.decode(content.decode())
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except UnicodeDecodeError:
@@ -61,3 +61,6 @@ def tidy(value: Any) -> Any:  # noqa: ANN401  JSON
 
 def _no_json(word: str) -> NoReturn:
     raise ValueError(f"{word} is Python's own")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_json)

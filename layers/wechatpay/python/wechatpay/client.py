@@ -1,6 +1,5 @@
 """The client: signs, sends, verifies. One object per merchant, safe to use from many threads."""
 
-import asyncio
 import copy
 import platform
 import time
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.structures import CaseInsensitiveDict
+from requests.utils import check_header_validity
 
 from wechatpay import message
 from wechatpay.answer import Answer, decoded
@@ -190,7 +190,7 @@ class Client:
     def _written(self, call: Call) -> "_Written":
         """Write the call down as it will be signed and sent; TypeError or ValueError for what cannot be."""
         body = b"" if call.json is None else message.json_bytes(call.json)
-        headers = self._headers(call.headers or {}, has_body=bool(body))
+        headers = self._headers(call.headers or {}, call.method, body)
         timeout = self._timeout if call.timeout is None else _pair(call.timeout)
         return _Written(call.method, _target(call), body, headers, timeout)
 
@@ -198,9 +198,9 @@ class Client:
         """Sign, send and read; return the answer, not verified yet. Raises for all but 2xx."""
 
         def prepare(host: str) -> requests.PreparedRequest:
-            request = requests.PreparedRequest()
-            url, data = host + written.target, written.body or None
-            request.prepare(method=written.method, url=url, headers=written.headers, data=data)
+            request = requests.PreparedRequest()  # filled in, not prepared: what was written down needs no mending
+            request.method, request.url = written.method, host + written.target
+            request.headers, request.body = written.headers, written.body or None
             return self._authorization(request)
 
         reply = exchange(self._session, prepare, self._hosts, written.timeout, self._clock)
@@ -210,6 +210,8 @@ class Client:
 
     async def call_async(self, call: Call) -> Answer:
         """Make the call on a thread of this client. Cancelling stops the waiting, not the call: its outcome is open."""
+        import asyncio  # noqa: PLC0415  10 ms that a caller who awaits nothing never needs
+
         return await asyncio.get_running_loop().run_in_executor(self._executor.pool, self.call, call)
 
     def notification(self, headers: Mapping[str, str], body: bytes) -> Notification:
@@ -250,16 +252,20 @@ class Client:
                 error.add_note("There are no platform certificates: give WeChat Pay's public key (PUB_KEY_ID_…).")
             raise
 
-    def _headers(self, given: Mapping[str, str], *, has_body: bool) -> CaseInsensitiveDict[str]:
+    def _headers(self, given: Mapping[str, str], method: str, body: bytes) -> CaseInsensitiveDict[str]:
         headers: CaseInsensitiveDict[str] = CaseInsensitiveDict(
             {name: _header(value) for name, value in self._session.headers.items()}
         )
         headers.update({"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": _USER_AGENT})
-        if has_body:
+        if body:
             headers["Content-Type"] = "application/json"
+        if body or method != "GET":
+            headers["Content-Length"] = str(len(body))
         if self._given_keys.public_key_id:  # decides which key signs while both kinds are valid (doc 4012154180)
             headers["Wechatpay-Serial"] = self._given_keys.public_key_id
-        headers.update(given)
+        for name, value in given.items():
+            check_header_validity((name, value))
+            headers[name] = value
         return headers
 
     def _answer(self, reply: Reply, written: "_Written") -> Answer:
@@ -306,7 +312,7 @@ class _Written:
     method: str
     target: str
     body: bytes
-    headers: Mapping[str, str]
+    headers: CaseInsensitiveDict[str]
     timeout: tuple[float, float]
 
     @property

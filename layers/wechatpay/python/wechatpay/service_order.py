@@ -8,6 +8,7 @@ Money is whole fen. Times stay the text they are; beside each stands the aware `
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from functools import cache
 from typing import Any, Self
 
 from wechatpay import times
@@ -203,8 +204,14 @@ def about(answer: Answer, out_order_no: str, mchid: str) -> dict[str, Any]:
 
 def _read[T](kind: type[T], given: Mapping[str, Any]) -> T:
     """Read every field of `kind` by its own type; what is absent or unreadable keeps its default."""
-    values = {known.name: _READERS[known.type](given.get(known.name)) for known in fields(kind)}  # type: ignore[arg-type]
+    readers = _readers(kind)  # type: ignore[arg-type]  # mypy doubts classes
+    values = {name: readers[name](value) for name, value in given.items() if name in readers}
     return kind(**{name: value for name, value in values.items() if value is not None})
+
+
+@cache
+def _readers(kind: type) -> Mapping[str, Callable[[object], object]]:
+    return {known.name: _READERS[known.type] for known in fields(kind)}
 
 
 def _text(value: object) -> str | None:

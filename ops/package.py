@@ -1,0 +1,141 @@
+"""Makes what ships small and quick to start: `python -m ops.package models` and `python -m ops.package slim BUILD`.
+
+`models` writes functions/orders/models: of botocore's 1.5 MB of endpoints and its descriptions of services the part
+that the function uses. `slim` is the last step of a build: it takes out what is never read, and compiles what is left,
+because Lambda's disk cannot be written to and would have Python compile it anew at each cold start.
+"""
+
+import argparse
+import compileall
+import gzip
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from py_compile import PycInvalidationMode
+from typing import Any
+
+import botocore
+
+ROOT = Path(__file__).parents[1]
+MODELS = ROOT / "functions/orders/models"
+BOTOCORE = Path(botocore.__file__).parent / "data"
+
+OPERATIONS = {
+    "dynamodb": ("BatchExecuteStatement", "BatchGetItem", "GetItem", "PutItem", "UpdateItem"),
+    "secretsmanager": ("GetSecretValue",),
+    "sqs": ("ChangeMessageVisibilityBatch",),
+}
+"""What the function asks of AWS, the circuit breaker of Powertools included."""
+
+CODE = {"OrdersFunction": ("", "/var/task"), "WeChatPayLayer": ("python", "/opt/python")}
+"""Where a build has its folders of code, and where Lambda puts them."""
+
+NEVER_READ = ("botocore/data", "boto3/data", "boto3/examples", "bin")
+"""Descriptions of four hundred services, in place of which the function brings its own."""
+
+
+def models(source: Path = BOTOCORE) -> dict[str, Any]:
+    """Return the function's part of botocore's data, by file name."""
+    kept: dict[str, Any] = {
+        name: json.loads((source / name).read_text(encoding="utf-8"))
+        for name in ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
+    }
+    for partition in kept["endpoints.json"]["partitions"]:
+        partition["services"] = {
+            name: partition["services"][name] for name in OPERATIONS if name in partition["services"]
+        }
+    for service, operations in OPERATIONS.items():
+        newest = max(path for path in (source / service).iterdir() if (path / "service-2.json.gz").is_file())
+        folder = f"{service}/{newest.name}"
+        kept[f"{folder}/service-2.json"] = _part(_unzipped(newest / "service-2.json.gz"), operations)
+        kept[f"{folder}/endpoint-rule-set-1.json"] = _unzipped(newest / "endpoint-rule-set-1.json.gz")
+        for extras in newest.glob("*.sdk-extras.json"):
+            kept[f"{folder}/{extras.name}"] = json.loads(extras.read_text(encoding="utf-8"))
+    return kept
+
+
+def _unzipped(path: Path) -> Any:  # noqa: ANN401  JSON
+    return json.loads(gzip.decompress(path.read_bytes()))
+
+
+def _part(model: Mapping[str, Any], operations: tuple[str, ...]) -> dict[str, Any]:
+    """Keep some operations of a service, the shapes that these reach, and no documentation."""
+    chosen = {name: model["operations"][name] for name in operations}
+    reached: set[str] = set()
+    ahead = list(_shapes(chosen))
+    while ahead:
+        name = ahead.pop()
+        if name not in reached:
+            reached.add(name)
+            ahead.extend(_shapes(model["shapes"][name]))
+    shapes = {name: shape for name, shape in model["shapes"].items() if name in reached}
+    part: dict[str, Any] = _without_documentation({**model, "operations": chosen, "shapes": shapes})
+    return part
+
+
+def _shapes(value: Any) -> Iterator[str]:  # noqa: ANN401  JSON
+    """Names of the shapes that a part of a model refers to."""
+    if isinstance(value, dict):
+        for name, member in value.items():
+            if name == "shape" and isinstance(member, str):
+                yield member
+            else:
+                yield from _shapes(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from _shapes(member)
+
+
+def _without_documentation(value: Any) -> Any:  # noqa: ANN401  JSON
+    if isinstance(value, dict):
+        kept = {
+            name: member for name, member in value.items() if name != "documentation" or not isinstance(member, str)
+        }
+        return {name: _without_documentation(member) for name, member in kept.items()}
+    return [_without_documentation(member) for member in value] if isinstance(value, list) else value
+
+
+def write_models(into: Path = MODELS) -> None:
+    """Write them anew, after each change of the pinned boto3."""
+    shutil.rmtree(into, ignore_errors=True)
+    for name, content in models().items():
+        path = into / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, separators=(",", ":"), ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def slim(build: Path) -> None:
+    """Finish what `sam build` left in `build`: take out, compile. Doing it again changes nothing."""
+    for resource, (folder, in_lambda) in CODE.items():
+        code = build / resource / folder
+        for name in NEVER_READ:
+            shutil.rmtree(code / name, ignore_errors=True)
+        compiled = compileall.compile_dir(
+            code,
+            quiet=1,
+            stripdir=str(code),
+            prependdir=in_lambda,  # where tracebacks will look
+            invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,  # times of files do not survive the upload
+        )
+        if not compiled:
+            raise SystemExit(f"{code}: something in it does not compile")
+
+
+def main() -> None:
+    """Run one of the two."""
+    parser = argparse.ArgumentParser(prog="python -m ops.package", description="Makes what ships small.")
+    parser.add_argument("step", choices=["models", "slim"])
+    parser.add_argument("build", type=Path, nargs="?", help="what `sam build` has written, for slim")
+    given = parser.parse_args()
+    if given.step == "models":
+        write_models()
+    elif given.build is None or not given.build.is_dir():
+        sys.exit("ops.package slim: name the folder that `sam build` has written, such as .aws-sam/build")
+    else:
+        slim(given.build)
+
+
+if __name__ == "__main__":
+    main()
