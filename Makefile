@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run here. `make deploy` builds for the template's default, arm64.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox build deploy docs soak law fuzz dynamodb-local chaos coverage mutation witnesses audit audit-dependencies venv venv-sam venv-audit lint format lock clean
+.PHONY: help demo test sandbox build deploy models docs soak law fuzz dynamodb-local chaos coverage mutation witnesses audit audit-dependencies venv venv-sam venv-audit lint format lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -72,15 +72,17 @@ format: venv ## put the code into its one format
 	ruff format .
 	ruff check --fix .
 
-build: venv venv-sam ## what will be deployed, in .aws-sam/build
+build: venv venv-sam ## what will be deployed, in .aws-sam/build: built by SAM, then made small and compiled
 	sam build --cached --parallel
+	python -m ops.package slim .aws-sam/build
 
 deploy: build ## deploy to the AWS account of the environment (asks before it changes anything)
 	sam deploy --guided
 
-# The same `sam build`, for this machine's processor: the sandbox runs the very files that ship.
-.aws-sam/sandbox/template.yaml: template.yaml $(shell find functions layers -name '*.py' -o -name requirements.txt) | venv-sam venv
+# The same build, for this machine's processor: the sandbox runs the very files that ship.
+.aws-sam/sandbox/template.yaml: template.yaml ops/package.py $(shell find functions layers -name '*.py' -o -name '*.json' -o -name requirements.txt) | venv-sam venv
 	sam build --cached --parallel --build-dir .aws-sam/sandbox --parameter-overrides Architecture=$(HOST_ARCHITECTURE)
+	python -m ops.package slim .aws-sam/sandbox
 	touch $@
 
 venv: .venv/.ready
@@ -110,6 +112,9 @@ lock: venv ## pin every dependency again, with hashes; what ships gets the very 
 	$(COMPILE) requirements-audit.in --no-header -o requirements-audit.lock
 	printf '%s\n' aws-lambda-powertools boto3 | $(COMPILE) - -c requirements.lock --no-annotate -o functions/requirements.txt
 	printf '%s\n' cryptography requests | $(COMPILE) - -c requirements.lock --no-annotate -o layers/wechatpay/python/requirements.txt
+
+models: venv ## the part of boto3's data that the function brings along, again; after each `make lock`
+	python -m ops.package models
 
 clean: ## remove what was made here
 	rm -rf .venv .venv-sam .venv-audit .aws-sam .sandbox .dynamodb-local .mypy_cache .pytest_cache .ruff_cache .hypothesis

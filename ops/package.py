@@ -32,8 +32,17 @@ OPERATIONS = {
 CODE = {"OrdersFunction": ("", "/var/task"), "WeChatPayLayer": ("python", "/opt/python")}
 """Where a build has its folders of code, and where Lambda puts them."""
 
-NEVER_READ = ("botocore/data", "boto3/data", "boto3/examples", "bin")
-"""Descriptions of four hundred services, in place of which the function brings its own."""
+NEVER_READ = (
+    *("botocore/data", "boto3/data", "boto3/examples"),  # four hundred services; the function brings its own three
+    "aws_lambda_powertools/event_handler",  # for HTTP APIs
+    *(
+        f"aws_lambda_powertools/utilities/{name}"
+        for name in ("batch", "data_classes", "data_masking", "feature_flags", "idempotency", "kafka", "parser")
+    ),
+    *("cffi", "pycparser"),  # compile C; of cffi cryptography uses the binary alone, which lies beside it
+    "bin",
+)
+"""Parts of libraries that this function never imports; its tests and the demo run without them."""
 
 
 def models(source: Path = BOTOCORE) -> dict[str, Any]:

@@ -60,13 +60,17 @@ class Scene:
 
     def deliver(self, number: str, message_id: str, receive_count: int) -> list[str]:
         """Hand a message over; returns the ids of those that stay in the queue."""
-        kind, answer = self.function.api.invoke(_batch(number, message_id, receive_count))
+        return self.deliver_batch(_batch((number, message_id, receive_count)))
+
+    def deliver_batch(self, batch: dict[str, Any]) -> list[str]:
+        """Hand messages over together."""
+        kind, answer = self.function.api.invoke(batch)
         assert kind == "response", answer
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
-    def deliver_and_crash(self, number: str, message_id: str) -> None:
-        """Hand a message over to a process that will not live to answer."""
-        self.function.api.events.put(_batch(number, message_id, 1))
+    def deliver_and_crash(self, *messages: tuple[str, str, int]) -> None:
+        """Hand messages over to a process that will not live to answer."""
+        self.function.api.events.put(_batch(*messages))
         assert self.gate.struck.wait(15), "nothing was struck"
 
     def item(self, number: str) -> Order | None:
@@ -117,11 +121,11 @@ REDELIVERIES = {"the same message": ("m1", 2), "another report of it": ("m2", 1)
 KILLS: dict[str, tuple[str, Deed, dict[str, list[str]]]] = {
     "before the call": ("BatchGetItem", "cut after", {"the same message": ["query", "sync"], "": ["sync"]}),
     "after the call, before the write": (
-        "PutItem",
+        "BatchExecuteStatement",
         "cut before",
         {"the same message": ["sync", "query"], "": ["sync", "sync", "query"]},
     ),
-    "after the write": ("PutItem", "cut after", {"": ["sync"]}),
+    "after the write": ("BatchExecuteStatement", "cut after", {"": ["sync"]}),
 }
 
 
@@ -133,7 +137,7 @@ def test_a_killed_process_costs_nothing_but_time(scene: Scene, point: str, redel
     operation, deed, calls = KILLS[point]
     scene.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
     scene.gate.plan[operation] = deed, 1
-    scene.deliver_and_crash(number, "m1")
+    scene.deliver_and_crash((number, "m1", 1))
     scene.function.start()
     message_id, receive_count = REDELIVERIES[redelivery]
     assert scene.deliver(number, message_id, receive_count) == []
@@ -150,7 +154,7 @@ def test_a_process_killed_in_the_middle_of_a_call(scene: Scene) -> None:
     number = f"C{time.monotonic_ns()}"
     scene.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
     scene.wechat_pay.misbehave("slow", operation="sync", times=1, seconds=0.8)
-    scene.function.api.events.put(_batch(number, "m1", 1))
+    scene.function.api.events.put(_batch((number, "m1", 1)))
     assert _until(lambda: scene.calls(number) == ["sync"])
     scene.function.kill()
     scene.function.start()
@@ -162,12 +166,45 @@ def test_a_process_killed_in_the_middle_of_a_call(scene: Scene) -> None:
     _tell(f"| killed (or timed out) in the call | the same message | sync, query | {item.status} |")
 
 
+@pytest.mark.parametrize(("deed", "outcome"), [("cut before", "sync, query"), ("cut after", "sync")])
+def test_a_process_killed_around_the_write_that_orders_share(scene: Scene, deed: Deed, outcome: str) -> None:
+    """Three orders ended together: all of them are written, or none is, and then each asks first."""
+    numbers = [f"S{time.monotonic_ns()}-{each}" for each in range(3)]
+    for number in numbers:
+        scene.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
+    scene.gate.plan["BatchExecuteStatement"] = deed, 1
+    scene.deliver_and_crash(*((number, f"m-{number}", 1) for number in numbers))
+    scene.function.start()
+    assert scene.deliver_batch(_batch(*((number, f"m-{number}", 2) for number in numbers))) == []
+    for number in numbers:
+        item = scene.item(number)
+        assert item is not None
+        assert (item.status, scene.wechat_pay.order(MERCHANT, number).syncs) == (Status.SYNCED, 1)
+        assert ", ".join(scene.calls(number)) == outcome
+    _tell(f"| killed at a write that three orders share ({deed}) | the same messages | {outcome} | SYNCED |")
+
+
+def test_an_order_does_not_wait_for_a_slow_neighbour_to_be_written(scene: Scene) -> None:
+    """Its write waits for others for a twentieth of a second: killed in the neighbour's call, it is in the table."""
+    quick, slow = f"Q{time.monotonic_ns()}", f"L{time.monotonic_ns()}"
+    for number in (quick, slow):
+        scene.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
+    scene.wechat_pay.misbehave("slow", operation="sync", times=1, seconds=0.9, out_order_no=slow)
+    scene.function.api.events.put(_batch((quick, "m1", 1), (slow, "m2", 1)))
+    assert _until(lambda: scene.item(quick), 0.8)
+    scene.function.kill()
+    scene.function.start()
+    assert scene.deliver_batch(_batch((quick, "m1", 2), (slow, "m2", 2))) == []
+    assert (scene.calls(quick), scene.calls(slow)) == (["sync"], ["sync", "query"])
+    _tell("| killed in the call of a slow neighbour | the same messages | sync (the neighbour: sync, query) | SYNCED |")
+
+
 @pytest.mark.parametrize(("deed", "times"), [("throttle", 3), ("fail", 3)])
 def test_a_write_that_is_refused_comes_back(scene: Scene, deed: Deed, times: int) -> None:
     """Nothing is permanent while DynamoDB does not take it: the message stays, and asks first."""
     number = f"W{time.monotonic_ns()}"
     scene.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
-    scene.gate.plan["PutItem"] = deed, times
+    scene.gate.plan["BatchExecuteStatement"] = deed, times
     assert scene.deliver(number, "m1", 1) == ["m1"]
     assert scene.item(number) is None
     assert scene.deliver(number, "m1", 2) == []
@@ -182,7 +219,7 @@ def test_a_write_that_lost_a_race_is_settled_in_the_same_attempt(scene: Scene) -
     """Read again, written on top."""
     number = f"R{time.monotonic_ns()}"
     scene.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
-    scene.gate.plan["PutItem"] = "conflict", 1
+    scene.gate.plan["BatchExecuteStatement"] = "conflict", 1
     assert scene.deliver(number, "m1", 1) == []
     item = scene.item(number)
     assert item is not None
@@ -196,10 +233,15 @@ def _tell(row: str) -> None:
     assert row in (Path(__file__).parents[1] / "docs/crashes.md").read_text(encoding="utf-8")
 
 
-def _batch(number: str, message_id: str, receive_count: int) -> dict[str, Any]:
+def _batch(*messages: tuple[str, str, int]) -> dict[str, Any]:
+    """Records as SQS hands them over: the order's number, the message's id, its receive count."""
+    return {"Records": [_record(*message) for message in messages]}
+
+
+def _record(number: str, message_id: str, receive_count: int) -> dict[str, Any]:
     payload = {"mchid": MERCHANT, "out_order_no": number, "detail": {"paid_time": "20260101120000"}}
     attributes = {"ApproximateReceiveCount": str(receive_count)}
-    return {"Records": [{"messageId": message_id, "body": json.dumps(payload), "attributes": attributes}]}
+    return {"messageId": message_id, "body": json.dumps(payload), "attributes": attributes}
 
 
 def _until(holds: Any, seconds: float = 15.0) -> bool:

@@ -1,6 +1,7 @@
 """Least privilege, proven: what the deployed function asks of AWS is what its role grants, no less and no more."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 NEEDS = {
     "DynamoDB_20120810.BatchGetItem": "dynamodb:BatchGetItem",
     "DynamoDB_20120810.PutItem": "dynamodb:PutItem",
+    "DynamoDB_20120810.BatchExecuteStatement": "dynamodb:PartiQLInsert",
     "DynamoDB_20120810.GetItem": "dynamodb:GetItem",
     "DynamoDB_20120810.UpdateItem": "dynamodb:UpdateItem",
     "secretsmanager.GetSecretValue": "secretsmanager:GetSecretValue",
@@ -111,7 +113,7 @@ def _tell(watched: Watched) -> None:
     assert watched.becomes("SETTLED", Status.SYNCED)
     watched.report("SETTLED", ready=False)
     watched.send("no JSON")
-    watched.refused["PutItem"] = 1
+    watched.refused["BatchExecuteStatement"] = 1
     watched.report("RACED")
     assert watched.becomes("RACED", Status.SYNCED)
     fetched = watched.asked_for("secretsmanager.GetSecretValue")
@@ -155,6 +157,7 @@ def test_the_judge_refuses_what_is_not_granted(watched: Watched) -> None:
     allowed: dict[str, dict[str, Any]] = {"dynamodb:GetItem": {"TableName": table, "Key": {"pk": {"S": "CIRCUIT#x"}}}}
     foreign: dict[str, dict[str, Any]] = {
         "dynamodb:PutItem": {"TableName": "another", "Item": {"pk": {"S": "1#2"}}},
+        "dynamodb:PartiQLInsert": {"Statements": [{"Statement": "INSERT INTO \"another\" VALUE {'pk': ?}"}]},
         "dynamodb:BatchGetItem": {"RequestItems": {table: {}, "another": {}}},
         "dynamodb:GetItem": {"TableName": table, "Key": {"pk": {"S": "1#2"}}},
         "dynamodb:DeleteItem": {"TableName": table, "Key": {"pk": {"S": "1#2"}}},
@@ -195,10 +198,14 @@ def _allows(world: World, statement: dict[str, Any], action: str, body: dict[str
     return True
 
 
+_INSERTED = re.compile(r'INSERT INTO "([^"]+)" VALUE \{')
+
+
 def _names(body: dict[str, Any]) -> list[str]:
     """What a request is about, by the name that stands in it."""
     named = [body[name] for name in ("TableName", "QueueUrl", "SecretId") if name in body] + [
-        *body.get("RequestItems", {})
+        *body.get("RequestItems", {}),
+        *(_INSERTED.match(one["Statement"])[1] for one in body.get("Statements", ())),  # type: ignore[index]
     ]
     assert named, body
     return named

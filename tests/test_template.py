@@ -137,7 +137,7 @@ def test_the_function_may_do_what_it_does_and_nothing_else(resources: dict[str, 
             "sqs:GetQueueAttributes",
             "sqs:ChangeMessageVisibility",
         ],
-        "KeepOrders": ["dynamodb:BatchGetItem", "dynamodb:PutItem"],
+        "KeepOrders": ["dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:PutItem"],
         "KeepCircuit": ["dynamodb:GetItem", "dynamodb:UpdateItem"],
         "SignForMerchants": ["secretsmanager:GetSecretValue"],
         "WriteOwnLog": ["logs:CreateLogStream", "logs:PutLogEvents"],
@@ -160,7 +160,8 @@ def test_the_environment_is_what_settings_reads(resources: dict[str, Any]) -> No
     settings = (ROOT / "functions/orders/settings.py").read_text(encoding="utf-8")
     read = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', settings))
     powertools = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
-    assert variables == read | powertools
+    users = {"AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"}  # boto3's own names, for whoever must add them
+    assert variables == read - users | powertools
     endpoint = resources["OrdersFunction"]["Environment"]["Variables"]["AWS_ENDPOINT_URL"]
     assert endpoint == {"Fn::If": ["InSandbox", {"Ref": "AwsEndpointUrl"}, {"Ref": "AWS::NoValue"}]}
 
@@ -261,9 +262,9 @@ def _pins(path: Path) -> dict[str, str]:
 def test_the_package_holds_only_what_ships() -> None:
     """`sam build`, as `make test` runs it first: our modules and the pinned dependencies, no tests, no tools."""
     function, layer = BUILD / "OrdersFunction", BUILD / "WeChatPayLayer/python"
-    ours = {path.name for path in (ROOT / "functions/orders").glob("*.py")}
+    ours = {path.name for path in (ROOT / "functions/orders").iterdir()} | {"__pycache__"}
     assert {path.name for path in (function / "orders").iterdir()} == ours
-    library = {path.name for path in (ROOT / "layers/wechatpay/python/wechatpay").iterdir()} - {"__pycache__"}
+    library = {path.name for path in (ROOT / "layers/wechatpay/python/wechatpay").iterdir()} | {"__pycache__"}
     assert {path.name for path in (layer / "wechatpay").iterdir()} == library
     shipped = {path.name.partition("-")[0].lower() for path in BUILD.rglob("*.dist-info")}
     pinned = {name.replace("-", "_") for name in _shipped_pins()}

@@ -67,26 +67,28 @@ class OrdersTable:
         return failed
 
     def _create(self, orders: Sequence[Order]) -> dict[str, OrdersError]:
+        """Try one call's worth; statements that DynamoDB was too busy for again, which boto3 does for calls alone.
+
+        A statement that cannot be taken (an item over 400 KB) may have the whole call refused: then each goes alone.
+        """
         codes: dict[str, str] = {}
         for _ in range(ROUNDS):
-            codes |= self._inserted(orders)
+            try:
+                codes |= self._inserted(orders)
+            except (ClientError, BotoCoreError) as error:
+                if len(orders) > 1 and _code(error) == "ValidationException":
+                    return {key: failure for order in orders for key, failure in self._create([order]).items()}
+                codes |= dict.fromkeys((order.key for order in orders), _code(error))
+                break
             orders = [order for order in orders if codes[order.key] in _BUSY]
             if not orders:
                 break
         return {key: _unwritten(key, code) for key, code in codes.items() if code}
 
     def _inserted(self, orders: Sequence[Order]) -> dict[str, str]:
-        """Try each once, and return by key DynamoDB's error code, empty where the order is written.
-
-        A statement that cannot be taken (an item over 400 KB) may have the whole call refused: then each goes alone.
-        """
+        """Try each once, and return by key DynamoDB's error code, empty where the order is written."""
         statements = [self._insert(item_of(order)) for order in orders]
-        try:
-            answers = self._dynamodb.batch_execute_statement(Statements=cast("Any", statements))["Responses"]
-        except (ClientError, BotoCoreError) as error:
-            if len(orders) > 1 and _code(error) == "ValidationException":
-                return {key: code for order in orders for key, code in self._inserted([order]).items()}
-            return dict.fromkeys((order.key for order in orders), _code(error))
+        answers = self._dynamodb.batch_execute_statement(Statements=cast("Any", statements))["Responses"]
         return {
             order.key: answer.get("Error", {}).get("Code", "") for order, answer in zip(orders, answers, strict=True)
         }
@@ -115,7 +117,6 @@ class OrdersTable:
 
 
 _CONFLICTS = frozenset({"DuplicateItem", "ConditionalCheckFailedException"})
-# Of one statement among others, where boto3 tries nothing again by itself.
 _BUSY = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded", "InternalServerError"})
 
 

@@ -1,0 +1,112 @@
+"""What a cold start may do: the modules it may import, the bytecode it finds, the clients it makes."""
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from importlib.util import MAGIC_NUMBER
+from pathlib import Path
+
+import pytest
+
+from ops import package
+from sandbox.world import BUILD
+
+from .lambda_runtime import ENVIRONMENT
+
+FOLDERS = [BUILD / "OrdersFunction", BUILD / "WeChatPayLayer/python"]
+
+# Whose modules the handler may import at its start. A new name here costs every cold start.
+PACKAGES = {
+    "orders": 14,
+    "wechatpay": 21,
+    "aws_lambda_powertools": 61,
+    "boto3": 29,
+    "botocore": 73,
+    "s3transfer": 13,  # boto3 imports it, though nobody here speaks to S3
+    "dateutil": 11,
+    "jmespath": 8,
+    "six": 2,
+    "typing_extensions": 1,
+    "requests": 68,  # most of them other names for urllib3's
+    "urllib3": 28,
+    "certifi": 2,
+    "charset_normalizer": 9,
+    "idna": 5,
+    "cryptography": 34,
+}
+INSIDE = {"_cffi_backend", "_openssl", "_cython_3_3_0", "cython_runtime", "__mp_main__"}  # what compiled modules bring
+# What is left for when it is needed, or for never: name → what it would cost.
+LATER = {
+    "asyncio": "only who awaits a call needs it: 10 ms",
+    "cryptography.x509": "only platform certificates need it: 36 ms",
+    "pydantic": "six fields are read without it: 200 ms",
+    "aws_xray_sdk": "decision 5: 500 ms",
+    "email.mime": "nobody writes a mail",
+}
+
+
+@cache
+def _started() -> dict[str, list[str]]:
+    """The modules that `orders.handler` adds to those of AWS's runtime client, and what its queue consists of then."""
+    program = (
+        "import json, sys, awslambdaric.bootstrap; before = set(sys.modules); import orders.handler; "
+        "modules = sorted(set(sys.modules) - before); queue = sorted(vars(orders.handler.relay.queue)); "
+        "print(json.dumps({'modules': modules, 'queue': queue}))"
+    )
+    path = os.pathsep.join(map(str, FOLDERS))
+    environment = {"PATH": os.environ["PATH"], **ENVIRONMENT, "PYTHONPATH": path}
+    told = subprocess.run([sys.executable, "-B", "-c", program], env=environment, stdout=subprocess.PIPE, check=True)
+    started: dict[str, list[str]] = json.loads(told.stdout)
+    return started
+
+
+def test_only_these_packages_are_imported() -> None:
+    """Each within its number of modules."""
+    outside = [name for name in _started()["modules"] if name.partition(".")[0] not in sys.stdlib_module_names]
+    counted = {name: sum(1 for each in outside if each.partition(".")[0] == name) for name in PACKAGES}
+    unknown = {name.partition(".")[0] for name in outside} - PACKAGES.keys() - INSIDE
+    assert unknown == set()
+    assert {name: number for name, number in counted.items() if number > PACKAGES[name]} == {}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_what_can_wait_waits(name: str) -> None:
+    """Or is never needed."""
+    assert [each for each in _started()["modules"] if each == name or each.startswith(f"{name}.")] == []
+
+
+def test_a_healthy_batch_makes_no_client_of_sqs() -> None:
+    """It is made by the first message that fails."""
+    assert "_client" in _started()["queue"]
+    assert "_sqs" not in _started()["queue"]
+
+
+@pytest.mark.parametrize(
+    "folder", FOLDERS, ids=lambda folder: folder.parent.name if folder.name == "python" else folder.name
+)
+def test_every_module_ships_with_bytecode_that_is_believed(folder: Path) -> None:
+    """Unchecked by hash: an upload rewrites times, and Lambda's disk takes no second compilation."""
+    sources = list(folder.rglob("*.py"))
+    assert len(sources) > 100
+    for source in sources:
+        compiled = source.parent / "__pycache__" / f"{source.stem}.{sys.implementation.cache_tag}.pyc"
+        header = compiled.read_bytes()[:8]
+        assert header == MAGIC_NUMBER + (0b01).to_bytes(4, "little"), source
+
+
+def test_the_models_are_those_of_the_pinned_boto3() -> None:
+    """`make models` writes them; here they are made again and compared."""
+    made = package.models()
+    kept = {
+        str(path.relative_to(package.MODELS)): json.loads(path.read_text(encoding="utf-8"))
+        for path in package.MODELS.rglob("*.json")
+    }
+    assert kept == made, "boto3 has changed: make models"
+
+
+def test_the_package_has_no_other_models() -> None:
+    """Four hundred services less."""
+    for folder in FOLDERS:
+        assert [name for name in package.NEVER_READ if (folder / name).exists()] == []
