@@ -98,6 +98,12 @@ venv-sam: .venv-sam/.ready
 	.venv/bin/uv pip sync --quiet --python .venv-sam/bin/python --require-hashes requirements-sam.lock
 	touch $@
 
+venv-bench: .venv-bench/.ready
+.venv-bench/.ready: requirements-bench.lock | .venv/.ready
+	$(PYTHON) -m venv .venv-bench
+	.venv/bin/uv pip sync --quiet --python .venv-bench/bin/python --require-hashes --compile-bytecode requirements-bench.lock
+	touch $@
+
 venv-audit: .venv-audit/.ready
 .venv-audit/.ready: requirements-audit.lock | .venv/.ready
 	$(PYTHON) -m venv .venv-audit
@@ -110,6 +116,7 @@ lock: venv ## pin every dependency again, with hashes; what ships gets the very 
 	$(COMPILE) pyproject.toml --group dev --no-header -o requirements.lock
 	$(COMPILE) requirements-sam.in --no-header -o requirements-sam.lock
 	$(COMPILE) requirements-audit.in --no-header -o requirements-audit.lock
+	$(COMPILE) requirements-bench.in -c requirements.lock --no-header -o requirements-bench.lock
 	printf '%s\n' aws-lambda-powertools boto3 | $(COMPILE) - -c requirements.lock --no-annotate -o functions/requirements.txt
 	printf '%s\n' cryptography requests | $(COMPILE) - -c requirements.lock --no-annotate -o layers/wechatpay/python/requirements.txt
 
@@ -117,4 +124,4 @@ models: venv ## the part of boto3's data that the function brings along, again; 
 	python -m ops.package models
 
 clean: ## remove what was made here
-	rm -rf .venv .venv-sam .venv-audit .aws-sam .sandbox .dynamodb-local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-sam .venv-bench .venv-audit .aws-sam .sandbox .dynamodb-local .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,76 @@
+"""Draws what was measured and what was reckoned; SVG, the same bytes for the same figures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+from bench.measure import LATENCIES, SIZES, Pair
+
+mpl.use("svg")
+mpl.rcParams.update(
+    {"svg.hashsalt": "bench", "svg.fonttype": "none", "axes.grid": True, "grid.alpha": 0.3, "font.size": 9}
+)
+
+from matplotlib import pyplot as plt  # noqa: E402  after the backend was chosen
+
+type Lines = Mapping[str, Sequence[tuple[float, float]]]
+
+
+def chart(
+    path: Path, title: str, axes: tuple[str, str], lines: Lines, *, log: tuple[bool, bool] = (False, False)
+) -> None:
+    """Draw lines over each other; `axes` are the labels of x and y, `log` which of them is logarithmic."""
+    figure, plot = plt.subplots(figsize=(6.0, 3.4), layout="constrained")
+    for name, points in lines.items():
+        plot.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name)
+    plot.set(title=title, xlabel=axes[0], ylabel=axes[1])
+    if log[0]:
+        plot.set_xscale("log")
+    if log[1]:
+        plot.set_yscale("log")
+    plot.legend()
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def bars(path: Path, title: str, label: str, values: Mapping[str, float]) -> None:
+    """Draw one bar for each value, with its number."""
+    figure, plot = plt.subplots(figsize=(6.0, 2.0), layout="constrained")
+    plot.bar_label(plot.barh(list(values), list(values.values())), fmt="%.3g", padding=3)
+    plot.set(title=title, xlabel=label)
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def draw(found: Mapping[str, Any], into: Path) -> None:
+    """The four plots of a run."""
+    life, sizes, latencies = (Pair(**found[name]) for name in ("life", "sizes", "latencies"))
+    names = ("baseline", "ours")
+    bars(into / "cold-start.svg", "Cold start", "ms", dict(zip(names, life.median("cold_start"), strict=True)))
+    bars(
+        into / "cpu.svg", "Processor time per event", "ms", dict(zip(names, life.median("cpu_per_event"), strict=True))
+    )
+    chart(
+        into / "batch-size.svg",
+        "A warm batch, WeChat Pay at 50 ms",
+        ("orders in the batch", "ms"),
+        _lines(sizes, "warm_batch", SIZES),
+        log=(True, True),
+    )
+    chart(
+        into / "latency.svg",
+        "A warm batch of ten",
+        ("WeChat Pay's latency, ms", "ms"),
+        _lines(latencies, "warm_batch", LATENCIES),
+        log=(True, True),
+    )
+
+
+def _lines(pair: Pair, figure: str, steps: Sequence[int]) -> Lines:
+    found = {step: pair.median(f"{figure}@{step}") for step in steps}
+    return {
+        name: [(float(step), values[index]) for step, values in found.items()]
+        for index, name in enumerate(("baseline", "ours"))
+    }
