@@ -49,19 +49,19 @@ class Environment:
                 stderr=subprocess.STDOUT,
             )
         self.cold_start = (self._wait_until_asked() - started) * 1000
-        self.cold_start_cpu = self._cpu()
+        self.cold_start_cpu = processor_ms(self._process.pid)
 
     def invoke(self, messages: Sequence[Mapping[str, Any]]) -> Invocation:
         """Hand over a batch, and wait for its answer and for the question after it."""
         event = json.dumps({"Records": messages}).encode()
-        before, started = self._cpu(), time.perf_counter()
+        before, started = processor_ms(self._process.pid), time.perf_counter()
         self._work.put(event)
         ended, path, body = self._answers.get(timeout=DEADLINE)
         self._wait_until_asked()
         if not path.endswith("/response"):
             raise BrokenError(f"{body.decode()} {self._last_words()}")
         failures = (json.loads(body) or {}).get("batchItemFailures", [])
-        return Invocation((ended - started) * 1000, self._cpu() - before, len(failures))
+        return Invocation((ended - started) * 1000, processor_ms(self._process.pid) - before, len(failures))
 
     @property
     def peak_mb(self) -> float:
@@ -81,10 +81,6 @@ class Environment:
         self._process.kill()
         self._process.wait()
         self._listener.close()
-
-    def _cpu(self) -> float:
-        """Milliseconds of processor, all threads; Linux's clock of another process (clock_getcpuclockid(3))."""
-        return time.clock_gettime((~self._process.pid << 3) | 2) * 1000
 
     def _wait_until_asked(self) -> float:
         ends = time.monotonic() + DEADLINE
@@ -123,6 +119,11 @@ class Environment:
                 else:
                     connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
                     self._answers.put((now, path, body))
+
+
+def processor_ms(pid: int) -> float:
+    """Milliseconds of processor of a process, all its threads: Linux's clock of another (clock_getcpuclockid(3))."""
+    return time.clock_gettime((~pid << 3) | 2) * 1000
 
 
 def _body(stream: Any) -> bytes:  # noqa: ANN401  a socket's file

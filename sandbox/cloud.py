@@ -100,6 +100,11 @@ class Cloud:
         self._process.wait()
 
     @property
+    def pid(self) -> int:
+        """The process of the embedded AWS itself."""
+        return self._process.pid
+
+    @property
     def workers(self) -> list[int]:
         """Process ids of the execution environments that are alive."""
         members = subprocess.run(["ps", "-o", "pid=", "-g", str(self._process.pid)], capture_output=True, check=False)

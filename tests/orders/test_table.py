@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orders.errors import TableUnavailableError, VersionConflictError
-from orders.order import Attempt, Order, Refusal, Status, instant
+from orders.order import Attempt, Order, Outcome, Payment, Refusal, Reporter, Status, instant, record
 from orders.table import OrdersTable, item_of, order_of
 from sandbox import dynamodb_local
 from sandbox.cloud import Cloud
@@ -113,6 +113,24 @@ def test_an_order_is_created_once(table: OrdersTable) -> None:
     table.save(an_order("C1"))
     with pytest.raises(VersionConflictError):
         table.save(an_order("C1"))
+
+
+def test_a_settled_order_costs_one_unit_of_each_kind(table: OrdersTable, dynamodb: Any) -> None:
+    """To look and to write, where WeChat Pay's answer has some 400 bytes; DynamoDB counts each KB that is begun."""
+    part = {"seq": 1, "amount": 40_000, "paid_type": "MCH", "paid_time": "20260101120000"}
+    collected = {"state": "USER_PAID", "total_amount": 40_000, "paying_amount": 0, "paid_amount": 40_000}
+    known = {"mchid": "1230000109", "appid": "wxd678efh567hg6787", "service_id": "500001", "state": "DONE"}
+    answer = {**known, "order_id": "1" * 20, "openid": "o" * 28, "collection": {**collected, "details": [part]}}
+    payment = Payment("1230000109", "1234323JKHDFE1243252", "20260101120000", "wxd678efh567hg6787", "500001", "direct")
+    facts: dict[str, Any] = {"state": "DONE", "collection_state": "USER_PAID", "paid_type": "MCH"}
+    outcome = Outcome(Status.SYNCED, payment, answer=answer, request_id="R" * 46, latency_ms=52, **facts)
+    order = record(None, outcome, [Reporter("m" * 36, "e" * 36, "pos.payments")], 1_767_240_000)
+    assert order is not None
+    request = {"table-tests": {"Keys": [{"pk": {"S": order.key}}], "ConsistentRead": True}}
+    asked = dynamodb.batch_get_item(RequestItems=request, ReturnConsumedCapacity="TOTAL")
+    insert = table._insert(item_of(order))
+    written = dynamodb.batch_execute_statement(Statements=[insert], ReturnConsumedCapacity="TOTAL")
+    assert [one["CapacityUnits"] for one in (*asked["ConsumedCapacity"], *written["ConsumedCapacity"])] == [1.0, 1.0]
 
 
 def test_orders_that_are_created_together_fail_one_by_one(table: OrdersTable) -> None:

@@ -1,0 +1,149 @@
+"""What a million orders cost: `python -m bench.cost` prints the table of docs/cost.md; prices and designs are inputs.
+
+    per order = bus + SQS (send + (receive + delete) / batch) + Lambda (request / batch + GB-s / batch)
+              + DynamoDB (write units + read units) + log bytes + bytes to WeChat Pay
+
+The time of a batch is what it waits and what it computes. Computing takes 1769 / memory as long (AWS, Lambda: memory
+buys processor in proportion); the two are added, which is the upper bound.
+"""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+WHOLE_CPU = 1769  # MB at which a function has one processor (AWS Lambda, "Configure memory")
+LINE_OVERHEAD = 26  # bytes that CloudWatch Logs adds to each line (its pricing page)
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """US dollars for a million, in us-east-1, by the list of November 2026; other regions and discounts are yours."""
+
+    event: float = 1.00  # EventBridge, custom events
+    sqs_request: float = 0.40
+    lambda_request: float = 0.20
+    gb_second: float = 13.3334  # arm64, first tier
+    write_unit: float = 0.625  # DynamoDB on demand
+    read_unit: float = 0.125
+    log_byte: float = 0.50 / 1000  # $0.50 for a GB
+    egress_byte: float = 0.09 / 1000  # $0.09 for a GB to the internet
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """One way of doing it. Times are ms, of a batch or of an event; the rest is for each order."""
+
+    bus: bool
+    sends: float  # SQS requests that bring an order into the queue
+    batch: int
+    memory: int  # MB
+    wait_per_batch: float
+    wait_per_event: float
+    cpu_per_batch: float
+    cpu_per_event: float
+    write_units: float
+    read_units: float
+    log_bytes: float
+    log_lines: float
+    sent_bytes: float
+
+
+# Figures of bench/RESULTS.md; waits are its 50 ms of WeChat Pay and 4 ms of DynamoDB.
+OURS = Design(
+    bus=True,
+    sends=1.0,
+    batch=10,
+    memory=512,
+    wait_per_batch=58.0,
+    wait_per_event=0.0,
+    cpu_per_batch=4.0,
+    cpu_per_event=1.4,
+    write_units=1.0,
+    read_units=1.0,
+    log_bytes=146.0,
+    log_lines=1.1,
+    sent_bytes=1000.0,
+)
+NAIVE = replace(
+    OURS,
+    wait_per_batch=0.0,
+    wait_per_event=62.0,
+    cpu_per_batch=0.0,
+    cpu_per_event=26.0,
+    write_units=3.0,
+    read_units=0.0,
+    log_bytes=778.0,
+    log_lines=2.0,
+    sent_bytes=1700.0,  # a connection for each order
+)
+DESIGNS: Mapping[str, Design] = {
+    "the usual way, through EventBridge": NAIVE,
+    "ours, through EventBridge": OURS,
+    "ours, SendMessage": replace(OURS, bus=False),
+    "ours, SendMessageBatch of ten": replace(OURS, bus=False, sends=0.1),
+    "the same, LogLevel WARNING": replace(OURS, bus=False, sends=0.1, log_bytes=45.0, log_lines=0.1),
+    "ours, through EventBridge, batches half full": replace(OURS, batch=5),
+    "ours, through EventBridge, items of 2 KB": replace(OURS, write_units=2.0),
+}
+
+
+def batch_ms(design: Design) -> float:
+    """Milliseconds that a batch takes, on the safe side: as if nothing were computed while it waits."""
+    cpu = design.cpu_per_batch + design.batch * design.cpu_per_event
+    waits = design.wait_per_batch + design.batch * design.wait_per_event
+    return waits + cpu * max(1.0, WHOLE_CPU / design.memory)
+
+
+def per_million(design: Design, prices: Prices) -> dict[str, float]:
+    """Dollars for a million orders, by service."""
+    gb_seconds = batch_ms(design) / 1000 * design.memory / 1024
+    logged = design.log_bytes + design.log_lines * LINE_OVERHEAD
+    return {
+        "EventBridge": prices.event if design.bus else 0.0,
+        "SQS": prices.sqs_request * (design.sends + 2 / design.batch),
+        "Lambda": (prices.lambda_request + prices.gb_second * gb_seconds) / design.batch,
+        "DynamoDB": prices.write_unit * design.write_units + prices.read_unit * design.read_units,
+        "logs": prices.log_byte * logged,
+        "egress": prices.egress_byte * design.sent_bytes,
+    }
+
+
+def table(prices: Prices, designs: Mapping[str, Design] = DESIGNS) -> str:
+    """The figures as a Markdown table, dollars for a million orders."""
+    parts = {name: per_million(design, prices) for name, design in designs.items()}
+    services = list(next(iter(parts.values())))
+    rows = [["design", "all", *services], ["---"] * (len(services) + 2)]
+    rows += [
+        [name, f"**{sum(each.values()):.2f}**", *(f"{each[service]:.2f}" for service in services)]
+        for name, each in parts.items()
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def memories(prices: Prices, design: Design = OURS) -> str:
+    """What memory buys, as a Markdown table."""
+    rows = [["MemorySize, MB", "a batch of ten, ms", "Lambda, $ for a million orders"], ["---"] * 3]
+    for memory in (128, 256, 512, 1024, 1769):
+        sized = replace(design, memory=memory)
+        rows.append([str(memory), f"{batch_ms(sized):.0f}", f"{per_million(sized, prices)['Lambda']:.2f}"])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def main() -> None:
+    """Print the tables, with other prices or another design of ours where some are given."""
+    parser = argparse.ArgumentParser(prog="python -m bench.cost", description="Dollars for a million orders.")
+    for group in (Prices, Design):
+        for known in fields(group):
+            default = f" (default {known.default:g})" if group is Prices else " of all designs of ours"
+            name = f"--{known.name.replace('_', '-')}"
+            if known.name != "bus":
+                parser.add_argument(name, type=float, help=f"{known.name.replace('_', ' ')}{default}")
+    given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+    prices = replace(Prices(), **{name: given[name] for name in given if name in {one.name for one in fields(Prices)}})
+    changed = {name: given[name] for name in given if name in {one.name for one in fields(Design)}}
+    ours = {name: replace(design, **changed) if design is not NAIVE else design for name, design in DESIGNS.items()}
+    print(table(prices, ours), memories(prices, replace(OURS, **changed)), sep="\n\n")
+
+
+if __name__ == "__main__":
+    main()
