@@ -78,7 +78,7 @@ def _found(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     python = Path(sys.executable)
     with world(folder) as near:
         life = in_turn(given.rounds, lambda one: measure.whole_life(near, one, batch=BATCH, warm=given.warm))
-        warm = max(1, given.warm // 6)
+        warm = max(1, given.warm // 4)
         sizes = in_turn(given.rounds, lambda one: measure.over_sizes(near, one, warm=warm))
         latencies = in_turn(given.sweeps, lambda one: measure.over_latencies(near, one, warm=warm))
     with world(folder, wechat_ms=RTT_SERVER, rtt_ms=RTT) as far:

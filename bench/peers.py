@@ -234,8 +234,9 @@ class Wan:
         onward_reader, onward_writer = await asyncio.open_connection("127.0.0.1", self._port)
         for each in (writer, onward_writer):
             each.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        handshake = asyncio.get_running_loop().time() + 2 * self._half
-        await asyncio.gather(self._pass(reader, onward_writer, handshake), self._pass(onward_reader, writer, handshake))
+        connected = asyncio.get_running_loop().time() + 2 * self._half  # the handshake's round trip
+        there = self._pass(reader, onward_writer, connected + self._half)
+        await asyncio.gather(there, self._pass(onward_reader, writer, 0.0))
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, not_before: float) -> None:
         loop = asyncio.get_running_loop()
