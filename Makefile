@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run here. `make deploy` builds for the template's default, arm64.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox build deploy models docs soak law fuzz dynamodb-local chaos coverage mutation witnesses audit audit-dependencies venv venv-sam venv-audit lint format lock clean
+.PHONY: help demo test sandbox build deploy models docs soak law fuzz dynamodb-local chaos coverage bench throughput reckonings mutation witnesses audit audit-dependencies venv venv-sam venv-audit lint format lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -44,6 +44,20 @@ chaos: venv .aws-sam/sandbox/template.yaml ## the sandbox under load with every 
 
 coverage: venv ## lines and branches of the function that its own tests reach; fails below 98 %
 	python -m pytest -q --cov --cov-fail-under=98 tests/orders
+
+ROUNDS ?= 7
+WARM ?= 12
+bench: venv-bench .aws-sam/sandbox/template.yaml ## our function beside the usual way of building it (ROUNDS=7, WARM=12; 10 min); figures and plots in build/bench
+	.venv-bench/bin/python -m bench --rounds $(ROUNDS) --warm $(WARM)
+
+throughput: venv .aws-sam/sandbox/template.yaml ## orders a second through the whole sandbox, and where the time goes
+	python -m bench.throughput
+
+reckonings: venv venv-bench ## what is reckoned, not measured: scale, cost, an outage; draws the plots of docs/scaling.md
+	python -m bench.scaling
+	python -m bench.cost
+	python -m bench.outage
+	.venv-bench/bin/python -m bench.plots docs
 
 docs: venv ## the library's API reference, from its docstrings, in build/reference
 	PYTHONPATH=layers/wechatpay/python python -m pdoc --docformat google --output-directory build/reference wechatpay

@@ -1,11 +1,16 @@
-"""Draws what was measured and what was reckoned; SVG, the same bytes for the same figures."""
+"""Draws what was measured and what was reckoned; SVG, the same bytes for the same figures.
 
+`python -m bench.plots FOLDER` draws what is reckoned; what is measured is drawn by its run.
+"""
+
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 
+from bench import scaling
 from bench.measure import LATENCIES, SIZES, Pair
 
 mpl.use("svg")
@@ -68,9 +73,27 @@ def draw(found: Mapping[str, Any], into: Path) -> None:
     )
 
 
+def reckoned(into: Path) -> None:
+    """The plots of docs/scaling.md, out of its simulation."""
+    drawn = scaling.series()
+    chart(
+        into / "scaling-concurrency.svg",
+        "Environments that are busy",
+        ("orders a second", "concurrency"),
+        drawn["scaling-concurrency"],
+        log=(True, True),
+    )
+    axes = ("minutes since WeChat Pay is gone, for an hour", "orders waiting")
+    chart(into / "scaling-backlog.svg", "100 orders a second, and an hour's outage", axes, drawn["scaling-backlog"])
+
+
 def _lines(pair: Pair, figure: str, steps: Sequence[int]) -> Lines:
     found = {step: pair.median(f"{figure}@{step}") for step in steps}
     return {
         name: [(float(step), values[index]) for step, values in found.items()]
         for index, name in enumerate(("baseline", "ours"))
     }
+
+
+if __name__ == "__main__":
+    reckoned(Path(sys.argv[1]))

@@ -201,6 +201,7 @@ ALARMS = {
     "DeadLettersAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum"),
     "UndeliveredEventsAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum"),
     "OrderAgeAlarm": ("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum"),
+    "InFlightAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "Maximum"),
     "ErrorsAlarm": ("AWS/Lambda", "Errors", "Sum"),
     "PaidByWeChatAlarm": ("WeChatPayScore", "PaidByWeChat", "Sum"),
     "CircuitAlarm": ("WeChatPayScore", "CircuitOpened", "Sum"),

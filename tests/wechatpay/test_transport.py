@@ -1,21 +1,17 @@
 """What is sent, how often, over which connection: proven against a server that does exactly what its script says."""
 
 import ssl
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from wechatpay.errors import UnansweredError
-from wechatpay.transport import ANSWER_LIMIT, Reply, Session, exchange
+from wechatpay.transport import ANSWER_LIMIT, Reply, Session, exchange, tls_context
 
 from .wire import (
     MOVED,
@@ -26,6 +22,7 @@ from .wire import (
     cut_off,
     drip,
     hang_up,
+    loopback_certificate,
     reset,
     say,
     stay_silent,
@@ -205,24 +202,10 @@ def test_a_session_of_ones_own_is_judged_by_its_errors(main: Server, backup: Ser
     line.session.close()
 
 
-def _certificate(directory: Path) -> Path:
-    """A key and a certificate of its own for 127.0.0.1, in one file."""
-    key = rsa.generate_private_key(65537, 2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
-    address = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
-    certificate = builder.add_extension(address, critical=False).sign(key, hashes.SHA256())
-    path = directory / "host.pem"
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path.write_bytes(secret + certificate.public_bytes(Encoding.PEM))
-    return path
-
-
 @pytest.fixture
 def tls_host(tmp_path: Path) -> Iterator[tuple[Server, Path]]:
     """A host with TLS, and the file of its certificate."""
-    pem = _certificate(tmp_path)
+    pem = loopback_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     server = Server(context)
@@ -254,3 +237,47 @@ def test_the_environments_ca_bundle_is_trusted(
     assert (line.call().status, line.call().status) == (200, 200)
     assert server.connections == 1
     line.session.close()
+
+
+def test_a_bundle_is_parsed_once_whoever_asks(tls_host: tuple[Server, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many threads ask at the same moment; another bundle is another context."""
+    _, pem = tls_host
+    parsed: list[object] = []
+    create = ssl.create_default_context
+
+    def counted(**given: Any) -> ssl.SSLContext:
+        parsed.append(given["cafile"])
+        time.sleep(0.05)
+        return create(**given)
+
+    monkeypatch.setattr(ssl, "create_default_context", counted)
+    with ThreadPoolExecutor(8) as pool:
+        contexts = set(pool.map(lambda _: tls_context(str(pem)), range(8)))
+    assert (len(contexts), parsed) == (1, [str(pem)])
+    assert tls_context() not in contexts
+
+
+def test_a_shared_context_verifies_as_any_other() -> None:
+    """Certificates and names are checked."""
+    context = tls_context()
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+def test_a_directory_of_authorities_is_taken_as_well(tmp_path: Path) -> None:
+    """OpenSSL's hashed form, of which nothing is parsed before it is needed."""
+    assert tls_context(str(tmp_path)).get_ca_certs() == []
+
+
+def test_the_environment_is_read_once_for_a_host(line: Line, main: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its proxies are not looked for again with every call."""
+    asked: list[object] = []
+    merge = requests.Session.merge_environment_settings
+
+    def noted(self: Any, url: Any, *given: Any) -> Any:
+        asked.append(url)
+        return merge(self, url, *given)
+
+    monkeypatch.setattr(requests.Session, "merge_environment_settings", noted)
+    main.script = [OK, OK]
+    assert (line.call().status, line.call().status) == (200, 200)
+    assert len(asked) == 1
