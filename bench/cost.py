@@ -57,7 +57,7 @@ OURS = Design(
     wait_per_batch=58.0,
     wait_per_event=0.0,
     cpu_per_batch=4.0,
-    cpu_per_event=1.4,
+    cpu_per_event=1.3,
     write_units=1.0,
     read_units=1.0,
     log_bytes=146.0,
@@ -83,6 +83,7 @@ DESIGNS: Mapping[str, Design] = {
     "ours, SendMessageBatch of ten": replace(OURS, bus=False, sends=0.1),
     "the same, LogLevel WARNING": replace(OURS, bus=False, sends=0.1, log_bytes=45.0, log_lines=0.1),
     "ours, through EventBridge, batches half full": replace(OURS, batch=5),
+    "ours, through EventBridge, one order a batch": replace(OURS, batch=1),
     "ours, through EventBridge, items of 2 KB": replace(OURS, write_units=2.0),
 }
 

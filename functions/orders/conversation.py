@@ -1,7 +1,7 @@
 """The conversation with WeChat Pay about one order: a few calls, then an outcome. What an answer means: `wechat`."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -52,18 +52,32 @@ class WeChatPay:
         self._merchants = merchants
         self._least_time = call_budget + 2.0  # seconds; the rest is for our own write and the way home
 
-    def prepare(self, mchid: str) -> None:
-        """Have the merchant's keys at hand before they are needed; what is wrong with them `settle` will tell."""
+    def prepare(self, payment: Payment) -> "Prepared | None":
+        """Fetch the merchant's keys and sign the sync, while it is not known yet whether it may be sent.
+
+        None where it cannot be signed: `settle` will tell why.
+        """
         with suppress(OrdersError):
-            self._merchants.get(mchid)
+            profile = self._merchants.get(payment.mchid)
+            payment = _with_defaults(payment, profile)
+            if not _lacking(payment):
+                return Prepared(profile, payment, profile.client.payscore.prepare_sync(**_told(payment)))
+        return None
 
     def settle(
-        self, payment: Payment, *, query_first: bool, missing_before: bool, time_left: Callable[[], float]
+        self,
+        payment: Payment,
+        *,
+        query_first: bool,
+        missing_before: bool,
+        time_left: Callable[[], float],
+        prepared: "Prepared | None" = None,
     ) -> Outcome:
         """Tell WeChat Pay of the payment, or find out that it knows; never raises for what WeChat Pay does.
 
         `query_first`: an earlier call may have been executed. `missing_before`: ORDER_NOT_EXIST was met already.
         `time_left`: seconds of the invocation. Raises OutOfTimeError where they do not suffice for a first call.
+        `prepared`: a sync signed ahead, sent only if it is this very payment's.
         """
         started = time.monotonic()
         try:
@@ -77,12 +91,26 @@ class WeChatPay:
         if lacking := _lacking(payment):
             remedy = f"{lacking} is neither in the event nor in the merchant's secret: add it to one of them"
             return _rejected(payment, Refusal(f"MISSING_{lacking.upper()}", remedy))
+        ahead = prepared.send if prepared is not None and prepared.fits(profile, payment) else None
         talk = _Conversation(
-            self._merchants, profile, payment, query_first, missing_before, time_left, self._least_time
+            self._merchants, profile, payment, query_first, missing_before, time_left, self._least_time, ahead
         )
         outcome = talk.query_then_sync() if query_first else talk.sync()
         latency_ms = round((time.monotonic() - started) * 1000)
         return replace(outcome, latency_ms=latency_ms, answered=talk.answered)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A sync that is signed and waits for leave to be sent; for as long as the merchant's keys stay these."""
+
+    profile: Profile
+    payment: Payment
+    send: Callable[[], wechatpay.ServiceOrder | None]
+
+    def fits(self, profile: Profile, payment: Payment) -> bool:
+        """Whether it tells of this payment, signed with these keys."""
+        return self.profile is profile and self.payment == payment
 
 
 def _lacking(payment: Payment) -> str | None:
@@ -132,6 +160,7 @@ class _Conversation:
     missing_before: bool
     time_left: Callable[[], float]
     least_time: float
+    ahead: Callable[[], wechatpay.ServiceOrder | None] | None
     answered: bool | None = field(default=None)
     refusal: Refusal | None = field(default=None)
 
@@ -268,16 +297,24 @@ class _Conversation:
         return said
 
     def _sync(self, client: wechatpay.Client) -> wechatpay.ServiceOrder | None:
-        return client.payscore.sync(paid_time=self.payment.paid_time, **self._told(_endpoint(self.payment).fields))
+        if self.ahead is not None:
+            send, self.ahead = self.ahead, None
+            return send()
+        return client.payscore.sync(**_told(self.payment))
 
     def _query(self, client: wechatpay.Client) -> wechatpay.ServiceOrder:
-        fields = _endpoint(self.payment).fields
-        return client.payscore.query(**self._told(name for name in fields if name not in {"seq", "paid_amount"}))
+        told = _told(self.payment)
+        return client.payscore.query(**{name: told[name] for name in told if name not in _NOT_QUERIED})
 
-    def _told(self, fields: Iterable[str]) -> dict[str, Any]:
-        """What the order's endpoint has a place for; a till may report more than that."""
-        told = {name: getattr(self.payment, name) for name in fields}
-        return told | {"out_order_no": self.payment.out_order_no, "endpoint": self.payment.endpoint or "direct"}
+
+_NOT_QUERIED = frozenset({"paid_time", "seq", "paid_amount"})
+
+
+def _told(payment: Payment) -> dict[str, Any]:
+    """What the order's endpoint has a place for; a till may report more than that."""
+    told = {name: getattr(payment, name) for name in _endpoint(payment).fields}
+    known = {"out_order_no": payment.out_order_no, "endpoint": payment.endpoint or "direct"}
+    return {**told, **known, "paid_time": payment.paid_time}
 
 
 def _is_answer(error: wechatpay.WeChatPayError) -> bool:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from orders import order as law
 from orders.errors import (
@@ -42,11 +42,17 @@ class Table(Protocol):
 class WeChatPay(Protocol):
     """Who settles a payment."""
 
-    def prepare(self, mchid: str) -> None:
-        """Fetch now what settling a payment of this merchant will need."""
+    def prepare(self, payment: Payment) -> Any:  # noqa: ANN401  its own business
+        """Do ahead what telling of this payment will need, and send nothing; what it returns belongs to `settle`."""
 
     def settle(
-        self, payment: Payment, *, query_first: bool, missing_before: bool, time_left: Callable[[], float]
+        self,
+        payment: Payment,
+        *,
+        query_first: bool,
+        missing_before: bool,
+        time_left: Callable[[], float],
+        prepared: Any = None,  # noqa: ANN401  as above
     ) -> Outcome:
         """Have one conversation about one order."""
 
@@ -95,6 +101,7 @@ class _Group:
 
     step: Step
     order: Order | None
+    prepared: "Future[Any]"
     members: list[tuple[Message, OrderPaid]] = field(default_factory=list)
 
 
@@ -130,14 +137,15 @@ class Relay:
         """Handle a batch, one result per message, in order; `time_left` is the invocation's remaining seconds."""
         results: dict[str, Result] = {}
         events = list(self._read(messages, results))
-        looking = self._prepared(events)
+        looking = self.executor.submit(self.circuit.look)
+        prepared = self._prepared(events)
         try:
             orders = self.table.load(event.payment.key for _, event in events)
         except TableUnavailableError as error:
             results |= {message.message_id: self._postponed(message, event, str(error)) for message, event in events}
         else:
-            wait(looking)
-            groups = self._decide(events, orders, results)
+            looking.result()
+            groups = self._decide(events, orders, prepared, results)
             if groups and (closed_for := self.circuit.guard(lambda: self._talk(groups, results, time_left))):
                 results |= self._deferred(groups, closed_for)
         self._put_back(results.values())
@@ -150,17 +158,19 @@ class Relay:
             except MalformedEventError as error:
                 results[message.message_id] = Result(message, wait=0, problem=str(error), field=error.field)
 
-    def _prepared(self, events: Sequence[tuple[Message, OrderPaid]]) -> "list[Future[None]]":
-        """Fetch keys and read the circuit while the table is read: in a new environment each is a round trip.
-
-        Returns what all must wait for; keys are waited for by their merchant's orders alone.
-        """
-        for mchid in dict.fromkeys(event.payment.mchid for _, event in events):
-            self.executor.submit(self.wechat_pay.prepare, mchid)
-        return [self.executor.submit(self.circuit.look)] if events else []
+    def _prepared(self, events: Sequence[tuple[Message, OrderPaid]]) -> "dict[str, Future[Any]]":
+        """Fetch keys and sign while the table is read: most orders are new, and signing takes as long as reading."""
+        payments: dict[str, Payment] = {}
+        for _, event in events:
+            payments.setdefault(event.payment.key, event.payment)
+        return {key: self.executor.submit(self.wechat_pay.prepare, payment) for key, payment in payments.items()}
 
     def _decide(
-        self, events: Sequence[tuple[Message, OrderPaid]], orders: Mapping[str, Order], results: dict[str, Result]
+        self,
+        events: Sequence[tuple[Message, OrderPaid]],
+        orders: Mapping[str, Order],
+        prepared: "Mapping[str, Future[Any]]",
+        results: dict[str, Result],
     ) -> list[_Group]:
         groups: dict[str, _Group] = {}
         for message, event in events:
@@ -170,7 +180,7 @@ class Relay:
                 wait = 0 if step is Step.FAIL_AGAIN else None
                 results[message.message_id] = Result(message, event, order, wait=wait)
                 continue
-            group = groups.setdefault(event.payment.key, _Group(step, order))
+            group = groups.setdefault(event.payment.key, _Group(step, order, prepared[event.payment.key]))
             if step is Step.QUERY_FIRST:
                 group.step = step
             group.members.append((message, event))
@@ -219,6 +229,7 @@ class Relay:
             query_first=group.step is Step.QUERY_FIRST,
             missing_before=law.missing_before(group.order, lead.message_id),
             time_left=time_left,
+            prepared=group.prepared.result(),
         )
         reporters = [other.reporter for _, other in group.members if _same_report(other, event, outcome)]
         if group.order is None:

@@ -8,7 +8,7 @@ import pytest
 from orders.event import Message
 from orders.order import UNKNOWN, Status
 from sandbox.world import MERCHANT
-from tests.orders.conftest import LONG_AGO, Shop, a_message
+from tests.orders.conftest import LONG_AGO, PAID_TIME, Shop, a_message
 
 
 def test_a_payment_is_told_once_and_written_once(shop: Shop) -> None:
@@ -50,6 +50,26 @@ def test_twins_that_disagree_are_told_apart(shop: Shop) -> None:
     [settled] = shop.run(a_message(number, "m2", receive_count=2))
     assert not settled.failed
     assert shop.item(number).status is Status.SYNCED
+
+
+def test_what_was_signed_ahead_is_sent_for_its_own_payment_alone(shop: Shop) -> None:
+    """The first message of two was rejected before; the second tells of another time, and that time is told."""
+    number = shop.order_no()
+    early = a_message(number, "m1", detail={"paid_time": "20200101000000"})
+    [rejected] = shop.run(early)
+    assert rejected.wait == 0
+    again, settled = shop.run(early, a_message(number, "m2"))
+    assert (again.wait, settled.failed) == (0, False)
+    told = [json.loads(call.body) for call in shop.wechat_pay.calls if call.out_order_no == number]
+    assert [body["detail"]["paid_time"] for body in told] == ["20200101000000", PAID_TIME]
+
+
+def test_a_message_that_needs_no_call_sends_nothing_though_it_was_signed(shop: Shop) -> None:
+    """Nor does one whose table does not answer."""
+    number = shop.order_no()
+    shop.run(a_message(number, "m1"))
+    shop.run(a_message(number, "m2"))
+    assert shop.calls(number) == ["sync"]
 
 
 def test_one_bad_record_costs_one_record(shop: Shop) -> None:

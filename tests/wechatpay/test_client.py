@@ -3,7 +3,9 @@
 import asyncio
 import copy
 import json
+import re
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +14,7 @@ import requests
 
 import wechatpay
 from sandbox.wechat_pay import Simulator
+from wechatpay.chain import Call
 
 MCHID = "1230000109"
 PATH = "v3/payscore/serviceorder/{out_order_no}/sync"
@@ -179,6 +182,52 @@ def test_each_try_has_its_own_timestamp_and_nonce(client: wechatpay.Client, wech
     client.v3.payscore.serviceorder.get(params=QUERY)
     sent = [call.headers["Authorization"] for call in wechat_pay.calls]
     assert len(sent) == len(set(sent)) == 3
+
+
+def test_a_prepared_call_is_sent_when_it_is_time(client: wechatpay.Client, wechat_pay: Simulator) -> None:
+    """Signed at once, sent later, once; sent again it is signed anew, because no nonce is used twice."""
+    wechat_pay.ready_to_sync(MCHID, "A1", at=LONG_AGO)
+    send = client.prepare(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY))
+    assert wechat_pay.calls == []
+    assert send().status == 200
+    with pytest.raises(wechatpay.RefusedError, match="ORDER_DONE"):
+        send()
+    first, second = (made.headers["Authorization"] for made in wechat_pay.calls)
+    assert first != second
+    assert _stated(first, "nonce_str") != _stated(second, "nonce_str")
+
+
+def test_a_signature_that_waited_too_long_is_made_again(wechat_pay: Simulator) -> None:
+    """After a minute; WeChat Pay would refuse it after five."""
+    now = [time.time() - 100]
+    client = a_client(wechat_pay, clock=lambda: now[0])
+    wechat_pay.ready_to_sync(MCHID, "A1", at=LONG_AGO)
+    send = client.prepare(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY))
+    now[0] += 61
+    send()
+    assert _stated(wechat_pay.calls[-1].headers["Authorization"], "timestamp") == str(int(now[0]))
+
+
+def test_a_prepared_call_that_reaches_nobody_goes_to_the_backup_newly_signed(wechat_pay: Simulator) -> None:
+    """As any other call does."""
+    nonces = iter("ABCD")
+    client = a_client(wechat_pay, base_url="http://127.0.0.1:9", nonce=lambda: next(nonces) * 32)
+    wechat_pay.ready_to_sync(MCHID, "A1", at=LONG_AGO)
+    client.prepare(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY))()
+    [made] = wechat_pay.calls
+    assert (made.host, _stated(made.headers["Authorization"], "nonce_str")) == ("backup", "B" * 32)
+
+
+def test_what_cannot_be_sent_is_refused_while_it_is_prepared(client: wechatpay.Client) -> None:
+    """Not when it is too late."""
+    with pytest.raises(ValueError, match="out_order_no"):
+        client.prepare(Call("POST", PATH, {"out_order_no": "a/b"}, json=BODY))
+
+
+def _stated(authorization: str, name: str) -> str:
+    found = re.search(rf'{name}="([^"]*)"', authorization)
+    assert found
+    return found[1]
 
 
 def test_the_official_headers_are_sent(client: wechatpay.Client, wechat_pay: Simulator) -> None:

@@ -39,6 +39,9 @@ BACKUP = "https://api2.mch.weixin.qq.com"
 OVERSEA = "https://apihk.mch.weixin.qq.com"
 
 _USER_AGENT = f"wechatpay-python/0.1.0 Python/{platform.python_version()} requests/{requests.__version__}"
+FRESH = 60.0
+"""Seconds that a signature made ahead is good for; WeChat Pay takes it for 300, but clocks differ."""
+
 _ASYNC_THREADS = 32  # calls that await at a time; more wait for a thread
 
 
@@ -110,7 +113,7 @@ class Client:
     @property
     def encryption_serial(self) -> str:
         """The key that `encrypt` uses; send it as the header `Wechatpay-Serial` with every encrypted field."""
-        serial = self._prepared().encryption_serial
+        serial = self._trusted().encryption_serial
         if serial is None:
             raise ValueError("platform_keys holds nothing to encrypt with")
         return serial
@@ -120,7 +123,7 @@ class Client:
 
         `serial` names the key, `encryption_serial` by default. ValueError above 214 bytes, or for a serial not held.
         """
-        keys, name = self._prepared(), serial or self.encryption_serial
+        keys, name = self._trusted(), serial or self.encryption_serial
         if name not in keys:
             raise ValueError(f"no key {name[:64]!r} is among platform_keys")
         return encrypt(text, keys[name])
@@ -177,11 +180,31 @@ class Client:
 
         Raises UnansweredError, RefusedError or UntrustedError.
         """
-        written = self._written(call)
-        self._prepared()
-        return self._answer(self._exchanged(written), written)
+        return self.prepare(call)()
 
-    def _prepared(self) -> PlatformKeys:
+    def prepare(self, call: Call) -> Callable[[], Answer]:
+        """Write a call down and sign it; return what sends it and returns the verified answer, as `call` does.
+
+        For whoever has to wait for something else before he may send. What was signed is sent once, within a minute;
+        later, or again, the call is signed anew. TypeError or ValueError for what cannot be sent.
+        """
+        written = self._written(call)
+        signed, until = [self._signed(written, self._hosts[0])], self._clock() + FRESH
+
+        def send() -> Answer:
+            self._trusted()
+            fresh = [signed.pop()] if signed and self._clock() < until else []
+            return self._answer(self._exchanged(written, fresh), written)
+
+        return send
+
+    def _signed(self, written: "_Written", host: str) -> requests.PreparedRequest:
+        request = requests.PreparedRequest()  # filled in, not prepared: what was written down needs no mending
+        request.method, request.url = written.method, host + written.target
+        request.headers, request.body = written.headers.copy(), written.body or None
+        return self._authorization(request)
+
+    def _trusted(self) -> PlatformKeys:
         """The keys to trust: in certificate mode there may be none before the first download."""
         if self._certificates:
             self._certificates.prepare()
@@ -194,14 +217,11 @@ class Client:
         timeout = self._timeout if call.timeout is None else _pair(call.timeout)
         return _Written(call.method, _target(call), body, headers, timeout)
 
-    def _exchanged(self, written: "_Written") -> Reply:
-        """Sign, send and read; return the answer, not verified yet. Raises for all but 2xx."""
+    def _exchanged(self, written: "_Written", ready: "list[requests.PreparedRequest]") -> Reply:
+        """Send what is ready, or sign; read, and return the answer, not verified yet. Raises for all but 2xx."""
 
         def prepare(host: str) -> requests.PreparedRequest:
-            request = requests.PreparedRequest()  # filled in, not prepared: what was written down needs no mending
-            request.method, request.url = written.method, host + written.target
-            request.headers, request.body = written.headers, written.body or None
-            return self._authorization(request)
+            return ready.pop() if ready else self._signed(written, host)  # the main host comes first
 
         reply = exchange(self._session, prepare, self._hosts, written.timeout, self._clock)
         if not 200 <= reply.status < 300:
@@ -218,7 +238,7 @@ class Client:
         """Open a notification with this merchant's keys; see `Notification.open`. ValueError without an APIv3 key."""
         if (apiv3_key := self._apiv3_key) is None:
             raise ValueError("apiv3_key is missing: notifications are encrypted with it")
-        self._prepared()
+        self._trusted()
 
         def opened(keys: PlatformKeys) -> Notification:
             return Notification.open(headers, body, platform_keys=keys, apiv3_key=apiv3_key, clock=self._clock)
@@ -246,7 +266,7 @@ class Client:
 
     def _download(self) -> Reply:
         try:
-            return self._exchanged(self._written(Call("GET", "v3/certificates", {})))
+            return self._exchanged(self._written(Call("GET", "v3/certificates", {})), [])
         except RefusedError as error:
             if error.status == 404:
                 error.add_note("There are no platform certificates: give WeChat Pay's public key (PUB_KEY_ID_…).")

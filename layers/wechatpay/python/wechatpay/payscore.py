@@ -5,10 +5,10 @@ Direct: docs 4012587962 (sync), 4012587902 (query); partner 4013138975, 40131385
 oversea 4014096438, 4014096411; payafter: wiki chapter 24.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, Unpack
 
 from wechatpay.chain import Call
 from wechatpay.direct_orders import DirectOrders, identified_by
@@ -50,6 +50,21 @@ ENDPOINTS: Mapping[str, Endpoint] = {
 }
 
 _IN_DETAIL = ("seq", "paid_amount")
+_APART = frozenset({"out_order_no", "paid_time", "endpoint"})  # they stand elsewhere than in the body's own fields
+
+
+class Payment(TypedDict):
+    """What `sync` tells."""
+
+    out_order_no: str
+    service_id: str
+    paid_time: datetime | str
+    appid: NotRequired[str | None]
+    endpoint: NotRequired[EndpointName]
+    sub_mchid: NotRequired[str | None]
+    channel_id: NotRequired[str | None]
+    seq: NotRequired[int | None]
+    paid_amount: NotRequired[int | None]
 
 
 class PayScore(DirectOrders):
@@ -78,9 +93,28 @@ class PayScore(DirectOrders):
         Raises ValueError for what the endpoint needs or has no place for, MalformedError for an answer about another
         order, and what `Client.call` raises.
         """
-        given = {"service_id": service_id, "appid": appid, "sub_mchid": sub_mchid, "channel_id": channel_id}
-        call = _sync_call(endpoint, out_order_no, paid_time, given | {"seq": seq, "paid_amount": paid_amount})
-        return self._synced(self._host(endpoint).call(call), endpoint, out_order_no)
+        return self.prepare_sync(
+            out_order_no=out_order_no,
+            service_id=service_id,
+            paid_time=paid_time,
+            appid=appid,
+            endpoint=endpoint,
+            sub_mchid=sub_mchid,
+            channel_id=channel_id,
+            seq=seq,
+            paid_amount=paid_amount,
+        )()
+
+    def prepare_sync(self, **payment: Unpack[Payment]) -> Callable[[], ServiceOrder | None]:
+        """Write `sync` down and sign it; return what sends it, once and within a minute (see `Client.prepare`).
+
+        Takes what `sync` takes, and raises its ValueError; what is returned does and raises the rest.
+        """
+        endpoint, out_order_no = payment.get("endpoint", "direct"), payment["out_order_no"]
+        given = {name: value for name, value in payment.items() if name not in _APART}
+        call = _sync_call(endpoint, out_order_no, payment["paid_time"], given)
+        send = self._host(endpoint).prepare(call)
+        return lambda: self._synced(send(), endpoint, out_order_no)
 
     async def sync_async(  # noqa: PLR0913  the contract
         self,
