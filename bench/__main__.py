@@ -38,7 +38,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="pairs of fresh processes")
     parser.add_argument("--warm", type=int, default=12, help="warm batches in each of them")
-    parser.add_argument("--sweeps", type=int, default=3, help="rounds over latencies")
+    parser.add_argument("--sweeps", type=int, default=3, help="rounds over latencies, as many as --rounds at most")
     parser.add_argument("--output", type=Path, default=ROOT / "build/bench", help="where results.json and plots go")
     parser.add_argument("--no-plots", dest="plots", action="store_false")
     return parser.parse_args()
@@ -50,7 +50,7 @@ def _found(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
         life = in_turn(given.rounds, lambda one: measure.whole_life(near, one, batch=BATCH, warm=given.warm))
         warm = max(1, given.warm // 6)
         sizes = in_turn(given.rounds, lambda one: measure.over_sizes(near, one, warm=warm))
-        latencies = in_turn(given.sweeps, lambda one: measure.over_latencies(near, one, warm=warm))
+        latencies = in_turn(min(given.sweeps, given.rounds), lambda one: measure.over_latencies(near, one, warm=warm))
     with world(folder, wechat_ms=RTT_SERVER, rtt_ms=RTT) as far:
         wan = in_turn(given.rounds, lambda one: measure.whole_life(far, one, batch=BATCH, warm=2 * warm))
     return {

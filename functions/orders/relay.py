@@ -136,20 +136,27 @@ class Relay:
     def run(self, messages: Sequence[Message], time_left: Callable[[], float]) -> list[Result]:
         """Handle a batch, one result per message, in order; `time_left` is the invocation's remaining seconds."""
         results: dict[str, Result] = {}
-        events = list(self._read(messages, results))
+        if events := list(self._read(messages, results)):
+            self._handle(events, results, time_left)
+        self._put_back(results.values())
+        return [results[message.message_id] for message in messages]
+
+    def _handle(
+        self, events: Sequence[tuple[Message, OrderPaid]], results: dict[str, Result], time_left: Callable[[], float]
+    ) -> None:
+        """What can be read: load, decide, and let those talk who may."""
         looking = self.executor.submit(self.circuit.look)
         prepared = self._prepared(events)
         try:
             orders = self.table.load(event.payment.key for _, event in events)
         except TableUnavailableError as error:
             results |= {message.message_id: self._postponed(message, event, str(error)) for message, event in events}
-        else:
+            return
+        groups = self._decide(events, orders, prepared, results)
+        if groups:
             looking.result()
-            groups = self._decide(events, orders, prepared, results)
-            if groups and (closed_for := self.circuit.guard(lambda: self._talk(groups, results, time_left))):
+            if closed_for := self.circuit.guard(lambda: self._talk(groups, results, time_left)):
                 results |= self._deferred(groups, closed_for)
-        self._put_back(results.values())
-        return [results[message.message_id] for message in messages]
 
     def _read(self, messages: Sequence[Message], results: dict[str, Result]) -> Iterable[tuple[Message, OrderPaid]]:
         for message in messages:
