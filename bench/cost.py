@@ -48,7 +48,7 @@ class Design:
     sent_bytes: float
 
 
-# Figures of bench/RESULTS.md; waits are its 50 ms of WeChat Pay and 4 ms of DynamoDB.
+# Figures of bench/RESULTS.md, the processor's undisturbed; waits are its 50 ms of WeChat Pay and 4 ms of DynamoDB.
 OURS = Design(
     bus=True,
     sends=1.0,
