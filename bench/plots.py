@@ -44,6 +44,7 @@ def bars(path: Path, title: str, label: str, values: Mapping[str, float]) -> Non
     """Draw one bar for each value, with its number."""
     figure, plot = plt.subplots(figsize=(6.0, 2.0), layout="constrained")
     plot.bar_label(plot.barh(list(values), list(values.values())), fmt="%.3g", padding=3)
+    plot.margins(x=0.12)  # room for the numbers
     plot.set(title=title, xlabel=label)
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
