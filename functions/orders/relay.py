@@ -246,7 +246,12 @@ class Relay:
     def _recorded(self, ended: Sequence[tuple[_Group, "Future[_Settled]"]]) -> Iterable[dict[str, Result]]:
         """Write the new ones among the orders whose conversations have ended together, in one call."""
         settled = [one.result() for _, one in ended if one.exception() is None]
-        errors = self.table.create([one.order for one in settled if one.order is not None and not one.written])
+        new = [one.order for one in settled if one.order is not None and not one.written]
+        errors: Mapping[str, Exception]
+        try:
+            errors = self.table.create(new)
+        except Exception as error:  # noqa: BLE001  the edge of these orders: a bug here must not cost the batch
+            errors = {order.key: error for order in new}
         for group, one in ended:
             yield self._gather(group, one, errors)
 
@@ -264,7 +269,7 @@ class Relay:
                 return after
         raise TableUnavailableError("write", "lost every race")
 
-    def _stands(self, settled: _Settled, errors: Mapping[str, OrdersError]) -> Order | None:
+    def _stands(self, settled: _Settled, errors: Mapping[str, Exception]) -> Order | None:
         """Return the order as it stands in the table now; where somebody else had created it, settle that race."""
         order = settled.order
         if order is None or settled.written or (error := errors.get(order.key)) is None:
@@ -273,9 +278,7 @@ class Relay:
             raise error
         return self._write(self.table.load([order.key]).get(order.key), settled.outcome, settled.reporters)
 
-    def _gather(
-        self, group: _Group, future: "Future[_Settled]", errors: Mapping[str, OrdersError]
-    ) -> dict[str, Result]:
+    def _gather(self, group: _Group, future: "Future[_Settled]", errors: Mapping[str, Exception]) -> dict[str, Result]:
         try:
             settled = future.result()
             outcome, order = settled.outcome, self._stands(settled, errors)

@@ -67,23 +67,25 @@ class OrdersTable:
         return failed
 
     def _create(self, orders: Sequence[Order]) -> dict[str, OrdersError]:
-        """Try one call's worth; statements that DynamoDB was too busy for again, which boto3 does for calls alone.
-
-        A statement that cannot be taken (an item over 400 KB) may have the whole call refused: then each goes alone.
-        """
+        """Try one call's worth; statements that DynamoDB was too busy for again, which boto3 does for calls alone."""
+        failed: dict[str, OrdersError] = {}
         codes: dict[str, str] = {}
         for _ in range(ROUNDS):
             try:
-                codes |= self._inserted(orders)
-            except (ClientError, BotoCoreError) as error:
-                if len(orders) > 1 and _code(error) == "ValidationException":
-                    return {key: failure for order in orders for key, failure in self._create([order]).items()}
-                codes |= dict.fromkeys((order.key for order in orders), _code(error))
-                break
+                codes = self._inserted(orders)
+            except (ClientError, BotoCoreError, RecursionError) as error:
+                return failed | self._refused(orders, _code(error))
+            failed |= {key: _unwritten(key, code) for key, code in codes.items() if code and code not in _BUSY}
             orders = [order for order in orders if codes[order.key] in _BUSY]
             if not orders:
-                break
-        return {key: _unwritten(key, code) for key, code in codes.items() if code}
+                return failed
+        return failed | {order.key: _unwritten(order.key, codes[order.key]) for order in orders}
+
+    def _refused(self, orders: Sequence[Order], code: str) -> dict[str, OrdersError]:
+        """A call was refused as a whole; where one order alone can be to blame, each goes by itself."""
+        if len(orders) > 1 and code in _ONES_OWN:
+            return {key: failure for order in orders for key, failure in self._create([order]).items()}
+        return {order.key: _unwritten(order.key, code) for order in orders}
 
     def _inserted(self, orders: Sequence[Order]) -> dict[str, str]:
         """Try each once, and return by key DynamoDB's error code, empty where the order is written."""
@@ -118,13 +120,14 @@ class OrdersTable:
 
 _CONFLICTS = frozenset({"DuplicateItem", "ConditionalCheckFailedException"})
 _BUSY = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded", "RequestLimitExceeded", "InternalServerError"})
+_ONES_OWN = frozenset({"ValidationException", "RecursionError"})  # an item over 400 KB; nested too deeply for boto3
 
 
 def _unwritten(key: str, code: str) -> OrdersError:
     return VersionConflictError(key) if code in _CONFLICTS else TableUnavailableError("write", code)
 
 
-def _code(error: ClientError | BotoCoreError) -> str:
+def _code(error: ClientError | BotoCoreError | RecursionError) -> str:
     return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else type(error).__name__
 
 

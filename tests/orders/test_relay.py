@@ -72,6 +72,18 @@ def test_a_message_that_needs_no_call_sends_nothing_though_it_was_signed(shop: S
     assert shop.calls(number) == ["sync"]
 
 
+def test_a_bug_in_the_shared_write_keeps_the_messages(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The batch is answered all the same; each message comes again, and asks first."""
+    number = shop.order_no()
+    monkeypatch.setattr(shop.table, "create", lambda _: 1 / 0)
+    bad, waiting = shop.run(Message("m1", "nonsense"), a_message(number, "m2"))
+    assert (bad.wait, waiting.wait, waiting.problem) == (0, 15, "unexpected ZeroDivisionError")
+    monkeypatch.undo()
+    [settled] = shop.run(a_message(number, "m2", receive_count=2))
+    assert not settled.failed
+    assert shop.calls(number) == ["sync", "query"]
+
+
 def test_one_bad_record_costs_one_record(shop: Shop) -> None:
     """Unreadable, unknown, deducting and good in one batch: each ends as it must."""
     good, deducting = shop.order_no(), shop.order_no()

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from orders.errors import TableUnavailableError, VersionConflictError
 from orders.order import Attempt, Order, Outcome, Payment, Refusal, Reporter, Status, instant, record
@@ -170,6 +171,35 @@ def test_statements_that_dynamodb_is_too_busy_for_are_tried_again() -> None:
     assert [(key, str(error)) for key, error in failed.items()] == [
         (orders[2].key, "DynamoDB write failed: ThrottlingError")
     ]
+
+
+def test_a_call_that_is_refused_later_hides_no_failure_before_it() -> None:
+    """One was written by somebody else, two met a busy DynamoDB; of these one can be written and one never."""
+    orders = [an_order(f"P{number}") for number in range(3)]
+
+    class Fickle:
+        """A DynamoDB that refuses the second call whole, and one order whatever it comes with."""
+
+        def __init__(self) -> None:
+            self.calls = 0
+
+        def batch_execute_statement(self, **given: Any) -> Any:
+            """Answer by number of the call."""
+            self.calls += 1
+            refused = ClientError({"Error": {"Code": "ValidationException"}}, "BatchExecuteStatement")
+            if self.calls == 1:
+                return {
+                    "Responses": [{"Error": {"Code": code}} for code in ("DuplicateItem", *["ThrottlingError"] * 2)]
+                }
+            if len(given["Statements"]) > 1 or given["Statements"][0]["Parameters"][2]["S"] == "P2":
+                raise refused
+            return {"Responses": [{}]}
+
+    failed = OrdersTable(Fickle(), "orders").create(orders)  # type: ignore[arg-type]
+    assert {key: type(error) for key, error in failed.items()} == {
+        orders[0].key: VersionConflictError,
+        orders[2].key: TableUnavailableError,
+    }
 
 
 def test_an_order_is_written_on_top_of_what_was_read(table: OrdersTable) -> None:
