@@ -18,8 +18,6 @@ from botocore.httpsession import URLLib3Session
 from botocore.loaders import Loader
 from botocore.utils import get_environ_proxies
 
-CONNECT_TIMEOUT, READ_TIMEOUT = 2, 5  # seconds: AWS answers in milliseconds, or another try will
-ATTEMPTS = 3
 MODELS = Path(__file__).with_name("models")
 
 
@@ -31,11 +29,11 @@ class Aws:
         core.register_component("data_loader", Loader([str(MODELS)], include_default_search_paths=False))
         self._session = boto3.Session(botocore_session=core)
         self._context = context
-        self._connections = connections
         self._config = Config(
-            connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=READ_TIMEOUT,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            connect_timeout=2,  # seconds: AWS answers in milliseconds, or another try will
+            read_timeout=5,
+            retries={"mode": "standard", "total_max_attempts": 3},
+            max_pool_connections=connections,
             parameter_validation=False,  # ours are written by this program, and tried against the models by its tests
             user_agent=f"Boto3/{boto3.__version__} app/wechat-payscore-sync",  # else composed anew twice for each call
         )
@@ -44,11 +42,12 @@ class Aws:
         """Return a client, safe to use from many threads."""
         make: Any = self._session.client  # whose overloads want literals
         client = make(service, config=self._config)
+        config = client.meta.config
         connections = _Connections(
             self._context,
             proxies=get_environ_proxies(client.meta.endpoint_url),
-            timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
-            max_pool_connections=self._connections,
+            timeout=(config.connect_timeout, config.read_timeout),
+            max_pool_connections=config.max_pool_connections,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # else header and body are 40 ms apart
         )
         client.meta.events.register("before-send", connections.sent)  # what it returns is the answer
