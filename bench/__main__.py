@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import measure, plots
-from bench.measure import BATCH, Pair, in_turn
+from bench.measure import BATCH, in_turn
 from bench.report import RTT, RTT_SERVER, table
 from bench.world import OURS, ROOT, world
 
@@ -45,7 +45,6 @@ def _arguments() -> argparse.Namespace:
 
 
 def _found(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
-    python = Path(sys.executable)
     with world(folder) as near:
         life = in_turn(given.rounds, lambda one: measure.whole_life(near, one, batch=BATCH, warm=given.warm))
         warm = max(1, given.warm // 6)
@@ -57,14 +56,13 @@ def _found(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": _machine(),
         "rounds": given.rounds,
-        "signature_ms": measure.signature_ms(python),
+        "signature_ms": measure.signature_ms(),
         "package": {"baseline": measure.baseline_package_mb(), "ours": measure.package_mb(OURS.path)},
-        **{name: pair.plain() for name, pair in _named(life, sizes, latencies, wan).items()},
+        "life": life.plain(),
+        "sizes": sizes.plain(),
+        "latencies": latencies.plain(),
+        "wan": wan.plain(),
     }
-
-
-def _named(life: Pair, sizes: Pair, latencies: Pair, wan: Pair) -> dict[str, Pair]:
-    return {"life": life, "sizes": sizes, "latencies": latencies, "wan": wan}
 
 
 def _machine() -> dict[str, str]:

@@ -140,10 +140,14 @@ def main() -> None:
             if known.name != "bus":
                 parser.add_argument(name, type=float, help=f"{known.name.replace('_', ' ')}{default}")
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
-    prices = replace(Prices(), **{name: given[name] for name in given if name in {one.name for one in fields(Prices)}})
-    changed = {name: given[name] for name in given if name in {one.name for one in fields(Design)}}
-    ours = {name: replace(design, **changed) if design is not NAIVE else design for name, design in DESIGNS.items()}
-    print(table(prices, ours), memories(prices, replace(OURS, **changed)), sep="\n\n")
+    prices = _changed(Prices(), given)
+    ours = {name: design if design is NAIVE else _changed(design, given) for name, design in DESIGNS.items()}
+    print(table(prices, ours), memories(prices, _changed(OURS, given)), sep="\n\n")
+
+
+def _changed[T: (Prices, Design)](record: T, given: Mapping[str, float]) -> T:
+    """Put in what was given of it."""
+    return replace(record, **{known.name: given[known.name] for known in fields(record) if known.name in given})  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

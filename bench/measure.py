@@ -124,9 +124,9 @@ def _invoked(environment: Environment, world: World, size: int, warm: int) -> li
     return [environment.invoke(world.messages(size)) for _ in range(warm)]
 
 
-def signature_ms(python: Path) -> float:
+def signature_ms() -> float:
     """One RSA signature, on the processor that the functions run on."""
-    command = ["taskset", "--cpu-list", str(FUNCTION_CPU), str(python), "-m", "bench.floor"]
+    command = ["taskset", "--cpu-list", str(FUNCTION_CPU), sys.executable, "-m", "bench.floor"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return float(told.stdout)
 

@@ -23,18 +23,14 @@ from matplotlib import pyplot as plt  # noqa: E402  after the backend was chosen
 type Lines = Mapping[str, Sequence[tuple[float, float]]]
 
 
-def chart(
-    path: Path, title: str, axes: tuple[str, str], lines: Lines, *, log: tuple[bool, bool] = (False, False)
-) -> None:
-    """Draw lines over each other; `axes` are the labels of x and y, `log` which of them is logarithmic."""
+def chart(path: Path, title: str, axes: tuple[str, str], lines: Lines, *, log: bool = False) -> None:
+    """Draw lines over each other; `axes` are the labels of x and y, both logarithmic with `log`."""
     figure, plot = plt.subplots(figsize=(6.0, 3.4), layout="constrained")
     for name, points in lines.items():
         plot.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name)
     plot.set(title=title, xlabel=axes[0], ylabel=axes[1])
-    if log[0]:
-        plot.set_xscale("log")
-    if log[1]:
-        plot.set_yscale("log")
+    if log:
+        plot.set(xscale="log", yscale="log")
     plot.legend()
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
@@ -63,14 +59,14 @@ def draw(found: Mapping[str, Any], into: Path) -> None:
         "A warm batch, WeChat Pay at 50 ms",
         ("orders in the batch", "ms"),
         _lines(sizes, "warm_batch", SIZES),
-        log=(True, True),
+        log=True,
     )
     chart(
         into / "latency.svg",
         "A warm batch of ten",
         ("WeChat Pay's latency, ms", "ms"),
         _lines(latencies, "warm_batch", LATENCIES),
-        log=(True, True),
+        log=True,
     )
 
 
@@ -82,7 +78,7 @@ def reckoned(into: Path) -> None:
         "Environments that are busy",
         ("orders a second", "concurrency"),
         drawn["scaling-concurrency"],
-        log=(True, True),
+        log=True,
     )
     axes = ("minutes since WeChat Pay is gone, for an hour", "orders waiting")
     chart(into / "scaling-backlog.svg", "100 orders a second, and an hour's outage", axes, drawn["scaling-backlog"])

@@ -47,7 +47,6 @@ BASELINE = Candidate("baseline", "handler.lambda_handler", (ROOT / "bench/baseli
 class PeerProcess:
     """A peer that runs, and the way to talk to it."""
 
-    process: "subprocess.Popen[str]"
     port: int
     context: ssl.SSLContext | None
 
@@ -68,7 +67,6 @@ class World:
     """The peers, running."""
 
     directory: Path
-    python: Path
     wechat_pay: PeerProcess
     aws: PeerProcess
     wan: PeerProcess | None
@@ -79,7 +77,7 @@ class World:
         self.told += 1
         log = self.directory / f"{candidate.name}-{self.told}.log"
         variables = self._variables() | {"PYTHONPATH": os.pathsep.join(map(str, candidate.path))}
-        return Environment(self.python, candidate.handler, variables, FUNCTION_CPU, log)
+        return Environment(Path(sys.executable), candidate.handler, variables, FUNCTION_CPU, log)
 
     def messages(self, number: int) -> list[dict[str, Any]]:
         """A batch as SQS delivers it, of orders that nobody has told of yet; their answers are signed ahead."""
@@ -118,9 +116,7 @@ class World:
 
 
 @contextmanager
-def world(
-    directory: Path, *, wechat_ms: float = 50.0, aws_ms: float = 4.0, rtt_ms: float = 0.0, python: Path | None = None
-) -> Iterator[World]:
+def world(directory: Path, *, wechat_ms: float = 50.0, aws_ms: float = 4.0, rtt_ms: float = 0.0) -> Iterator[World]:
     """Run the peers for the length of the block; `rtt_ms` puts a WAN in front of WeChat Pay."""
     _certify(directory)
     context = ssl.create_default_context(cafile=str(directory / "ca.crt"))
@@ -133,7 +129,7 @@ def world(
         wechat_pay = peer("wechat", wechat_ms, *keys)
         aws = peer("aws", aws_ms, *keys)
         wan = peer("wan", rtt_ms, "--behind", str(wechat_pay.port)) if rtt_ms else None
-        yield World(directory, python or Path(sys.executable), wechat_pay, aws, wan)
+        yield World(directory, wechat_pay, aws, wan)
 
 
 @contextmanager
@@ -142,7 +138,7 @@ def _peer(arguments: Sequence[str], context: ssl.SSLContext) -> Iterator[PeerPro
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdout is not None  # noqa: S101  asked for above
     try:
-        yield PeerProcess(process, int(process.stdout.readline()), context)
+        yield PeerProcess(int(process.stdout.readline()), context)
     finally:
         process.terminate()
         process.wait()
