@@ -200,20 +200,23 @@ def test_a_prepared_call_is_sent_when_it_is_time(client: wechatpay.Client, wecha
 def test_a_signature_that_waited_too_long_is_made_again(wechat_pay: Simulator) -> None:
     """After a minute; WeChat Pay would refuse it after five."""
     now = [time.time() - 100]
-    client = a_client(wechat_pay, clock=lambda: now[0])
     wechat_pay.ready_to_sync(MCHID, "A1", at=LONG_AGO)
-    send = client.prepare(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY))
-    now[0] += 61
-    send()
+    with wechatpay.Session() as session:
+        client = a_client(wechat_pay, clock=lambda: now[0], session=session)
+        send = client.prepare(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY))
+        now[0] += 61
+        send()
     assert _stated(wechat_pay.calls[-1].headers["Authorization"], "timestamp") == str(int(now[0]))
 
 
 def test_a_prepared_call_that_reaches_nobody_goes_to_the_backup_newly_signed(wechat_pay: Simulator) -> None:
     """As any other call does."""
     nonces = iter("ABCD")
-    client = a_client(wechat_pay, base_url="http://127.0.0.1:9", nonce=lambda: next(nonces) * 32)
     wechat_pay.ready_to_sync(MCHID, "A1", at=LONG_AGO)
-    client.prepare(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY))()
+    with wechatpay.Session() as session:
+        changes = {"base_url": "http://127.0.0.1:9", "nonce": lambda: next(nonces) * 32}
+        client = a_client(wechat_pay, session=session, **changes)
+        client.prepare(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY))()
     [made] = wechat_pay.calls
     assert (made.host, _stated(made.headers["Authorization"], "nonce_str")) == ("backup", "B" * 32)
 
