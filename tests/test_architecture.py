@@ -18,7 +18,7 @@ TABLE = {
     "orders.order": set(),
     "orders.errors": set(),
     "orders.settings": {"orders.errors"},
-    "orders.event": {"orders.order", "orders.errors"},
+    "orders.event": {"orders.order", "orders.errors", "wechatpay.text"},
     "orders.relay": {"orders.event", "orders.order", "orders.errors"},
     "orders.wechat": {"orders.order", "orders.errors", "wechatpay"},
     "orders.conversation": {"orders.order", "orders.errors", "orders.wechat", "wechatpay"},
@@ -30,7 +30,8 @@ TABLE = {
     "orders.handler": {"orders", "aws_lambda_powertools", "wechatpay"},
     "orders": set(),
     # the library: pure text first, then keys, then the network; never AWS, never orders
-    "wechatpay.errors": set(),
+    "wechatpay.text": set(),
+    "wechatpay.errors": {"wechatpay.text"},
     "wechatpay.message": set(),
     "wechatpay.answer": {"wechatpay.errors"},
     "wechatpay.chain": {"wechatpay.answer", "wechatpay.message"},

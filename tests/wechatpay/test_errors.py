@@ -78,7 +78,7 @@ def test_a_text_begins_with_the_call_where_there_was_one() -> None:
 def test_a_refusal_speaks_wechat_pays_words() -> None:
     """Status, code, message and Request-ID: what its support asks for."""
     assert str(REFUSED) == (
-        "POST /v3/payscore/serviceorder/1234/sync: 400 INVALID_REQUEST 单据正在扣款中，请稍后再试 "
+        "POST /v3/payscore/serviceorder/1234/sync: 400 INVALID_REQUEST 单据正在扣款中，请稍后再试 (/detail/paid_time) "
         "(Request-ID 08F5B8C2B506102C18FDDFEEA30620BE821E28EDC405-271316754)"
     )
     assert str(RefusedError(status=502)) == "502 (Request-ID absent)"

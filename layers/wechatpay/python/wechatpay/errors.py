@@ -15,6 +15,8 @@ before anything is sent. No error text ever holds a key, a signature or a body; 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
+from wechatpay.text import printable
+
 Reason = Literal["unsigned", "signature_type", "timestamp", "unknown_serial", "stale", "probe", "signature"]
 """Why an answer is not trusted.
 
@@ -52,11 +54,6 @@ def _restore(kind: type[WeChatPayError], args: tuple[Any, ...], evidence: dict[s
     return error
 
 
-def _one_line(words: str) -> str:
-    """Make a stranger's words fit for a log: no line breaks or terminal codes, 300 characters at most."""
-    return "".join(sign if sign.isprintable() else " " for sign in words[:300])
-
-
 class UnansweredError(WeChatPayError):
     """No whole answer arrived.
 
@@ -72,9 +69,11 @@ class UnansweredError(WeChatPayError):
 class RefusedError(WeChatPayError):
     """WeChat Pay answered with something else than 2xx (doc 4012081709 for the shape of the body).
 
-    `status`, `code`, `message`, `detail` and `request_id` are WeChat Pay's, empty where it sent none; `headers` are
-    the answer's. `verified` is True (signed by WeChat Pay), False (the signature is wrong) or None (unsigned, as many
-    errors are): only a verified refusal proves anything about the order.
+    `status`, `code`, `message` and `request_id` are WeChat Pay's, empty where it sent none; `headers` are the answer's.
+    `field`, `location` and `issue` are what its `detail` says about the parameter at fault. All text is cleaned and
+    bounded (`wechatpay.text`); `detail` itself stays as it came and holds the parameter's value, which no text repeats.
+    `verified` is True (signed by WeChat Pay), False (the signature is wrong) or None (unsigned, as many errors are):
+    only a verified refusal proves anything about the order.
     """
 
     def __init__(  # noqa: PLR0913  the whole answer is evidence
@@ -90,21 +89,32 @@ class RefusedError(WeChatPayError):
         method: str = "",
         path: str = "",
     ) -> None:
-        words = " ".join(_one_line(word) for word in (str(status), code, message) if word)
-        super().__init__(f"{words} (Request-ID {_one_line(request_id) or 'absent'})", method=method, path=path)
         self.status = status
-        self.code = code
-        self.message = message
+        self.code = printable(code, 64)
+        self.message = printable(message)
         self.detail = detail
-        self.request_id = request_id
+        self.field = _detail(detail, "field")
+        self.location = _detail(detail, "location")
+        self.issue = _detail(detail, "issue")
+        self.request_id = printable(request_id, 128)
         self.headers: Mapping[str, str] = headers if headers is not None else {}
         self.verified = verified
+        words = " ".join(word for word in (str(status), self.code, self.message) if word)
+        cause = ": ".join(word for word in (self.field, self.issue) if word)
+        text = f"{words} ({cause})" if cause else words
+        super().__init__(f"{text} (Request-ID {self.request_id or 'absent'})", method=method, path=path)
 
     @property
     def sub_code(self) -> str | None:
         """The number after the last `-` of `Request-ID`, WeChat Pay's internal cause; a hint, None where absent."""
         number = self.request_id.rpartition("-")[2] if "-" in self.request_id else ""
         return number if number.isascii() and number.isdigit() else None
+
+
+def _detail(detail: object, name: str) -> str:
+    """Return one word of an error's `detail`, empty where there is none."""
+    word = detail.get(name) if isinstance(detail, Mapping) else None
+    return printable(word, 200) if isinstance(word, str) else ""
 
 
 class UntrustedError(WeChatPayError):
