@@ -9,18 +9,32 @@ from typing import Any, Protocol
 import wechatpay
 from orders.errors import MerchantUnavailableError, OrdersError, OutOfTimeError, UnknownMerchantError
 from orders.order import NO_FLOOR, Outcome, Payment, Refusal, Status, Wait
-from orders.wechat import PAYING, SOON, Action, Judgement, judge, verdict
+from orders.wechat import (
+    CLOCK_APART,
+    CLOSED,
+    PAYING,
+    SOON,
+    UNKNOWN_STATE,
+    Action,
+    Judgement,
+    in_our_words,
+    is_ahead,
+    judge,
+    verdict,
+)
 from wechatpay.payscore import ENDPOINTS, Endpoint
 
-KEYS_BROKEN = Wait(floor=30.0, base=60.0)  # every order of this merchant waits for the same mend: no hurry, no loss
+KEYS_BROKEN = Wait(floor=30.0, base=60.0)  # every order of this merchant waits for the same repair: no hurry, no loss
+AHEAD = "PAID_TIME_AHEAD"
+UNTRUSTED = "UNTRUSTED_ANSWER"
 
 
 class Profile(Protocol):
-    """A merchant as the conversation needs him: a client that signs for him, and his defaults."""
+    """A merchant as the conversation needs it: a client that signs for it, and its defaults."""
 
     @property
     def client(self) -> wechatpay.Client:
-        """Signs with the merchant's key and trusts his platform keys."""
+        """Signs with the merchant's key and trusts its platform keys."""
 
     @property
     def appid(self) -> str | None:
@@ -38,19 +52,36 @@ class Profile(Protocol):
 class Merchants(Protocol):
     """Where merchants come from."""
 
+    def now(self) -> float:
+        """Return the clock that `refresh` goes by."""
+
     def get(self, mchid: str) -> Profile:
         """Return the merchant; raises UnknownMerchantError or MerchantUnavailableError."""
 
-    def refresh(self, mchid: str, refused: object) -> Profile:
-        """Fetch the merchant's secret anew, once for all who were refused with the same keys."""
+    def refresh(self, mchid: str, *, since: float) -> Profile:
+        """Return the merchant of a secret fetched at `since` or later: one fetch for all who ask; raises as `get`."""
 
 
 class WeChatPay:
-    """Settles payments with WeChat Pay; safe to use from many threads."""
+    """Settles payments with WeChat Pay; safe to use from many threads.
 
-    def __init__(self, merchants: Merchants, *, call_budget: float) -> None:
+    `call_budget` is the seconds that one call takes at most; `clock` is Unix seconds.
+    """
+
+    def __init__(self, merchants: Merchants, *, call_budget: float, clock: Callable[[], float] = time.time) -> None:
         self._merchants = merchants
         self._least_time = call_budget + 2.0  # seconds; the rest is for our own write and the way home
+        self._clock = clock
+
+    def identify(self, payment: Payment) -> Payment:
+        """Fill in the endpoint, which decides the order's key, where the merchant's secret has the default.
+
+        Where the secret cannot be had the payment stays as it is: `settle` will tell why.
+        """
+        if payment.key_is_open:
+            with suppress(OrdersError):
+                return replace(payment, endpoint=self._merchants.get(payment.mchid).endpoint)
+        return payment
 
     def prepare(self, payment: Payment) -> "Prepared | None":
         """Fetch the merchant's keys and sign the sync, while it is not known yet whether it may be sent.
@@ -61,7 +92,7 @@ class WeChatPay:
             profile = self._merchants.get(payment.mchid)
             payment = _with_defaults(payment, profile)
             if not _lacking(payment):
-                return Prepared(profile, payment, profile.client.payscore.prepare_sync(**_told(payment)))
+                return Prepared(profile, payment, profile.client.payscore.prepare_sync(**_request(payment)))
         return None
 
     def settle(
@@ -69,35 +100,28 @@ class WeChatPay:
         payment: Payment,
         *,
         query_first: bool,
-        missing_before: bool,
+        retried: str,
         time_left: Callable[[], float],
         prepared: "Prepared | None" = None,
     ) -> Outcome:
         """Tell WeChat Pay of the payment, or find out that it knows; never raises for what WeChat Pay does.
 
-        `query_first`: an earlier call may have been executed. `missing_before`: ORDER_NOT_EXIST was met already.
+        `query_first`: an earlier call may have been executed. `retried`: the reason whose one delayed retry this is.
         `time_left`: seconds of the invocation. Raises OutOfTimeError where they do not suffice for a first call.
         `prepared`: a sync signed ahead, sent only if it is this very payment's.
+
+        What would be REJECTED for something that the merchant's secret decides is tried once more with a secret that
+        was fetched after this began: the cause may have been repaired since the secret was read.
         """
-        started = time.monotonic()
-        try:
-            profile = self._merchants.get(payment.mchid)
-        except UnknownMerchantError as error:
-            return _rejected(payment, Refusal("UNKNOWN_MERCHANT", str(error)))
-        except MerchantUnavailableError as error:
-            refusal = Refusal("SECRET_UNAVAILABLE", str(error))
-            return _retrying(payment, "SECRET_UNAVAILABLE", KEYS_BROKEN, refusal, unknown=query_first)
-        payment = _with_defaults(payment, profile)
-        if lacking := _lacking(payment):
-            remedy = f"{lacking} is neither in the event nor in the merchant's secret: add it to one of them"
-            return _rejected(payment, Refusal(f"MISSING_{lacking.upper()}", remedy))
-        ahead = prepared.send if prepared is not None and prepared.fits(profile, payment) else None
-        talk = _Conversation(
-            self._merchants, profile, payment, query_first, missing_before, time_left, self._least_time, ahead
+        started, since = time.monotonic(), self._merchants.now()
+        conversation = _Conversation(
+            self._merchants, since, self._clock, payment, query_first, retried, time_left, self._least_time, prepared
         )
-        outcome = talk.query_then_sync() if query_first else talk.sync()
+        outcome = conversation.run(lambda: self._merchants.get(payment.mchid))
+        if outcome.status is Status.REJECTED and outcome.reason not in CLOSED and conversation.has_fresh_secret():
+            outcome = conversation.run(lambda: self._merchants.refresh(payment.mchid, since=since))
         latency_ms = round((time.monotonic() - started) * 1000)
-        return replace(outcome, latency_ms=latency_ms, answered=talk.answered)
+        return replace(outcome, latency_ms=latency_ms, answered=conversation.answered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +137,8 @@ class Prepared:
         return self.profile is profile and self.payment == payment
 
 
-def _lacking(payment: Payment) -> str | None:
-    return next((name for name in _endpoint(payment).required if not getattr(payment, name)), None)
+def _lacking(payment: Payment) -> list[str]:
+    return [name for name in _endpoint(payment).required if not getattr(payment, name)]
 
 
 def _endpoint(payment: Payment) -> Endpoint:
@@ -130,19 +154,13 @@ def _with_defaults(payment: Payment, profile: Profile) -> Payment:
     )
 
 
-def _rejected(payment: Payment, refusal: Refusal, reason: str = "") -> Outcome:
-    return Outcome(Status.REJECTED, payment, reason or refusal.code, refusal=refusal, request_id=refusal.request_id)
-
-
-def _retrying(payment: Payment, reason: str, wait: Wait, refusal: Refusal, *, unknown: bool) -> Outcome:
-    return Outcome(
-        Status.RETRYING,
-        payment,
-        reason,
-        unknown=unknown,
-        refusal=refusal,
-        request_id=refusal.request_id,
-        wait=wait,
+def _missing(names: list[str]) -> Refusal:
+    """All missing fields at once; the reason names the first."""
+    listed = ", ".join(names)
+    return Refusal(
+        f"MISSING_{names[0].upper()}",
+        f"{listed} in neither the event nor the merchant's secret: add to one of them",
+        field=listed,
     )
 
 
@@ -154,15 +172,42 @@ class _Conversation:
     """
 
     merchants: Merchants
-    profile: Profile
-    payment: Payment
+    since: float
+    clock: Callable[[], float]
+    event: Payment
     unknown: bool
-    missing_before: bool
+    retried: str
     time_left: Callable[[], float]
     least_time: float
-    ahead: Callable[[], wechatpay.ServiceOrder | None] | None
-    answered: bool | None = field(default=None)
-    refusal: Refusal | None = field(default=None)
+    prepared: Prepared | None
+    payment: Payment = field(init=False)
+    profile: Profile | None = None
+    answered: bool | None = None
+    refusal: Refusal | None = None
+
+    def __post_init__(self) -> None:
+        self.payment = self.event
+
+    def run(self, merchant: Callable[[], Profile]) -> Outcome:
+        """Talk with the keys and defaults of this merchant."""
+        try:
+            self.profile = merchant()
+        except UnknownMerchantError as error:
+            return self._rejected(Refusal("UNKNOWN_MERCHANT", str(error)))
+        except MerchantUnavailableError as error:
+            self.refusal = Refusal("SECRET_UNAVAILABLE", str(error))
+            return self._retry("SECRET_UNAVAILABLE", KEYS_BROKEN)
+        self.payment, self.refusal = _with_defaults(self.event, self.profile), None
+        if lacking := _lacking(self.payment):
+            return self._rejected(_missing(lacking))
+        return self.query_then_sync() if self.unknown else self.sync()
+
+    def has_fresh_secret(self) -> bool:
+        """Whether a secret fetched since this began is another one than that which led here."""
+        try:
+            return self.merchants.refresh(self.event.mchid, since=self.since) is not self.profile
+        except OrdersError:
+            return False
 
     def query_then_sync(self) -> Outcome:
         """Ask first; where the order still waits for its payment, tell."""
@@ -177,8 +222,10 @@ class _Conversation:
             return self._refused(refused)
         except wechatpay.UnansweredError as silence:
             return self._unanswered(silence)
-        except wechatpay.WeChatPayError as error:  # a 2xx that does not verify, or verified nonsense
-            return self._ask_after(Refusal(type(error).__name__, str(error)))
+        except wechatpay.WeChatPayError as error:  # a 2xx that does not verify, or is no answer to this call
+            if _is_about_keys(error):
+                self._refresh()
+            return self._ask_after(_in_words(error))
         except OutOfTimeError:
             return self._out_of_time()
         if order is None:  # four of five endpoints answer without the order
@@ -188,43 +235,68 @@ class _Conversation:
     def query(self, *, backup: bool = False) -> Outcome:
         """Ask WeChat Pay for the order; without a verified answer the outcome stays unknown."""
         try:
-            return self._judged(self._signed(self._query, backup=backup))
+            return self._judged(self._trusted_query(backup=backup))
         except wechatpay.RefusedError as refused:
             return self._query_refused(refused)
         except wechatpay.WeChatPayError as error:
-            self.refusal = self.refusal or Refusal(type(error).__name__, str(error))
+            if _is_about_keys(error):
+                self.refusal = _in_words(error)
+                return self._retry(UNTRUSTED, KEYS_BROKEN)
+            self.refusal = self.refusal or _in_words(error)
             return self._retry("OUTCOME_UNKNOWN")
         except OutOfTimeError:
             return self._out_of_time()
 
+    def _trusted_query(self, *, backup: bool) -> wechatpay.ServiceOrder:
+        """Ask; where the platform keys held do not verify the answer and the secret has others, ask once more."""
+        used = self.profile
+        try:
+            order: wechatpay.ServiceOrder = self._signed(self._query, backup=backup)
+        except wechatpay.UntrustedError as error:
+            if not _is_about_keys(error) or not self._refresh() or self.profile is used:
+                raise
+            order = self._signed(self._query, backup=backup)
+        return order
+
     def _refused(self, refused: wechatpay.RefusedError) -> Outcome:
         judgement = judge(refused)
-        self.refusal = _in_our_words(refused)
+        self.refusal = in_our_words(refused)
         if judgement.action is Action.QUERY:
             return self._ask_after(self.refusal)
         if judgement.action is Action.REJECT_UNLESS_CLOSED:
-            outcome = self._ask_after(self.refusal)
-            stands = outcome.status is Status.RETRYING and not outcome.unknown
-            return replace(outcome, status=Status.REJECTED, reason=judgement.reason) if stands else outcome
+            return self._stands(refused, judgement, self._ask_after(self.refusal))
         return self._ended(judgement, self.refusal)
 
+    def _stands(self, refused: wechatpay.RefusedError, judgement: Judgement, outcome: Outcome) -> Outcome:
+        """Where the order waits for its payment, the refusal counts; a `paid_time` ahead gets one delayed retry.
+
+        Any other state explains the refusal by itself.
+        """
+        if outcome.reason != PAYING.reason:
+            return outcome
+        if is_ahead(refused, self.payment, self.clock()) and self.retried != AHEAD:
+            return replace(outcome, reason=AHEAD, wait=CLOCK_APART, once=True)
+        return replace(outcome, status=Status.REJECTED, reason=judgement.reason)
+
     def _query_refused(self, refused: wechatpay.RefusedError) -> Outcome:
-        judgement = judge(refused)
-        self.refusal = self.refusal or _in_our_words(refused)
-        if judgement.action in {Action.QUERY, Action.REJECT_UNLESS_CLOSED}:  # we are asking already
+        judgement, refusal = judge(refused), in_our_words(refused)
+        own_code = judgement.action is Action.REJECT_UNLESS_CLOSED and judgement.reason == "PARAM_ERROR"
+        if judgement.action in {Action.QUERY, Action.REJECT_UNLESS_CLOSED} and not own_code:  # asking already
+            self.refusal = self.refusal or refusal
             return self._retry("OUTCOME_UNKNOWN")
-        return self._ended(judgement, _in_our_words(refused))
+        return self._ended(judgement, refusal)
 
     def _ended(self, judgement: Judgement, refusal: Refusal) -> Outcome:
+        self.refusal = refusal
         match judgement.action:
-            case Action.NOT_EXIST if not self.missing_before:
-                return _retrying(self.payment, judgement.reason, SOON, refusal, unknown=self.unknown)
-            case Action.REJECT | Action.NOT_EXIST:
-                return _rejected(self.payment, refusal, judgement.reason)
+            case Action.NOT_EXIST if self.retried != judgement.reason:
+                return replace(self._retry(judgement.reason, SOON), once=True)
+            case Action.REJECT | Action.REJECT_UNLESS_CLOSED | Action.NOT_EXIST:
+                return self._rejected(refusal, judgement.reason)
             case Action.SIGN_AGAIN | Action.FRESH_KEYS:
-                return _retrying(self.payment, judgement.reason, KEYS_BROKEN, refusal, unknown=self.unknown)
+                return self._retry(judgement.reason, KEYS_BROKEN)
             case _:
-                return _retrying(self.payment, judgement.reason, judgement.wait, refusal, unknown=self.unknown)
+                return self._retry(judgement.reason, judgement.wait)
 
     def _unanswered(self, silence: wechatpay.UnansweredError) -> Outcome:
         self.refusal = Refusal("UNANSWERED", str(silence))
@@ -238,9 +310,27 @@ class _Conversation:
         self.refusal = refusal
         return self.query()
 
+    def _rejected(self, refusal: Refusal, reason: str = "") -> Outcome:
+        return Outcome(
+            Status.REJECTED,
+            self.payment,
+            reason or refusal.code,
+            unknown=self.unknown,
+            refusal=refusal,
+            request_id=refusal.request_id,
+        )
+
     def _retry(self, reason: str, wait: Wait = NO_FLOOR) -> Outcome:
         refusal = self.refusal or Refusal(reason, "")
-        return _retrying(self.payment, reason, wait, refusal, unknown=self.unknown)
+        return Outcome(
+            Status.RETRYING,
+            self.payment,
+            reason,
+            unknown=self.unknown,
+            refusal=refusal,
+            request_id=refusal.request_id,
+            wait=wait,
+        )
 
     def _out_of_time(self) -> Outcome:
         if self.answered is None:
@@ -249,12 +339,13 @@ class _Conversation:
         return self._retry("OUT_OF_TIME", SOON)
 
     def _judged(self, order: wechatpay.ServiceOrder) -> Outcome:
-        found = verdict(order, self.payment.paid_time)
-        self.unknown = False
+        found = verdict(order, self.payment)
+        self.unknown = found.reason == UNKNOWN_STATE.reason  # asked for again, not told again
         return Outcome(
             found.status,
             self.payment,
             found.reason,
+            unknown=self.unknown,
             answer=order.raw,
             state=order.state,
             state_description=order.state_description,
@@ -272,57 +363,64 @@ class _Conversation:
             return self._in_time(call, backup=backup)
         except wechatpay.RefusedError as refused:
             action = judge(refused).action
-            if action is Action.FRESH_KEYS:
-                self._fresh_keys(refused)
-            elif action is not Action.SIGN_AGAIN:
+            if action not in {Action.SIGN_AGAIN, Action.FRESH_KEYS}:
+                raise
+            if action is Action.FRESH_KEYS and not self._refresh():
                 raise
             return self._in_time(call, backup=backup)
 
-    def _fresh_keys(self, refused: wechatpay.RefusedError) -> None:
+    def _refresh(self) -> bool:
+        """Fetch the secret once; False where it cannot be had: WeChat Pay's own words tell more than that."""
         try:
-            self.profile = self.merchants.refresh(self.payment.mchid, self.profile)
-        except OrdersError:  # no better keys to be had: WeChat Pay's own words tell more
-            raise refused from None
+            self.profile = self.merchants.refresh(self.event.mchid, since=self.since)
+        except OrdersError:
+            return False
+        return True
 
     def _in_time(self, call: "Callable[[wechatpay.Client], Any]", *, backup: bool) -> Any:  # noqa: ANN401
-        if self.time_left() < self.least_time:
+        if self.time_left() < self.least_time or self.profile is None:
             raise OutOfTimeError
         self.answered = self.answered or False
         try:
-            said = call(self.profile.client.backup if backup else self.profile.client)
+            answer = call(self.profile.client.backup if backup else self.profile.client)
         except wechatpay.WeChatPayError as error:
             self.answered |= _is_answer(error)
             raise
         self.answered = True
-        return said
+        return answer
 
     def _sync(self, client: wechatpay.Client) -> wechatpay.ServiceOrder | None:
-        if self.ahead is not None:
-            send, self.ahead = self.ahead, None
-            return send()
-        return client.payscore.sync(**_told(self.payment))
+        prepared, self.prepared = self.prepared, None
+        if prepared is not None and self.profile is not None and prepared.fits(self.profile, self.payment):
+            return prepared.send()
+        return client.payscore.sync(**_request(self.payment))
 
     def _query(self, client: wechatpay.Client) -> wechatpay.ServiceOrder:
-        told = _told(self.payment)
-        return client.payscore.query(**{name: told[name] for name in told if name not in _NOT_QUERIED})
+        request = _request(self.payment)
+        return client.payscore.query(**{name: request[name] for name in request if name not in _NOT_QUERIED})
 
 
 _NOT_QUERIED = frozenset({"paid_time", "seq", "paid_amount"})
 
 
-def _told(payment: Payment) -> dict[str, Any]:
+def _request(payment: Payment) -> dict[str, Any]:
     """What the order's endpoint has a place for; a till may report more than that."""
-    told = {name: getattr(payment, name) for name in _endpoint(payment).fields}
-    known = {"out_order_no": payment.out_order_no, "endpoint": payment.endpoint or "direct"}
-    return {**told, **known, "paid_time": payment.paid_time}
+    known = {name: getattr(payment, name) for name in _endpoint(payment).fields}
+    identity = {"out_order_no": payment.out_order_no, "endpoint": payment.endpoint or "direct"}
+    return {**known, **identity, "paid_time": payment.paid_time}
 
 
 def _is_answer(error: wechatpay.WeChatPayError) -> bool:
-    """Whether somebody at WeChat Pay is there to answer: silence and 5xx are what an outage looks like."""
+    """Whether WeChat Pay is there to answer: silence, 5xx and a gateway's own pages are what an outage looks like."""
     if isinstance(error, wechatpay.RefusedError):
-        return error.status < 500
+        return error.status < 500 and bool(error.code)
     return not isinstance(error, wechatpay.UnansweredError)
 
 
-def _in_our_words(refused: wechatpay.RefusedError) -> Refusal:
-    return Refusal(refused.code or f"HTTP_{refused.status}", refused.message, refused.status, refused.request_id or "")
+def _is_about_keys(error: wechatpay.WeChatPayError) -> bool:
+    """Whether the platform keys held do not fit; a probe or a stale answer says nothing about them."""
+    return isinstance(error, wechatpay.UntrustedError) and error.reason in {"unknown_serial", "signature"}
+
+
+def _in_words(error: wechatpay.WeChatPayError) -> Refusal:
+    return Refusal(type(error).__name__, str(error), request_id=getattr(error, "request_id", ""))

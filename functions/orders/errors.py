@@ -7,7 +7,9 @@ OrdersError
 ├── UnknownMerchantError       no secret for this mchid: REJECTED
 ├── MerchantUnavailableError   the secret cannot be had, or is not what it should be: retry, page
 ├── TableUnavailableError      DynamoDB did not answer: retry, nothing is permanent
-├── VersionConflictError       somebody wrote the order first: settle the race
+├── VersionConflictError       the order was written meanwhile: settle the race
+├── UnreadableItemError        this version cannot read the order's item: its own messages wait, the others go on
+├── CircuitOpenError           WeChat Pay is not to be asked at present: the messages wait
 ├── OutOfTimeError             too little time left for another call: back to the queue
 └── NotSyncedError             a bare event did not reach a final status: tell the invoker
 """
@@ -62,15 +64,33 @@ class MerchantUnavailableError(OrdersError):
 
 
 class TableUnavailableError(OrdersError):
-    """DynamoDB refused or did not answer; `code` is its error code."""
+    """DynamoDB refused or did not answer; `code` is its error code, `message` its own words."""
 
-    def __init__(self, operation: str, code: str) -> None:
-        super().__init__(f"DynamoDB {operation} failed: {code}")
+    def __init__(self, operation: str, code: str, message: str = "") -> None:
+        super().__init__(f"DynamoDB {operation} failed: {code}" + (f" ({message})" if message else ""))
         self.code = code
+        self.message = message
 
 
 class VersionConflictError(OrdersError):
     """The order's version moved between our read and our write: load it again."""
+
+
+class UnreadableItemError(OrdersError):
+    """The item of this order cannot be read by this version: its own order fails, the others go on."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(f"the item {key} cannot be read: {problem}")
+        self.key = key
+        self.problem = problem
+
+
+class CircuitOpenError(OrdersError):
+    """The circuit is open for another so many `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the circuit is open for {seconds:.0f} s")
+        self.seconds = seconds
 
 
 class OutOfTimeError(OrdersError):

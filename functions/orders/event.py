@@ -11,13 +11,12 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from orders.errors import MalformedEventError
-from orders.order import Payment, Reporter
+from orders.order import ENDPOINTS, Payment, Reporter
 
 BODY_LIMIT = 65_536  # bytes; a payload has some 300
 MOST = 2_147_483_647  # what a 32-bit integer holds, as WeChat Pay's amounts in fen
 FUTURE_LIMIT = 60.0  # seconds: WeChat Pay's own grace for `paid_time` (doc 4012587962)
 BEIJING = timezone(timedelta(hours=8))
-ENDPOINTS = ("direct", "partner", "acquiringbank", "payafter", "oversea")
 
 _MCHID = re.compile(r"[0-9]{1,32}")
 _OUT_ORDER_NO = re.compile(r"[0-9A-Za-z_\-|*]{1,32}")
@@ -35,6 +34,7 @@ class Message:
     body: str
     receive_count: int = 1
     receipt_handle: str | None = None
+    sent_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

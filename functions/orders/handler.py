@@ -1,4 +1,4 @@
-"""The doorway: builds the corridor once, takes what Lambda hands in, tells in one line a message how it ended."""
+"""The entry point: puts the parts together once, takes what Lambda hands in, logs in one line how a message ended."""
 
 import gc
 
@@ -26,9 +26,10 @@ from orders.event import BEIJING, Message
 from orders.merchants import Merchants
 from orders.order import Status
 from orders.queue import OrderQueue
-from orders.relay import Relay, Result
+from orders.relay import UNREADABLE_ITEM, Relay, Result
 from orders.settings import Settings
 from orders.table import OrdersTable
+from orders.wechat import KEY_REASONS
 
 THREADS = 100  # conversations at a time, as many as a batch ever has: they wait for the network, a core serves them all
 
@@ -67,6 +68,7 @@ def bootstrap(settings: Settings) -> Relay:
         executor=ThreadPoolExecutor(THREADS, thread_name_prefix="conversation"),
         cap=settings.backoff_cap,
         scale=settings.retry_scale,
+        max_receives=settings.max_receive_count,
     )
 
 
@@ -131,13 +133,16 @@ def _story(result: Result) -> dict[str, Any]:
     if result.event is not None:
         payment, reporter = result.event.payment, result.event.reporter
         story |= {"event_id": reporter.event_id, "mchid": payment.mchid, "out_order_no": payment.out_order_no}
+        story |= {"sub_mchid": payment.sub_mchid}
     if result.order is not None:
         story |= {"status": result.order.status, "reason": result.order.reason, "attempts": result.order.attempts}
     if result.outcome is not None:
         story |= {"request_id": result.outcome.request_id, "latency_ms": result.outcome.latency_ms}
-    if result.outcome is not None and result.outcome.refusal is not None:
-        story |= {"code": result.outcome.refusal.code, "said": result.outcome.refusal.message}
-    story |= {"problem": result.problem, "field": result.field, "wait": result.wait}
+        if (refusal := result.outcome.refusal) is not None:
+            story |= {"code": refusal.code, "said": refusal.message, "field": refusal.field, "issue": refusal.issue}
+    story |= {"problem": result.problem, "wait": result.wait, "visibility": result.visibility}
+    if result.field:
+        story["field"] = result.field
     return {name: value for name, value in story.items() if value not in (None, "")}
 
 
@@ -150,12 +155,19 @@ def _flush() -> None:
 
 
 def _tell(result: Result) -> None:
-    """One log line and the counts of one message."""
+    """One log line and the counts of one message; of one that fails again on its way to the dead letters none.
+
+    SQS hands a rejected message out until its receives are used up: it is told and counted when it is judged.
+    """
     _count("Received")
+    if result.visibility:
+        _count("VisibilityRefused")
     story = _story(result)
     if result.event is None:
-        _count("Unreadable")
-        logger.error("unreadable, to the dead letters", extra=story)
+        _tell_unreadable(result, story)
+    elif result.given_up:
+        _count("Rejected")
+        logger.error("retries exhausted, to the dead letters", extra=story)
     elif result.outcome is None:
         _tell_without_conversation(result, story)
     elif result.order is not None and law.contradicts(result.order, result.outcome):
@@ -165,14 +177,24 @@ def _tell(result: Result) -> None:
         _tell_outcome(result, result.outcome, story)
 
 
+def _tell_unreadable(result: Result, story: dict[str, Any]) -> None:
+    if result.message.receive_count > 1:
+        logger.debug("unreadable, told before", extra=story)
+        return
+    _count("Unreadable")
+    logger.error("unreadable, to the dead letters", extra=story)
+
+
 def _tell_without_conversation(result: Result, story: dict[str, Any]) -> None:
     if not result.failed:
-        logger.info("already settled", extra=story)
+        logger.info("already settled", extra=_brief(result))
     elif result.problem:
         _count("Deferred")
+        if result.reason == UNREADABLE_ITEM:
+            _count("UnreadableItem")
         logger.warning("deferred", extra=story)
     else:
-        logger.info("rejected before, to the dead letters", extra=story)
+        logger.debug("rejected before, told then", extra=story)
 
 
 def _tell_outcome(result: Result, outcome: law.Outcome, story: dict[str, Any]) -> None:
@@ -181,7 +203,7 @@ def _tell_outcome(result: Result, outcome: law.Outcome, story: dict[str, Any]) -
         case Status.SYNCED:
             _count("Synced")
             metrics.add_metric("PaidToSynced", MetricUnit.Seconds, _age(outcome.payment.paid_time))
-            logger.info("synced", extra=story if outcome.reason else _brief(outcome))
+            logger.info("synced", extra=story if outcome.reason else _brief(result))
         case Status.PAID_BY_WECHAT:
             _count("PaidByWeChat")
             logger.error("the customer has paid twice: refund", extra=story)
@@ -197,17 +219,17 @@ def _tell_outcome(result: Result, outcome: law.Outcome, story: dict[str, Any]) -
             logger.warning("not yet", extra=story)
 
 
-def _brief(outcome: law.Outcome) -> dict[str, Any]:
-    """Which order: of one that went well the item has the rest, for longer than a log is kept."""
-    return {"mchid": outcome.payment.mchid, "out_order_no": outcome.payment.out_order_no}
+def _brief(result: Result) -> dict[str, Any]:
+    """Which order, and the till's name for the event: the item has the rest, for longer than a log is kept."""
+    story = _story(result)
+    return {name: story[name] for name in ("event_id", "mchid", "sub_mchid", "out_order_no") if name in story}
 
 
 def _count_reason(reason: str) -> None:
-    match reason:
-        case "SIGN_ERROR" | "CLOCK" | "SECRET_UNAVAILABLE":
-            _count("SignatureRefused")
-        case "UNKNOWN_STATE":
-            _count("UnknownWord")
+    if reason in KEY_REASONS:
+        _count("SignatureRefused")
+    elif reason == "UNKNOWN_STATE":
+        _count("UnknownWord")
 
 
 def _count(name: str) -> None:

@@ -47,6 +47,7 @@ class Merchants:
         self._prefix = prefix
         self._client_factory = client_factory
         self._known: dict[str, Merchant] = {}
+        self._fetched: dict[str, float] = {}
         self._failed: dict[str, tuple[float, MerchantUnavailableError]] = {}
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
@@ -58,14 +59,18 @@ class Merchants:
         with self._locks[mchid]:  # one thread fetches and parses, the others of the batch find it done
             return self._current(mchid, force_fetch=False)
 
-    def refresh(self, mchid: str, refused: object) -> Merchant:
-        """Fetch the secret at once, unless another thread has done so since `refused` was handed out."""
+    def now(self) -> float:
+        return time.monotonic()
+
+    def refresh(self, mchid: str, *, since: float) -> Merchant:
+        """Fetch the secret at once, unless another thread has done so since."""
         with self._locks[mchid]:
             known = self._known.get(mchid)
-            if known is not None and known is not refused:
+            if self._fetched.get(mchid, -1.0) >= since and known:
                 return known
-            self._known.pop(mchid, None)
-            return self._current(mchid, force_fetch=True)
+            merchant = self._current(mchid, force_fetch=True)
+            self._fetched[mchid] = time.monotonic()
+            return merchant
 
     def _current(self, mchid: str, *, force_fetch: bool) -> Merchant:
         text = self._fetch_once(mchid, force_fetch=force_fetch)

@@ -5,12 +5,16 @@ comes again asks for no more than it must, and a final status never changes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-HISTORY_LENGTH = 20  # attempts kept on the item; the oldest fall off
+HISTORY_LENGTH = 20  # attempts kept on the item, for people; the oldest fall off
+MESSAGES_KEPT = 20  # messages that an item remembers; for one that fell off each rule takes the careful side
+
+ENDPOINTS = ("direct", "partner", "acquiringbank", "payafter", "oversea")
+HAVE_SUB_MCHID = frozenset({"partner", "acquiringbank", "oversea"})
 
 
 class Status(StrEnum):
@@ -58,32 +62,70 @@ class Payment:
     @property
     def key(self) -> str:
         """The order's key in the table."""
-        return f"{self.mchid}#{self.out_order_no}"
+        return order_key(self.mchid, self.out_order_no, self.endpoint, self.sub_mchid)
+
+    @property
+    def key_is_open(self) -> bool:
+        """Whether the key depends on the endpoint that the merchant's secret has as the default."""
+        return self.endpoint is None and self.sub_mchid is not None
+
+
+def order_key(mchid: str, out_order_no: str, endpoint: str | None, sub_mchid: str | None) -> str:
+    """Return an order's key: `{mchid}#{out_order_no}`, at endpoints with a sub-merchant `{mchid}/{sub_mchid}#…`.
+
+    One sub-merchant's order must not settle another's event. `endpoint` None is one that is not known yet, because the
+    merchant's secret has the default and cannot be read: what names a sub-merchant then counts as its order.
+    """
+    has_sub = sub_mchid and (endpoint is None or endpoint in HAVE_SUB_MCHID)
+    return f"{mchid}/{sub_mchid}#{out_order_no}" if has_sub else f"{mchid}#{out_order_no}"
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One line of an order's history: which message asked, and how it ended. `outcome` is a status or a note."""
+    """One line of an order's history: which message asked, and how it ended. `outcome` is a status or a note.
+
+    `reason` is ours, `code` WeChat Pay's. `rest` are members that a later version wrote; they are kept.
+    """
 
     at: str
     message_id: str
     outcome: str
+    reason: str = ""
     code: str = ""
     request_id: str = ""
     latency_ms: int = 0
+    rest: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-UNKNOWN = "UNKNOWN"  # in the history: RETRYING, and WeChat Pay may have executed the call
+UNKNOWN = "UNKNOWN"  # in the history: WeChat Pay may have executed the call
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the item remembers of a message while the order is open.
+
+    `receives`: the receive count at its last recorded attempt. `rejected`: its payment was judged, it fails again.
+    `retried`: the reason whose one delayed retry it has used.
+    """
+
+    receives: int
+    rejected: bool = False
+    retried: str = ""
+    rest: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """WeChat Pay's own words for the last failure."""
+    """WeChat Pay's own words for the last failure; `field`, `location`, `issue` say which parameter it refuses."""
 
     code: str
     message: str
+    field: str = ""
+    location: str = ""
+    issue: str = ""
     http_status: int | None = None
     request_id: str = ""
+    rest: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +143,10 @@ NO_FLOOR = Wait()
 class Outcome:
     """How one conversation with WeChat Pay ended.
 
-    `unknown`: a call may have been executed without our knowing; only a query can tell. `answer` is the last verified
-    order, whole. `payment` is what was really sent, defaults filled in. `answered`: whether WeChat Pay gave any answer,
-    a refusal included but none of its 5xx; None where it was not asked.
+    `unknown`: only a query can tell what became of the order: a call may have been executed without our knowing, or
+    the order is in a state that this version does not know. `answer` is the last verified order, whole. `payment` is
+    what was really sent, defaults filled in. `once`: the wait is the one delayed retry of this reason. `answered`:
+    whether WeChat Pay gave any answer, a refusal included but none of its 5xx; None where it was not asked.
     """
 
     status: Status
@@ -119,13 +162,27 @@ class Outcome:
     refusal: Refusal | None = None
     request_id: str = ""
     wait: Wait = NO_FLOOR
+    once: bool = False
     latency_ms: int = 0
     answered: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
+class Contact:
+    """What a batch's calls say about WeChat Pay: whether any was answered, and the keys of orders met by silence."""
+
+    answered: bool
+    silent: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
-    """The item in the table, attribute by attribute; times are ISO 8601 in UTC."""
+    """The item in the table, attribute by attribute; times are ISO 8601 in UTC.
+
+    `outcome_unknown`: see `Outcome.unknown`. `messages`: receipts by message id, while the order is open.
+    `rejected_at`: when it was judged REJECTED. `omitted`: why `wechat` is not whole. `rest` are attributes that this
+    version does not know; they are written back as they came.
+    """
 
     mchid: str
     out_order_no: str
@@ -140,29 +197,31 @@ class Order:
     endpoint: str | None = None
     sub_mchid: str | None = None
     channel_id: str | None = None
+    seq: int | None = None
+    paid_amount: int | None = None
     event_id: str = ""
     message_id: str = ""
     source: str = ""
     attempts: int = 0
     history: tuple[Attempt, ...] = ()
+    outcome_unknown: bool = False
+    messages: Mapping[str, Receipt] = field(default_factory=dict)
+    rejected_at: str | None = None
     state: str | None = None
     state_description: str | None = None
     collection_state: str | None = None
     paid_type: str | None = None
     transaction_id: str | None = None
     wechat: Mapping[str, Any] | None = None
+    omitted: str = ""
     last_error: Refusal | None = None
     synced_at: str | None = None
+    rest: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def key(self) -> str:
         """The order's key in the table."""
-        return f"{self.mchid}#{self.out_order_no}"
-
-    @property
-    def outcome_unknown(self) -> bool:
-        """Whether WeChat Pay may have executed an attempt whose answer we never got."""
-        return self.status is Status.RETRYING and bool(self.history) and self.history[-1].outcome == UNKNOWN
+        return order_key(self.mchid, self.out_order_no, self.endpoint, self.sub_mchid)
 
 
 class Step(StrEnum):
@@ -179,26 +238,72 @@ class Step(StrEnum):
         return self in {Step.QUERY_FIRST, Step.SYNC}
 
 
-def decide(order: Order | None, message_id: str, receive_count: int) -> Step:
-    """Choose the step for a message that reports a payment of this order.
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Who reported the payment: the message, the event in it, where the event came from, and this delivery.
 
-    A message received before, of which no attempt is recorded, may have died between WeChat Pay's answer and our
-    write: it asks first. So does everybody while an earlier outcome is unknown.
+    `sent_at` is SQS's SentTimestamp in Unix seconds. `last`: SQS gives the message up when this receive fails.
+    """
+
+    message_id: str
+    event_id: str
+    source: str
+    receive_count: int = 1
+    sent_at: float | None = None
+    last: bool = False
+
+
+def decide(order: Order | None, payment: Payment, reporter: Reporter) -> Step:
+    """Choose the step for a message that reports this payment of the order.
+
+    Query first while an earlier outcome is unknown, and where an earlier receive of this message is not recorded: the
+    environment may have ended between WeChat Pay's answer and our write.
     """
     if order is not None and order.status.final:
         return Step.DONE
-    own = [attempt.outcome for attempt in order.history if attempt.message_id == message_id] if order else []
-    if Status.REJECTED in own:
+    if order is not None and _judged(order, payment, reporter):
         return Step.FAIL_AGAIN
     if order is not None and order.outcome_unknown:
         return Step.QUERY_FIRST
-    return Step.QUERY_FIRST if receive_count > 1 and not own else Step.SYNC
+    receipt = order.messages.get(reporter.message_id) if order else None
+    recorded = receipt.receives if receipt else 0
+    return Step.QUERY_FIRST if reporter.receive_count > recorded + 1 else Step.SYNC
 
 
-def missing_before(order: Order | None, message_id: str) -> bool:
-    """Whether this message has met ORDER_NOT_EXIST already: the order may be seconds old once, not twice."""
-    attempts = order.history if order else ()
-    return any(attempt.message_id == message_id and attempt.code == "ORDER_NOT_EXIST" for attempt in attempts)
+REDRIVE_MARGIN = timedelta(seconds=60)  # clocks of SQS and Lambda differ by less
+
+
+def _judged(order: Order, payment: Payment, reporter: Reporter) -> bool:
+    """Whether the message's payment has been REJECTED: it fails again, without a call.
+
+    True for the message that was judged, whatever became of the order since, and for each message received before that
+    reports the payment as it was rejected. A message that was sent after the verdict, which a redrive does, and whose
+    first receive ended without an attempt, still has its own attempt to come.
+    """
+    receipt = order.messages.get(reporter.message_id)
+    if receipt is not None and receipt.rejected:
+        return True
+    if order.status is not Status.REJECTED or order.reason == RETRIES_EXHAUSTED or reporter.receive_count == 1:
+        return False
+    return _reports(order, payment) and not _sent_after_verdict(order, reporter)
+
+
+def _reports(order: Order, payment: Payment) -> bool:
+    """Whether the order was last judged for this very payment; what the event leaves out is the secret's default."""
+    told = ((getattr(payment, name), getattr(order, name)) for name in PAYMENT_FIELDS)
+    return all(value is None or value == known for value, known in told)
+
+
+def _sent_after_verdict(order: Order, reporter: Reporter) -> bool:
+    if reporter.sent_at is None or order.rejected_at is None:
+        return False
+    return datetime.fromtimestamp(reporter.sent_at, UTC) > datetime.fromisoformat(order.rejected_at) + REDRIVE_MARGIN
+
+
+def retried(order: Order | None, message_id: str) -> str:
+    """Return the reason whose one delayed retry this message has used; empty where it has not."""
+    receipt = order.messages.get(message_id) if order else None
+    return receipt.retried if receipt else ""
 
 
 def standing(order: Order | None, payment: Payment) -> Payment:
@@ -208,50 +313,71 @@ def standing(order: Order | None, payment: Payment) -> Payment:
     return payment
 
 
-@dataclass(frozen=True, slots=True)
-class Reporter:
-    """Who reported the payment: the message, the event in it, and where the event came from."""
-
-    message_id: str
-    event_id: str
-    source: str
+RETRIES_EXHAUSTED = "RETRIES_EXHAUSTED"
 
 
-def record(order: Order | None, outcome: Outcome, reporters: Sequence[Reporter], now: float) -> Order | None:
+def record(
+    order: Order | None, outcome: Outcome, reporters: Sequence[Reporter], now: float, *, raced: bool = False
+) -> Order | None:
     """Return the order after this outcome, or None where there is nothing to write.
 
     A final status stands. Another final verdict on top of it (a race, or WeChat Pay changing its mind) is kept in the
-    history; anything less is not news. `reporters`: all messages that this one conversation answered for.
+    history; anything less is not news. `reporters`: all messages that this one conversation answered for; where SQS
+    gives one of them up, the order is REJECTED. `raced`: the order was written after the conversation had begun, so
+    the answer may be older than what the order remembers, and closes no unknown outcome.
     """
     at = instant(now)
+    if outcome.status is Status.RETRYING and any(reporter.last for reporter in reporters):
+        outcome = _exhausted(outcome, order)
     entries = tuple(_attempt(outcome, reporter, at) for reporter in reporters)
     if order is not None and order.status.final:
         return _conflict(order, outcome, entries, at)
+    settled = outcome.answer is not None and not raced
+    still_unknown = order is not None and order.outcome_unknown and not settled and not outcome.status.final
+    sent = standing(order, outcome.payment) if still_unknown else outcome.payment
     first = reporters[0]
-    sent = outcome.payment
     return Order(
-        mchid=sent.mchid,
-        out_order_no=sent.out_order_no,
+        **{name: getattr(sent, name) for name in PAYMENT_FIELDS},
         status=outcome.status,
         reason=outcome.reason,
-        paid_time=sent.paid_time,
-        appid=sent.appid,
-        service_id=sent.service_id,
-        endpoint=sent.endpoint,
-        sub_mchid=sent.sub_mchid,
-        channel_id=sent.channel_id,
         event_id=first.event_id,
         message_id=first.message_id,
         source=first.source,
         attempts=(order.attempts if order else 0) + 1,
         history=((order.history if order else ()) + entries)[-HISTORY_LENGTH:],
+        outcome_unknown=not outcome.status.final and (outcome.unknown or still_unknown),
+        messages={} if outcome.status.final else _receipts(order, outcome, reporters),
+        rejected_at=at if outcome.status is Status.REJECTED else None,
         version=(order.version if order else 0) + 1,
         created_at=order.created_at if order else at,
         updated_at=at,
         synced_at=at if outcome.status is Status.SYNCED else None,
         last_error=outcome.refusal,
+        rest=order.rest if order else {},
         **_facts(order, outcome),
     )
+
+
+PAYMENT_FIELDS = tuple(one.name for one in fields(Payment))
+
+
+def _exhausted(outcome: Outcome, order: Order | None) -> Outcome:
+    """SQS gives a message up: what it last met stays as the last error, an unknown outcome stays unknown."""
+    refusal = outcome.refusal or (order.last_error if order else None) or Refusal(outcome.reason, "")
+    return replace(outcome, status=Status.REJECTED, reason=RETRIES_EXHAUSTED, refusal=refusal)
+
+
+def _receipts(order: Order | None, outcome: Outcome, reporters: Sequence[Reporter]) -> dict[str, Receipt]:
+    """The newest receipts, those of these reporters last."""
+    judged = outcome.status is Status.REJECTED and outcome.reason != RETRIES_EXHAUSTED
+    receipts = dict(order.messages) if order else {}
+    for reporter in reporters:
+        before = receipts.pop(reporter.message_id, None)
+        once = outcome.reason if outcome.once else before.retried if before else ""
+        receipts[reporter.message_id] = Receipt(
+            reporter.receive_count, judged or reporter.last, once, before.rest if before else {}
+        )
+    return dict(list(receipts.items())[-MESSAGES_KEPT:])
 
 
 def _facts(order: Order | None, outcome: Outcome) -> dict[str, Any]:
@@ -264,6 +390,7 @@ def _facts(order: Order | None, outcome: Outcome) -> dict[str, Any]:
         "paid_type": seen.paid_type,
         "transaction_id": seen.transaction_id,
         "wechat": seen.answer if isinstance(seen, Outcome) else seen.wechat,
+        "omitted": "" if isinstance(seen, Outcome) else seen.omitted,
     }
 
 
@@ -272,6 +399,11 @@ def _conflict(order: Order, outcome: Outcome, entries: tuple[Attempt, ...], at: 
         return None
     history = (order.history + entries)[-HISTORY_LENGTH:]
     return replace(order, history=history, version=order.version + 1, updated_at=at)
+
+
+def same_write(order: Order, other: Order) -> bool:
+    """Whether both are one write: ours, taken by DynamoDB, whose answer was late and which boto3 repeated."""
+    return (order.version, order.updated_at, order.history) == (other.version, other.updated_at, other.history)
 
 
 def contradicts(order: Order, outcome: Outcome) -> bool:
@@ -283,8 +415,9 @@ def _attempt(outcome: Outcome, reporter: Reporter, at: str) -> Attempt:
     return Attempt(
         at=at,
         message_id=reporter.message_id,
-        outcome=UNKNOWN if outcome.unknown else outcome.status,
-        code=outcome.reason,
+        outcome=UNKNOWN if outcome.unknown and outcome.status is Status.RETRYING else outcome.status,
+        reason=outcome.reason,
+        code=outcome.refusal.code if outcome.refusal else "",
         request_id=outcome.request_id,
         latency_ms=outcome.latency_ms,
     )

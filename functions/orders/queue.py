@@ -1,6 +1,6 @@
 """The order queue: the only module that speaks SQS. It decides when a failed message is received again."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import batched
 from typing import TYPE_CHECKING
@@ -25,24 +25,27 @@ class OrderQueue:
         """Made for the first message that fails: a healthy environment has none."""
         return self._client()
 
-    def make_visible(self, after: Mapping[str, int]) -> list[str]:
+    def make_visible(self, after: Mapping[str, int]) -> dict[str, str]:
         """Let each message (receipt handle → seconds) be received again then; 0 is at once.
 
-        Returns the error codes of those that kept their old visibility: they come back when that ends, nothing is lost.
+        Returns the error codes of those that kept their old visibility, by receipt handle: they come back when that
+        ends, nothing is lost.
         """
-        return [
-            code for chunk in batched(after.items(), ENTRIES_PER_CALL, strict=False) for code in self._change(chunk)
-        ]
+        refused: dict[str, str] = {}
+        for chunk in batched(after.items(), ENTRIES_PER_CALL, strict=False):
+            refused |= self._change(chunk)
+        return refused
 
-    def _change(self, chunk: Iterable[tuple[str, int]]) -> list[str]:
+    def _change(self, chunk: Sequence[tuple[str, int]]) -> dict[str, str]:
         entries = [
             {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
             for number, (handle, seconds) in enumerate(chunk)
         ]
+        handles = [handle for handle, _ in chunk]
         try:
             answer = self._sqs.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)  # type: ignore[arg-type]
         except ClientError as error:
-            return [str(error.response["Error"]["Code"])] * len(entries)
+            return dict.fromkeys(handles, str(error.response["Error"]["Code"]))
         except BotoCoreError as error:
-            return [type(error).__name__] * len(entries)
-        return [failure["Code"] for failure in answer.get("Failed", [])]
+            return dict.fromkeys(handles, type(error).__name__)
+        return {handles[int(failure["Id"])]: failure["Code"] for failure in answer.get("Failed", [])}

@@ -7,12 +7,16 @@ from typing import Self
 
 from orders.errors import SettingsError
 
+NEVER = 1 << 31  # more receives than any message gets
 _THIS_MACHINE = ("http://127.0.0.1:", "http://localhost:", "http://host.docker.internal:")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What `template.yaml` tells the function; times are seconds."""
+    """What `template.yaml` tells the function; times are seconds.
+
+    `max_receive_count` is the queue's: the receive at which SQS gives a message up. Not told, no receive counts as it.
+    """
 
     orders_table: str
     order_queue_url: str
@@ -24,10 +28,11 @@ class Settings:
     read_timeout: float
     backoff_cap: float
     retry_scale: float
+    max_receive_count: int
 
     @property
     def call_budget(self) -> float:
-        """Seconds that one HTTP call may take at most: connecting on both hosts, then reading one answer."""
+        """Seconds that one HTTP call takes at most: connecting on both hosts, then one answer; the library keeps it."""
         return 2 * self.connect_timeout + self.read_timeout
 
     @classmethod
@@ -45,6 +50,7 @@ class Settings:
             read_timeout=read,
             backoff_cap=_positive("BACKOFF_CAP", environ.get("BACKOFF_CAP", "3600")),
             retry_scale=_positive("RETRY_SCALE", environ.get("RETRY_SCALE", "1")),
+            max_receive_count=_count(environ, "MAX_RECEIVE_COUNT"),
         )
 
 
@@ -68,6 +74,15 @@ def _timeouts(text: str) -> tuple[float, float]:
     if not comma:
         raise SettingsError("WECHATPAY_TIMEOUT", "must be 'connect,read' in seconds, such as 3,8")
     return _positive("WECHATPAY_TIMEOUT", connect), _positive("WECHATPAY_TIMEOUT", read)
+
+
+def _count(environ: Mapping[str, str], name: str) -> int:
+    text = environ.get(name, "").strip()
+    if not text:
+        return NEVER
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise SettingsError(name, "must be a whole number above zero")
+    return int(text)
 
 
 def _positive(name: str, text: str) -> float:

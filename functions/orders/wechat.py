@@ -1,22 +1,40 @@
 """Where WeChat Pay's words become ours: `judge` reads a refusal, `verdict` reads an order. Both are pure.
 
-SYNCED, PAID_BY_WECHAT and NOTHING_DUE rest on a
-verified order alone; REJECTED may rest on an unsigned error, because a redrive repairs it.
-Sources: doc 4012587962 (sync), 4012587902 (query), 4012072670 (401 messages).
+SYNCED, PAID_BY_WECHAT and NOTHING_DUE rest on a verified order alone, and on facts that stand in it: what is absent or
+unreadable where it should stand proves nothing. REJECTED may rest on an unsigned error, because a redrive repairs it.
+Sources: doc 4012587962 (sync), 4012587902 (query), 4012072670 (401 messages); payafter: wiki chapter 24.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
 import wechatpay
-from orders.order import NO_FLOOR, Status, Wait
+from orders.order import NO_FLOOR, Payment, Refusal, Status, Wait
+from wechatpay import times
 
-# ── the verdict on a verified order ───────────────────────────────────────────────────────────────────────────────
+# ---- the verdict on a verified order --------------------------------------------------------------------------------
 
 NOT_COMPLETED = Wait(floor=300.0, base=300.0)  # the shop has not asked for the money yet: minutes at least
 DEDUCTING = Wait(floor=180.0)  # WeChat Pay's own advice: three minutes
 THROTTLED = Wait(floor=5.0, base=60.0)
 SOON = Wait(floor=3.0, base=3.0)
+CLOCK_APART = Wait(floor=60.0)  # WeChat Pay takes a `paid_time` up to 60 s ahead of its clock (doc 4012587962)
+
+
+class Fact(StrEnum):
+    """What an order says about its payment, in one vocabulary for all endpoints."""
+
+    CREATED = "CREATED"
+    CONFIRMED = "CONFIRMED"
+    TO_BE_PAID = "TO_BE_PAID"
+    PAID_AT_THE_TILL = "PAID_AT_THE_TILL"
+    PAID_BY_WECHAT = "PAID_BY_WECHAT"
+    NOTHING_DUE = "NOTHING_DUE"
+    REVOKED = "REVOKED"
+    EXPIRED = "EXPIRED"
+    UNKNOWN = "UNKNOWN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,55 +47,131 @@ class Verdict:
 
 
 PAYING = Verdict(Status.RETRYING, "USER_PAYING")
-UNKNOWN_WORD = Verdict(Status.RETRYING, "UNKNOWN_STATE", Wait(floor=60.0))
+UNKNOWN_STATE = Verdict(Status.RETRYING, "UNKNOWN_STATE", Wait(floor=60.0))
 
-# state, state_description, collection.state, paid_type → verdict; "" stands for "absent"
-VERDICTS: dict[tuple[str, str, str, str], Verdict] = {
-    ("DONE", "", "USER_PAID", "MCH"): Verdict(Status.SYNCED),
-    ("DONE", "", "USER_PAID", "NEWTON"): Verdict(Status.PAID_BY_WECHAT, "NEWTON"),
-    ("DONE", "", "", ""): Verdict(Status.NOTHING_DUE),
-    ("DOING", "MCH_COMPLETE", "USER_PAYING", ""): PAYING,
-    ("DOING", "USER_CONFIRM", "", ""): Verdict(Status.RETRYING, "USER_CONFIRM", NOT_COMPLETED),
-    ("CREATED", "", "", ""): Verdict(Status.RETRYING, "CREATED", NOT_COMPLETED),
-    ("REVOKED", "", "", ""): Verdict(Status.REJECTED, "REVOKED"),
-    ("EXPIRED", "", "", ""): Verdict(Status.REJECTED, "EXPIRED"),
+VERDICTS: Mapping[Fact, Verdict] = {
+    Fact.PAID_AT_THE_TILL: Verdict(Status.SYNCED),
+    Fact.PAID_BY_WECHAT: Verdict(Status.PAID_BY_WECHAT, "NEWTON"),
+    Fact.NOTHING_DUE: Verdict(Status.NOTHING_DUE),
+    Fact.TO_BE_PAID: PAYING,
+    Fact.CONFIRMED: Verdict(Status.RETRYING, "USER_CONFIRM", NOT_COMPLETED),
+    Fact.CREATED: Verdict(Status.RETRYING, "CREATED", NOT_COMPLETED),
+    Fact.REVOKED: Verdict(Status.REJECTED, "REVOKED"),
+    Fact.EXPIRED: Verdict(Status.REJECTED, "EXPIRED"),
+    Fact.UNKNOWN: UNKNOWN_STATE,
 }
+CLOSED = frozenset({"REVOKED", "EXPIRED"})
+"""Reasons of a REJECTED order that rest on the order itself: no other secret would change them."""
 
 
-def verdict(order: wechatpay.ServiceOrder, paid_time: str) -> Verdict:
-    """Judge a verified order; a word that nobody knows is retried and reported, never guessed at.
+def verdict(order: wechatpay.ServiceOrder, payment: Payment) -> Verdict:
+    """Judge a verified order; what this version does not know is asked for again and reported, never guessed at.
 
-    Another `paid_time` than ours on a synced order is still SYNCED (somebody told WeChat Pay before), and noted.
+    Another `paid_time` than ours on a synced order is still SYNCED (WeChat Pay was told before), and noted. Moments are
+    compared: the endpoints write them in different ways.
     """
-    found = VERDICTS.get(_key_facts(order), UNKNOWN_WORD)
-    if found.status is Status.SYNCED and paid_time not in _paid_times(order):
+    found = VERDICTS[fact(order, payment.endpoint or "direct")]
+    moments = order.paid_moments
+    if found.status is Status.SYNCED and moments and times.read(payment.paid_time) not in moments:
         return replace(found, reason="OTHER_PAID_TIME")
     return found
 
 
-def _key_facts(order: wechatpay.ServiceOrder) -> tuple[str, str, str, str]:
-    """The facts the table goes by: the description only of a DOING order, the collection once it has been asked for."""
-    description = (order.state_description or "") if order.state == "DOING" else ""
-    asked_for = order.state == "DONE" or description == "MCH_COMPLETE"
-    collection = (order.collection_state or "") if asked_for else ""
-    return order.state, description, collection, _paid_type(order) if collection == "USER_PAID" else ""
+def fact(order: wechatpay.ServiceOrder, endpoint: str) -> Fact:
+    """Return what the order says, read in its endpoint's own words."""
+    return _DECODERS[endpoint](order)
 
 
-def _paid_type(order: wechatpay.ServiceOrder) -> str:
-    """MCH only where every part was taken by the merchant; one NEWTON is enough to have charged the customer twice."""
-    words = {detail.paid_type or "" for detail in order.collection.details} if order.collection else set()
+def _service_order(order: wechatpay.ServiceOrder) -> Fact:
+    """The words of direct, partner, acquiringbank and oversea orders (doc 4012587902)."""
+    match order.state, order.state_description:
+        case "DONE", _:
+            return _done(order)
+        case "DOING", "MCH_COMPLETE":
+            return _completed(order)
+        case "DOING", "USER_CONFIRM":
+            return Fact.CONFIRMED
+        case "CREATED" | "REVOKED" | "EXPIRED" as state, _:
+            return Fact(state)
+        case _:
+            return Fact.UNKNOWN
+
+
+def _completed(order: wechatpay.ServiceOrder) -> Fact:
+    """An order whose money was asked for. The answer of `complete` itself has no `collection` yet."""
+    if _lacks_collection(order) or order.collection_state == "USER_PAYING":
+        return Fact.TO_BE_PAID
+    return Fact.UNKNOWN
+
+
+def _done(order: wechatpay.ServiceOrder) -> Fact:
+    if _lacks_collection(order):
+        return Fact.NOTHING_DUE if _was_free(order) else Fact.UNKNOWN
+    return _paid(order) if order.collection_state == "USER_PAID" else Fact.UNKNOWN
+
+
+def _lacks_collection(order: wechatpay.ServiceOrder) -> bool:
+    return order.collection is None and "collection" not in order.raw
+
+
+def _was_free(order: wechatpay.ServiceOrder) -> bool:
+    """Whether `total_amount` is 0, or, where it is absent, nothing was to be paid for."""
+    if "total_amount" in order.raw or order.total_amount is not None:
+        return order.total_amount == 0
+    return "post_payments" not in order.raw and not order.post_payments
+
+
+def _paid(order: wechatpay.ServiceOrder) -> Fact:
+    """Who took the money: WeChat Pay if it took any part, the till if it took every part, and all parts are told."""
+    collection = order.collection
+    words = {detail.paid_type for detail in collection.details} if collection else set()
     if "NEWTON" in words:
-        return "NEWTON"
-    return words.pop() if len(words) == 1 else "?"
+        return Fact.PAID_BY_WECHAT
+    if collection is None or collection.unreadable or _lacks_parts(collection):
+        return Fact.UNKNOWN
+    return Fact.PAID_AT_THE_TILL if words == {"MCH"} else Fact.UNKNOWN
 
 
-def _paid_times(order: wechatpay.ServiceOrder) -> set[str]:
-    """The times of payment that WeChat Pay holds; the 8-digit form that we may have sent means midnight."""
-    times = {detail.paid_time for detail in order.collection.details if detail.paid_time} if order.collection else set()
-    return times | {moment[:8] for moment in times if moment.endswith("000000")}
+def _lacks_parts(collection: wechatpay.Collection) -> bool:
+    """Whether the parts add up to less than was paid, so that one of them is not told."""
+    amounts = [detail.amount for detail in collection.details]
+    known = [amount for amount in amounts if amount is not None]
+    return collection.paid_amount is not None and len(known) == len(amounts) and sum(known) < collection.paid_amount
 
 
-# ── the judgement on a refusal ────────────────────────────────────────────────────────────────────────────────────
+def _payafter(order: wechatpay.ServiceOrder) -> Fact:
+    """The words of payafter orders, older than the others (wiki chapter 24)."""
+    match order.state:
+        case "USER_ACCEPTED":
+            return Fact.CONFIRMED
+        case "FINISHED":
+            return Fact.TO_BE_PAID
+        case "USER_PAID":
+            return _paid_after(order)
+        case "CREATED" | "REVOKED" | "EXPIRED" as state:
+            return Fact(state)
+        case _:
+            return Fact.UNKNOWN
+
+
+def _paid_after(order: wechatpay.ServiceOrder) -> Fact:
+    """Who took the money: `MchChannelPayType` is the merchant's channel; a transaction is WeChat Pay's."""
+    by_merchant = (order.pay_type or "").upper().startswith("MCH")
+    if by_merchant is bool(order.finish_transaction_id):  # neither is told, or both are
+        return Fact.UNKNOWN
+    return Fact.PAID_AT_THE_TILL if by_merchant else Fact.PAID_BY_WECHAT
+
+
+_DECODERS: Mapping[str, Callable[[wechatpay.ServiceOrder], Fact]] = {
+    "direct": _service_order,
+    "partner": _service_order,
+    "acquiringbank": _service_order,
+    "payafter": _payafter,
+    "oversea": _service_order,
+}
+
+
+# ---- the judgement on a refusal --------------------------------------------------------------------------------------
 
 
 class Action(StrEnum):
@@ -106,7 +200,8 @@ _CODES = {
     "ORDER_CANCELED": Action.QUERY,
     "INVALID_ORDER_STATE": Action.QUERY,
     "INVALID_REQUEST": Action.QUERY,
-    "PARAM_ERROR": Action.REJECT,
+    "SYSTEM_ERROR": Action.QUERY,
+    "PARAM_ERROR": Action.REJECT_UNLESS_CLOSED,
     "NO_AUTH": Action.REJECT,
     "RESOURCE_NOT_EXISTS": Action.REJECT,
     "ORDER_NOT_EXIST": Action.NOT_EXIST,
@@ -114,10 +209,16 @@ _CODES = {
 _THROTTLES = {"FREQUENCY_LIMITED", "FREQUENCY_LIMIT_EXCEED", "RATELIMIT_EXCEEDED", "RATELIMIT_EXCEED", "RATE_LIMITED"}
 _DEDUCTING_WORDS = ("正在扣款", "收款结果不明")
 _PROTOCOL_WORDS = ("HTTP请求不符合", "HTTP头", "APIV3接口规则")
+KEY_REASONS = frozenset({"SIGN_ERROR", "CLOCK", "WECHATPAY_SERIAL", "UNTRUSTED_ANSWER", "SECRET_UNAVAILABLE"})
+"""Reasons that lie in a merchant's keys, ours or WeChat Pay's: every order of the merchant meets them."""
 
 
 def judge(refusal: wechatpay.RefusedError) -> Judgement:
-    """Judge a refusal by status, code and message; the sub-code of the Request-ID is a hint that only ever waits."""
+    """Judge a refusal by status, code and message; the sub-code of the Request-ID is a hint that only ever waits.
+
+    A refusal without a `code` of WeChat Pay's comes from a gateway in between, whatever its status: the call may have
+    been executed.
+    """
     code = refusal.code.replace(" ", "").upper()
     message = refusal.message.replace(" ", "").upper()
     if any(word in message for word in _DEDUCTING_WORDS) or refusal.sub_code == "271316754":
@@ -126,15 +227,47 @@ def judge(refusal: wechatpay.RefusedError) -> Judgement:
         return Judgement(
             Action.WAIT, "THROTTLED", replace(THROTTLED, floor=max(THROTTLED.floor, _retry_after(refusal)))
         )
-    if refusal.status == 401:
+    if refusal.status == 401 or code == "SIGN_ERROR":
         stale = "TIMESTAMP" in message
         return Judgement(Action.SIGN_AGAIN if stale else Action.FRESH_KEYS, "CLOCK" if stale else "SIGN_ERROR")
+    if code == "PARAM_ERROR" and _names(refusal, "Wechatpay-Serial"):
+        return Judgement(Action.FRESH_KEYS, "WECHATPAY_SERIAL")
     if code == "INVALID_REQUEST" and any(word in message for word in _PROTOCOL_WORDS):
         return Judgement(Action.REJECT, code)
     if code in _CODES:
         return Judgement(_CODES[code], code)
-    client_error = 400 <= refusal.status < 500
-    return Judgement(Action.REJECT_UNLESS_CLOSED if client_error else Action.QUERY, code or f"HTTP_{refusal.status}")
+    own_words = 400 <= refusal.status < 500 and code
+    return Judgement(Action.REJECT_UNLESS_CLOSED if own_words else Action.QUERY, code or f"HTTP_{refusal.status}")
+
+
+def is_ahead(refusal: wechatpay.RefusedError, payment: Payment, now: float) -> bool:
+    """Whether WeChat Pay refuses a `paid_time` that may lie ahead of its clock: of the last minutes by ours."""
+    return _names(refusal, "paid_time") and now - _moment(payment.paid_time).timestamp() < 300
+
+
+def _moment(paid_time: str) -> datetime:
+    moment = times.read(paid_time)
+    if moment is None:
+        raise ValueError("paid_time is no moment")  # `event` lets none through
+    return moment
+
+
+def _names(refusal: wechatpay.RefusedError, parameter: str) -> bool:
+    """Whether the refusal is about this parameter, by its `detail` or its message."""
+    return parameter.upper() in f"{refusal.field} {refusal.message}".upper()
+
+
+def in_our_words(refused: wechatpay.RefusedError) -> Refusal:
+    """Return what an operator needs of a refusal: the library has cleaned and bounded it; no value is in it."""
+    return Refusal(
+        code=refused.code or f"HTTP_{refused.status}",
+        message=refused.message,
+        field=refused.field,
+        location=refused.location,
+        issue=refused.issue,
+        http_status=refused.status,
+        request_id=refused.request_id,
+    )
 
 
 def _retry_after(refusal: wechatpay.RefusedError) -> float:
