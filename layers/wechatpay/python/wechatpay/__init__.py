@@ -22,6 +22,8 @@ from wechatpay.platform_keys import PlatformKeys
 from wechatpay.service_order import (
     Collection,
     CollectionDetail,
+    Device,
+    GoodsDetail,
     Location,
     PostDiscount,
     PostPayment,
@@ -38,6 +40,8 @@ __all__ = [
     "Client",
     "Collection",
     "CollectionDetail",
+    "Device",
+    "GoodsDetail",
     "InvalidKeyError",
     "Location",
     "MalformedError",

@@ -7,6 +7,9 @@ from typing import Any, NoReturn
 
 from wechatpay.errors import MalformedError
 
+DEPTH_LIMIT = 100
+"""Levels of nested objects and lists that are read; WeChat Pay's deepest documented answer has eight."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -37,26 +40,51 @@ class Answer:
 
 
 def decoded(content: bytes) -> Any:  # noqa: ANN401  JSON
-    """Decode UTF-8 JSON; ValueError, which never repeats the content, for all that is not."""
+    """Decode UTF-8 JSON of at most DEPTH_LIMIT levels; ValueError, which never repeats the content, for all else."""
     try:
-        return _DECODER.decode(content.decode())
+        value = _DECODER.decode(content.decode())
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except UnicodeDecodeError:
         raise ValueError("not UTF-8") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg} at character {error.pos}") from None
+    # Few answers have so many brackets at all: counting them is cheaper than walking through the value.
+    if content.count(b"{") + content.count(b"[") > DEPTH_LIMIT and _is_deeper(value, DEPTH_LIMIT):
+        raise ValueError("nested too deeply")
+    return value
+
+
+def _is_deeper(value: object, limit: int) -> bool:
+    """Whether a JSON value has more than `limit` levels; found level by level, without recursion."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(limit):
+        members = (part.values() if isinstance(part, dict) else part for part in level)
+        level = [member for part in members for member in part if isinstance(member, dict | list)]
+    return bool(level)
 
 
 def tidy(value: Any) -> Any:  # noqa: ANN401  JSON
-    """Drop the blanks that WeChat Pay's own samples have around some field names (`"transaction_id "`)."""
-    match value:
-        case dict():
-            return {name.strip(): tidy(member) for name, member in value.items()}
-        case list():
-            return [tidy(member) for member in value]
-        case _:
-            return value
+    """Return a copy without the blanks that WeChat Pay's own samples have around some names (`"transaction_id "`).
+
+    Where a name stands both with and without blanks, the one without is meant. No recursion: any depth is copied.
+    """
+    copy = [value]
+    untidied: list[Any] = [copy]
+    while untidied:
+        part = untidied.pop()
+        for key, member in part.items() if isinstance(part, dict) else enumerate(part):
+            if isinstance(member, dict | list):
+                part[key] = _trimmed(member) if isinstance(member, dict) else [*member]
+                untidied.append(part[key])
+    return copy[0]
+
+
+def _trimmed(fields: dict[str, Any]) -> dict[str, Any]:
+    trimmed = {name.strip(): member for name, member in fields.items()}
+    if len(trimmed) < len(fields):
+        trimmed |= {name: member for name, member in fields.items() if name == name.strip()}
+    return trimmed
 
 
 def _no_json(word: str) -> NoReturn:

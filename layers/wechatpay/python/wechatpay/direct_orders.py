@@ -1,7 +1,8 @@
-"""The life of a service order at the direct endpoint: create, complete, modify, cancel (docs 4012586135, 4012587166).
+"""The life of a service order at the direct endpoint: create, complete, modify, cancel.
 
-A shop's side of PayScore. Whoever only tells WeChat Pay of payments needs none of it. What each call takes stands in
-one TypedDict, for both its forms: a type checker and `help()` show it as keyword arguments.
+A shop's side of PayScore; an adapter that only reports payments needs none of it. What each call takes stands in one
+TypedDict, for both its forms: a type checker and `help()` show it as keyword arguments. The tables of fields: create
+4012587900, complete 4012587955, modify 4012587957, cancel wiki chapter 3_3.
 """
 
 import re
@@ -10,7 +11,10 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack
 
 from wechatpay.chain import Call
+from wechatpay.endpoints import ENDPOINTS
+from wechatpay.errors import MalformedError
 from wechatpay.service_order import (
+    Device,
     Location,
     PostDiscount,
     PostPayment,
@@ -22,10 +26,10 @@ from wechatpay.service_order import (
 )
 
 if TYPE_CHECKING:
+    from wechatpay.answer import Answer
     from wechatpay.client import Client
 
-PATH = "v3/payscore/serviceorder"
-
+_ENDPOINT = ENDPOINTS["direct"]
 _OUT_ORDER_NO = re.compile(r"[0-9A-Za-z_\-|*]{1,32}")
 
 
@@ -53,6 +57,7 @@ class NewOrder(OrderIdentity):
     attach: NotRequired[str]
     openid: NotRequired[str]
     need_user_confirm: NotRequired[bool]
+    device: NotRequired[Device]
 
 
 class Bill(OrderIdentity):
@@ -61,15 +66,19 @@ class Bill(OrderIdentity):
     post_payments: Sequence[PostPayment]
     total_amount: int
     post_discounts: NotRequired[Sequence[PostDiscount]]
+    device: NotRequired[Device]
 
 
 class CompletedOrder(Bill):
-    """The bill at the end of the service; `time_range` and `location` need their ends now."""
+    """The bill at the end of the service; `time_range` and `location` need their ends now.
+
+    `goods_tag` marks the order for coupons; of the four calls only this one has it (4012587955).
+    """
 
     time_range: NotRequired[TimeRange]
     location: NotRequired[Location]
     profit_sharing: NotRequired[bool]
-    goods: NotRequired[Sequence[Mapping[str, object]]]
+    goods_tag: NotRequired[str]
 
 
 class ModifiedOrder(Bill):
@@ -84,85 +93,123 @@ class CanceledOrder(OrderIdentity):
     reason: str
 
 
+_DEFINED = frozenset({"CREATED", "DOING", "DONE", "REVOKED", "EXPIRED"})
+# The states that an answer to each operation may have. `create` is re-entrant: repeated with the same arguments it
+# succeeds whatever has become of the order since. A completed order waits for its money (DOING), has nothing to collect
+# or has been collected already (DONE). The answer to `cancel` has no state; one that has is an answer to another call.
+_STATES = {
+    "create": _DEFINED,
+    "complete": frozenset({"DOING", "DONE"}),
+    "modify": frozenset({"DOING", "DONE"}),
+    "cancel": frozenset({"REVOKED"}),
+}
+_DEPTH = 8  # levels of a call's values; the documented ones have three
+
+
 class DirectOrders:
     """What a shop does with its orders; a part of `client.payscore`.
 
-    Wrong names raise TypeError and values that cannot be sent ValueError, both before anything is sent; an answer about
-    another order MalformedError; the rest is as `Client.call` raises it. `create` and `cancel` may be repeated with the
-    same arguments; after an unknown outcome of `complete` or `modify`, query first.
+    Wrong names raise TypeError and values that cannot be sent ValueError, both before anything is sent. An answer about
+    another order, or in a state that this call cannot have led to, raises MalformedError: a signed answer does not say
+    which call it answers. The rest is as `Client.call` raises it. `create` and `cancel` may be repeated with the same
+    arguments; after an unknown outcome of `complete` or `modify`, query first.
     """
 
     def __init__(self, client: "Client") -> None:
         self._client = client
 
     def create(self, **order: Unpack[NewOrder]) -> ServiceOrder:
-        """Open an order; the customer confirms it by the answer's `package` (doc 4012586135)."""
-        return self._order(_create(order), order["out_order_no"])
+        """Open an order; the customer confirms it by the answer's `package` (doc 4012587900)."""
+        call = _create(order)
+        return _order("create", self._client.call(call), order, self._client.mchid)
 
     async def create_async(self, **order: Unpack[NewOrder]) -> ServiceOrder:
         """`create`, to be awaited."""
-        return await self._order_async(_create(order), order["out_order_no"])
+        call = _create(order)
+        return _order("create", await self._client.call_async(call), order, self._client.mchid)
 
     def complete(self, **order: Unpack[CompletedOrder]) -> ServiceOrder:
-        """Ask for the money: WeChat Pay begins to collect (doc 4012587166)."""
-        return self._order(_act("complete", CompletedOrder, order), order["out_order_no"])
+        """Ask for the money: WeChat Pay begins to collect (doc 4012587955)."""
+        call = _operate("complete", CompletedOrder, order)
+        return _order("complete", self._client.call(call), order, self._client.mchid)
 
     async def complete_async(self, **order: Unpack[CompletedOrder]) -> ServiceOrder:
         """`complete`, to be awaited."""
-        return await self._order_async(_act("complete", CompletedOrder, order), order["out_order_no"])
+        call = _operate("complete", CompletedOrder, order)
+        return _order("complete", await self._client.call_async(call), order, self._client.mchid)
 
     def modify(self, **order: Unpack[ModifiedOrder]) -> ServiceOrder:
-        """Ask for less than before, while nothing has been collected."""
-        return self._order(_act("modify", ModifiedOrder, order), order["out_order_no"])
+        """Ask for less than before, while nothing has been collected (doc 4012587957)."""
+        call = _operate("modify", ModifiedOrder, order)
+        return _order("modify", self._client.call(call), order, self._client.mchid)
 
     async def modify_async(self, **order: Unpack[ModifiedOrder]) -> ServiceOrder:
         """`modify`, to be awaited."""
-        return await self._order_async(_act("modify", ModifiedOrder, order), order["out_order_no"])
+        call = _operate("modify", ModifiedOrder, order)
+        return _order("modify", await self._client.call_async(call), order, self._client.mchid)
 
     def cancel(self, **order: Unpack[CanceledOrder]) -> None:
-        """End an order that nobody has paid; it is REVOKED then."""
-        about(self._client.call(_act("cancel", CanceledOrder, order)), order["out_order_no"], self._client.mchid)
+        """End an order that has not been paid; it is REVOKED then (wiki chapter 3_3)."""
+        call = _operate("cancel", CanceledOrder, order)
+        _require_canceled(self._client.call(call), order, self._client.mchid)
 
     async def cancel_async(self, **order: Unpack[CanceledOrder]) -> None:
         """`cancel`, to be awaited."""
-        call = _act("cancel", CanceledOrder, order)
-        about(await self._client.call_async(call), order["out_order_no"], self._client.mchid)
+        call = _operate("cancel", CanceledOrder, order)
+        _require_canceled(await self._client.call_async(call), order, self._client.mchid)
 
-    def _order(self, call: Call, out_order_no: str) -> ServiceOrder:
-        return service_order(self._client.call(call), out_order_no, self._client.mchid)
 
-    async def _order_async(self, call: Call, out_order_no: str) -> ServiceOrder:
-        return service_order(await self._client.call_async(call), out_order_no, self._client.mchid)
+def _order(operation: str, answer: "Answer", call: Mapping[str, Any], mchid: str) -> ServiceOrder:
+    order = service_order(answer, call["out_order_no"], mchid, _ENDPOINT.identified_by(call))
+    _require_state(operation, answer, order.raw["state"])
+    return order
+
+
+def _require_canceled(answer: "Answer", call: Mapping[str, Any], mchid: str) -> None:
+    said = about(answer, call["out_order_no"], mchid, _ENDPOINT.identified_by(call))
+    if "state" in said:
+        _require_state("cancel", answer, said["state"])
+
+
+def _require_state(operation: str, answer: "Answer", state: object) -> None:
+    """Raise MalformedError unless this is a state that the operation's answer may have."""
+    if not isinstance(state, str) or state not in _STATES[operation]:
+        text = f"the verified answer is not one to {operation}"
+        raise MalformedError(text, method=answer.method, path=answer.path)
 
 
 def _create(order: Mapping[str, Any]) -> Call:
-    return Call("POST", PATH, {}, json={"need_user_confirm": True, **_told(NewOrder, order)})
+    return Call("POST", _ENDPOINT.path, {}, json={"need_user_confirm": True, **_request_fields(NewOrder, order)})
 
 
-def _act(deed: str, kind: Any, order: Mapping[str, Any]) -> Call:  # noqa: ANN401  a TypedDict's class
-    told = _told(kind, order)
-    return Call("POST", f"{PATH}/{{out_order_no}}/{deed}", {"out_order_no": told.pop("out_order_no")}, json=told)
+def _operate(operation: str, kind: Any, order: Mapping[str, Any]) -> Call:  # noqa: ANN401  a TypedDict's class
+    body = _request_fields(kind, order)
+    number = {"out_order_no": body.pop("out_order_no")}
+    return Call("POST", f"{_ENDPOINT.path}/{{out_order_no}}/{operation}", number, json=body)
 
 
-def _told(kind: Any, order: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401  a TypedDict's class
+def _request_fields(kind: Any, order: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401  a TypedDict's class
     """Return the fields to send; TypeError for missing and surplus names, ValueError for what is no such value."""
     if missing := sorted(kind.__required_keys__ - order.keys()):
         raise TypeError(f"missing {', '.join(missing)}")
     if surplus := sorted(order.keys() - kind.__required_keys__ - kind.__optional_keys__):
         raise TypeError(f"{', '.join(surplus)} has no place here")
     identified_by(order["out_order_no"])
-    return {name: _plain(name, value) for name, value in order.items()}
+    return {name: _plain(name, value, _DEPTH) for name, value in order.items()}
 
 
-def _plain(name: str, value: object) -> object:
-    """Return a value as JSON: of a dataclass the fields that are set. Money is whole fen."""
+def _plain(name: str, value: object, depth: int) -> object:
+    """Return a value as JSON: of a dataclass the fields that are set. Money is whole fen, wherever it stands."""
     if is_dataclass(value) and not isinstance(value, type):
-        members = {field.name: getattr(value, field.name) for field in fields(value)}
-        return {member: _plain(f"{name}.{member}", held) for member, held in members.items() if held is not None}
+        value = {field.name: member for field in fields(value) if (member := getattr(value, field.name)) is not None}
+    if isinstance(value, dict | list | tuple) and not depth:
+        raise ValueError(f"{name} is nested too deeply, or holds itself")
+    if isinstance(value, dict):
+        return {key: _plain(f"{name}.{key}", member, depth - 1) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(f"{name}[{position}]", member, depth - 1) for position, member in enumerate(value)]
     if name.endswith("amount") and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
         raise ValueError(f"{name} must be whole fen, not negative")
-    if isinstance(value, list | tuple):
-        return [_plain(f"{name}[{position}]", member) for position, member in enumerate(value)]
     return value
 
 

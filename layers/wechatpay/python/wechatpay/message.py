@@ -7,10 +7,15 @@ A signature covers exact bytes, so everything is written once here and sent as i
 import json
 import math
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 from urllib.parse import quote
 
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
 """The only signature scheme of this library: RSASSA-PKCS1-v1_5 with SHA-256 and a 2048 bit key."""
+
+
+_DEPTH_LIMIT = 500  # levels that are searched; a body that holds itself has no end
+_TOO_DEEP = "json is nested too deeply, or holds itself"
 
 
 def request_message(method: str, target: str, timestamp: str, nonce: str, body: bytes) -> bytes:
@@ -74,7 +79,7 @@ def json_bytes(value: object) -> bytes:
     try:
         return _serialised(value).encode()
     except RecursionError:
-        raise ValueError("json is nested too deeply, or holds itself") from None
+        raise ValueError(_TOO_DEEP) from None
 
 
 def _serialised(value: object) -> str:
@@ -89,28 +94,55 @@ def _serialised(value: object) -> str:
 
 
 def _refuse(value: object) -> None:
-    """Raise ValueError for the first field that cannot be sent, if there is one."""
-    for where, problem in _offences(value, "json"):
-        raise ValueError(f"{where} {problem}")
+    """Raise ValueError for the first field that cannot be sent, if there is one.
+
+    An explicit stack, not recursion: a body that JSON can hold is searched however little is left of Python's own.
+    """
+    path: list[_Level] = []
+    _look(value, "json", path)
+    while path:
+        level = path[-1]
+        step = next(level.members, None)
+        if step is None:
+            path.pop()
+        else:
+            _look(step[1], level.where + step[0], path)
 
 
-def _offences(value: object, where: str) -> Iterator[tuple[str, str]]:
+class _Level(NamedTuple):
+    """A part of the body that is being searched."""
+
+    where: str
+    members: Iterator[tuple[str, object]]
+
+
+def _look(value: object, where: str, path: list[_Level]) -> None:
+    """Raise ValueError for a value that cannot be sent; put a container on the path, to be searched next."""
     match value:
         case None:
-            yield where, "is null: leave the field out"
+            raise ValueError(f"{where} is null: leave the field out")
         case float() if not math.isfinite(value):
-            yield where, "is not a number that JSON knows"
+            raise ValueError(f"{where} is not a number that JSON knows")
         case str():
             if problem := _unsendable(value):
-                yield where, problem
-        case dict():
-            for name, member in value.items():
-                if problem := "is null" if name is None else _unsendable(str(name)):
-                    yield f"{where}: a field's name", problem
-                yield from _offences(member, f"{where}.{name}")
-        case list() | tuple():
-            for position, member in enumerate(value):
-                yield from _offences(member, f"{where}[{position}]")
+                raise ValueError(f"{where} {problem}")
+        case dict() | list() | tuple():
+            if len(path) == _DEPTH_LIMIT:
+                raise ValueError(_TOO_DEEP)
+            path.append(_Level(where, _members(value, where)))
+
+
+def _members(
+    part: dict[object, object] | list[object] | tuple[object, ...], where: str
+) -> Iterator[tuple[str, object]]:
+    """Yield each member with its place; ValueError for a field's name that cannot be sent."""
+    if not isinstance(part, dict):
+        yield from ((f"[{position}]", member) for position, member in enumerate(part))
+        return
+    for name, member in part.items():
+        if problem := "is null" if name is None else _unsendable(str(name)):
+            raise ValueError(f"{where}: a field's name {problem}")
+        yield f".{name}", member
 
 
 def _unsendable(text: str) -> str:

@@ -1,60 +1,30 @@
-"""PayScore with types: telling WeChat Pay that an order was paid elsewhere, and asking for its state.
+"""PayScore with types: report that an order was paid elsewhere, and query its state.
 
-Five endpoints do the same under different names; `ENDPOINTS` says what each takes and what it answers.
-Direct: docs 4012587962 (sync), 4012587902 (query); partner 4013138975, 4013138559; acquiring bank 4013194292;
-oversea 4014096438, 4014096411; payafter: wiki chapter 24.
+Five endpoint families do the same under different names; `ENDPOINTS` says what each takes and what it answers.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack
 
 from wechatpay.chain import Call
 from wechatpay.direct_orders import DirectOrders, identified_by
+from wechatpay.endpoints import ENDPOINTS, SYNC_DETAIL, Endpoint, EndpointName
 from wechatpay.errors import MalformedError
-from wechatpay.service_order import ServiceOrder, service_order
+from wechatpay.service_order import ServiceOrder, about, service_order
 from wechatpay.times import written
 
 if TYPE_CHECKING:
     from wechatpay.answer import Answer
     from wechatpay.client import Client
 
-EndpointName = Literal["direct", "partner", "acquiringbank", "payafter", "oversea"]
+__all__ = ["ENDPOINTS", "Endpoint", "EndpointName", "PayScore", "Payment"]
 
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One of the five: its path, what identifies an order there, what it may be told, and what it answers."""
-
-    path: str
-    required: tuple[str, ...]
-    optional: tuple[str, ...] = ()
-    answers_with_order: bool = False
-    rfc_3339: bool = False
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """Every field that the endpoint has a place for."""
-        return self.required + self.optional
-
-
-ENDPOINTS: Mapping[str, Endpoint] = {
-    "direct": Endpoint("v3/payscore/serviceorder", ("service_id", "appid"), answers_with_order=True),
-    "partner": Endpoint("v3/payscore/partner/serviceorder", ("service_id", "sub_mchid"), ("seq", "paid_amount")),
-    "acquiringbank": Endpoint("v3/payscore/acquiringbank/serviceorder", ("service_id", "sub_mchid"), ("channel_id",)),
-    "payafter": Endpoint("v3/payscore/payafter-orders", ("service_id", "appid")),
-    "oversea": Endpoint(
-        "v3/payscore/oversea/partner/serviceorder", ("service_id", "sub_mchid"), ("seq", "paid_amount"), rfc_3339=True
-    ),
-}
-
-_IN_DETAIL = ("seq", "paid_amount")
 _APART = frozenset({"out_order_no", "paid_time", "endpoint"})  # they stand elsewhere than in the body's own fields
 
 
 class Payment(TypedDict):
-    """What `sync` tells."""
+    """What `sync` reports."""
 
     out_order_no: str
     service_id: str
@@ -70,7 +40,7 @@ class Payment(TypedDict):
 class PayScore(DirectOrders):
     """Service orders of one merchant; reached as `client.payscore`.
 
-    `sync` and `query` know all five endpoints; `create`, `complete`, `modify` and `cancel` the direct one.
+    `sync` and `query` serve all five endpoints; `create`, `complete`, `modify` and `cancel` the direct one.
     """
 
     def sync(  # noqa: PLR0913  the contract
@@ -86,12 +56,12 @@ class PayScore(DirectOrders):
         seq: int | None = None,
         paid_amount: int | None = None,
     ) -> ServiceOrder | None:
-        """Tell WeChat Pay that the order was paid elsewhere at `paid_time`; it will not collect any more.
+        """Report that the order was paid elsewhere at `paid_time`; WeChat Pay stops collecting it.
 
         `paid_time`: an aware datetime, `yyyyMMddHHmmss` or `yyyyMMdd` (Beijing time), or RFC 3339 with an offset.
         `paid_amount` is fen. Returns the order, or None where the endpoint answers without one: then `query`.
-        Raises ValueError for what the endpoint needs or has no place for, MalformedError for an answer about another
-        order, and what `Client.call` raises.
+        Raises ValueError for what the endpoint needs or has no place for, MalformedError for an answer that is about
+        another order or is not an answer to this call, and what `Client.call` raises.
         """
         return self.prepare_sync(
             out_order_no=out_order_no,
@@ -110,11 +80,9 @@ class PayScore(DirectOrders):
 
         Takes what `sync` takes, and raises its ValueError; what is returned does and raises the rest.
         """
-        endpoint, out_order_no = payment.get("endpoint", "direct"), payment["out_order_no"]
-        given = {name: value for name, value in payment.items() if name not in _APART}
-        call = _sync_call(endpoint, out_order_no, payment["paid_time"], given)
-        send = self._host(endpoint).prepare(call)
-        return lambda: self._synced(send(), endpoint, out_order_no)
+        request = _SyncRequest(payment)
+        send = self._client_for(request.endpoint).prepare(request.call)
+        return lambda: request.order(send(), self._client.mchid)
 
     async def sync_async(  # noqa: PLR0913  the contract
         self,
@@ -130,9 +98,21 @@ class PayScore(DirectOrders):
         paid_amount: int | None = None,
     ) -> ServiceOrder | None:
         """`sync`, to be awaited."""
-        given = {"service_id": service_id, "appid": appid, "sub_mchid": sub_mchid, "channel_id": channel_id}
-        call = _sync_call(endpoint, out_order_no, paid_time, given | {"seq": seq, "paid_amount": paid_amount})
-        return self._synced(await self._host(endpoint).call_async(call), endpoint, out_order_no)
+        request = _SyncRequest(
+            {
+                "out_order_no": out_order_no,
+                "service_id": service_id,
+                "paid_time": paid_time,
+                "appid": appid,
+                "endpoint": endpoint,
+                "sub_mchid": sub_mchid,
+                "channel_id": channel_id,
+                "seq": seq,
+                "paid_amount": paid_amount,
+            }
+        )
+        answer = await self._client_for(request.endpoint).call_async(request.call)
+        return request.order(answer, self._client.mchid)
 
     def query(
         self,
@@ -144,10 +124,10 @@ class PayScore(DirectOrders):
         sub_mchid: str | None = None,
         channel_id: str | None = None,
     ) -> ServiceOrder:
-        """Ask for the order; changes nothing. Raises as `sync` does."""
-        given = {"service_id": service_id, "appid": appid, "sub_mchid": sub_mchid, "channel_id": channel_id}
-        answer = self._host(endpoint).call(_query_call(endpoint, out_order_no, given))
-        return service_order(answer, out_order_no, self._client.mchid)
+        """Query the order; changes nothing. Raises as `sync` does."""
+        fields = {"service_id": service_id, "appid": appid, "sub_mchid": sub_mchid, "channel_id": channel_id}
+        request = _QueryRequest(endpoint, out_order_no, fields)
+        return request.order(self._client_for(request.endpoint).call(request.call), self._client.mchid)
 
     async def query_async(
         self,
@@ -160,44 +140,67 @@ class PayScore(DirectOrders):
         channel_id: str | None = None,
     ) -> ServiceOrder:
         """`query`, to be awaited."""
-        given = {"service_id": service_id, "appid": appid, "sub_mchid": sub_mchid, "channel_id": channel_id}
-        answer = await self._host(endpoint).call_async(_query_call(endpoint, out_order_no, given))
-        return service_order(answer, out_order_no, self._client.mchid)
+        fields = {"service_id": service_id, "appid": appid, "sub_mchid": sub_mchid, "channel_id": channel_id}
+        request = _QueryRequest(endpoint, out_order_no, fields)
+        return request.order(await self._client_for(request.endpoint).call_async(request.call), self._client.mchid)
 
-    def _host(self, endpoint: str) -> "Client":
-        return self._client.oversea if endpoint == "oversea" else self._client
+    def _client_for(self, endpoint: Endpoint) -> "Client":
+        return self._client.oversea if endpoint.overseas else self._client
 
-    def _synced(self, answer: "Answer", endpoint: str, out_order_no: str) -> ServiceOrder | None:
+
+class _SyncRequest:
+    """One sync: the call, and how its answer is read."""
+
+    def __init__(self, payment: Payment) -> None:
+        name = payment.get("endpoint", "direct")
+        self.endpoint, fields = _checked(name, {key: value for key, value in payment.items() if key not in _APART})
+        self._out_order_no, self._identity = payment["out_order_no"], self.endpoint.identified_by(fields)
+        detail = {"paid_time": written(payment["paid_time"], rfc_3339=self.endpoint.rfc_3339)}
+        detail |= {key: fields.pop(key) for key in SYNC_DETAIL if key in fields}
+        body = {**fields, "type": "Order_Paid", "detail": detail}
+        path = f"{self.endpoint.path}/{{out_order_no}}/sync"
+        self.call = Call("POST", path, identified_by(self._out_order_no), json=body)
+
+    def order(self, answer: "Answer", mchid: str) -> ServiceOrder | None:
+        """Return the order of the answer, None where the endpoint answers without one; raise MalformedError."""
         if answer.status == 202:  # "accepted": repeat the request, nothing is settled (doc 4012081717)
             raise MalformedError("accepted but not processed (202)", method=answer.method, path=answer.path)
-        if ENDPOINTS[endpoint].answers_with_order:
-            return service_order(answer, out_order_no, self._client.mchid)
+        match self.endpoint.sync_answer:
+            case "order":
+                return service_order(answer, self._out_order_no, mchid, self._identity)
+            case "acknowledgement":
+                said = about(answer, self._out_order_no, mchid, self._identity)
+                is_this = "state" not in said  # an answer with a state is one to a query, replayed
+            case "nothing":
+                is_this = not answer.content
+        if not is_this:
+            raise MalformedError("the verified answer is not one to a sync", method=answer.method, path=answer.path)
         return None
 
 
-def _sync_call(endpoint: str, out_order_no: str, paid_time: datetime | str, given: Mapping[str, object]) -> Call:
-    there, told = _checked(endpoint, given)
-    detail = {"paid_time": written(paid_time, rfc_3339=there.rfc_3339)}
-    detail |= {name: told.pop(name) for name in _IN_DETAIL if name in told}
-    body = {**told, "type": "Order_Paid", "detail": detail}
-    return Call("POST", f"{there.path}/{{out_order_no}}/sync", identified_by(out_order_no), json=body)
+class _QueryRequest:
+    """One query: the call, and how its answer is read."""
+
+    def __init__(self, endpoint: str, out_order_no: str, arguments: Mapping[str, object]) -> None:
+        self.endpoint, fields = _checked(endpoint, arguments)
+        self._out_order_no, self._identity = out_order_no, self.endpoint.identified_by(fields)
+        self.call = Call("GET", self.endpoint.path, {}, params={**fields, **identified_by(out_order_no)})
+
+    def order(self, answer: "Answer", mchid: str) -> ServiceOrder:
+        """Return the order of the answer; raise MalformedError."""
+        return service_order(answer, self._out_order_no, mchid, self._identity)
 
 
-def _query_call(endpoint: str, out_order_no: str, given: Mapping[str, object]) -> Call:
-    there, told = _checked(endpoint, given)
-    return Call("GET", there.path, {}, params={**told, **identified_by(out_order_no)})
-
-
-def _checked(endpoint: str, given: Mapping[str, object]) -> tuple[Endpoint, dict[str, Any]]:
-    """Return the endpoint and the fields to be told; ValueError naming the first that is lacking or has no place."""
-    there = ENDPOINTS.get(endpoint)
-    if there is None:
+def _checked(name: str, arguments: Mapping[str, object]) -> tuple[Endpoint, dict[str, Any]]:
+    """Return the endpoint and the fields to send; ValueError naming the first that is missing or has no place."""
+    endpoint = ENDPOINTS.get(name)
+    if endpoint is None:
         raise ValueError(f"endpoint must be one of {', '.join(ENDPOINTS)}")
-    told = {name: value for name, value in given.items() if value is not None}
-    for name in there.required:
-        if not told.get(name):
-            raise ValueError(f"{name} is required by the endpoint {endpoint!r}")
-    for name in told:
-        if name not in there.fields:
-            raise ValueError(f"{name} has no place at the endpoint {endpoint!r}")
-    return there, told
+    fields = {key: value for key, value in arguments.items() if value is not None}
+    for key in endpoint.required:
+        if not fields.get(key):
+            raise ValueError(f"{key} is required by the endpoint {name!r}")
+    for key in fields:
+        if key not in endpoint.fields:
+            raise ValueError(f"{key} has no place at the endpoint {name!r}")
+    return endpoint, fields

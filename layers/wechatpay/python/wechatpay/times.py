@@ -1,50 +1,67 @@
-"""Times as WeChat Pay writes them: Beijing's, without an offset, or RFC 3339 (doc 4012068676)."""
+"""Times as WeChat Pay writes them: digits of Beijing time, or RFC 3339 with an offset (doc 4012068676)."""
 
+import re
 from datetime import datetime, timedelta, timezone
-from typing import cast
 
 BEIJING = timezone(timedelta(hours=8))
 
+_DIGITS = re.compile(r"[0-9]{14}|[0-9]{8}")
+_RFC_3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-5][0-9])?"
+)
+_FORMS = "an aware datetime, yyyyMMddHHmmss or yyyyMMdd (Beijing time), or RFC 3339 such as 2026-01-01T12:00:00+08:00"
+
 
 def written(moment: datetime | str, *, rfc_3339: bool = False, field: str = "paid_time") -> str:
-    """Return a moment as an endpoint wants it; ValueError naming `field` for naive, impossible or unreadable ones.
+    """Return a moment as an endpoint wants it: 14 digits of Beijing time (8 digits stay), or RFC 3339 in Beijing time.
 
-    Beijing time in 14 digits (8 digits stay as they are), or RFC 3339 with Beijing's offset.
+    `moment` is an aware datetime, `yyyyMMddHHmmss`, `yyyyMMdd`, or RFC 3339 with an offset. Raises ValueError naming
+    `field` for everything else: another type, a time without an offset, a date that does not exist.
     """
-    digits = isinstance(moment, str) and _is_digits(moment)
-    at = _given(moment, field)
-    if at.tzinfo is None:
-        raise ValueError(
-            f"{field} has no offset: give an aware datetime, or RFC 3339 such as 2026-01-01T12:00:00+08:00"
-        )
-    if rfc_3339:
-        return at.astimezone(BEIJING).isoformat(timespec="seconds")
-    return cast("str", moment) if digits else at.astimezone(BEIJING).strftime("%Y%m%d%H%M%S")
+    if not isinstance(moment, datetime | str):
+        raise ValueError(f"{field} must be {_FORMS}, not {type(moment).__name__}")  # noqa: TRY004  the contract
+    if isinstance(moment, str) and _DIGITS.fullmatch(moment) and not rfc_3339:
+        _existing(moment, field)
+        return moment
+    beijing = _in_beijing(_existing(moment, field) if isinstance(moment, str) else moment, field)
+    text = beijing.isoformat(timespec="seconds")  # strftime does not pad a year below 1000
+    return text if rfc_3339 else re.sub(r"[-T:]", "", text[:19])
 
 
-def read(text: str | None) -> datetime | None:
-    """Return the aware moment that an answer tells; None for what is absent or no moment, such as `OnAccept`."""
+def read(text: object) -> datetime | None:
+    """Return the aware moment that a text of WeChat Pay means: 14 digits, 8 digits (midnight in Beijing) or RFC 3339.
+
+    None for what is no such moment: absent, not text, without an offset, impossible, or a word such as `OnAccept`.
+    """
     try:
-        at = _moment(text or "")
+        moment = _moment(text) if isinstance(text, str) else None
     except ValueError:
         return None
-    return at if at.tzinfo else None
+    return moment if moment is not None and moment.tzinfo else None
 
 
-def _given(moment: datetime | str, field: str) -> datetime:
-    if isinstance(moment, datetime):
-        return moment
+def _existing(text: str, field: str) -> datetime:
     try:
-        return _moment(moment)
-    except (ValueError, TypeError):
-        raise ValueError(f"{field} must be yyyyMMddHHmmss, yyyyMMdd or RFC 3339, and must exist") from None
+        return _moment(text)
+    except ValueError:
+        raise ValueError(f"{field} must be {_FORMS}, and must exist") from None
+
+
+def _in_beijing(moment: datetime, field: str) -> datetime:
+    try:
+        beijing = None if moment.utcoffset() is None else moment.astimezone(BEIJING)
+    except (OverflowError, ValueError, TypeError, NotImplementedError):  # before year 1, after 9999, or a broken tzinfo
+        raise ValueError(f"{field} must be {_FORMS}, and must exist") from None
+    if beijing is None:
+        raise ValueError(f"{field} has no offset: it must be {_FORMS}")
+    return beijing
 
 
 def _moment(text: str) -> datetime:
-    if _is_digits(text):
-        return datetime.strptime(text.ljust(14, "0"), "%Y%m%d%H%M%S").replace(tzinfo=BEIJING)
-    return datetime.fromisoformat(text)
-
-
-def _is_digits(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) in {8, 14}
+    """Read a text; ValueError where it has another form or does not exist. Without an offset the result is naive."""
+    if _DIGITS.fullmatch(text):
+        parts = [int(text[:4]), *(int(text[start : start + 2]) for start in range(4, len(text), 2))]
+        return datetime(*parts, tzinfo=BEIJING)  # type: ignore[arg-type, misc]  # mypy cannot count the parts
+    if _RFC_3339.fullmatch(text):
+        return datetime.fromisoformat(text.upper())
+    raise ValueError("neither digits nor RFC 3339")

@@ -1,0 +1,148 @@
+"""What each endpoint family answers about an order, in its own documented words.
+
+direct and its siblings partner, acquiringbank and oversea share one vocabulary: docs 4012587902, 4013138559, 4013194035,
+4014096411. payafter has another: wiki chapter 17_2.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sandbox.wechat_pay.times import digits, rfc_3339
+
+if TYPE_CHECKING:
+    from sandbox.wechat_pay.orders import Order
+
+
+def query_answer(order: "Order") -> dict[str, Any]:
+    """Every field of the family's response dictionary that the order has by now."""
+    if order.endpoint == "payafter":
+        return _payafter(order)
+    return _service_order(order)
+
+
+def create_answer(order: "Order") -> dict[str, Any]:
+    """What `create` answers: the order, or, at payafter, the way to the customer's confirmation."""
+    if order.endpoint == "payafter":
+        program = {"miniprogram_businesstype": "wxpayScoreUse", "miniprogram_appid": "wxbe73b198764304e9"}
+        return numbers(order, "appid", "mchid", "out_order_no", "service_id", "order_id") | program
+    return _service_order(order)
+
+
+def numbers(order: "Order", *names: str) -> dict[str, Any]:
+    """What an answer has that does not hold the order itself."""
+    return {name: getattr(order, name) for name in names}
+
+
+# ---- direct, partner, acquiringbank, oversea -------------------------------------------------------------------------
+
+
+def _service_order(order: "Order") -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "out_order_no": order.out_order_no,
+        "service_id": order.service_id,
+        "appid": order.appid,
+        "mchid": order.mchid,
+        "service_introduction": order.service_introduction,
+        "state": order.state,
+        "risk_fund": {"name": "DEPOSIT", "amount": 9900, "description": "押金"},
+        "time_range": _time_range(order),
+        "location": {"start_location": "上海静安寺店", "end_location": "上海静安寺店"},
+        "attach": "sandbox",
+        "notify_url": "https://shop.example.com/notify",
+        "order_id": order.order_id,
+        "openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o",
+        "need_collection": True,
+    }
+    if order.sub_mchid:
+        answer["sub_mchid"] = order.sub_mchid
+    if order.endpoint == "acquiringbank":
+        answer["channel_id"] = order.channel_id
+    if order.endpoint == "oversea":
+        answer["currency"] = order.currency
+    if order.state_description:
+        answer["state_description"] = order.state_description
+    if order.completed_at:
+        answer |= _bill(order)
+    return answer | dict(order.terms)
+
+
+def _bill(order: "Order") -> dict[str, Any]:
+    bill: dict[str, Any] = {
+        "total_amount": order.total_amount,
+        "post_payments": [{"name": "租金", "amount": order.total_amount, "description": "按小时计费", "count": 1}],
+        "post_discounts": [],
+    }
+    if order.collection_state:
+        paid = order.total_amount if order.collection_state == "USER_PAID" else 0
+        bill["collection"] = {
+            "state": order.collection_state,
+            "total_amount": order.total_amount,
+            "paying_amount": order.total_amount - paid,
+            "paid_amount": paid,
+            "details": [_detail(order)] if paid else [],
+        }
+    return bill
+
+
+def _detail(order: "Order") -> dict[str, Any]:
+    paid_time = order.paid_time
+    if order.endpoint == "oversea":
+        paid_time = rfc_3339(paid_time)
+    detail = {"seq": 1, "amount": order.total_amount, "paid_type": order.paid_type, "paid_time": paid_time}
+    return detail | ({"transaction_id": order.transaction_id} if order.transaction_id else {})
+
+
+def _time_range(order: "Order") -> dict[str, str]:
+    moments = {"start_time": order.created_at} | ({"end_time": order.completed_at} if order.completed_at else {})
+    times = {name: digits(at) for name, at in moments.items()}
+    return {name: rfc_3339(text) for name, text in times.items()} if order.endpoint == "oversea" else times
+
+
+# ---- payafter --------------------------------------------------------------------------------------------------------
+
+_STATES: Mapping[tuple[str, str], str] = {
+    ("CREATED", ""): "CREATED",
+    ("DOING", "USER_CONFIRM"): "USER_ACCEPTED",
+    ("DOING", "MCH_COMPLETE"): "FINISHED",
+    ("DONE", ""): "USER_PAID",
+    ("REVOKED", ""): "REVOKED",
+    ("EXPIRED", ""): "EXPIRED",
+}
+
+
+def _payafter(order: "Order") -> dict[str, Any]:
+    """`finish_ticket` belongs to USER_ACCEPTED, `finish_transaction_id` to an order that WeChat Pay has collected.
+
+    How WeChat Pay's own collection is called in `pay_type` is not documented: its answer names the transaction alone.
+    """
+    answer: dict[str, Any] = {
+        "appid": order.appid,
+        "mchid": order.mchid,
+        "out_order_no": order.out_order_no,
+        "service_id": order.service_id,
+        "state": _STATES[order.state, order.state_description],
+        "service_start_time": digits(order.created_at),
+        "service_start_location": "上海静安寺店",
+        "service_end_location": "上海静安寺店",
+        "service_introduction": order.service_introduction,
+        "fees": [{"fee_name": "租金", "fee_count": 1, "fee_amount": order.total_amount, "fee_desc": "按小时计费"}],
+        "discounts": [],
+        "risk_amount": 9900,
+        "attach": "sandbox",
+    }
+    if answer["state"] == "USER_ACCEPTED":
+        answer["finish_ticket"] = f"ticket-{order.order_id}"
+    if order.completed_at:
+        answer |= {
+            "finish_type": 2,
+            "real_service_start_time": digits(order.created_at),
+            "real_service_end_time": digits(order.completed_at),
+            "total_amount": order.total_amount,
+        }
+    if order.paid_time:
+        answer["pay_succ_time"] = order.paid_time
+    if order.paid_type == "MCH":
+        answer["pay_type"] = "MchChannelPayType"
+    if order.transaction_id:
+        answer["finish_transaction_id"] = order.transaction_id
+    return answer | dict(order.terms)
