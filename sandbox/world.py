@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.stack import Deployment
+from orders.errors import UnreadableItemError
 from orders.order import Order
 from sandbox.cloud import Cloud, Stack
 from sandbox.wechat_pay import Simulator
@@ -109,7 +110,10 @@ class World:
     def order(self, out_order_no: str, mchid: str = MERCHANT) -> Order | None:
         """The order's item as it stands; None where there is none."""
         key = f"{mchid}#{out_order_no}"
-        return self.deployment.table.load([key]).get(key)
+        found = self.deployment.table.load([key]).get(key)
+        if isinstance(found, UnreadableItemError):
+            raise found
+        return found
 
     @property
     def function(self) -> str:

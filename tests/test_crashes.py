@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from orders.errors import UnreadableItemError
 from orders.order import Order, Status
 from orders.table import OrdersTable
 from sandbox.aws_proxy import AwsProxy, Deed
@@ -76,7 +77,9 @@ class Scene:
     def item(self, number: str) -> Order | None:
         """The order's item."""
         key = f"{MERCHANT}#{number}"
-        return self.table.load([key]).get(key)
+        found = self.table.load([key]).get(key)
+        assert not isinstance(found, UnreadableItemError)
+        return found
 
     def calls(self, number: str) -> list[str]:
         """What WeChat Pay was asked about the order."""

@@ -54,7 +54,9 @@ class Circuit:
         on_transition: Callable[[CircuitTransition], None],
         scale: float = 1.0,
         name: str = NAME,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._clock = clock
         self._recovery = max(1, round(RECOVERY * scale))
         self._batches = 0  # in a row without an answer
         self._orders: frozenset[str] = frozenset()  # that they were about
@@ -103,8 +105,9 @@ class Circuit:
         return made[0]
 
     def _refuse(self, _: Callable[[], Contact], *, circuit: CircuitInfo) -> None:
-        opened_at = circuit.opened_at if circuit.opened_at is not None else time.time()
-        raise CircuitOpenError(max(1.0, opened_at + self._recovery - time.time()))
+        now = self._clock()
+        opened_at = circuit.opened_at if circuit.opened_at is not None else now
+        raise CircuitOpenError(max(1.0, opened_at + self._recovery - now))
 
     def _run(self, work: Callable[[], Contact]) -> None:
         """Count silence by orders; while the circuit is being tried, one silent batch is enough."""

@@ -60,6 +60,7 @@ class Merchants:
             return self._current(mchid, force_fetch=False)
 
     def now(self) -> float:
+        """Return the clock of `refresh`."""
         return time.monotonic()
 
     def refresh(self, mchid: str, *, since: float) -> Merchant:

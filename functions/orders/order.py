@@ -4,6 +4,7 @@ WeChat Pay's order is the arbiter. Our item remembers what was asked and what wa
 comes again asks for no more than it must, and a final status never changes.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -118,14 +119,14 @@ class Receipt:
 class Refusal:
     """WeChat Pay's own words for the last failure; `field`, `location`, `issue` say which parameter it refuses."""
 
-    code: str
-    message: str
+    code: str = ""
+    message: str = ""
     field: str = ""
     location: str = ""
     issue: str = ""
     http_status: int | None = None
     request_id: str = ""
-    rest: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    rest: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)  # `field` is a member here
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ class OrdersTable:
         statements = [self._insert(item_of(order)) for order in orders]
         answers = self._dynamodb.batch_execute_statement(Statements=cast("Any", statements))["Responses"]
         errors = {order.key: answer.get("Error") for order, answer in zip(orders, answers, strict=True)}
-        return {key: (error["Code"], error.get("Message", "")) for key, error in errors.items() if error}
+        return {key: _told(error) for key, error in errors.items() if error}
 
     def _insert(self, item: Mapping[str, Any]) -> dict[str, Any]:
         """PartiQL's INSERT fails where the key exists: the condition is the statement's own."""
@@ -152,9 +152,11 @@ def _without_answer(order: Order, words: _Words) -> Order:
 
 
 def _words(error: ClientError | BotoCoreError | RecursionError) -> _Words:
-    if isinstance(error, ClientError):
-        return str(error.response["Error"]["Code"]), printable(str(error.response["Error"].get("Message", "")))
-    return type(error).__name__, ""
+    return _told(error.response["Error"]) if isinstance(error, ClientError) else (type(error).__name__, "")
+
+
+def _told(error: Mapping[str, Any]) -> _Words:
+    return str(error["Code"]), printable(str(error.get("Message", "")))
 
 
 def item_of(order: Order) -> dict[str, Any]:
@@ -202,7 +204,9 @@ def _record[T](kind: type[T], attributes: Mapping[str, Any], apart: frozenset[st
             raise ValueError(f"{name} is not what this version writes") from error
     if missing := _required(kind) - values.keys():  # type: ignore[arg-type]
         raise ValueError(f"{', '.join(sorted(missing))} missing")
-    return kind(**values, rest=rest)
+    make: Any = kind
+    record: T = make(**values, rest=rest)
+    return record
 
 
 def _text(attribute: Mapping[str, Any]) -> str:
@@ -224,7 +228,7 @@ def _receipts(attribute: Mapping[str, Any]) -> dict[str, Receipt]:
 def _answer(attribute: Mapping[str, Any]) -> Mapping[str, Any]:
     if "M" not in attribute:
         raise ValueError
-    value: Mapping[str, Any] = _plain(_deserialize(attribute))
+    value: Mapping[str, Any] = _plain(_deserialize(cast("Any", attribute)))
     return value
 
 
@@ -261,10 +265,10 @@ def _attribute(value: object) -> dict[str, Any]:  # noqa: PLR0911  one line per 
             return {"BOOL": value}
         case int() if abs(value) < 10**38:
             return {"N": str(value)}
-        case int():  # beyond DynamoDB's 38 digits
-            return {"S": str(value)}
-        case float():
+        case float() if value == 0 or 1e-129 < abs(value) < 1e125:
             return {"N": repr(value)}
+        case int() | float():  # beyond DynamoDB's 38 digits or its exponents
+            return {"S": str(value)}
         case dict():
             return {"M": {name: _attribute(member) for name, member in value.items()}}
         case list() | tuple():
@@ -277,7 +281,7 @@ def _attribute(value: object) -> dict[str, Any]:  # noqa: PLR0911  one line per 
 
 def _members(record: Any) -> dict[str, Any]:  # noqa: ANN401  one of the dataclasses of `order`
     """A dataclass's fields as attributes, without those that are empty; then those that it had brought along."""
-    values = ((name, getattr(record, name)) for name in _names(type(record)))
+    values = ((name, getattr(record, name)) for name in _names(type(record)))  # type: ignore[arg-type]  # mypy doubts classes
     known = {name: _attribute(value) for name, value in values if value is not False and value not in _EMPTY}
     return {**record.rest, **known} if record.rest else known
 

@@ -155,11 +155,13 @@ def _payafter(order: wechatpay.ServiceOrder) -> Fact:
 
 
 def _paid_after(order: wechatpay.ServiceOrder) -> Fact:
-    """Who took the money: `MchChannelPayType` is the merchant's channel; a transaction is WeChat Pay's."""
-    by_merchant = (order.pay_type or "").upper().startswith("MCH")
-    if by_merchant is bool(order.finish_transaction_id):  # neither is told, or both are
-        return Fact.UNKNOWN
-    return Fact.PAID_AT_THE_TILL if by_merchant else Fact.PAID_BY_WECHAT
+    match order.paid_type:
+        case "NEWTON":
+            return Fact.PAID_BY_WECHAT
+        case "MCH":
+            return Fact.PAID_AT_THE_TILL
+        case _:
+            return Fact.UNKNOWN
 
 
 _DECODERS: Mapping[str, Callable[[wechatpay.ServiceOrder], Fact]] = {
@@ -213,7 +215,7 @@ KEY_REASONS = frozenset({"SIGN_ERROR", "CLOCK", "WECHATPAY_SERIAL", "UNTRUSTED_A
 """Reasons that lie in a merchant's keys, ours or WeChat Pay's: every order of the merchant meets them."""
 
 
-def judge(refusal: wechatpay.RefusedError) -> Judgement:
+def judge(refusal: wechatpay.RefusedError) -> Judgement:  # noqa: PLR0911  one line per row of the table
     """Judge a refusal by status, code and message; the sub-code of the Request-ID is a hint that only ever waits.
 
     A refusal without a `code` of WeChat Pay's comes from a gateway in between, whatever its status: the call may have

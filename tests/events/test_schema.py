@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from orders.errors import MalformedEventError
-from orders.event import BODY_LIMIT, ENDPOINTS, Message, read
+from orders.event import BODY_LIMIT, Message, read
+from orders.order import ENDPOINTS
 from sandbox.world import EVENTS
 
 SCHEMA = json.loads((EVENTS / "order_paid.schema.json").read_text(encoding="utf-8"))

@@ -64,8 +64,10 @@ class Shop:
         return self.relay.run(messages, lambda: time_left)
 
     def item(self, number: str, mchid: str = MERCHANT) -> Order:
-        """The order's item; fails where there is none."""
-        return self.table.load([f"{mchid}#{number}"])[f"{mchid}#{number}"]
+        """The order's item, whatever its `mchid` or `mchid/sub_mchid`; fails where there is none to be read."""
+        found = self.table.load([f"{mchid}#{number}"])[f"{mchid}#{number}"]
+        assert isinstance(found, Order)
+        return found
 
     def calls(self, number: str) -> list[str]:
         """What was asked about the order."""

@@ -13,8 +13,15 @@ from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
 import wechatpay
-from orders.errors import OrdersError, TableUnavailableError, UnknownMerchantError, VersionConflictError
-from orders.order import Order
+from orders.errors import (
+    CircuitOpenError,
+    OrdersError,
+    TableUnavailableError,
+    UnknownMerchantError,
+    UnreadableItemError,
+    VersionConflictError,
+)
+from orders.order import Contact, Order
 from sandbox.wechat_pay import Simulator
 from sandbox.wechat_pay.gate import Request
 
@@ -73,7 +80,7 @@ class MemoryTable:
     plan: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def load(self, keys: Iterable[str]) -> dict[str, Order]:
+    def load(self, keys: Iterable[str]) -> dict[str, Order | UnreadableItemError]:
         """Read."""
         return {key: self.items[key] for key in keys if key in self.items}
 
@@ -127,7 +134,11 @@ class Keys:
             raise UnknownMerchantError(mchid, f"wechatpay/{mchid}")
         return self.profiles[mchid]
 
-    def refresh(self, mchid: str, refused: object) -> Profile:
+    def now(self) -> float:
+        """No secret is ever fetched."""
+        return 0.0
+
+    def refresh(self, mchid: str, *, since: float) -> Profile:
         """There are no newer keys."""
         return self.get(mchid)
 
@@ -135,9 +146,9 @@ class Keys:
 class NoQueue:
     """Nobody waits: the test receives when it likes."""
 
-    def make_visible(self, after: Mapping[str, int]) -> list[str]:
+    def make_visible(self, after: Mapping[str, int]) -> dict[str, str]:
         """Do nothing."""
-        return []
+        return {}
 
 
 class Switch:
@@ -149,12 +160,11 @@ class Switch:
     def look(self) -> None:
         """It is known."""
 
-    def guard(self, work: Any) -> float | None:
+    def guard[T](self, work: Callable[[], tuple[T, Contact]]) -> T:
         """Run it, unless the circuit is open."""
         if self.open:
-            return 30.0
-        work()
-        return None
+            raise CircuitOpenError(30.0)
+        return work()[0]
 
 
 @contextmanager

@@ -1,28 +1,70 @@
 """The circuit: while WeChat Pay gives no answer at all nobody calls it, and nothing is lost by that."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
-from aws_lambda_powertools.utilities.circuit_breaker import CircuitState
+from aws_lambda_powertools.utilities.circuit_breaker import CircuitState, base
+from aws_lambda_powertools.utilities.circuit_breaker.persistence import base as persistence_base
+from botocore.exceptions import ClientError
 
 from orders import circuit
-from orders.circuit import SILENT_BATCHES, Circuit
-from orders.order import Status
+from orders.circuit import RECOVERY, SILENT_BATCHES, Circuit
+from orders.errors import CircuitOpenError
+from orders.order import Contact, Status
 from orders.relay import Result
 from orders.table import OrdersTable
 
 from .conftest import Shop, a_message
 
+ANSWERED = Contact(answered=True, silent=frozenset())
+
+
+def met(*silent: str) -> tuple[str, Contact]:
+    """A batch that met silence about these orders."""
+    return "made", Contact(answered=False, silent=frozenset(silent))
+
+
+class Clock:
+    """A time that only the test moves, for the circuit and for Powertools, which reads `datetime.now()`."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+        self.datetime = SimpleNamespace(now=lambda: datetime.fromtimestamp(self.now, UTC))
+
+    def __call__(self) -> float:
+        """Unix seconds."""
+        return self.now
+
 
 @pytest.fixture
-def shop(shop: Shop) -> Shop:
-    """A shop whose circuit tries again after a second."""
-    name = f"CIRCUIT#{time.monotonic_ns()}"
-    quick = Circuit(
-        shop.cloud.client("dynamodb"), "orders", on_transition=shop.transitions.append, scale=0.01, name=name
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The circuit's time."""
+    clock = Clock()
+    for module in (base, persistence_base):
+        monkeypatch.setattr(module, "dt", clock)
+    return clock
+
+
+@pytest.fixture
+def shop(shop: Shop, clock: Clock) -> Shop:
+    """A shop whose circuit goes by the test's clock."""
+    return replace(shop, relay=replace(shop.relay, circuit=a_circuit(shop, clock)))
+
+
+def a_circuit(shop: Shop, clock: Clock, name: str = "") -> Circuit:
+    """A circuit of its own; under a name that exists, another environment's view of it."""
+    return Circuit(
+        shop.cloud.client("dynamodb"),
+        "orders",
+        on_transition=shop.transitions.append,
+        name=name or f"CIRCUIT#{time.monotonic_ns()}",
+        clock=clock,
     )
-    return replace(shop, relay=replace(shop.relay, circuit=quick))
 
 
 def outage(shop: Shop, batches: int = SILENT_BATCHES) -> list[list[Result]]:
@@ -63,7 +105,7 @@ def test_the_item_is_told_once_and_forgets_nothing(shop: Shop) -> None:
     assert (shop.item(fresh).version, shop.item(fresh).outcome_unknown) == (1, False)
     assert (shop.item(asked).version, shop.item(asked).outcome_unknown) == (1, True)
     shop.run(a_message(fresh, "m1", 4), a_message(asked, "m2", 5))
-    assert (shop.calls(fresh), shop.calls(asked)) == (["sync"], ["query", "sync"])
+    assert (shop.calls(fresh), shop.calls(asked)) == (["query", "sync"], ["query", "sync"])
 
 
 def test_a_table_that_does_not_take_the_note_keeps_the_message_waiting(shop: Shop) -> None:
@@ -83,12 +125,12 @@ def test_a_table_that_does_not_take_the_note_keeps_the_message_waiting(shop: Sho
     assert (result.problem, result.wait, result.order) == ("CIRCUIT_OPEN", 60, None)
 
 
-def test_one_batch_tries_and_closes_it(shop: Shop) -> None:
+def test_one_batch_tries_and_closes_it(shop: Shop, clock: Clock) -> None:
     """After its time; the orders of that batch are settled as ever."""
     outage(shop)
     shop.wechat_pay.behave()
     number = shop.order_no()
-    time.sleep(1.1)
+    clock.now += RECOVERY
     [result] = shop.run(a_message(number))
     assert (result.failed, shop.item(number).status) == (False, Status.SYNCED)
     assert moves(shop)[1:] == [
@@ -97,25 +139,25 @@ def test_one_batch_tries_and_closes_it(shop: Shop) -> None:
     ]
 
 
-def test_a_try_that_meets_silence_opens_it_again(shop: Shop) -> None:
+def test_a_try_that_meets_silence_opens_it_again(shop: Shop, clock: Clock) -> None:
     """For another minute."""
     outage(shop)
-    time.sleep(1.1)
+    clock.now += RECOVERY
     outage(shop, 1)
     [result] = shop.run(a_message(shop.order_no()))
     assert result.problem == "CIRCUIT_OPEN"
     assert moves(shop)[-1] == (CircuitState.HALF_OPEN, CircuitState.OPEN)
 
 
-def test_other_environments_see_it_open(shop: Shop) -> None:
+def test_other_environments_see_it_open(shop: Shop, clock: Clock) -> None:
     """The state is in the table, beside the orders and under a key of its own."""
     name = f"CIRCUIT#{time.monotonic_ns()}"
-    ours = [
-        Circuit(shop.cloud.client("dynamodb"), "orders", on_transition=print, scale=0.01, name=name) for _ in range(2)
-    ]
-    for _ in range(SILENT_BATCHES):
-        assert ours[0].guard(lambda: False) is None
-    assert ours[1].guard(lambda: True) is not None
+    ours, theirs = (a_circuit(shop, clock, name) for _ in range(2))
+    for number in range(SILENT_BATCHES):
+        assert ours.guard(partial(met, f"o{number}")) == "made"
+    with pytest.raises(CircuitOpenError) as refused:
+        theirs.guard(lambda: ("made", ANSWERED))
+    assert refused.value.seconds == RECOVERY
     assert circuit.NAME.startswith("CIRCUIT#")
 
 
@@ -158,9 +200,9 @@ class _AlwaysOpen:
     def look(self) -> None:
         """It is known."""
 
-    def guard(self, work: object) -> float:
+    def guard[T](self, work: Callable[[], tuple[T, Contact]]) -> T:
         """Never run anything."""
-        return 30.0
+        raise CircuitOpenError(30.0)
 
 
 def test_a_table_that_does_not_answer_keeps_nobody_from_calling() -> None:
@@ -176,10 +218,78 @@ def test_a_table_that_does_not_answer_keeps_nobody_from_calling() -> None:
 
     called: list[bool] = []
 
-    def work() -> bool:
+    def work() -> tuple[str, Contact]:
         called.append(True)
-        return True
+        return "made", ANSWERED
 
     gate = Circuit(Down(), "orders", on_transition=print, name="CIRCUIT#down")  # type: ignore[arg-type]
-    assert gate.guard(work) is None
+    assert gate.guard(work) == "made"
     assert called == [True]
+
+
+def test_one_order_that_always_fails_opens_nothing(shop: Shop, clock: Clock) -> None:
+    """A 500 for one order, however often, says nothing about the others; nor does silence about two."""
+    circuit = a_circuit(shop, clock)
+    for number in range(4 * SILENT_BATCHES):
+        circuit.guard(partial(met, f"o{number % 2}"))
+    assert moves(shop) == []
+    circuit.guard(partial(met, "another"))
+    assert moves(shop) == [(CircuitState.CLOSED, CircuitState.OPEN)]
+
+
+def test_an_answer_ends_the_count_of_orders(shop: Shop, clock: Clock) -> None:
+    """What was silent before it does not count any more."""
+    circuit = a_circuit(shop, clock)
+    for order in ("o1", "o2", "o3", "o4"):
+        circuit.guard(partial(met, order))
+        circuit.guard(lambda: ("made", ANSWERED))
+    assert moves(shop) == []
+
+
+@pytest.mark.parametrize("fails", ["PutItem", "UpdateItem"])
+def test_a_table_that_takes_no_election_stops_no_call(shop: Shop, fails: str) -> None:
+    """DynamoDB throttles the write by which one batch is chosen to try: the batch calls all the same, and once."""
+    name = f"CIRCUIT#{time.time_ns()}"
+    item = {"pk": {"S": name}, "state": {"S": "OPEN"}, "opened_at": {"N": "0"}}  # long ago: it is time to try
+    shop.cloud.client("dynamodb").put_item(TableName="orders", Item=item)
+    dynamodb = shop.cloud.session.client("dynamodb", endpoint_url=shop.cloud.endpoint_url)
+    calls: list[str] = []
+
+    def throttled(**_: object) -> None:
+        raise ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, fails)
+
+    def work() -> tuple[str, Contact]:
+        calls.append("called")
+        return "made", ANSWERED
+
+    dynamodb.meta.events.register(f"before-call.dynamodb.{fails}", throttled)
+    assert Circuit(dynamodb, "orders", on_transition=print, name=name).guard(work) == "made"
+    assert calls == ["called"]
+
+
+def test_a_bug_in_the_work_is_told_and_the_work_is_not_done_twice(shop: Shop) -> None:
+    """What the batch itself raises is not taken for trouble with the circuit's store."""
+    calls: list[str] = []
+
+    def work() -> tuple[str, Contact]:
+        calls.append("called")
+        raise KeyError("a bug")
+
+    with pytest.raises(KeyError, match="a bug"):
+        shop.relay.circuit.guard(work)
+    assert calls == ["called"]
+
+
+def test_a_report_while_the_circuit_is_open_leaves_a_verdict_alone(shop: Shop) -> None:
+    """The rejected order keeps its reason and its error; the redriven message keeps its attempt."""
+    number = shop.order_no()
+    shop.wechat_pay.misbehave("no_auth", times=2)
+    shop.run(a_message(number))
+    before = shop.item(number)
+    assert (before.status, before.reason) == (Status.REJECTED, "NO_AUTH")
+    relay = replace(shop.relay, circuit=_AlwaysOpen())
+    sent_at = time.time() + 3600
+    [deferred] = relay.run([replace(a_message(number, "m2"), sent_at=sent_at)], lambda: 60.0)
+    assert (deferred.problem, shop.item(number)) == ("CIRCUIT_OPEN", before)
+    [settled] = shop.run(replace(a_message(number, "m2", 2), sent_at=sent_at))
+    assert (settled.failed, shop.item(number).status) == (False, Status.SYNCED)

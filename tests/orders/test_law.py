@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 import wechatpay
 from orders.conversation import WeChatPay
-from orders.errors import OrdersError
+from orders.errors import OrdersError, UnreadableItemError
 from orders.event import Message
 from orders.order import Order, Status
 from orders.relay import Relay, Result
@@ -330,7 +330,7 @@ class _Stale:
         self._table = table
         self._meanwhile = meanwhile
 
-    def load(self, keys: Any) -> dict[str, Order]:
+    def load(self, keys: Any) -> dict[str, Order | UnreadableItemError]:
         """Read, and be overtaken, once."""
         found = self._table.load(list(keys))
         meanwhile, self._meanwhile = self._meanwhile, lambda: None

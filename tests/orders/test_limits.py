@@ -179,7 +179,7 @@ def test_an_answer_without_measure_costs_one_order(shop: Shop, fault: str) -> No
 
 @pytest.mark.parametrize("depth", [40, 200, 300, 400, 600, 900, 2_000, 100_000])
 def test_an_answer_nested_too_deeply_costs_one_order(shop: Shop, monkeypatch: pytest.MonkeyPatch, depth: int) -> None:
-    """For DynamoDB (32 levels), Python's stack or the JSON reader: that order waits, its neighbour is settled."""
+    """For DynamoDB (32 levels) or for JSON: an item does without the answer, or waits; its neighbour is settled."""
 
     def nested(answering: Answering, _: object) -> Answering:
         body = answering.reply.body[:-1] + b',"attach":' + b"[" * depth + b"]" * depth + b"}"
@@ -189,7 +189,10 @@ def test_an_answer_nested_too_deeply_costs_one_order(shop: Shop, monkeypatch: py
     struck, fine = shop.order_no(), shop.order_no()
     shop.wechat_pay.misbehave("huge_body", out_order_no=struck)
     waits, done = shop.run(a_message(struck, "m1"), a_message(fine, "m2"))
-    assert (waits.failed, bool(waits.wait), done.failed) == (True, True, False)
+    readable = depth < 100  # what is nested deeper is no JSON to the library
+    assert (waits.failed, done.failed) == (not readable, False)
+    if readable:
+        assert shop.item(struck).omitted.startswith("wechat: ")
     shop.wechat_pay.behave()
     [settled] = shop.run(a_message(struck, "m1", receive_count=2))
     assert not settled.failed

@@ -1,19 +1,25 @@
 """The law of one order, rule by rule."""
 
 from dataclasses import FrozenInstanceError, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orders.order import (
+    ENDPOINTS,
+    HAVE_SUB_MCHID,
     HISTORY_LENGTH,
+    MESSAGES_KEPT,
+    RETRIES_EXHAUSTED,
     UNKNOWN,
     VISIBILITY_LIMIT,
     Attempt,
     Order,
     Outcome,
     Payment,
+    Receipt,
     Refusal,
     Reporter,
     Status,
@@ -23,10 +29,12 @@ from orders.order import (
     decide,
     deferral,
     instant,
-    missing_before,
     record,
+    retried,
+    same_write,
     standing,
 )
+from wechatpay import payscore
 
 NOW = 1_767_240_000.0  # 2026-01-01T04:00:00Z
 PAYMENT = Payment("1230000109", "A1", "20260101110000", appid="wx1", service_id="500001", endpoint="direct")
@@ -38,6 +46,7 @@ OPEN = [Status.RETRYING, Status.REJECTED]
 def an_order(status: Status, *attempts: Attempt, **facts: object) -> Order:
     """An order as an earlier attempt left it."""
     order = Order("1230000109", "A1", status, "20260101110000", 1, instant(NOW), instant(NOW), history=attempts)
+    order = replace(order, appid="wx1", service_id="500001", endpoint="direct")
     return replace(order, **facts)  # type: ignore[arg-type]
 
 
@@ -99,75 +108,122 @@ class TestValues:
         assert step.calls is (step in {Step.SYNC, Step.QUERY_FIRST})
 
     @pytest.mark.parametrize(
-        ("status", "outcomes", "unknown"),
+        ("endpoint", "sub_mchid", "key"),
         [
-            (Status.RETRYING, [UNKNOWN], True),
-            (Status.RETRYING, ["RETRYING", UNKNOWN], True),
-            (Status.RETRYING, [UNKNOWN, "RETRYING"], False),
-            (Status.RETRYING, [UNKNOWN, "WHATEVER"], False),
-            (Status.RETRYING, [], False),
-            (Status.REJECTED, [UNKNOWN], False),
-            (Status.SYNCED, [UNKNOWN], False),
+            ("partner", "1900000109", "1230000109/1900000109#A1"),
+            ("acquiringbank", "1900000109", "1230000109/1900000109#A1"),
+            ("oversea", "1900000109", "1230000109/1900000109#A1"),
+            ("direct", "1900000109", "1230000109#A1"),
+            ("payafter", "1900000109", "1230000109#A1"),
+            ("partner", None, "1230000109#A1"),
+            (None, None, "1230000109#A1"),
+            (None, "1900000109", "1230000109/1900000109#A1"),
         ],
     )
-    def test_an_outcome_is_unknown_until_it_is_known(self, status: Status, outcomes: list[str], unknown: bool) -> None:
-        """The last attempt decides, and only of an order that is still open."""
-        order = an_order(status, *(an_attempt("m1", outcome) for outcome in outcomes))
-        assert order.outcome_unknown is unknown
+    def test_a_sub_merchants_order_has_a_key_of_its_own(
+        self, endpoint: str | None, sub_mchid: str | None, key: str
+    ) -> None:
+        """Where the endpoint has a sub-merchant; the order made from a payment has the payment's key."""
+        payment = replace(PAYMENT, endpoint=endpoint, sub_mchid=sub_mchid)
+        assert payment.key == key
+        assert written(record(None, Outcome(Status.RETRYING, payment), [TILL], NOW)).key == key
+        assert payment.key_is_open is (endpoint is None and sub_mchid is not None)
+
+    def test_the_endpoints_are_those_of_the_library(self) -> None:
+        """One table of endpoints decides; what the law repeats of it is compared here."""
+        assert tuple(payscore.ENDPOINTS) == ENDPOINTS
+        assert {name for name, one in payscore.ENDPOINTS.items() if "sub_mchid" in one.fields} == HAVE_SUB_MCHID
+
+
+def received(message_id: str = "m1", receive_count: int = 1, **facts: Any) -> Reporter:
+    """A delivery of a message."""
+    return Reporter(message_id, "e1", "pos.till", receive_count, **facts)
 
 
 class TestDecide:
     """What to do with a message."""
 
-    @pytest.mark.parametrize("other", ["m0", "m2"])
-    def test_the_rejection_of_another_message_does_not_bind(self, other: str) -> None:
-        """Whichever id comes first in the alphabet."""
-        assert decide(an_order(Status.REJECTED, an_attempt(other, "REJECTED")), "m1", 1) is Step.SYNC
-
-    def test_a_message_is_known_by_its_id(self) -> None:
-        """By what it says, not by being the same object."""
-        order = an_order(Status.REJECTED, an_attempt("m7 ".strip(), "REJECTED"))
-        assert decide(order, "m7 ".strip(), 2) is Step.FAIL_AGAIN
-
     @pytest.mark.parametrize("status", FINAL)
     @pytest.mark.parametrize("receive_count", [1, 7])
     def test_a_final_order_asks_for_no_call(self, status: Status, receive_count: int) -> None:
-        """Whoever reports it, however often."""
-        assert decide(an_order(status), "another", receive_count) is Step.DONE
+        """Whichever message reports it, however often."""
+        assert decide(an_order(status), PAYMENT, received("another", receive_count)) is Step.DONE
 
-    def test_the_message_that_was_rejected_fails_again_without_a_call(self) -> None:
+    @pytest.mark.parametrize("receive_count", [1, 2, 12])
+    def test_the_message_that_was_rejected_fails_again_without_a_call(self, receive_count: int) -> None:
         """Otherwise each receive on its way to the dead letters would cost a call."""
-        order = an_order(Status.REJECTED, an_attempt("m1", "REJECTED"))
-        assert decide(order, "m1", 2) is Step.FAIL_AGAIN
+        order = an_order(Status.REJECTED, messages={"m1": Receipt(1, rejected=True)})
+        assert decide(order, PAYMENT, received("m1", receive_count)) is Step.FAIL_AGAIN
 
     def test_a_redriven_message_gets_a_new_attempt(self) -> None:
         """Its message id is new, so the old rejection does not bind it."""
-        order = an_order(Status.REJECTED, an_attempt("m1", "REJECTED"))
-        assert decide(order, "m2", 1) is Step.SYNC
+        order = an_order(Status.REJECTED, messages={"m1": Receipt(1, rejected=True)})
+        assert decide(order, PAYMENT, received("m2")) is Step.SYNC
 
     def test_a_rejection_of_mine_binds_even_under_a_newer_attempt_of_another_message(self) -> None:
         """A slow receive of the old message must not undo what a redrive has begun."""
-        order = an_order(Status.RETRYING, an_attempt("m1", "REJECTED"), an_attempt("m2", "RETRYING"))
-        assert decide(order, "m1", 3) is Step.FAIL_AGAIN
+        order = an_order(Status.RETRYING, messages={"m1": Receipt(1, rejected=True), "m2": Receipt(1)})
+        assert decide(order, PAYMENT, received("m1", 3)) is Step.FAIL_AGAIN
 
-    def test_an_unknown_outcome_is_asked_for_first(self) -> None:
-        """By the same message and by any other."""
-        order = an_order(Status.RETRYING, an_attempt("m1", UNKNOWN))
-        assert decide(order, "m1", 2) is Step.QUERY_FIRST
-        assert decide(order, "m2", 1) is Step.QUERY_FIRST
+    def test_any_message_received_before_fails_with_the_payment_that_was_rejected(self) -> None:
+        """The item may have forgotten its messages; the verdict on the payment it has not."""
+        assert decide(an_order(Status.REJECTED), PAYMENT, received("m9", 2)) is Step.FAIL_AGAIN
+        assert decide(an_order(Status.REJECTED), replace(PAYMENT, appid=None), received("m9", 2)) is Step.FAIL_AGAIN
 
-    def test_a_message_received_before_without_a_record_asks_first(self) -> None:
-        """The environment may have died between WeChat Pay's answer and our write."""
-        assert decide(None, "m1", 2) is Step.QUERY_FIRST
-        assert decide(an_order(Status.RETRYING, an_attempt("m0", "RETRYING")), "m1", 2) is Step.QUERY_FIRST
+    @pytest.mark.parametrize(
+        "correction",
+        [{"paid_time": "20260101120000"}, {"service_id": "9"}, {"sub_mchid": "1"}, {"paid_amount": 7}, {"seq": 2}],
+    )
+    def test_a_corrected_event_is_another_payment(self, correction: dict[str, Any]) -> None:
+        """Whatever it corrects, it gets its own attempt, on a later receive as well."""
+        corrected = replace(PAYMENT, **correction)
+        assert decide(an_order(Status.REJECTED), corrected, received("m2")) is Step.SYNC
+        assert decide(an_order(Status.REJECTED), corrected, received("m2", 2)) is Step.QUERY_FIRST
 
-    def test_a_message_received_before_with_a_known_outcome_syncs(self) -> None:
+    def test_a_redriven_message_whose_first_receive_came_to_nothing_still_has_its_attempt(self) -> None:
+        """The circuit was open, or the table down; it was sent after the verdict, so the verdict is not on it."""
+        order = an_order(Status.REJECTED, rejected_at=instant(NOW))
+        assert decide(order, PAYMENT, received("m2", 2, sent_at=NOW + 3600)) is Step.QUERY_FIRST
+        assert decide(order, PAYMENT, received("m2", 2, sent_at=NOW - 1)) is Step.FAIL_AGAIN
+        assert decide(order, PAYMENT, received("m2", 2, sent_at=NOW + 60)) is Step.FAIL_AGAIN, "clocks differ"
+
+    def test_exhausted_retries_of_one_message_do_not_bind_another(self) -> None:
+        """They are no verdict on the payment."""
+        order = an_order(Status.REJECTED, reason=RETRIES_EXHAUSTED, messages={"m1": Receipt(12, rejected=True)})
+        assert decide(order, PAYMENT, received("m1", 13)) is Step.FAIL_AGAIN
+        assert decide(order, PAYMENT, received("m2", 3)) is Step.QUERY_FIRST
+
+    @pytest.mark.parametrize("status", OPEN)
+    def test_an_unknown_outcome_is_asked_for_first(self, status: Status) -> None:
+        """By the same message and by any other, a redriven one included."""
+        order = an_order(status, outcome_unknown=True, reason=RETRIES_EXHAUSTED, messages={"m1": Receipt(1)})
+        assert decide(order, PAYMENT, received("m1", 2)) is Step.QUERY_FIRST
+        assert decide(order, PAYMENT, received("m2")) is Step.QUERY_FIRST
+
+    @pytest.mark.parametrize(("recorded", "receive_count"), [(0, 2), (1, 3), (2, 4), (5, 12)])
+    def test_a_receive_that_is_not_recorded_asks_first(self, recorded: int, receive_count: int) -> None:
+        """The environment may have ended between WeChat Pay's answer and our write, at any attempt."""
+        messages = {"m1": Receipt(recorded)} if recorded else {}
+        order = an_order(Status.RETRYING, messages=messages)
+        assert decide(order, PAYMENT, received("m1", receive_count)) is Step.QUERY_FIRST
+
+    def test_without_an_item_only_a_first_receive_syncs(self) -> None:
+        """The usual case, and the one after a crash."""
+        assert decide(None, PAYMENT, received()) is Step.SYNC
+        assert decide(None, PAYMENT, received("m1", 2)) is Step.QUERY_FIRST
+
+    @pytest.mark.parametrize("receive_count", [2, 5, 12])
+    def test_a_message_whose_last_receive_is_recorded_syncs(self, receive_count: int) -> None:
         """Its last attempt is known to have changed nothing."""
-        assert decide(an_order(Status.RETRYING, an_attempt("m1", "RETRYING")), "m1", 5) is Step.SYNC
+        order = an_order(Status.RETRYING, messages={"m1": Receipt(receive_count - 1)})
+        assert decide(order, PAYMENT, received("m1", receive_count)) is Step.SYNC
 
-    def test_a_new_message_syncs(self) -> None:
-        """The usual case."""
-        assert decide(None, "m1", 1) is Step.SYNC
+    def test_history_decides_nothing(self) -> None:
+        """It is cut off, and for people: with any history the steps are the same."""
+        lines = tuple(an_attempt(message, outcome) for message in ("m1", "m2") for outcome in ("REJECTED", UNKNOWN))
+        for order in (an_order(Status.RETRYING), an_order(Status.REJECTED), an_order(Status.RETRYING, attempts=3)):
+            for reporter in (received(), received("m1", 2), received("m2", 5)):
+                assert decide(order, PAYMENT, reporter) is decide(replace(order, history=lines), PAYMENT, reporter)
 
 
 class TestStanding:
@@ -175,7 +231,7 @@ class TestStanding:
 
     def test_the_first_time_told_stands_while_the_outcome_is_unknown(self) -> None:
         """WeChat Pay may hold it already: another one would contradict ourselves."""
-        order = an_order(Status.RETRYING, an_attempt("m1", UNKNOWN))
+        order = an_order(Status.RETRYING, outcome_unknown=True)
         assert standing(order, replace(PAYMENT, paid_time="20260101120000")).paid_time == "20260101110000"
 
     @pytest.mark.parametrize("status", OPEN)
@@ -208,7 +264,8 @@ class TestRecord:
         assert (order.appid, order.service_id, order.endpoint) == ("wx1", "500001", "direct")
         assert (order.state, order.collection_state, order.paid_type) == ("DONE", "USER_PAID", "MCH")
         assert order.wechat == {"state": "DONE"}
-        assert order.history == (Attempt(instant(NOW), "m1", "SYNCED", "", "08F5-0", 41),)
+        assert order.history == (Attempt(instant(NOW), "m1", "SYNCED", request_id="08F5-0", latency_ms=41),)
+        assert (order.messages, order.outcome_unknown, order.rejected_at) == ({}, False, None)
 
     def test_a_later_attempt_without_an_answer_keeps_the_answer_before_it(self) -> None:
         """What WeChat Pay said once, verified, is not forgotten because of a timeout."""
@@ -226,7 +283,7 @@ class TestRecord:
         assert (after.last_error, after.reason) == (None, "")
 
     def test_an_unknown_outcome_is_written_into_the_history(self) -> None:
-        """It is what the next message decides by."""
+        """And into the field that the next message decides by."""
         after = written(record(None, Outcome(Status.RETRYING, PAYMENT, unknown=True), [TILL], NOW))
         assert after.history[-1].outcome == UNKNOWN
         assert after.outcome_unknown
@@ -279,17 +336,79 @@ class TestRecord:
             assert after is None
 
 
-class TestMissingBefore:
-    """Whether ORDER_NOT_EXIST was met already."""
+class TestRemembering:
+    """What an open order remembers for the next decision."""
 
-    def test_only_an_attempt_of_the_same_message_counts(self) -> None:
-        """A redriven message gets its own short retry."""
-        order = an_order(Status.RETRYING, an_attempt("m1", "RETRYING", "ORDER_NOT_EXIST"))
-        assert missing_before(order, "m1")
-        assert not missing_before(order, "m2")
-        assert not missing_before(None, "m1")
-        for code in ("NO_AUTH", "PARAM_ERROR"):  # before and after it in the alphabet
-            assert not missing_before(an_order(Status.RETRYING, an_attempt("m1", "RETRYING", code)), "m1")
+    def test_an_outcome_without_an_answer_closes_no_unknown_outcome(self) -> None:
+        """A racing THROTTLED on top hides nothing, and the first time that was told stays."""
+        unknown = written(record(None, Outcome(Status.RETRYING, PAYMENT, unknown=True), [TILL], NOW))
+        other = replace(PAYMENT, paid_time="20260101120000")
+        after = written(record(unknown, Outcome(Status.RETRYING, other, "THROTTLED"), [received("m2")], NOW))
+        assert (after.outcome_unknown, after.paid_time, after.reason) == (True, PAYMENT.paid_time, "THROTTLED")
+
+    def test_a_verified_answer_closes_it_unless_it_raced(self) -> None:
+        """An answer that may be older than the unknown outcome proves nothing about it."""
+        unknown = written(record(None, Outcome(Status.RETRYING, PAYMENT, unknown=True), [TILL], NOW))
+        answered = Outcome(Status.RETRYING, PAYMENT, "USER_PAYING", answer={"state": "DOING"})
+        assert not written(record(unknown, answered, [TILL], NOW)).outcome_unknown
+        assert written(record(unknown, answered, [TILL], NOW, raced=True)).outcome_unknown
+
+    def test_a_message_is_remembered_with_its_receives_and_its_verdict(self) -> None:
+        """All messages that one call answered for."""
+        twin = received("m2", 3)
+        after = written(record(None, Outcome(Status.REJECTED, PAYMENT, "NO_AUTH"), [TILL, twin], NOW))
+        assert after.messages == {"m1": Receipt(1, rejected=True), "m2": Receipt(3, rejected=True)}
+        assert after.rejected_at == instant(NOW)
+
+    def test_the_newest_messages_are_kept(self) -> None:
+        """An item stays small whatever a till sends."""
+        reporters = [received(f"m{number}") for number in range(MESSAGES_KEPT + 1)]
+        after = written(record(None, Outcome(Status.REJECTED, PAYMENT, "NO_AUTH"), reporters, NOW))
+        assert list(after.messages) == [f"m{number}" for number in range(1, MESSAGES_KEPT + 1)]
+        assert decide(after, PAYMENT, received("m0", 2)) is Step.FAIL_AGAIN
+
+    def test_a_delayed_retry_is_had_once_by_each_message(self) -> None:
+        """Whatever comes between."""
+        once = Outcome(Status.RETRYING, PAYMENT, "ORDER_NOT_EXIST", once=True)
+        after = written(record(None, once, [TILL], NOW))
+        assert (retried(after, "m1"), retried(after, "m2"), retried(None, "m1")) == ("ORDER_NOT_EXIST", "", "")
+        later = written(record(after, Outcome(Status.RETRYING, PAYMENT, "THROTTLED"), [received("m1", 2)], NOW))
+        assert (retried(later, "m1"), later.messages["m1"].receives) == ("ORDER_NOT_EXIST", 2)
+
+    @pytest.mark.parametrize("unknown", [True, False])
+    def test_a_message_that_sqs_gives_up_leaves_its_reason(self, unknown: bool) -> None:
+        """REJECTED, with what it last met, and an unknown outcome still remembered, so that a redrive asks first."""
+        refusal = Refusal("FREQUENCY_LIMITED", "频率超限", http_status=429)
+        outcome = Outcome(Status.RETRYING, PAYMENT, "THROTTLED", unknown=unknown, refusal=refusal)
+        before = written(record(None, outcome, [TILL], NOW))
+        after = written(record(before, outcome, [received("m1", 12, last=True), received("m2", 3)], NOW))
+        assert (after.status, after.reason, after.last_error) == (Status.REJECTED, RETRIES_EXHAUSTED, refusal)
+        assert after.outcome_unknown is unknown
+        assert {one: receipt.rejected for one, receipt in after.messages.items()} == {"m1": True, "m2": False}
+        step = Step.QUERY_FIRST if unknown else Step.SYNC
+        assert decide(after, PAYMENT, received("redriven")) is step
+        assert decide(after, PAYMENT, received("m2", 4)) is step
+
+    def test_a_reason_of_ours_becomes_the_last_error_of_a_message_given_up(self) -> None:
+        """Where WeChat Pay said nothing, the reason itself is what is known."""
+        outcome = Outcome(Status.RETRYING, PAYMENT, "USER_CONFIRM", answer={})
+        after = written(record(None, outcome, [received("m1", 12, last=True)], NOW))
+        assert after.last_error == Refusal("USER_CONFIRM", "")
+
+    def test_what_a_later_version_wrote_is_kept(self) -> None:
+        """On the order and on what it remembers of a message."""
+        before = an_order(
+            Status.RETRYING, rest={"colour": {"S": "red"}}, messages={"m1": Receipt(1, rest={"x": {"N": "1"}})}
+        )
+        after = written(record(before, Outcome(Status.RETRYING, PAYMENT), [received("m1", 2)], NOW))
+        assert (after.rest, after.messages["m1"].rest) == (before.rest, {"x": {"N": "1"}})
+
+    def test_our_own_write_is_known_again(self) -> None:
+        """Not by its key alone: another environment's write at the same version is not ours."""
+        ours = written(record(None, Outcome(Status.SYNCED, PAYMENT), [TILL], NOW))
+        theirs = written(record(None, Outcome(Status.SYNCED, PAYMENT), [received("m2")], NOW))
+        assert same_write(ours, replace(ours))
+        assert not same_write(ours, theirs)
 
 
 class TestBackoff:

@@ -1,15 +1,16 @@
 """The two tables: what an order's facts mean, and what a refusal asks for."""
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from typing import Any
 
 import pytest
 
-from orders.order import Status, Wait
+from orders.order import Payment, Status, Wait
 from orders.wechat import SOON, Action, judge, verdict
 from wechatpay import Collection, CollectionDetail, RefusedError, ServiceOrder
 
 PAID_TIME = "20260101120000"
+PAYMENT = Payment("1230000109", "A1", PAID_TIME, endpoint="direct")
 
 
 def an_order(state: str, description: str = "", collection: str = "", *paid: str, at: str = PAID_TIME) -> ServiceOrder:
@@ -52,7 +53,7 @@ def a_refusal(status: int, code: str = "", message: str = "", **evidence: Any) -
 )
 def test_the_verdict_rests_on_the_facts_of_the_order(order: ServiceOrder, status: Status, reason: str) -> None:
     """A word that nobody knows is retried, never guessed at."""
-    found = verdict(order, PAID_TIME)
+    found = verdict(order, PAYMENT)
     assert (found.status, found.reason) == (status, reason)
 
 
@@ -67,25 +68,25 @@ def test_the_verdict_rests_on_the_facts_of_the_order(order: ServiceOrder, status
 )
 def test_an_open_order_waits_as_long_as_its_state_takes(order: ServiceOrder, floor: float, base: float) -> None:
     """A shop needs minutes to complete an order; what nobody knows is not hammered."""
-    wait = verdict(order, PAID_TIME).wait
+    wait = verdict(order, PAYMENT).wait
     assert (wait.floor, wait.base) == (floor, base)
 
 
 @pytest.mark.parametrize("word", ["BARTER", "A", "B", "C", "D", "E"])
 def test_parts_that_were_paid_in_ways_nobody_knows_are_not_guessed_at(word: str) -> None:
     """One part by the merchant does not settle the other."""
-    assert verdict(an_order("DONE", "", "USER_PAID", "MCH", word), PAID_TIME).status is Status.RETRYING
+    assert verdict(an_order("DONE", "", "USER_PAID", "MCH", word), PAYMENT).status is Status.RETRYING
 
 
 def test_only_a_synced_order_is_compared_with_our_time() -> None:
     """Another time on an order that somebody else's money has ended is no news."""
-    assert verdict(an_order("DONE", "", "USER_PAID", "NEWTON", at="20260101090000"), PAID_TIME).reason == "NEWTON"
-    assert verdict(an_order("PAUSED"), PAID_TIME).reason == "UNKNOWN_STATE"
+    assert verdict(an_order("DONE", "", "USER_PAID", "NEWTON", at="20260101090000"), PAYMENT).reason == "NEWTON"
+    assert verdict(an_order("PAUSED"), PAYMENT).reason == "UNKNOWN_STATE"
 
 
 def test_tables_and_their_rows_do_not_change() -> None:
     """They are shared by all threads."""
-    for row in (verdict(an_order("DONE"), PAID_TIME), judge(a_refusal(500))):
+    for row in (verdict(an_order("DONE"), PAYMENT), judge(a_refusal(500))):
         assert not hasattr(row, "__dict__")
         with pytest.raises(FrozenInstanceError):
             row.reason = "MINE"  # type: ignore[misc]
@@ -93,16 +94,19 @@ def test_tables_and_their_rows_do_not_change() -> None:
 
 def test_an_order_synced_with_another_time_is_synced_and_noted() -> None:
     """Somebody told WeChat Pay before us."""
-    found = verdict(an_order("DONE", "", "USER_PAID", "MCH", at="20260101090000"), PAID_TIME)
+    found = verdict(an_order("DONE", "", "USER_PAID", "MCH", at="20260101090000"), PAYMENT)
     assert (found.status, found.reason) == (Status.SYNCED, "OTHER_PAID_TIME")
 
 
 def test_the_short_form_of_a_time_means_midnight() -> None:
     """WeChat Pay returns 14 digits for the 8 that it was told."""
     midnight = an_order("DONE", "", "USER_PAID", "MCH", at="20260101000000")
-    assert verdict(midnight, "20260101").reason == ""
-    assert verdict(midnight, "20260101000000").reason == ""
-    assert verdict(an_order("DONE", "", "USER_PAID", "MCH", at="20260101"), "20260101").reason == ""
+    assert verdict(midnight, replace(PAYMENT, paid_time="20260101")).reason == ""
+    assert verdict(midnight, replace(PAYMENT, paid_time="20260101000000")).reason == ""
+    assert (
+        verdict(an_order("DONE", "", "USER_PAID", "MCH", at="20260101"), replace(PAYMENT, paid_time="20260101")).reason
+        == ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -128,7 +132,21 @@ def test_the_short_form_of_a_time_means_midnight() -> None:
         ),
         (a_refusal(401, "SIGN_ERROR", "错误的签名，导致验签失败。"), Action.FRESH_KEYS, "SIGN_ERROR"),
         (a_refusal(401, "SIGN_ERROR", "商户证书序列号有误。"), Action.FRESH_KEYS, "SIGN_ERROR"),
-        (a_refusal(400, "PARAM_ERROR", "参数错误"), Action.REJECT, "PARAM_ERROR"),
+        (a_refusal(400, "PARAM_ERROR", "参数错误"), Action.REJECT_UNLESS_CLOSED, "PARAM_ERROR"),
+        (a_refusal(400, "SIGN_ERROR", "错误的签名"), Action.FRESH_KEYS, "SIGN_ERROR"),
+        (a_refusal(400, "SYSTEM_ERROR", "系统错误"), Action.QUERY, "SYSTEM_ERROR"),
+        (
+            a_refusal(400, "PARAM_ERROR", "平台证书序列号Wechatpay-Serial错误"),
+            Action.FRESH_KEYS,
+            "WECHATPAY_SERIAL",
+        ),
+        (
+            a_refusal(400, "PARAM_ERROR", "参数错误", detail={"field": "Wechatpay-Serial", "issue": "x"}),
+            Action.FRESH_KEYS,
+            "WECHATPAY_SERIAL",
+        ),
+        *((a_refusal(status), Action.QUERY, f"HTTP_{status}") for status in (400, 403, 404, 405, 407, 408, 409, 413)),
+        *((a_refusal(status), Action.QUERY, f"HTTP_{status}") for status in (421, 425, 451, 499, 500, 503, 511)),
         (a_refusal(403, "NO_AUTH", "商户信息不合法"), Action.REJECT, "NO_AUTH"),
         (a_refusal(404, "ORDER_NOT_EXIST", "订单不存在"), Action.NOT_EXIST, "ORDER_NOT_EXIST"),
         (a_refusal(404, "ORDER_NOT_ EXIST", "订单不存在"), Action.NOT_EXIST, "ORDER_NOT_EXIST"),
