@@ -80,7 +80,7 @@ def json_object(body: bytes) -> dict[str, Any]:
     """Read a body as WeChat Pay does: an object without any null; INVALID_REQUEST otherwise."""
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise malformed_request("HTTP 请求不符合微信支付 APIv3 接口规则") from None
     if not isinstance(value, dict) or _holds_null(value):
         raise malformed_request("HTTP 请求不符合微信支付 APIv3 接口规则")
@@ -88,6 +88,10 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 
 def _holds_null(value: object) -> bool:
-    if isinstance(value, dict):
-        return any(map(_holds_null, value.values()))
-    return value is None or (isinstance(value, list) and any(map(_holds_null, value)))
+    parts = [value]
+    while parts:
+        part = parts.pop()
+        if part is None:
+            return True
+        parts += part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    return False

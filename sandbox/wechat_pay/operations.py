@@ -1,12 +1,12 @@
 """The operations of a service order at their official paths, on all five endpoints."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from sandbox.wechat_pay import answers, orders, security
+from sandbox.wechat_pay import answers, orders, security, times, vocabulary
 from sandbox.wechat_pay.answers import Reply, wrong_parameter
 from sandbox.wechat_pay.gate import Request, json_object
 from sandbox.wechat_pay.orders import Order
@@ -18,10 +18,18 @@ ENDPOINTS: Mapping[str, str] = {
     "payafter": "/v3/payscore/payafter-orders",
     "oversea": "/v3/payscore/oversea/partner/serviceorder",
 }
-_SUB_MERCHANTS = {"partner", "acquiringbank", "oversea"}  # who names a sub_mchid instead of an appid
+IDENTITY: Mapping[str, tuple[str, ...]] = {
+    "direct": ("service_id", "appid"),
+    "partner": ("service_id", "sub_mchid"),
+    "acquiringbank": ("service_id", "sub_mchid", "channel_id"),
+    "payafter": ("service_id", "appid"),
+    "oversea": ("service_id", "sub_mchid"),
+}
+"""What every request of a family names besides the order's number."""
+
+_FIRST_NAMED = {"partner": ("appid",), "acquiringbank": ("appid",), "oversea": ("appid", "currency")}  # only by create
+_WITHOUT_MODIFY = {"payafter", "oversea"}  # no such page
 _OUT_ORDER_NO = re.compile(r"[0-9A-Za-z_\-|*]{1,32}")
-_DIGITS = re.compile(r"[0-9]{14}|[0-9]{8}")
-_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +54,43 @@ def read(request: Request) -> Operation:
         if path == base and request.method == "POST":
             return Operation("create", endpoint, str(json_object(request.body).get("out_order_no", "")), params)
         found = re.fullmatch(re.escape(base) + r"/([^/]+)/(sync|complete|modify|cancel)", path)
-        if found and request.method == "POST":
+        if found and request.method == "POST" and not (found[2] == "modify" and endpoint in _WITHOUT_MODIFY):
             return Operation(found[2], endpoint, unquote(found[1]), params)
     raise answers.Refusal(404, "RESOURCE_NOT_EXISTS", "请求的资源不存在")
 
 
-def execute(operation: Operation, body: bytes, mchid: str, find: "Callable[[], Order | None]", now: float) -> "Done":
-    """Check the parameters and do it; raises the official Refusal. `find` gives the order that is meant."""
+def fields(operation: Operation, body: bytes) -> Mapping[str, Any]:
+    """What the request names: the query's parameters, or the body's fields."""
+    return operation.query if operation.name == "query" else json_object(body)
+
+
+def execute(operation: Operation, given: Mapping[str, Any], mchid: str, order: Order | None, now: float) -> "Done":
+    """Check the parameters and do it; raises the official Refusal. `order` is the one that is meant."""
     if not _OUT_ORDER_NO.fullmatch(operation.out_order_no):
         raise wrong_parameter("out_order_no", operation.out_order_no, "格式错误", "url")
-    given = operation.query if operation.name == "query" else json_object(body)
     _identity(operation, given)
-    order = find()
     if operation.name == "create":
         return _create(operation, given, mchid, order, now)
-    if order is None or order.mchid != mchid:
+    if order is None or order.endpoint not in {"", operation.endpoint}:
         raise answers.NOT_EXIST
-    if any(given.get(name, getattr(order, name)) != getattr(order, name) for name in ("appid", "service_id")):
+    order = adopted(order, operation, given)
+    if any(given.get(name, getattr(order, name)) != getattr(order, name) for name in _NAMED):
         raise answers.NO_AUTH
     return _DEEDS[operation.name](operation, given, order, now)
+
+
+_NAMED = ("appid", "service_id", "sub_mchid", "channel_id")
+
+
+def adopted(order: Order, operation: Operation, given: Mapping[str, Any]) -> Order:
+    """The order with what it was opened without: its endpoint, sub-merchant and channel are those of the request."""
+    names = IDENTITY[operation.endpoint]
+    return replace(
+        order,
+        endpoint=order.endpoint or operation.endpoint,
+        sub_mchid=order.sub_mchid or (str(given.get("sub_mchid", "")) if "sub_mchid" in names else ""),
+        channel_id=order.channel_id or (str(given.get("channel_id", "")) if "channel_id" in names else ""),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,31 +101,54 @@ class Done:
     reply: Reply
 
 
+_OTHER_PARAMETERS = answers.Refusal(400, "INVALID_REQUEST", "请求参数符合参数格式，但不符合业务规则", "271316598")
+
+
 def _create(operation: Operation, given: Mapping[str, Any], mchid: str, order: Order | None, now: float) -> Done:
-    created = order or Order(
-        mchid,
-        operation.out_order_no,
-        given.get("appid", ""),
-        given["service_id"],
-        service_introduction=given.get("service_introduction", "充电宝租借"),
-        created_at=now,
-        order_id=f"1000000000{orders.digits(now)}0000001",
-        sub_mchid=given.get("sub_mchid", ""),
-        terms=_terms(given),
+    if order is not None and order.endpoint not in {"", operation.endpoint}:
+        raise _OTHER_PARAMETERS
+    created = (
+        adopted(order, operation, given)
+        if order
+        else Order(
+            mchid,
+            operation.out_order_no,
+            given.get("appid", ""),
+            given["service_id"],
+            service_introduction=given.get("service_introduction", "充电宝租借"),
+            created_at=now,
+            order_id=f"1000000000{orders.digits(now)}0000001",
+            sub_mchid=given.get("sub_mchid", ""),
+            terms=_terms(operation.endpoint, given),
+            endpoint=operation.endpoint,
+            channel_id=given.get("channel_id", ""),
+            currency=given.get("currency", "HKD"),
+        )
     )
     confirmation = {"package": "XXXXXXXX"} if given.get("need_user_confirm", True) else {}
-    return Done(created, answers.ok(created.answer() | confirmation))
+    return Done(created, answers.ok(vocabulary.create_answer(created) | confirmation))
 
 
+_PAYAFTER_TERMS = (
+    "fees",
+    "discounts",
+    "risk_amount",
+    "attach",
+    "service_start_time",
+    "service_end_time",
+    "service_start_location",
+    "service_end_location",
+)
 _TERMS = ("post_payments", "post_discounts", "risk_fund", "time_range", "location", "attach", "notify_url", "openid")
 
 
-def _terms(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: given[name] for name in _TERMS if name in given}
+def _terms(endpoint: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    names = _PAYAFTER_TERMS if endpoint == "payafter" else _TERMS
+    return {name: given[name] for name in names if name in given}
 
 
 def _with_terms(order: Order, given: Mapping[str, Any]) -> Order:
-    return replace(order, terms={**order.terms, **_terms(given)})
+    return replace(order, terms={**order.terms, **_terms(order.endpoint, given)})
 
 
 def _query(operation: Operation, given: Mapping[str, Any], order: Order, now: float) -> Done:
@@ -111,7 +160,7 @@ def _complete(operation: Operation, given: Mapping[str, Any], order: Order, now:
     if not isinstance(amount, int) or amount < 0:
         raise wrong_parameter("/total_amount", amount, "必须为非负整数")
     completed = orders.complete(_with_terms(order, given), amount, now)
-    return Done(completed, answers.ok(completed.answer()))
+    return Done(completed, _done("complete", completed))
 
 
 def _modify(operation: Operation, given: Mapping[str, Any], order: Order, now: float) -> Done:
@@ -121,14 +170,14 @@ def _modify(operation: Operation, given: Mapping[str, Any], order: Order, now: f
     if not given.get("reason"):
         raise wrong_parameter("/reason", "", "必填")
     modified = orders.modify(_with_terms(order, given), amount)
-    return Done(modified, answers.ok(modified.answer()))
+    return Done(modified, _done("modify", modified))
 
 
 def _cancel(operation: Operation, given: Mapping[str, Any], order: Order, now: float) -> Done:
     if not given.get("reason"):
         raise wrong_parameter("/reason", "", "必填")
     canceled = order if order.state == "REVOKED" else orders.cancel(order)
-    return Done(canceled, answers.ok(_names(canceled, "appid", "mchid", "out_order_no", "service_id", "order_id")))
+    return Done(canceled, _done("cancel", canceled))
 
 
 def _sync(operation: Operation, given: Mapping[str, Any], order: Order, now: float) -> Done:
@@ -136,27 +185,32 @@ def _sync(operation: Operation, given: Mapping[str, Any], order: Order, now: flo
         raise wrong_parameter("/type", given.get("type"), "必须为Order_Paid")
     detail = given.get("detail")
     paid_time = detail.get("paid_time") if isinstance(detail, dict) else None
-    form = _RFC_3339 if operation.endpoint == "oversea" else _DIGITS
-    if not isinstance(paid_time, str) or not form.fullmatch(paid_time):
+    if not isinstance(paid_time, str) or not times.has_form(paid_time, overseas=operation.endpoint == "oversea"):
         raise wrong_parameter("/detail/paid_time", paid_time, "格式错误")
-    synced = orders.sync(order, re.sub(r"[-T:]|\+08:00$", "", paid_time), now)
-    return Done(synced, _synced(operation.endpoint, synced))
+    synced = orders.sync(order, paid_time, now)
+    return Done(synced, synced_reply(synced))
 
 
-def _synced(endpoint: str, order: Order) -> Reply:
-    """Only the direct endpoint answers with the order."""
-    match endpoint:
+def synced_reply(order: Order) -> Reply:
+    """Only the direct endpoint answers a sync with the order."""
+    match order.endpoint:
         case "direct":
             return answers.ok(order.answer())
         case "payafter":
-            return answers.ok(_names(order, "appid", "mchid", "out_order_no", "order_id"))
+            return answers.ok(vocabulary.numbers(order, "appid", "mchid", "out_order_no", "order_id"))
         case _:
             return answers.no_content()
 
 
-def _names(order: Order, *names: str) -> dict[str, str]:
-    """What an answer has that does not hold the order itself."""
-    return {name: getattr(order, name) for name in names}
+def _done(name: str, order: Order) -> Reply:
+    """The answer to complete, modify and cancel: the order, its numbers, or 204."""
+    match order.endpoint, name:
+        case ("direct", "complete" | "modify"):
+            return answers.ok(order.answer())
+        case ("direct", "cancel") | ("payafter", _):
+            return answers.ok(vocabulary.numbers(order, "appid", "mchid", "out_order_no", "service_id", "order_id"))
+        case _:
+            return answers.no_content()
 
 
 _DEEDS = {"query": _query, "complete": _complete, "modify": _modify, "cancel": _cancel, "sync": _sync}
@@ -165,7 +219,9 @@ _DEEDS = {"query": _query, "complete": _complete, "modify": _modify, "cancel": _
 def _identity(operation: Operation, given: Mapping[str, Any]) -> None:
     """Every operation says whose order it means."""
     location = "query" if operation.name == "query" else "body"
-    needed = ("service_id", "sub_mchid") if operation.endpoint in _SUB_MERCHANTS else ("service_id", "appid")
+    needed = IDENTITY[operation.endpoint] + (
+        _FIRST_NAMED.get(operation.endpoint, ()) if operation.name == "create" else ()
+    )
     for name in needed:
         value = given.get(name)
         if not isinstance(value, str) or not 1 <= len(value) <= 32:

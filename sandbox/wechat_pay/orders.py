@@ -6,12 +6,12 @@ CREATED, DOING ─cancel→ REVOKED; CREATED ─expire→ EXPIRED (doc 401258716
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from sandbox.wechat_pay import answers
+from sandbox.wechat_pay import answers, times, vocabulary
 
-BEIJING = timezone(timedelta(hours=8))
+digits = times.digits
+
 GRACE = 60  # seconds that a time of payment may lie in the future
 
 
@@ -19,7 +19,9 @@ GRACE = 60  # seconds that a time of payment may lie in the future
 class Order:
     """A service order; money is fen, times are Unix seconds. `syncs` counts how often sync has been executed on it.
 
-    `terms` are what the shop itself has said of the order, in WeChat Pay's own words.
+    `terms` are what the shop itself has said of the order, in WeChat Pay's own words. `endpoint` is the family that
+    the order belongs to, empty until the first request asks for it; the states kept here are the direct one's, `answer`
+    says them in the family's words. `paid_time` is 14 digits of Beijing time.
     """
 
     mchid: str
@@ -41,57 +43,13 @@ class Order:
     order_id: str = ""
     sub_mchid: str = ""
     terms: Mapping[str, Any] = field(default_factory=dict)
+    endpoint: str = ""
+    channel_id: str = ""
+    currency: str = "HKD"
 
     def answer(self) -> dict[str, Any]:
-        """Every field of the official response dictionary that the order has by now."""
-        answer: dict[str, Any] = {
-            "out_order_no": self.out_order_no,
-            "service_id": self.service_id,
-            "appid": self.appid,
-            "mchid": self.mchid,
-            "service_introduction": self.service_introduction,
-            "state": self.state,
-            "risk_fund": {"name": "DEPOSIT", "amount": 9900, "description": "押金"},
-            "time_range": self._time_range(),
-            "location": {"start_location": "上海静安寺店", "end_location": "上海静安寺店"},
-            "attach": "sandbox",
-            "notify_url": "https://shop.example.com/notify",
-            "order_id": self.order_id,
-            "openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o",
-            "need_collection": True,
-        }
-        if self.sub_mchid:
-            answer |= {"sub_mchid": self.sub_mchid}
-        if self.state_description:
-            answer["state_description"] = self.state_description
-        if self.completed_at:
-            answer |= self._bill()
-        return answer | dict(self.terms)
-
-    def _bill(self) -> dict[str, Any]:
-        bill: dict[str, Any] = {
-            "total_amount": self.total_amount,
-            "post_payments": [{"name": "租金", "amount": self.total_amount, "description": "按小时计费", "count": 1}],
-            "post_discounts": [],
-        }
-        if self.collection_state:
-            paid = self.total_amount if self.collection_state == "USER_PAID" else 0
-            bill["collection"] = {
-                "state": self.collection_state,
-                "total_amount": self.total_amount,
-                "paying_amount": self.total_amount - paid,
-                "paid_amount": paid,
-                "details": [self._detail()] if paid else [],
-            }
-        return bill
-
-    def _detail(self) -> dict[str, Any]:
-        detail = {"seq": 1, "amount": self.total_amount, "paid_type": self.paid_type, "paid_time": self.paid_time}
-        return detail | ({"transaction_id": self.transaction_id} if self.transaction_id else {})
-
-    def _time_range(self) -> dict[str, str]:
-        times = {"start_time": digits(self.created_at)}
-        return times | ({"end_time": digits(self.completed_at)} if self.completed_at else {})
+        """What a query answers: every field of the family's response dictionary that the order has by now."""
+        return vocabulary.query_answer(self)
 
     def as_dict(self) -> dict[str, Any]:
         """For the ledger."""
@@ -145,9 +103,10 @@ def sync(order: Order, paid_time: str, now: float) -> Order:
     if order.deducting:
         raise answers.DEDUCTING
     _require(order.collection_state == "USER_PAYING" and order.state == "DOING", order)
-    if not order.completed_at < moment(paid_time) <= now + GRACE:
+    paid_at = moment(paid_time)
+    if not order.completed_at < paid_at <= now + GRACE:
         raise answers.wrong_parameter("/detail/paid_time", paid_time, "支付时间不在允许的范围内")
-    return replace(_paid(order), paid_type="MCH", paid_time=paid_time.ljust(14, "0"), syncs=order.syncs + 1)
+    return replace(_paid(order), paid_type="MCH", paid_time=digits(paid_at), syncs=order.syncs + 1)
 
 
 def as_if_synced(order: Order, now: float) -> Order:
@@ -173,15 +132,9 @@ def _require(holds: bool, order: Order) -> None:
     raise answers.INVALID_STATE
 
 
-def digits(at: float) -> str:
-    """Unix seconds as `yyyyMMddHHmmss`, Beijing time."""
-    return datetime.fromtimestamp(at, UTC).astimezone(BEIJING).strftime("%Y%m%d%H%M%S")
-
-
 def moment(paid_time: str) -> float:
-    """`yyyyMMddHHmmss` or `yyyyMMdd`, Beijing time, as Unix seconds; PARAM_ERROR for a time that does not exist."""
+    """A time of payment as Unix seconds; PARAM_ERROR for a time that does not exist."""
     try:
-        read = datetime.strptime(paid_time.ljust(14, "0"), "%Y%m%d%H%M%S").replace(tzinfo=BEIJING)
+        return times.moment(paid_time)
     except ValueError:
         raise answers.wrong_parameter("/detail/paid_time", paid_time, "时间格式错误") from None
-    return read.timestamp()

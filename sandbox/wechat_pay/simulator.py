@@ -63,7 +63,7 @@ class Simulator:
         self._hosts = {name: Host(name, self.answer, number, address) for name, number in ports.items()}
         self._lock = threading.RLock()
         self._merchants: dict[str, SimulatedMerchant] = {}
-        self._orders: dict[tuple[str, str], Order] = {}
+        self._orders: dict[tuple[str, str], dict[str, Order]] = {}  # by merchant and number, then by sub-merchant
         self._calls: list[Call] = []
         self._faults: list[Fault] = []
         self.fate: Fate | None = None
@@ -98,7 +98,7 @@ class Simulator:
 
     # ---- what a shop, a customer and WeChat Pay do -------------------------------------------------------------------
 
-    def open(
+    def open(  # noqa: PLR0913  an order has these
         self,
         mchid: str,
         out_order_no: str,
@@ -106,38 +106,58 @@ class Simulator:
         appid: str = APPID,
         service_id: str = SERVICE_ID,
         sub_mchid: str = "",
+        channel_id: str = "",
+        currency: str = "HKD",
+        endpoint: str = "",
         at: float | None = None,
     ) -> Order:
-        """The shop creates an order; `at` is Unix seconds, now by default."""
+        """The shop creates an order; `at` is Unix seconds, now by default.
+
+        `endpoint` is one of `operations.ENDPOINTS`; without it the order belongs to the first that a request asks for.
+        """
+        if endpoint not in {"", *operations.ENDPOINTS}:
+            raise ValueError(f"endpoint must be one of {', '.join(operations.ENDPOINTS)}")
         now = self._clock() if at is None else at
-        number = f"1000000000{orders.digits(now)}{secrets.randbelow(10**7):07d}"
-        made = Order(mchid, out_order_no, appid, service_id, created_at=now, order_id=number, sub_mchid=sub_mchid)
+        made = Order(
+            mchid,
+            out_order_no,
+            appid,
+            service_id,
+            created_at=now,
+            order_id=f"1000000000{orders.digits(now)}{secrets.randbelow(10**7):07d}",
+            sub_mchid=sub_mchid,
+            endpoint=endpoint,
+            channel_id=channel_id,
+            currency=currency,
+        )
         return self._keep(made)
 
-    def confirm(self, mchid: str, out_order_no: str) -> Order:
+    def confirm(self, mchid: str, out_order_no: str, *, sub_mchid: str = "") -> Order:
         """The customer confirms."""
-        return self._change(mchid, out_order_no, orders.confirm)
+        return self._change(mchid, out_order_no, sub_mchid, orders.confirm)
 
-    def complete(self, mchid: str, out_order_no: str, *, total_amount: int = 3900, at: float | None = None) -> Order:
+    def complete(
+        self, mchid: str, out_order_no: str, *, total_amount: int = 3900, at: float | None = None, sub_mchid: str = ""
+    ) -> Order:
         """The shop asks for the money, in fen."""
         now = self._clock() if at is None else at
-        return self._change(mchid, out_order_no, lambda order: orders.complete(order, total_amount, now))
+        return self._change(mchid, out_order_no, sub_mchid, lambda order: orders.complete(order, total_amount, now))
 
-    def deduct(self, mchid: str, out_order_no: str) -> Order:
+    def deduct(self, mchid: str, out_order_no: str, *, sub_mchid: str = "") -> Order:
         """WeChat Pay collects the money itself: NEWTON."""
-        return self._change(mchid, out_order_no, lambda order: orders.deduct(order, self._clock()))
+        return self._change(mchid, out_order_no, sub_mchid, lambda order: orders.deduct(order, self._clock()))
 
-    def cancel(self, mchid: str, out_order_no: str) -> Order:
+    def cancel(self, mchid: str, out_order_no: str, *, sub_mchid: str = "") -> Order:
         """The shop cancels."""
-        return self._change(mchid, out_order_no, orders.cancel)
+        return self._change(mchid, out_order_no, sub_mchid, orders.cancel)
 
-    def expire(self, mchid: str, out_order_no: str) -> Order:
+    def expire(self, mchid: str, out_order_no: str, *, sub_mchid: str = "") -> Order:
         """The customer never confirmed."""
-        return self._change(mchid, out_order_no, orders.expire)
+        return self._change(mchid, out_order_no, sub_mchid, orders.expire)
 
-    def deducting(self, mchid: str, out_order_no: str, on: bool = True) -> Order:
+    def deducting(self, mchid: str, out_order_no: str, on: bool = True, *, sub_mchid: str = "") -> Order:
         """A deduction is running (or has ended without the money): sync is told to wait."""
-        return self._change(mchid, out_order_no, lambda order: replace(order, deducting=on))
+        return self._change(mchid, out_order_no, sub_mchid, lambda order: replace(order, deducting=on))
 
     def ready_to_sync(
         self, mchid: str, out_order_no: str, *, total_amount: int = 3900, at: float | None = None, **who: str
@@ -145,18 +165,20 @@ class Simulator:
         """Opened, confirmed and completed: waiting for its money since `at` (an hour ago by default)."""
         since = self._clock() - 3600 if at is None else at
         self.open(mchid, out_order_no, at=since - 3600, **who)
-        self.confirm(mchid, out_order_no)
-        return self.complete(mchid, out_order_no, total_amount=total_amount, at=since)
+        sub_mchid = who.get("sub_mchid", "")
+        self.confirm(mchid, out_order_no, sub_mchid=sub_mchid)
+        return self.complete(mchid, out_order_no, total_amount=total_amount, at=since, sub_mchid=sub_mchid)
 
-    def order(self, mchid: str, out_order_no: str) -> Order:
-        """The order as it stands; KeyError where there is none."""
+    def order(self, mchid: str, out_order_no: str, *, sub_mchid: str = "") -> Order:
+        """The order as it stands; KeyError where there is none. `sub_mchid` chooses among orders of one number."""
         with self._lock:
-            return self._orders[mchid, out_order_no]
+            numbered = self._orders[mchid, out_order_no]
+            return numbered[sub_mchid] if sub_mchid or "" in numbered else next(iter(numbered.values()))
 
     def ledger(self) -> list[dict[str, Any]]:
         """Every order."""
         with self._lock:
-            return [order.as_dict() for order in self._orders.values()]
+            return [order.as_dict() for numbered in self._orders.values() for order in numbered.values()]
 
     @property
     def calls(self) -> list[Call]:
@@ -269,8 +291,9 @@ class Simulator:
             if fault := self._struck(faults.INSTEAD, name, number):
                 signing = Signing(self._serial(request, name, number))
                 return Answering(faults.INSTEAD[fault.name](fault.options), signing)
-            known = self._orders.get((mchid, number))
+            known = self._meant(operation, request, mchid)
             if known and self._struck({"forged_success"}, name, number):
+                known = operations.adopted(known, operation, operations.fields(operation, request.body))
                 forged = orders.as_if_synced(known, now).answer()
                 honest = Answering(answers.ok(known.answer()), Signing(self._serial(request, name, number)))
                 return replace(honest, spoil=lambda _: as_json(forged))
@@ -290,16 +313,28 @@ class Simulator:
                 return security.certificates(self.platform, self._merchants[mchid])
             case "echo":
                 return security.echo(self.platform, self._merchants[mchid], request)
-        key = mchid, operation.out_order_no
-        before = self._orders.get(key)
+        before = self._meant(operation, request, mchid)
+        given = operations.fields(operation, request.body)
         if operation.name == "sync" and before is not None and before.state == "DONE":
             if self._struck({"ok_on_replay"}, "sync", operation.out_order_no):
-                return Reply(200, as_json(before.answer()), {"Request-ID": "08REPLAY-0"})
+                reply = operations.synced_reply(operations.adopted(before, operation, given))
+                return replace(reply, headers={"Request-ID": "08REPLAY-0"})
             if fault := self._struck(faults.ON_REPLAY, "sync", operation.out_order_no):
                 return faults.ON_REPLAY[fault.name].reply()
-        done = operations.execute(operation, request.body, mchid, lambda: self._orders.get(key), now)
-        self._orders[key] = done.order
+        done = operations.execute(operation, given, mchid, before, now)
+        self._keep(done.order, before)
         return done.reply
+
+    def _meant(self, operation: operations.Operation, request: Request, mchid: str) -> Order | None:
+        """The order that a request means: the sub-merchant's, or one that was opened without naming whose it is."""
+        numbered = self._orders.get((mchid, operation.out_order_no), {})
+        if not numbered:
+            return None
+        sub_mchid = str(operations.fields(operation, request.body).get("sub_mchid", ""))
+        if sub_mchid in numbered:
+            return numbered[sub_mchid]
+        blank = [order for order in numbered.values() if not (order.endpoint and order.sub_mchid)]
+        return next((order for order in blank if order.endpoint in {"", operation.endpoint}), None)
 
     def _serial(self, request: Request, name: str, number: str) -> str:
         """The request header decides while both kinds of key are valid (doc 4012154180)."""
@@ -355,14 +390,19 @@ class Simulator:
         with self._lock:
             self._calls.append(call)
 
-    def _keep(self, order: Order) -> Order:
+    def _keep(self, order: Order, before: Order | None = None) -> Order:
         with self._lock:
-            self._orders[order.mchid, order.out_order_no] = order
+            numbered = self._orders.setdefault((order.mchid, order.out_order_no), {})
+            if before is not None and before.sub_mchid != order.sub_mchid:
+                del numbered[before.sub_mchid]
+            numbered[order.sub_mchid] = order
             self.merchant(order.mchid)
         return order
 
-    def _change(self, mchid: str, out_order_no: str, change: Callable[[Order], Order]) -> Order:
+    def _change(self, mchid: str, out_order_no: str, sub_mchid: str, change: Callable[[Order], Order]) -> Order:
         with self._lock:
-            if (mchid, out_order_no) not in self._orders:
-                raise NOT_EXIST
-            return self._keep(change(self._orders[mchid, out_order_no]))
+            try:
+                order = self.order(mchid, out_order_no, sub_mchid=sub_mchid)
+            except KeyError:
+                raise NOT_EXIST from None
+            return self._keep(change(order))

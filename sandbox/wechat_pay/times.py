@@ -19,15 +19,14 @@ def rfc_3339(text: str) -> str:
     return _beijing(text).isoformat() if text else ""
 
 
-def moment(text: str, *, overseas: bool = False) -> float:
-    """Return a time in the form that the endpoint takes as Unix seconds; ValueError for another or impossible one."""
-    if not (_RFC_3339 if overseas else _DIGITS).fullmatch(text):
-        raise ValueError("格式错误")
-    try:
-        read = datetime.fromisoformat(text) if overseas else _beijing(text.ljust(14, "0"))
-    except ValueError:
-        raise ValueError("时间格式错误") from None
-    return read.timestamp()
+def has_form(text: object, *, overseas: bool) -> bool:
+    """Whether it is written as the endpoint wants: RFC 3339 with an offset overseas, 14 or 8 digits elsewhere."""
+    return isinstance(text, str) and bool((_RFC_3339 if overseas else _DIGITS).fullmatch(text))
+
+
+def moment(text: str) -> float:
+    """A time of either form as Unix seconds; 8 digits mean midnight. ValueError for an impossible one."""
+    return (datetime.fromisoformat(text) if "T" in text else _beijing(text.ljust(14, "0"))).timestamp()
 
 
 def _beijing(text: str) -> datetime:

@@ -1,7 +1,7 @@
 """What each endpoint family answers about an order, in its own documented words.
 
-direct and its siblings partner, acquiringbank and oversea share one vocabulary: docs 4012587902, 4013138559, 4013194035,
-4014096411. payafter has another: wiki chapter 17_2.
+direct, partner, acquiringbank and oversea share one vocabulary (docs 4012587902, 4013138559, 4013194035, 4014096411),
+payafter has another (wiki chapter 17_2).
 """
 
 from collections.abc import Mapping

@@ -54,6 +54,10 @@ class Caller:
     def call(self, method: str, target: str, body: Any = None, **wrong: Any) -> requests.Response:
         """One signed call."""
         content = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
+        return self.send(method, target, content, **wrong)
+
+    def send(self, method: str, target: str, content: bytes, **wrong: Any) -> requests.Response:
+        """One signed call with exactly this body."""
         headers = self.headers(method, target, content, **wrong)
         return requests.request(method, self.wechat_pay.base_url + target, data=content, headers=headers, timeout=5)
 

@@ -1,6 +1,9 @@
 """A verified answer: the bytes as they came, decoded on demand."""
 
+import inspect
 import json
+import sys
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from typing import Any
 
@@ -9,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from wechatpay.answer import Answer
+from wechatpay.answer import DEPTH_LIMIT, Answer, decoded, tidy
 from wechatpay.errors import MalformedError
 
 
@@ -70,6 +73,58 @@ def test_an_answer_does_not_change() -> None:
 def test_headers_ignore_case() -> None:
     """As HTTP has it."""
     assert answered(b"").headers["request-id"] == "08F5-0"
+
+
+def nested(levels: int, kind: str) -> bytes:
+    """JSON of so many levels."""
+    begin, end = {"list": ("[", "]"), "object": ('{"a":', "}"), "both": ('[{"a":', "}]")}[kind]
+    times = levels // 2 if kind == "both" else levels
+    return (begin * times + "1" + end * times).encode()
+
+
+def with_little_stack(frames: int, work: Callable[[], Any]) -> Any:
+    """Run the work where only so many more calls fit on Python's stack."""
+
+    def deeper(left: int) -> Any:
+        return work() if left == 0 else deeper(left - 1)
+
+    depth = len(inspect.stack(context=0))
+    return deeper(sys.getrecursionlimit() - depth - frames)
+
+
+@pytest.mark.parametrize("kind", ["list", "object", "both"])
+@pytest.mark.parametrize("levels", [2, 50, DEPTH_LIMIT, DEPTH_LIMIT + 2, 1_000, 5_000, 200_000])
+def test_json_is_read_to_a_depth_and_refused_beyond(levels: int, kind: str) -> None:
+    """A signed body of any depth ends in a value or in the one error, also where the caller's stack is nearly full."""
+
+    def read() -> Any:
+        return tidy(answered(nested(levels, kind)).json())
+
+    for call in (read, lambda: with_little_stack(30, read)):
+        if levels <= DEPTH_LIMIT:
+            assert json.dumps(call(), separators=(",", ":")).encode() == nested(levels, kind)
+        else:
+            with pytest.raises(MalformedError, match="nested too deeply"):
+                call()
+
+
+def test_many_shallow_parts_are_not_deep() -> None:
+    """Depth is counted, not brackets."""
+    assert len(decoded(b"[" + b"[{}]," * 1_000 + b"[]]")) == 1_001
+    assert decoded(b'["' + b"[{" * 1_000 + b'"]') == ["[{" * 1_000]
+
+
+def test_a_value_is_tidied_at_any_depth() -> None:
+    """Without recursion, and without changing what it was given."""
+    deep: Any = {" a ": 1}
+    for _ in range(50_000):
+        deep = [deep]
+    tidied = tidy(deep)
+    for _ in range(50_000):
+        (tidied,), (deep,) = tidied, deep
+    assert (tidied, deep) == ({"a": 1}, {" a ": 1})
+    assert tidy({"b ": [{" c": None}], "d": "x "}) == {"b": [{"c": None}], "d": "x "}
+    assert [tidy(scalar) for scalar in (1, "a ", None)] == [1, "a ", None]
 
 
 @given(st.binary() | st.from_regex(r"[\[\]{}\",:0-9eE.\-truefalsnIy ]*", fullmatch=True).map(str.encode))

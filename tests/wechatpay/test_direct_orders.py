@@ -1,6 +1,7 @@
 """A shop's side of PayScore, with types: an order from its opening to its end."""
 
 import asyncio
+import json
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,6 +31,12 @@ BILL: dict[str, Any] = {
     "total_amount": 3900,
     "time_range": wechatpay.TimeRange.between(START, START + timedelta(hours=1)),
 }
+
+
+ENDLESS: list[Any] = []
+ENDLESS.append(ENDLESS)
+HOLDS_ITSELF: dict[str, Any] = {}
+HOLDS_ITSELF["location"] = HOLDS_ITSELF
 
 
 @pytest.fixture
@@ -91,6 +98,10 @@ def test_a_canceled_order_is_revoked(client: wechatpay.Client, wechat_pay: Simul
         ({"out_order_no": "a b"}, ValueError, "out_order_no"),
         ({"colour": "red"}, TypeError, "colour has no place here"),
         ({"location": wechatpay.Location("店🏪")}, ValueError, "emoji"),
+        ({"goods": [{"goods_id": "1"}]}, TypeError, "goods has no place here"),
+        ({"post_payments": [{"name": "租金", "amount": 39.5}]}, ValueError, r"post_payments\[0\].amount must be"),
+        ({"post_payments": ENDLESS}, ValueError, "nested too deeply, or holds itself"),
+        ({"location": HOLDS_ITSELF}, ValueError, "nested too deeply, or holds itself"),
     ],
 )
 def test_what_cannot_be_sent_is_told_before_anything_is_sent(
@@ -129,6 +140,99 @@ def test_every_field_of_an_order_is_read(client: wechatpay.Client, wechat_pay: S
         "channel_id",
         "package",
         "post_discounts",
+        *("currency", "currency_price", "currency_rate_info"),  # oversea
+        *("pay_type", "pay_succ_time", "finish_transaction_id"),  # payafter
     }
     assert set(order.raw) <= {known.name for known in fields(order)}
     assert str(order.openid) not in repr(order)
+
+
+def test_devices_and_the_coupons_tag_are_sent_where_they_are_documented(
+    client: wechatpay.Client, wechat_pay: Simulator
+) -> None:
+    """`device` with create, complete and modify, `goods_tag` with complete alone (docs 4012587900, 4012587955)."""
+    device = wechatpay.Device(start_device_id="HG123", materiel_no="https://example.com/1")
+    client.payscore.create(**NEW, device=device)
+    wechat_pay.confirm(MCHID, WHO["out_order_no"])
+    client.payscore.complete(**BILL, device=wechatpay.Device(end_device_id="HG124"), goods_tag="TAG")
+    smaller = {name: BILL[name] for name in ("post_payments", *WHO)} | {"total_amount": 3000, "reason": "多收"}
+    client.payscore.modify(**smaller, device=device)
+    bodies = [json.loads(call.body) for call in wechat_pay.calls]
+    sent = {"start_device_id": "HG123", "materiel_no": "https://example.com/1"}
+    assert [body["device"] for body in bodies] == [sent, {"end_device_id": "HG124"}, sent]
+    assert [body.get("goods_tag") for body in bodies] == [None, "TAG", None]
+    with pytest.raises(TypeError, match="goods_tag has no place here"):
+        client.payscore.create(**NEW | {"goods_tag": "TAG"})
+    with pytest.raises(TypeError, match="device has no place here"):
+        client.payscore.cancel(**WHO | {"reason": "用户投诉", "device": device})
+
+
+def answer(**fields: Any) -> wechatpay.Answer:
+    """A verified answer about the order, replayed or not."""
+    body = {"mchid": MCHID, **WHO, **fields}
+    return wechatpay.Answer(200, {}, json.dumps(body).encode(), "08F5-0", "S", "POST", "/v3/payscore/serviceorder")
+
+
+SMALLER = {name: BILL[name] for name in ("post_payments", *WHO)} | {"total_amount": 1, "reason": "多收"}
+CALLS: dict[str, dict[str, Any]] = {
+    "create": NEW,
+    "complete": BILL,
+    "modify": SMALLER,
+    "cancel": {**WHO, "reason": "用户投诉"},
+}
+DEFINED = ("CREATED", "DOING", "DONE", "REVOKED", "EXPIRED")
+STATES = {"create": DEFINED, "complete": ("DOING", "DONE"), "modify": ("DOING", "DONE"), "cancel": ("REVOKED",)}
+
+
+@pytest.mark.parametrize("state", [*DEFINED, "PAUSED", "", None, ["REVOKED"], 7])
+@pytest.mark.parametrize("operation", CALLS)
+def test_an_answer_in_a_state_that_the_call_cannot_have_led_to_is_not_its_answer(
+    client: wechatpay.Client, monkeypatch: pytest.MonkeyPatch, operation: str, state: Any
+) -> None:
+    """A signed answer to a query, replayed, is not one to cancel or complete. `create` is re-entrant: any state."""
+    monkeypatch.setattr(wechatpay.Client, "prepare", lambda *_args, **_options: lambda: answer(state=state))
+    call = getattr(client.payscore, operation)
+    if state in STATES[operation]:
+        call(**CALLS[operation])
+    else:
+        with pytest.raises(wechatpay.MalformedError, match=f"no service order|not one to {operation}"):
+            call(**CALLS[operation])
+
+
+def test_the_documented_answer_to_cancel_has_no_state(
+    client: wechatpay.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The order's numbers alone; one without the order's own number is no answer to it."""
+    monkeypatch.setattr(wechatpay.Client, "prepare", lambda *_args, **_options: lambda: answer(order_id="1000"))
+    client.payscore.cancel(**CALLS["cancel"])
+    for operation in ("create", "complete", "modify"):
+        with pytest.raises(wechatpay.MalformedError, match="no service order"):
+            getattr(client.payscore, operation)(**CALLS[operation])
+
+
+@pytest.mark.parametrize("name", ["mchid", "out_order_no", "service_id", "appid"])
+@pytest.mark.parametrize("operation", CALLS)
+def test_an_answer_about_another_order_is_refused(
+    client: wechatpay.Client, monkeypatch: pytest.MonkeyPatch, operation: str, name: str
+) -> None:
+    """Whichever of its names differs; awaited as well."""
+    states = {} if operation == "cancel" else {"state": "DOING"}
+    other = answer(**states, **{name: "another"})
+    monkeypatch.setattr(wechatpay.Client, "prepare", lambda *_args, **_options: lambda: other)
+    with pytest.raises(wechatpay.MalformedError, match="about another order"):
+        getattr(client.payscore, operation)(**CALLS[operation])
+    with pytest.raises(wechatpay.MalformedError, match="about another order"):
+        asyncio.run(getattr(client.payscore, f"{operation}_async")(**CALLS[operation]))
+
+
+def test_a_query_replayed_to_cancel_does_not_say_that_the_order_is_canceled(
+    client: wechatpay.Client, wechat_pay: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The genuine answer of a moment ago, signed by WeChat Pay."""
+    client.payscore.create(**NEW)
+    names = {name: WHO[name] for name in WHO}
+    replayed = client.v3.payscore.serviceorder.get(params=names)
+    monkeypatch.setattr(wechatpay.Client, "prepare", lambda *_args, **_options: lambda: replayed)
+    with pytest.raises(wechatpay.MalformedError, match="not one to cancel"):
+        client.payscore.cancel(**WHO, reason="用户投诉")
+    assert wechat_pay.order(MCHID, WHO["out_order_no"]).state == "CREATED"

@@ -1,8 +1,10 @@
 """The bytes that are signed and sent: written once, refused by name where WeChat Pay would not take them."""
 
+import inspect
 import json
 import math
 import re
+import sys
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -81,6 +83,27 @@ def test_endless_and_foreign_values_are_refused() -> None:
             json_bytes(value)
     with pytest.raises(TypeError, match="set is not JSON serializable"):
         json_bytes({"a": {1}})
+
+
+def test_a_body_is_searched_without_pythons_stack() -> None:
+    """A body of some levels is written although the caller's own calls have nearly filled the stack."""
+    body: Any = ["充电宝", {"a": ["null"]}]
+    for _ in range(90):
+        body = {"a": [body]}
+
+    def deeper(left: int) -> bytes:
+        return json_bytes(body) if left == 0 else deeper(left - 1)
+
+    depth = len(inspect.stack(context=0))
+    assert json.loads(deeper(sys.getrecursionlimit() - depth - 40)) == body
+
+
+def test_a_wide_body_that_holds_itself_is_refused_in_time() -> None:
+    """Its ways are not all gone."""
+    wide: list[Any] = ["充"]
+    wide += [wide] * 10
+    with pytest.raises(ValueError, match=r"^json is nested too deeply, or holds itself$"):
+        json_bytes(wide)
 
 
 JSON = st.recursive(

@@ -26,6 +26,8 @@ NAMES = {
     "Client",
     "Collection",
     "CollectionDetail",
+    "Device",
+    "GoodsDetail",
     "InvalidKeyError",
     "Location",
     "MalformedError",

@@ -1,7 +1,8 @@
 """PayScore with types: five endpoints, one way of asking."""
 
 import asyncio
-from datetime import UTC, datetime
+import json
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -30,17 +31,155 @@ def client(wechat_pay: Simulator) -> wechatpay.Client:
     return wechatpay.Client(**secret, base_url=wechat_pay.base_url, backup_url=wechat_pay.backup_url)
 
 
+MOMENT = datetime(2026, 1, 1, 4, tzinfo=UTC)
+
+
+def at_endpoint(endpoint: str, number: str = "A1") -> dict[str, Any]:
+    """What a call names at this endpoint."""
+    return WHO[endpoint] | {"out_order_no": number, "endpoint": endpoint}
+
+
+def waiting(wechat_pay: Simulator, endpoint: str) -> None:
+    """An order of this endpoint waits for its money."""
+    numbers = {name: WHO[endpoint][name] for name in ("sub_mchid", "channel_id") if name in WHO[endpoint]}
+    wechat_pay.ready_to_sync(MCHID, "A1", at=LONG_AGO, endpoint=endpoint, **numbers)
+
+
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_every_endpoint_syncs_and_answers_a_query(
     client: wechatpay.Client, wechat_pay: Simulator, endpoint: Any
 ) -> None:
-    """Only the direct one answers the sync with the order; the others ask for a query."""
-    wechat_pay.ready_to_sync(MCHID, "A1", at=LONG_AGO)
-    who = WHO[endpoint] | {"out_order_no": "A1", "endpoint": endpoint}
-    synced = client.payscore.sync(paid_time=PAID, **who)
-    order = client.payscore.query(**who)
-    assert (order.state, order.collection_state, order.paid_type) == ("DONE", "USER_PAID", "MCH")
-    assert synced == (order if endpoint == "direct" else None) or synced.raw == order.raw  # type: ignore[union-attr]
+    """Only the direct one answers the sync with the order; the others are queried."""
+    waiting(wechat_pay, endpoint)
+    synced = client.payscore.sync(paid_time=PAID, **at_endpoint(endpoint))
+    order = client.payscore.query(**at_endpoint(endpoint))
+    assert (order.paid_type, order.transaction_id, order.paid_at) == ("MCH", None, MOMENT)
+    assert order.raw == wechat_pay.order(MCHID, "A1").answer()
+    assert (synced and synced.raw) == (order.raw if endpoint == "direct" else None)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_every_endpoint_tells_what_wechat_pay_collected_itself(
+    client: wechatpay.Client, wechat_pay: Simulator, endpoint: Any
+) -> None:
+    """NEWTON, with the transaction that a refund needs."""
+    waiting(wechat_pay, endpoint)
+    deducted = wechat_pay.deduct(MCHID, "A1")
+    order = client.payscore.query(**at_endpoint(endpoint))
+    assert (order.paid_type, order.transaction_id) == ("NEWTON", deducted.transaction_id)
+    assert len(order.paid_moments) == 1
+
+
+def test_payafter_answers_in_its_own_words(client: wechatpay.Client, wechat_pay: Simulator) -> None:
+    """From CREATED to USER_PAID; no state of another endpoint, and no collection."""
+    seen = []
+
+    def look() -> wechatpay.ServiceOrder:
+        order = client.payscore.query(**at_endpoint("payafter"))
+        assert (order.collection, order.state_description) == (None, None)
+        seen.append(order.state)
+        return order
+
+    wechat_pay.open(MCHID, "A1", endpoint="payafter", at=LONG_AGO)
+    look()
+    wechat_pay.confirm(MCHID, "A1")
+    assert "finish_ticket" in look().raw
+    wechat_pay.complete(MCHID, "A1", at=LONG_AGO)
+    look()
+    assert client.payscore.sync(paid_time=PAID, **at_endpoint("payafter")) is None
+    order = look()
+    assert (order.pay_type, order.pay_succ_time, order.finish_transaction_id) == ("MchChannelPayType", PAID, None)
+    assert seen == ["CREATED", "USER_ACCEPTED", "FINISHED", "USER_PAID"]
+
+
+def test_overseas_times_and_currency(client: wechatpay.Client, wechat_pay: Simulator) -> None:
+    """RFC 3339 both ways; the moment is the one that was reported."""
+    waiting(wechat_pay, "oversea")
+    assert client.payscore.sync(paid_time=MOMENT, **at_endpoint("oversea")) is None
+    order = client.payscore.query(**at_endpoint("oversea"))
+    assert order.collection is not None
+    assert order.collection.details[0].paid_time == "2026-01-01T12:00:00+08:00"
+    assert (order.paid_moments, order.currency, order.sub_mchid) == ((MOMENT,), "HKD", WHO["oversea"]["sub_mchid"])
+
+
+def test_the_channel_of_an_acquiring_bank_is_sent_and_read(client: wechatpay.Client, wechat_pay: Simulator) -> None:
+    """By sync and query."""
+    waiting(wechat_pay, "acquiringbank")
+    client.payscore.sync(paid_time=PAID, **at_endpoint("acquiringbank"))
+    assert client.payscore.query(**at_endpoint("acquiringbank")).channel_id == "C1"
+
+
+@pytest.mark.parametrize("endpoint", ["partner", "oversea"])
+def test_a_part_and_its_amount_stand_in_the_detail(
+    client: wechatpay.Client, wechat_pay: Simulator, endpoint: Any
+) -> None:
+    """Where the endpoint has them; a query has no place for them."""
+    waiting(wechat_pay, endpoint)
+    client.payscore.sync(paid_time=PAID, seq=1, paid_amount=3900, **at_endpoint(endpoint))
+    (call,) = wechat_pay.calls
+    body = json.loads(call.body)
+    assert (body["detail"]["seq"], body["detail"]["paid_amount"]) == (1, 3900)
+    assert set(body) == {"service_id", "sub_mchid", "type", "detail"}
+
+
+def test_one_sub_merchants_order_is_not_anothers(client: wechatpay.Client, wechat_pay: Simulator) -> None:
+    """Two sub-merchants may use the same number."""
+    for sub_mchid in ("1900000109", "1900000110"):
+        wechat_pay.ready_to_sync(MCHID, "A1", at=LONG_AGO, endpoint="partner", sub_mchid=sub_mchid)
+    client.payscore.sync(paid_time=PAID, **at_endpoint("partner"))
+    other = at_endpoint("partner") | {"sub_mchid": "1900000110"}
+    states = [client.payscore.query(**names).state for names in (at_endpoint("partner"), other)]
+    assert states == ["DONE", "DOING"]
+
+
+def replay(monkeypatch: pytest.MonkeyPatch, answer: wechatpay.Answer) -> None:
+    """Have every call answered by this genuine, signed answer to another one."""
+
+    def prepare(*_args: object, **_options: object) -> Any:
+        return lambda: answer
+
+    monkeypatch.setattr(wechatpay.Client, "prepare", prepare)
+
+
+@pytest.mark.parametrize("endpoint", ["partner", "acquiringbank", "payafter", "oversea"])
+def test_an_answer_to_a_query_is_not_one_to_a_sync(
+    client: wechatpay.Client, wechat_pay: Simulator, monkeypatch: pytest.MonkeyPatch, endpoint: Any
+) -> None:
+    """Replayed by somebody in between, it must not say that the sync went through."""
+    waiting(wechat_pay, endpoint)
+    names = {**WHO[endpoint], "out_order_no": "A1"}
+    replay(monkeypatch, client.chain(ENDPOINTS[endpoint].path).get(params=names))
+    assert client.payscore.query(**at_endpoint(endpoint)).out_order_no == "A1"
+    with pytest.raises(wechatpay.MalformedError, match="not one to a sync"):
+        client.payscore.sync(paid_time=PAID, **at_endpoint(endpoint))
+    with pytest.raises(wechatpay.MalformedError, match="not one to a sync"):
+        asyncio.run(client.payscore.sync_async(paid_time=PAID, **at_endpoint(endpoint)))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "name"),
+    [
+        ("direct", "service_id"),
+        ("direct", "appid"),
+        ("payafter", "service_id"),
+        ("payafter", "appid"),
+        ("partner", "service_id"),
+        ("partner", "sub_mchid"),
+        ("acquiringbank", "sub_mchid"),
+        ("acquiringbank", "channel_id"),
+        ("oversea", "sub_mchid"),
+    ],
+)
+def test_an_answer_that_names_another_owner_is_not_ours(
+    client: wechatpay.Client, wechat_pay: Simulator, monkeypatch: pytest.MonkeyPatch, endpoint: Any, name: str
+) -> None:
+    """The same number under another service, sub-merchant, channel or app is another order."""
+    waiting(wechat_pay, endpoint)
+    names = {**WHO[endpoint], "out_order_no": "A1"}
+    replay(monkeypatch, client.chain(ENDPOINTS[endpoint].path).get(params=names))
+    client.payscore.query(**at_endpoint(endpoint))
+    with pytest.raises(wechatpay.MalformedError, match="about another order"):
+        client.payscore.query(**at_endpoint(endpoint) | {name: "another"})
 
 
 def test_the_calls_can_be_awaited(client: wechatpay.Client, wechat_pay: Simulator) -> None:
@@ -93,6 +232,10 @@ def test_a_genuine_answer_that_is_not_ours_does_not_pass(
         ({"paid_time": "2026-01-01T12:00:00"}, "paid_time"),
         ({"paid_time": "20260230"}, "paid_time"),
         ({"paid_time": "yesterday"}, "paid_time"),
+        ({"paid_time": 20260101120000}, "paid_time"),
+        ({"paid_time": None}, "paid_time"),
+        ({"paid_time": date(2026, 1, 1)}, "paid_time"),
+        ({"endpoint": "acquiringbank", "appid": None, "sub_mchid": "1900000109"}, "channel_id"),
         ({"paid_time": datetime(2026, 1, 1)}, "paid_time"),  # noqa: DTZ001  naive on purpose
     ],
 )

@@ -1,7 +1,8 @@
 """A service order read from whatever WeChat Pay writes: its own samples contradict each other."""
 
 import json
-from datetime import datetime
+from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wechatpay
-from wechatpay.service_order import service_order
+from wechatpay.service_order import about, service_order
+from wechatpay.text import printable
 
 SAMPLES = json.loads((Path(__file__).parent / "vectors/orders.json").read_text(encoding="utf-8"))["orders"]
 
@@ -65,14 +67,207 @@ def test_an_overseas_time_is_read() -> None:
     assert order.collection.details[0].paid_at == datetime.fromisoformat("2019-11-11T16:24:05+08:00")
 
 
+def test_overseas_currencies_are_read() -> None:
+    """What the customer paid in, beside the order's own amounts (doc 4014096411)."""
+    order = read(
+        {"out_order_no": "A", "state": "DONE", "currency": "HKD", "currency_price": 9, "currency_rate_info": "1"}
+    )
+    assert (order.currency, order.currency_price, order.currency_rate_info) == ("HKD", 9, "1")
+
+
+def test_the_bank_and_the_goods_of_a_coupon_are_read() -> None:
+    """Each with a type."""
+    goods = {"goods_id": "M1", "quantity": 1, "unit_price": 100, "discount_amount": 5, "goods_remark": "冷饮"}
+    coupon = {"coupon_id": "1", "currency": "CNY", "goods_detail": [goods]}
+    part = {"amount": 95, "paid_type": "NEWTON", "promotion_detail": [coupon]}
+    order = read({"out_order_no": "A", "state": "DONE", "collection": {"bank_type": "CMC", "details": [part]}})
+    assert order.collection is not None
+    assert order.collection.bank_type == "CMC"
+    ((read_coupon,),) = [detail.promotion_detail for detail in order.collection.details]
+    assert (read_coupon.currency, read_coupon.goods_detail) == (
+        "CNY",
+        (wechatpay.GoodsDetail("M1", 1, 100, 5, "冷饮"),),
+    )
+
+
+PAYAFTER = {"out_order_no": "A", "mchid": "1230000109", "service_id": "S", "appid": "wx", "total_amount": 3900}
+
+
+@pytest.mark.parametrize("state", ["CREATED", "USER_ACCEPTED", "FINISHED", "USER_PAID", "REVOKED", "EXPIRED"])
+def test_a_payafter_order_keeps_its_own_words(state: str) -> None:
+    """FINISHED stays FINISHED; there is no collection, and nothing was paid as long as nothing says so."""
+    order = read(PAYAFTER | {"state": state})
+    assert (order.state, order.collection, order.collection_state, order.total_amount) == (state, None, None, 3900)
+    assert (order.paid_type, order.transaction_id, order.paid_moments, order.paid_at) == (None, None, (), None)
+
+
+@pytest.mark.parametrize(
+    ("said", "paid_type", "transaction_id"),
+    [
+        ({"pay_type": "MchChannelPayType"}, "MCH", None),
+        ({"pay_type": "MchChannelPayType", "finish_transaction_id": ""}, "MCH", None),
+        ({"finish_transaction_id": "4200"}, "NEWTON", "4200"),
+        ({"pay_type": "", "finish_transaction_id": "4200"}, "NEWTON", "4200"),
+        ({"pay_type": "SomeOtherPayType", "finish_transaction_id": "4200"}, "NEWTON", "4200"),
+        ({"pay_type": "MchChannelPayType", "finish_transaction_id": "4200"}, None, "4200"),
+        ({"pay_type": "SomeOtherPayType"}, None, None),
+        ({"pay_type": None, "finish_transaction_id": "4200"}, None, "4200"),
+        ({"pay_type": ["MchChannelPayType"]}, None, None),
+        ({"pay_type": "MchChannelPayType", "finish_transaction_id": 4200}, None, None),
+        ({"pay_type": "MchChannelPayType", "finish_transaction_id": None}, None, None),
+        ({}, None, None),
+    ],
+)
+def test_how_a_payafter_order_was_paid(said: dict[str, Any], paid_type: str | None, transaction_id: str | None) -> None:
+    """By the merchant's channel or by WeChat Pay's transaction; neither where it says both, or what cannot be read."""
+    order = read(PAYAFTER | said | {"state": "USER_PAID", "pay_succ_time": "20260101120000"})
+    assert (order.paid_type, order.transaction_id) == (paid_type, transaction_id)
+    assert order.paid_moments == (datetime(2026, 1, 1, 4, tzinfo=UTC),)
+    assert read(PAYAFTER | said | {"state": "FINISHED"}).paid_type is None
+
+
+def test_times_of_payment_are_compared_as_moments() -> None:
+    """Whichever endpoint wrote them, in whatever form; what is no time is left out."""
+    times = ["20260101120000", "2026-01-01T12:00:00+08:00", "20260101", "OnAccept", None, 7, "2026-01-01T12:00:00"]
+    details = [{"paid_type": "MCH", "paid_time": time} for time in times]
+    order = read({"out_order_no": "A", "state": "DONE", "collection": {"details": details}})
+    noon, midnight = datetime(2026, 1, 1, 4, tzinfo=UTC), datetime(2025, 12, 31, 16, tzinfo=UTC)
+    assert order.paid_moments == (noon, noon, midnight)
+    assert order.paid_at == noon
+
+
+MERCHANT_PART = {"paid_type": "MCH", "paid_time": "20260101120000"}
+
+
+@pytest.mark.parametrize(
+    ("details", "unreadable", "paid_type"),
+    [
+        ([MERCHANT_PART], False, "MCH"),
+        (MERCHANT_PART, False, "MCH"),
+        ([], False, None),
+        ([MERCHANT_PART, "NEWTON"], True, None),
+        ([MERCHANT_PART, None], True, None),
+        ([MERCHANT_PART, []], True, None),
+        ([MERCHANT_PART, {}], True, None),
+        ([MERCHANT_PART, {"paid_type": ""}], True, None),
+        ([MERCHANT_PART, {"paid_type": 7}], True, None),
+        ([{"paid_type": "NEWTON"}, {"paid_type": None}], True, "NEWTON"),
+        ([[MERCHANT_PART]], True, None),
+        (None, True, None),
+        ("MCH", True, None),
+        (0, True, None),
+        (True, True, None),
+    ],
+)
+def test_a_part_that_cannot_be_read_does_not_vanish(details: Any, unreadable: bool, paid_type: str | None) -> None:
+    """An order of which a part is unreadable is not an order that was paid by the other parts."""
+    order = read({"out_order_no": "A", "state": "DONE", "collection": {"state": "USER_PAID", "details": details}})
+    assert order.collection is not None
+    assert (order.collection.unreadable, order.paid_type) == (unreadable, paid_type)
+    assert order.raw["collection"]["details"] == details
+
+
+def test_an_answer_cannot_say_that_it_is_readable() -> None:
+    """`unreadable` is this library's word; `details` that are absent are none that could not be read."""
+    order = read({"out_order_no": "A", "state": "DONE", "collection": {"unreadable": False, "details": None}})
+    assert order.collection is not None
+    assert order.collection.unreadable
+    order = read({"out_order_no": "A", "state": "DONE", "collection": {"unreadable": True}})
+    assert order.collection is not None
+    assert not order.collection.unreadable
+
+
+@pytest.mark.parametrize("collection", [None, "USER_PAID", [], [{"state": "USER_PAID"}], 0, True])
+def test_a_collection_that_is_no_object_is_none_but_stands_in_raw(collection: Any) -> None:
+    """Present but unreadable can be told from absent."""
+    order = read({"out_order_no": "A", "state": "DONE", "collection": collection})
+    assert order.collection is None
+    assert "collection" in order.raw
+    assert "collection" not in read({"out_order_no": "A", "state": "DONE"}).raw
+
+
+@pytest.mark.parametrize("amount", [None, "", "39.00", "-1", "٣٩", 39.0, True, [], {}, "9" * 19])
+def test_an_amount_that_cannot_be_read_is_none(amount: Any) -> None:
+    """Never zero."""
+    order = read({"out_order_no": "A", "state": "DONE", "total_amount": amount})
+    assert order.total_amount is None
+    assert "total_amount" in order.raw
+
+
+@pytest.mark.parametrize("state", ["", None, 7, [], {"state": "DONE"}, True])
+def test_an_answer_without_a_state_is_no_order(state: Any) -> None:
+    """An empty state as well."""
+    with pytest.raises(wechatpay.MalformedError, match="no service order"):
+        read({"out_order_no": "A", "state": state})
+    with pytest.raises(wechatpay.MalformedError, match="no service order"):
+        read({"out_order_no": "A"})
+
+
+def test_words_that_people_read_are_cleaned_and_bounded() -> None:
+    """They go to tables, logs and consoles; `raw` keeps them as they came."""
+    rough = "\x1b[2J\u202e\n" + "9" * 500
+    part = {"paid_type": rough, "transaction_id": rough}
+    words = dict.fromkeys(("state", "state_description", "pay_type", "finish_transaction_id"), rough)
+    order = read({"out_order_no": "A", **words, "collection": {"state": rough, "details": [part]}})
+    assert order.collection is not None
+    (detail,) = order.collection.details
+    for word in (order.state, order.state_description, order.pay_type, order.collection_state, detail.paid_type):
+        assert word == printable(rough, 64)
+    for number in (order.finish_transaction_id, order.transaction_id, detail.transaction_id):
+        assert number == printable(rough, 128)
+    assert order.raw["state"] == rough
+
+
+@pytest.mark.parametrize("name", ["mchid", "service_id", "sub_mchid", "appid"])
+@pytest.mark.parametrize("other", ["another", "", None, 1230000109, ["1230000109"]])
+def test_an_answer_that_contradicts_the_call_is_about_another_order(name: str, other: Any) -> None:
+    """Whatever names the order. What the answer leaves out, it does not contradict."""
+    identity = {"service_id": "S", "sub_mchid": "1900000109", "appid": "wx"}
+    ours = {"out_order_no": "A", "state": "DONE", "mchid": "1230000109", **identity}
+    assert service_order(answer(ours), "A", "1230000109", identity).raw == ours
+    assert about(answer({"out_order_no": "A"}), "A", "1230000109", identity) == {"out_order_no": "A"}
+    with pytest.raises(wechatpay.MalformedError, match="about another order"):
+        service_order(answer(ours | {name: other}), "A", "1230000109", identity)
+
+
+@pytest.mark.parametrize("number", [None, "B", "a", "", 7])
+def test_an_answer_names_its_order(number: Any) -> None:
+    """Without a number it could be any order's."""
+    with pytest.raises(wechatpay.MalformedError, match="about another order"):
+        about(answer({"out_order_no": number}), "A", "1230000109")
+    with pytest.raises(wechatpay.MalformedError, match="about another order"):
+        about(answer({}), "A", "1230000109")
+
+
+def test_a_name_without_blanks_wins_over_one_with() -> None:
+    """The samples have blanks around some names; an answer with both means the one without."""
+    assert read({"out_order_no": "A", "state": "DONE", " state": "DOING", "state ": "CREATED"}).state == "DONE"
+    assert read({" out_order_no ": "A", "out_order_no": "A", "state ": "DONE"}).state == "DONE"
+
+
+def test_an_order_of_unreadable_fields_is_an_order_of_none() -> None:
+    """Every field of every type has a reader, and none of them raises."""
+    unreadable: dict[str, Any] = {known.name: [] for known in fields(wechatpay.ServiceOrder)}
+    order = read(unreadable | {"out_order_no": "A", "state": "DONE", "mchid": "1230000109"})
+    values = {known.name: getattr(order, known.name) for known in fields(order) if known.name != "raw"}
+    assert {name: value for name, value in values.items() if value} == {
+        "out_order_no": "A",
+        "state": "DONE",
+        "mchid": "1230000109",
+        "request_id": "08F5-0",
+    }
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=12),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
     max_leaves=12,
 )
 _NAMES = ["collection", "post_payments", "post_discounts", "risk_fund", "time_range", "location", "total_amount"]
+_NAMES += ["pay_type", "pay_succ_time", "finish_transaction_id", "currency", "mchid", "state_description"]
+_STATES = st.sampled_from(["DONE", "USER_PAID"]) | st.text(max_size=80)
 _ORDERS = st.fixed_dictionaries(
-    {"out_order_no": st.just("A"), "state": st.just("DONE")},
+    {"out_order_no": st.just("A"), "state": _STATES},
     optional={name: _JSON | st.fixed_dictionaries({}, optional={"details": _JSON, "amount": _JSON}) for name in _NAMES},
 )
 
@@ -86,5 +281,8 @@ def test_nothing_but_the_one_error_comes_out(body: Any) -> None:
         return
     details = order.collection.details if order.collection else ()
     assert all(detail.paid_at is None or detail.paid_at.tzinfo for detail in details)
-    assert order.raw["state"] == order.state
+    moments = order.paid_moments
+    assert all(moment.tzinfo for moment in moments)
+    assert order.paid_at == (max(moments) if moments else None)
+    assert order.state == printable(order.raw["state"], 64)
     assert hash(order)
