@@ -1,4 +1,4 @@
-"""An hour in which WeChat Pay does not answer, reckoned with the function's own waits: what the circuit saves.
+"""An hour in which WeChat Pay does not answer, computed with the function's own waits: what the circuit saves.
 
 `python -m bench.outage` prints the table of docs/outage.md. Nothing is measured and nothing waits: time is a number.
 The queue, Lambda's pollers and the circuit are models; waits are `orders.order`'s, receives and limits the
@@ -7,16 +7,19 @@ template's defaults.
 
 import heapq
 import random
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from bench.template import default
 from orders.circuit import RECOVERY, SILENT_BATCHES
 from orders.order import NO_FLOOR, backoff, deferral
 
 OUTAGE = 3600.0  # seconds, from the beginning
-BATCH, CONCURRENCY, RECEIVES = 10, 5, 12  # the template's defaults
+SILENT_ORDERS = 3  # distinct orders that stayed without an answer, besides the batches in a row, open the circuit
+BATCH, CONCURRENCY, RECEIVES = (default(name) for name in ("BatchSize", "MaximumConcurrency", "MaxReceiveCount"))
 SILENT_BATCH = 16.0  # seconds: a sync that is not answered, then a query that is not
-HEALTHY_BATCH = 0.3  # seconds: two calls one after the other, ten orders side by side
+HEALTHY_BATCH = 0.3  # seconds: a query, then a sync, ten orders in parallel
 DEFERRED_BATCH = 0.02  # seconds: two reads of DynamoDB, one visibility change
 
 
@@ -27,6 +30,7 @@ class _Circuit:
     opened_at: float | None = None
     trying: bool = False
     streaks: Counter[int] = field(default_factory=Counter)
+    silent: defaultdict[int, set[int]] = field(default_factory=lambda: defaultdict(set))
 
     def seconds_left(self, now: float) -> float | None:
         """Seconds that a batch must wait; None if it may call."""
@@ -38,14 +42,22 @@ class _Circuit:
             return None
         return max(1.0, left)
 
-    def learn(self, environment: int, now: float, *, answered: bool) -> None:
-        """Take a batch's experience."""
-        self.streaks[environment] = 0 if answered else self.streaks[environment] + 1
+    def learn(self, environment: int, now: float, orders: Iterable[int], *, answered: bool) -> None:
+        """Count a batch: silence of several orders over several batches in a row opens, one answer closes."""
         if answered:
             self.opened_at, self.trying = None, False
-        elif self.trying or self.streaks[environment] >= SILENT_BATCHES:
+            self._forget(environment)
+            return
+        self.streaks[environment] += 1
+        self.silent[environment].update(orders)
+        enough = self.streaks[environment] >= SILENT_BATCHES and len(self.silent[environment]) >= SILENT_ORDERS
+        if self.trying or enough:
             self.opened_at, self.trying = now, False
-            self.streaks[environment] = 0
+            self._forget(environment)
+
+    def _forget(self, environment: int) -> None:
+        self.streaks[environment] = 0
+        self.silent[environment].clear()
 
 
 @dataclass(slots=True)
@@ -54,6 +66,7 @@ class Reckoning:
 
     orders: int = 0
     calls_in_outage: int = 0
+    calls_after: int = 0
     lambda_seconds: float = 0.0
     receives: list[int] = field(default_factory=list)
     dead_letters: int = 0
@@ -76,7 +89,7 @@ def reckon(rate: float, *, with_circuit: bool, seed: int = 1) -> Reckoning:
         end = now + took
         found.lambda_seconds += took
         if with_circuit and closed_for is None:
-            circuit.learn(environment, end, answered=done)
+            circuit.learn(environment, end, (number for _, number, _ in batch), answered=done)
         for _, number, count in batch:
             if done:
                 found.receives.append(count)
@@ -95,7 +108,8 @@ def _handle(
     """Return how long the batch takes and whether its orders are settled."""
     if closed_for is not None:
         return DEFERRED_BATCH, False
-    if now >= OUTAGE:
+    if now >= OUTAGE:  # an order whose earlier receives are not all recorded is queried before it is synced
+        found.calls_after += sum(2 if count > 1 else 1 for _, _, count in batch)
         return HEALTHY_BATCH, True
     found.calls_in_outage += 2 * len(batch)
     return SILENT_BATCH, False
@@ -115,6 +129,7 @@ _COLUMNS = (
     "orders a second",
     "circuit",
     "calls in the outage",
+    "after it",
     "Lambda seconds",
     "receives, mean (most)",
     "dead letters",
@@ -138,6 +153,7 @@ def _row(rate: float, *, with_circuit: bool) -> list[str]:
         f"{rate:g}",
         "yes" if with_circuit else "no",
         f"{found.calls_in_outage:,}",
+        f"{found.calls_after:,}",
         f"{found.lambda_seconds:,.0f}",
         f"{mean:.1f} ({max(found.receives, default=0)})",
         str(found.dead_letters),

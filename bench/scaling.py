@@ -15,12 +15,13 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import accumulate
 from typing import NamedTuple
 
+from bench import template
 from orders.order import Wait, backoff
 
 FULL_PROCESSOR = 1769  # MB of memory at which Lambda gives a whole processor
 HEADROOM = 1.5  # of what full batches need: the backlog of an hour is gone after two
 OUTAGE = 3600.0  # seconds
-RECEIVES = 12  # the template's MaxReceiveCount
+RECEIVES = template.default("MaxReceiveCount")
 IN_FLIGHT = 120_000  # messages received and not yet deleted, at which SQS hands out no more
 PATIENCE = 300  # seconds that an environment keeps a secret: orders.merchants.SECRET_MAX_AGE
 KEYS_BROKEN = Wait(floor=30.0, base=60.0)  # orders.conversation's; importing it would load cryptography

@@ -6,39 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.wechat_pay.faults import Fault
+from sandbox.wechat_pay.faults import NAMES, Fault, can_strike
 
 LOTS: Mapping[str, Mapping[str, Any]] = {
-    "system_error": {},
-    "gateway_error": {},
-    "unsigned_error": {},
-    "frequency_limited": {},
-    "sub_code_throttled": {},
-    "clock_skew_401": {},
-    "bad_sign_401": {},
-    "accepted_202": {},
-    "redirect": {},
-    "tampered_body": {},
-    "reserialised_body": {},
-    "stale_timestamp": {},
-    "foreign_serial": {},
-    "missing_signature_headers": {},
-    "signtest": {},
-    "forged_success": {},
-    "reset_before_answer": {},
-    "reset_after_processing": {},
-    "truncated_body": {},
+    name: {} for name in sorted(NAMES - {"connection_refused", "certificate_serial"})
+} | {
     "silence": {"processed": True},
     "slow": {"seconds": 0.3},
-    "huge_body": {},
-    "unknown_state": {},
-    "other_order": {},
-    "order_done_on_replay": {},
-    "invalid_order_state_on_replay": {},
-    "invalid_request_on_replay": {},
-    "ok_on_replay": {},
+    "drip_headers": {"seconds": 0.002},  # some two seconds for an answer's headers, or for its body
+    "drip_body": {"seconds": 0.002},
+    "interim_answers": {"count": 3},
+    "big_headers": {"bytes": 102_400, "lines": 10},
+    "big_trailers": {"bytes": 102_400, "lines": 10},
 }
-"""Every fault that WeChat Pay, the network or somebody in between may cause, with its options."""
+"""Every fault that WeChat Pay, the network or a gateway between may cause at a call, with the options of the lot."""
 
 
 @dataclass(slots=True)
@@ -56,6 +37,6 @@ class Fate:
         dice = random.Random(f"{self.seed}/{out_order_no}/{self._calls[out_order_no]}")  # noqa: S311  a game
         if dice.random() >= self.rate:
             return None
-        name = dice.choice(sorted(LOTS))
+        name = dice.choice([lot for lot in sorted(LOTS) if can_strike(lot, operation)])
         self.drawn[name] += 1
-        return Fault(name, 1, operation, out_order_no, LOTS[name])
+        return Fault.named(name, LOTS[name], times=1, operation=operation, out_order_no=out_order_no)

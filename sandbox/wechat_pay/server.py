@@ -1,16 +1,17 @@
-"""HTTP/1.1 with keep-alive on loopback, raw enough to lose an answer on purpose."""
+"""HTTP/1.1 with keep-alive on loopback, raw enough to lose an answer on purpose, or to deliver it byte by byte."""
 
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from sandbox.wechat_pay.answers import Reply
-from sandbox.wechat_pay.faults import Wire
+from sandbox.wechat_pay.faults import Delivery, Interim, Wire
 from sandbox.wechat_pay.gate import Request
 
 SILENCE = 60.0  # seconds that a silent server keeps a caller waiting at most
@@ -18,10 +19,11 @@ SILENCE = 60.0  # seconds that a silent server keeps a caller waiting at most
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What goes on the wire, and how much of it."""
+    """What goes on the wire, how much of it, and at what pace."""
 
     reply: Reply
     wire: Wire = "whole"
+    delivery: Delivery = field(default_factory=Delivery)
 
 
 type Application = Callable[[Request, str], Response]
@@ -100,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
         request = Request(self.command, self.path, dict(self.headers.items()), body)
         response = self.server.host.application(request, self.server.host.name)
         if response.wire in {"whole", "half"}:
-            self._write(response.reply, half=response.wire == "half")
+            self._write(response.reply, response.delivery, half=response.wire == "half")
         elif response.wire == "silence":
             self.server.host.closing.wait(SILENCE)
         if response.wire != "whole":
@@ -108,15 +110,41 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815  as http.server has it
 
-    def _write(self, reply: Reply, *, half: bool) -> None:
-        self.send_response_only(reply.status)
-        for name, value in reply.headers.items():
-            self.send_header(name, value)
-        if reply.status != 204:
-            self.send_header("Content-Length", str(len(reply.body)))
-        self.end_headers()
-        self.wfile.write(reply.body[: len(reply.body) // 2] if half else reply.body)
-        self.wfile.flush()
+    def _write(self, reply: Reply, delivery: Delivery, *, half: bool) -> None:
+        for interim in _interim_answers(delivery.interim):
+            self._send(interim)
+            self._wait(delivery.interim.seconds)
+        body = reply.body[: len(reply.body) // 2] if half else reply.body
+        self._send(_head(reply, chunked=delivery.chunked), delivery.head_pace)
+        if delivery.chunked:
+            for chunk in _chunks(body, 1 if delivery.body_pace else CHUNK):
+                self._send(chunk)
+                self._wait(delivery.body_pace)
+            self._send(_last_chunk(delivery))
+        else:
+            self._send(body, delivery.body_pace)
+
+    def _send(self, data: bytes, pace: float = 0.0) -> None:
+        """Write all at once, or one byte each `pace` seconds."""
+        if not pace:
+            self.wfile.write(data)
+            self.wfile.flush()
+            return
+        for position in range(len(data)):
+            self.wfile.write(data[position : position + 1])
+            self.wfile.flush()
+            self._wait(pace)
+
+    def _wait(self, seconds: float) -> None:
+        """Let time pass; raise ConnectionAbortedError as soon as the host closes."""
+        if seconds > 0 and self.server.host.closing.wait(seconds):
+            raise ConnectionAbortedError
+
+    def finish(self) -> None:
+        """Close both files also where the caller left before it had read everything."""
+        with suppress(OSError):
+            super().finish()
+        self.rfile.close()
 
     def _reset(self) -> None:
         """End the connection as a crash would."""
@@ -127,3 +155,44 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Silent: `Simulator.calls` is the log."""
+
+
+CHUNK = 4096  # bytes of a chunk that is not dripped
+
+
+def _head(reply: Reply, *, chunked: bool) -> bytes:
+    """Status line and headers, as they stand on the wire."""
+    headers = dict(reply.headers)
+    if reply.status != 204:
+        headers |= {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(len(reply.body))}
+    return _lines(f"HTTP/1.1 {reply.status} {_phrase(reply.status)}", headers)
+
+
+def _interim_answers(interim: Interim) -> Iterator[bytes]:
+    """The interim answers one by one; without end where that is asked for."""
+    headers = {"Link": "</help>; rel=preload"} | ({"X-Padding": "x" * interim.size} if interim.size else {})
+    answer = _lines(f"HTTP/1.1 {interim.status} {_phrase(interim.status)}", headers)
+    sent = 0
+    while interim.endless or sent < interim.count:
+        sent += 1
+        yield answer
+
+
+def _chunks(body: bytes, size: int) -> Iterator[bytes]:
+    for start in range(0, len(body), size):
+        part = body[start : start + size]
+        yield f"{len(part):x}\r\n".encode() + part + b"\r\n"
+
+
+def _last_chunk(delivery: Delivery) -> bytes:
+    """The end of a chunked body, with its trailers."""
+    return _lines("0", delivery.trailers)
+
+
+def _lines(first: str, headers: Mapping[str, str]) -> bytes:
+    lines = [first, *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    return "\r\n".join(lines).encode("latin-1")
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase if status in HTTPStatus else "Unassigned"

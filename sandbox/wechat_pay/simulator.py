@@ -198,14 +198,13 @@ class Simulator:
         **options: Any,  # noqa: ANN401  each fault has its own
     ) -> None:
         """Misbehave by name: for the next `times` calls (until `behave` without), of one operation or order."""
-        if name not in faults.NAMES:
-            raise ValueError(f"no fault is named {name!r}; there are {', '.join(sorted(faults.NAMES))}")
+        fault = Fault.named(name, options, times=times, operation=operation, out_order_no=out_order_no)
         if name == "connection_refused":
-            for host in self._chosen(options.get("host", "both")):
+            for host in self._chosen(fault.options["host"]):
                 host.close()
             return
         with self._lock:
-            self._faults.append(Fault(name, times, operation, out_order_no, options))
+            self._faults.append(fault)
 
     def behave(self) -> None:
         """End all misbehaviour, and listen again."""
@@ -282,30 +281,45 @@ class Simulator:
         self._note(request, operation, mchid, answering, host)
         if answering.delay:
             time.sleep(min(answering.delay, 60.0))
-        return Response(self._finished(answering), answering.wire)
+        return Response(self._finished(answering), answering.wire, answering.delivery)
 
     def _operate(self, operation: operations.Operation, request: Request, mchid: str, now: float) -> Answering:
         """Execute, and let the active faults strike; one call holds the lock, as WeChat Pay's database would."""
         name, number = operation.name, operation.out_order_no
         with self._lock, self._fated(name, number):
-            if fault := self._struck(faults.INSTEAD, name, number):
-                signing = Signing(self._serial(request, name, number))
-                return Answering(faults.INSTEAD[fault.name](fault.options), signing)
-            known = self._meant(operation, request, mchid)
-            if known and self._struck({"forged_success"}, name, number):
-                known = operations.adopted(known, operation, operations.fields(operation, request.body))
-                forged = orders.as_if_synced(known, now).answer()
-                honest = Answering(answers.ok(known.answer()), Signing(self._serial(request, name, number)))
-                return replace(honest, spoil=lambda _: as_json(forged))
-            lost = self._struck(faults.ON_THE_WIRE, name, number)
-            if lost and not lost.options.get("processed"):
-                return Answering(Reply(0), Signing(""), wire=faults.ON_THE_WIRE[lost.name])
-            reply = self._executed(operation, request, mchid, now)
-            answering = Answering(reply, Signing(self._serial(request, name, number)))
-            if lost:
-                return replace(answering, wire=faults.ON_THE_WIRE[lost.name])
-            fault = self._struck(faults.AFTER, name, number) if reply.status < 300 else None
-            return faults.AFTER[fault.name](answering, fault.options) if fault else answering
+            answering = self._answered(operation, request, mchid, now)
+            fault = self._struck(faults.ON_THE_WAY, name, number) if answering.wire == "whole" else None
+            return faults.ON_THE_WAY[fault.name](answering, fault.options) if fault else answering
+
+    def _answered(self, operation: operations.Operation, request: Request, mchid: str, now: float) -> Answering:
+        name, number = operation.name, operation.out_order_no
+        if fault := self._struck(faults.INSTEAD, name, number):
+            signing = Signing(self._serial(request, name, number))
+            return Answering(faults.INSTEAD[fault.name](fault.options), signing)
+        known = self._meant(operation, request, mchid)
+        if known and self._struck({"forged_success"}, name, number):
+            known = operations.adopted(known, operation, operations.fields(operation, request.body))
+            forged = orders.as_if_synced(known, now).answer()
+            honest = Answering(answers.ok(known.answer()), Signing(self._serial(request, name, number)))
+            return replace(honest, spoil=lambda _: as_json(forged))
+        lost = self._struck(faults.ON_THE_WIRE, name, number)
+        if lost and not lost.options.get("processed"):
+            return Answering(Reply(0), Signing(""), wire=faults.ON_THE_WIRE[lost.name])
+        reply = self._executed_or_refused(operation, request, mchid, now)
+        answering = Answering(reply, Signing(self._serial(request, name, number)))
+        if lost:
+            return replace(answering, wire=faults.ON_THE_WIRE[lost.name])
+        fault = self._struck(faults.AFTER, name, number) if reply.status < 300 else None
+        return faults.AFTER[fault.name](answering, fault.options) if fault else answering
+
+    def _executed_or_refused(self, operation: operations.Operation, request: Request, mchid: str, now: float) -> Reply:
+        try:
+            return self._executed(operation, request, mchid, now)
+        except Refusal as refusal:
+            if refusal.code in faults.STATE_CODES:
+                fault = self._struck(faults.REFUSED, operation.name, operation.out_order_no)
+                return faults.REFUSED[fault.name](fault.options) if fault else refusal.reply()
+            return refusal.reply()
 
     def _executed(self, operation: operations.Operation, request: Request, mchid: str, now: float) -> Reply:
         match operation.name:
@@ -344,16 +358,16 @@ class Simulator:
         return self.platform.certificate_serial
 
     def _finished(self, answering: Answering) -> Reply:
-        reply = (
-            with_headers(answering.reply, Content_Type="application/json") if answering.reply.body else answering.reply
-        )
+        reply = answering.reply
+        if reply.body and "Content-Type" not in reply.headers:
+            reply = with_headers(reply, Content_Type="application/json")
         if reply.signed:
             reply = replace(reply, headers={**reply.headers, **self._signature(reply.body, answering.signing)})
         return replace(reply, body=answering.spoil(reply.body))
 
     def _signature(self, body: bytes, signing: Signing) -> dict[str, str]:
         timestamp, nonce = str(int(self._clock() + signing.shift)), secrets.token_hex(16)
-        signature = self.platform.sign(signing.serial, f"{timestamp}\n{nonce}\n".encode() + body + b"\n")
+        signature = self.platform.sign(signing.by or signing.serial, f"{timestamp}\n{nonce}\n".encode() + body + b"\n")
         headers = {
             "Wechatpay-Serial": signing.serial,
             "Wechatpay-Timestamp": timestamp,
