@@ -283,10 +283,11 @@ def test_a_bug_in_the_work_is_told_and_the_work_is_not_done_twice(shop: Shop) ->
 def test_a_report_while_the_circuit_is_open_leaves_a_verdict_alone(shop: Shop) -> None:
     """The rejected order keeps its reason and its error; the redriven message keeps its attempt."""
     number = shop.order_no()
-    shop.wechat_pay.misbehave("no_auth", times=2)
+    shop.wechat_pay.misbehave("unsigned_error", status=403, code="NO_AUTH", message="商户信息不合法")
     shop.run(a_message(number))
     before = shop.item(number)
     assert (before.status, before.reason) == (Status.REJECTED, "NO_AUTH")
+    shop.wechat_pay.behave()
     relay = replace(shop.relay, circuit=_AlwaysOpen())
     sent_at = time.time() + 3600
     [deferred] = relay.run([replace(a_message(number, "m2"), sent_at=sent_at)], lambda: 60.0)

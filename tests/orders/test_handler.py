@@ -182,7 +182,7 @@ def test_each_end_is_told_and_counted(door: Door, state: str, line: str, counted
 
 
 def test_what_was_settled_before_is_told_as_such(door: Door) -> None:
-    """A duplicate costs a line; a rejected message, which comes back until SQS moves it, was told when it was judged."""
+    """A duplicate costs a line; a rejected message, until SQS moves it, none: it was told when it was judged."""
     number, gone = door.order_no(), door.order_no()
     door.wechat_pay.cancel(MERCHANT, gone)
     for receive_count in (1, 2):

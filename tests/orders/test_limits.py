@@ -103,7 +103,7 @@ def test_an_event_reaches_no_other_host_path_or_secret(shop: Shop, traffic: Traf
     @example({**_HOSTILE, "out_order_no": "|*|"}, 1)
     @example({**_HOSTILE, "out_order_no": "*-_1", "endpoint": "direct"}, 2)
     @example({**_HOSTILE, "out_order_no": "*-_2", "endpoint": "partner"}, 2)
-    @example({**_HOSTILE, "out_order_no": "*-_3", "endpoint": "acquiringbank"}, 2)
+    @example({**_HOSTILE, "out_order_no": "*-_3", "endpoint": "acquiringbank", "channel_id": "../..?x=y"}, 2)
     @example({**_HOSTILE, "out_order_no": "*-_4", "endpoint": "payafter"}, 2)
     @example({**_HOSTILE, "out_order_no": "*-_5", "endpoint": "oversea"}, 2)
     @example({**_HOSTILE, "out_order_no": "*-_6", "mchid": "9" * 32}, 1)

@@ -7,7 +7,7 @@ import pytest
 
 from orders.event import Message
 from orders.order import UNKNOWN, Status
-from sandbox.world import MERCHANT
+from sandbox.world import MERCHANT, SERVICE_ID
 from tests.orders.conftest import LONG_AGO, PAID_TIME, Shop, a_message
 
 
@@ -336,15 +336,67 @@ def test_a_failed_message_gets_its_visibility(shop: Shop) -> None:
     sqs.delete_message(QueueUrl=url, ReceiptHandle=again["ReceiptHandle"])
 
 
-@pytest.mark.parametrize("endpoint", ["partner", "acquiringbank", "payafter", "oversea"])
+FAMILIES: dict[str, dict[str, str]] = {
+    "partner": {"sub_mchid": "1900000109"},
+    "acquiringbank": {"sub_mchid": "1900000109", "channel_id": "2000000001"},
+    "payafter": {},
+    "oversea": {"sub_mchid": "1900000109"},
+}
+
+
+def an_order_of(shop: Shop, endpoint: str) -> tuple[str, str]:
+    """A new order of this family, waiting for its money; its number, and the merchant part of its key."""
+    number, who = shop.order_no(ready=False), FAMILIES[endpoint]
+    shop.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO, endpoint=endpoint, **who)
+    return number, f"{MERCHANT}/{who['sub_mchid']}" if "sub_mchid" in who else MERCHANT
+
+
+@pytest.mark.parametrize("endpoint", FAMILIES)
 def test_endpoints_that_answer_without_the_order_are_asked_for_it(shop: Shop, endpoint: str) -> None:
-    """The table shall hold the order's state for them as well."""
-    number = shop.order_no(ready=False)
-    shop.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO, sub_mchid="1900000109")
-    extra: dict[str, Any] = {} if endpoint == "payafter" else {"sub_mchid": "1900000109"}
-    shop.run(a_message(number, endpoint=endpoint, **extra))
-    assert (shop.item(number).status, shop.item(number).endpoint) == (Status.SYNCED, endpoint)
+    """Each answers in its own words; SYNCED for what the till took, at the very moment that it told."""
+    number, merchant = an_order_of(shop, endpoint)
+    shop.run(a_message(number, endpoint=endpoint, **FAMILIES[endpoint]))
+    item = shop.item(number, merchant)
+    assert (item.status, item.reason, item.endpoint, item.paid_type) == (Status.SYNCED, "", endpoint, "MCH")
     assert shop.calls(number) == ["sync", "query"]
+
+
+@pytest.mark.parametrize("endpoint", FAMILIES)
+def test_a_collection_by_wechat_is_seen_in_the_words_of_each_endpoint(shop: Shop, endpoint: str) -> None:
+    """PAID_BY_WECHAT, with the transaction that the refund needs."""
+    number, merchant = an_order_of(shop, endpoint)
+    shop.wechat_pay.deduct(MERCHANT, number, sub_mchid=FAMILIES[endpoint].get("sub_mchid", ""))
+    shop.run(a_message(number, endpoint=endpoint, **FAMILIES[endpoint]))
+    item = shop.item(number, merchant)
+    assert (item.status, item.paid_type) == (Status.PAID_BY_WECHAT, "NEWTON")
+    assert item.transaction_id
+
+
+@pytest.mark.parametrize("endpoint", ["partner", "acquiringbank", "oversea"])
+def test_one_sub_merchants_settled_order_does_not_swallow_anothers_event(shop: Shop, endpoint: str) -> None:
+    """The same number under two sub-merchants is two orders, and two items."""
+    number, merchant = an_order_of(shop, endpoint)
+    other = FAMILIES[endpoint] | {"sub_mchid": "1900000222"}
+    shop.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO, endpoint=endpoint, **other)
+    first, second = shop.run(
+        a_message(number, "m1", endpoint=endpoint, **FAMILIES[endpoint]),
+        a_message(number, "m2", endpoint=endpoint, **other),
+    )
+    assert (first.failed, second.failed) == (False, False)
+    assert shop.item(number, merchant).status is Status.SYNCED
+    assert shop.item(number, f"{MERCHANT}/1900000222").status is Status.SYNCED
+
+
+def test_the_secrets_default_endpoint_decides_the_key(shop: Shop) -> None:
+    """An event that names a sub-merchant and no endpoint is what the merchant's secret says."""
+    prefix = shop.relay.wechat_pay._merchants._prefix  # type: ignore[attr-defined]
+    secret = shop.wechat_pay.merchant("1230000222").secret() | {"service_id": SERVICE_ID, "endpoint": "partner"}
+    shop.cloud.put_secret(f"{prefix}/1230000222", secret)
+    number, who = shop.order_no(ready=False), FAMILIES["partner"]
+    shop.wechat_pay.ready_to_sync("1230000222", number, at=LONG_AGO, endpoint="partner", **who)
+    [result] = shop.run(a_message(number, mchid="1230000222", **who))
+    assert not result.failed
+    assert shop.item(number, "1230000222/1900000109").status is Status.SYNCED
 
 
 def test_a_missing_field_is_named(shop: Shop) -> None:

@@ -276,9 +276,7 @@ for _ in range(40):  # DynamoDB nests 32 levels
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [{"attach": "x" * 410_000}, DEEP, {"n": 1e300}],
-    ids=["over 400 KB", "40 levels deep", "a number too large"],
+    "answer", [{"attach": "x" * 410_000}, DEEP], ids=["over 400 KB", "40 levels deep"]
 )
 @pytest.mark.parametrize("version", [1, 2])
 def test_an_answer_that_an_item_cannot_hold_is_left_out(

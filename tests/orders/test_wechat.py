@@ -1,13 +1,19 @@
 """The two tables: what an order's facts mean, and what a refusal asks for."""
 
+import copy
+import json
 from dataclasses import FrozenInstanceError, replace
+from datetime import datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orders.order import Payment, Status, Wait
-from orders.wechat import SOON, Action, judge, verdict
-from wechatpay import Collection, CollectionDetail, RefusedError, ServiceOrder
+from orders.wechat import SOON, Action, is_ahead, judge, verdict
+from wechatpay import Answer, Collection, CollectionDetail, MalformedError, RefusedError, ServiceOrder, times
+from wechatpay.service_order import service_order
 
 PAID_TIME = "20260101120000"
 PAYMENT = Payment("1230000109", "A1", PAID_TIME, endpoint="direct")
@@ -186,3 +192,229 @@ def test_deducting_waits_three_minutes() -> None:
 def test_retry_after_is_obeyed_up_to_an_hour(header: str, floor: float) -> None:
     """Text that is no number counts as absent."""
     assert judge(a_refusal(429, headers={"Retry-After": header})).wait.floor == floor
+
+
+# ---- absence and unreadability are no facts --------------------------------------------------------------------------
+
+WHOLE: dict[str, dict[str, Any]] = {
+    "synced": {
+        "state": "DONE",
+        "total_amount": 3900,
+        "post_payments": [{"name": "bike", "amount": 3900}],
+        "collection": {
+            "state": "USER_PAID",
+            "total_amount": 3900,
+            "paying_amount": 0,
+            "paid_amount": 3900,
+            "details": [{"seq": 1, "amount": 3900, "paid_type": "MCH", "paid_time": PAID_TIME}],
+        },
+    },
+    "paid by wechat": {
+        "state": "DONE",
+        "total_amount": 3900,
+        "post_payments": [{"name": "bike", "amount": 3900}],
+        "collection": {
+            "state": "USER_PAID",
+            "total_amount": 3900,
+            "paying_amount": 0,
+            "paid_amount": 3900,
+            "details": [
+                {"seq": 1, "amount": 3900, "paid_type": "NEWTON", "paid_time": PAID_TIME, "transaction_id": "4200"}
+            ],
+        },
+    },
+    "paid in two ways": {
+        "state": "DONE",
+        "total_amount": 3900,
+        "collection": {
+            "state": "USER_PAID",
+            "paid_amount": 3900,
+            "details": [
+                {"seq": 1, "amount": 900, "paid_type": "MCH", "paid_time": PAID_TIME},
+                {"seq": 2, "amount": 3000, "paid_type": "NEWTON", "transaction_id": "4200"},
+            ],
+        },
+    },
+    "to be paid": {
+        "state": "DOING",
+        "state_description": "MCH_COMPLETE",
+        "total_amount": 3900,
+        "collection": {"state": "USER_PAYING", "total_amount": 3900, "paying_amount": 3900, "paid_amount": 0},
+    },
+    "free": {"state": "DONE", "total_amount": 0, "post_payments": []},
+    "free, no amount": {"state": "DONE"},
+    "payafter, by the merchant": {
+        "state": "USER_PAID",
+        "pay_type": "MchChannelPayType",
+        "pay_succ_time": PAID_TIME,
+        "total_amount": 3900,
+    },
+    "payafter, by wechat": {
+        "state": "USER_PAID",
+        "pay_type": "NewtonPayType",
+        "finish_transaction_id": "4200",
+        "total_amount": 3900,
+    },
+}
+
+
+def parsed(raw: dict[str, Any]) -> ServiceOrder | None:
+    """The order as the library reads it from a verified answer; None where that is none."""
+    body = json.dumps({"out_order_no": "A1", "mchid": "1230000109", **raw}).encode()
+    answer = Answer(200, {}, body, "08F5-0", "serial", "GET", "/v3/x")
+    try:
+        return service_order(answer, "A1", "1230000109")
+    except MalformedError:
+        return None
+
+
+def family(name: str) -> Payment:
+    """A payment at the endpoint whose words the sample has."""
+    return replace(PAYMENT, endpoint="payafter" if name.startswith("payafter") else "direct")
+
+
+def places(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Every place in an answer."""
+    inner: list[tuple[str | int, Any]] = []
+    if isinstance(value, dict):
+        inner = list(value.items())
+    elif isinstance(value, list):
+        inner = list(enumerate(value))
+    return [path, *(place for name, member in inner for place in places(member, (*path, name)))][bool(not path) :]
+
+
+REMOVED = object()
+DAMAGE = [REMOVED, None, "", "?", [], {}, [None], ["x"], [[]], -1, 0.5, True, 10**40, "x" * 1000]
+
+
+def damaged(raw: dict[str, Any], place: tuple[str | int, ...], damage: object) -> dict[str, Any]:
+    """The answer with one place removed or replaced by something else."""
+    result: Any = copy.deepcopy(raw)
+    holder = result
+    for step in place[:-1]:
+        holder = holder[step]
+    if damage is REMOVED:
+        del holder[place[-1]]
+    else:
+        holder[place[-1]] = damage
+    return dict(result)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_no_mutilation_yields_a_final_status_that_the_whole_answer_would_not(name: str) -> None:
+    """Each place of each answer, removed or replaced: what cannot be read is asked for again, never concluded from."""
+    whole = parsed(WHOLE[name])
+    assert whole is not None
+    truth = verdict(whole, family(name)).status
+    for place in places(WHOLE[name]):
+        for damage in DAMAGE:
+            order = parsed(damaged(WHOLE[name], place, damage))
+            if order is not None and (found := verdict(order, family(name))).status.final:
+                assert found.status is truth, f"{place} became {damage!r}"
+
+
+@given(st.data(), st.sampled_from([name for name in WHOLE if not name.startswith("free")]))
+def test_nor_do_several_mutilations(data: st.DataObject, name: str) -> None:
+    """Any number of them, but for those that take away all trace of money at once."""
+    raw = WHOLE[name]
+    for _ in range(data.draw(st.integers(1, 4))):
+        if not (left := places(raw)):
+            break
+        raw = damaged(raw, data.draw(st.sampled_from(left)), data.draw(st.sampled_from(DAMAGE)))
+    order = parsed(raw)
+    if order is not None and {"total_amount", "post_payments", "collection"} & raw.keys():
+        found, whole = verdict(order, family(name)), parsed(WHOLE[name])
+        assert whole is not None
+        assert not found.status.final or found.status is verdict(whole, family(name)).status
+
+
+@pytest.mark.parametrize(
+    ("raw", "status", "reason"),
+    [
+        ({"state": "DONE", "total_amount": 3900}, Status.RETRYING, "UNKNOWN_STATE"),
+        ({"state": "DONE", "total_amount": 3900, "collection": []}, Status.RETRYING, "UNKNOWN_STATE"),
+        ({"state": "DONE", "total_amount": 0, "collection": []}, Status.RETRYING, "UNKNOWN_STATE"),
+        ({"state": "DONE", "total_amount": 0, "collection": None}, Status.RETRYING, "UNKNOWN_STATE"),
+        ({"state": "DONE", "total_amount": None}, Status.RETRYING, "UNKNOWN_STATE"),
+        ({"state": "DONE", "post_payments": [{"amount": 1}]}, Status.RETRYING, "UNKNOWN_STATE"),
+        ({"state": "DONE", "total_amount": "0"}, Status.NOTHING_DUE, ""),
+        ({"state": "DONE", "total_amount": 0, "post_payments": [{"amount": 1}]}, Status.NOTHING_DUE, ""),
+        ({"state": "DONE"}, Status.NOTHING_DUE, ""),
+        ({"state": "DOING", "state_description": "MCH_COMPLETE"}, Status.RETRYING, "USER_PAYING"),
+        ({"state": "DOING", "state_description": "MCH_COMPLETE", "collection": []}, Status.RETRYING, "UNKNOWN_STATE"),
+        ({"state": "DOING"}, Status.RETRYING, "UNKNOWN_STATE"),
+    ],
+)
+def test_only_what_stands_in_the_answer_counts(raw: dict[str, Any], status: Status, reason: str) -> None:
+    """Nothing was due only where no collection was begun and nothing was to be paid."""
+    order = parsed(raw)
+    assert order is not None
+    found = verdict(order, PAYMENT)
+    assert (found.status, found.reason) == (status, reason)
+
+
+@pytest.mark.parametrize(
+    ("raw", "status", "reason"),
+    [
+        ({"state": "CREATED"}, Status.RETRYING, "CREATED"),
+        ({"state": "USER_ACCEPTED"}, Status.RETRYING, "USER_CONFIRM"),
+        ({"state": "FINISHED"}, Status.RETRYING, "USER_PAYING"),
+        ({"state": "USER_PAID", "pay_type": "MchChannelPayType"}, Status.SYNCED, ""),
+        ({"state": "USER_PAID", "pay_type": "X", "finish_transaction_id": "4200"}, Status.PAID_BY_WECHAT, "NEWTON"),
+        ({"state": "USER_PAID", "finish_transaction_id": "4200"}, Status.PAID_BY_WECHAT, "NEWTON"),
+        ({"state": "USER_PAID"}, Status.RETRYING, "UNKNOWN_STATE"),
+        ({"state": "REVOKED"}, Status.REJECTED, "REVOKED"),
+        ({"state": "EXPIRED"}, Status.REJECTED, "EXPIRED"),
+        ({"state": "DONE"}, Status.RETRYING, "UNKNOWN_STATE"),
+        ({"state": "DOING", "state_description": "MCH_COMPLETE"}, Status.RETRYING, "UNKNOWN_STATE"),
+    ],
+)
+def test_payafter_is_read_in_its_own_words(raw: dict[str, Any], status: Status, reason: str) -> None:
+    """Another endpoint's words are unknown there, and its words elsewhere."""
+    order = parsed(raw)
+    assert order is not None
+    found = verdict(order, replace(PAYMENT, endpoint="payafter"))
+    assert (found.status, found.reason) == (status, reason)
+    if raw["state"] in {"USER_ACCEPTED", "FINISHED", "USER_PAID"}:
+        assert verdict(order, PAYMENT).reason == "UNKNOWN_STATE"
+
+
+@pytest.mark.parametrize(
+    ("told", "answered", "reason"),
+    [
+        ("20260101120000", "2026-01-01T12:00:00+08:00", ""),
+        ("20260101120000", "2026-01-01T04:00:00Z", ""),
+        ("20260101120000", "20260101120000", ""),
+        ("20260101", "2026-01-01T00:00:00+08:00", ""),
+        ("20260101120000", "2026-01-01T12:00:01+08:00", "OTHER_PAID_TIME"),
+        ("20260101120000", "long ago", ""),
+    ],
+)
+def test_moments_are_compared_as_moments(told: str, answered: str, reason: str) -> None:
+    """However each endpoint writes them; a time that cannot be read contradicts nothing."""
+    raw = copy.deepcopy(WHOLE["synced"])
+    raw["collection"]["details"][0]["paid_time"] = answered
+    order = parsed(raw)
+    assert order is not None
+    found = verdict(order, replace(PAYMENT, paid_time=told))
+    assert (found.status, found.reason) == (Status.SYNCED, reason)
+
+
+@pytest.mark.parametrize(
+    ("field", "message", "seconds", "ahead"),
+    [
+        ("/detail/paid_time", "", 0, True),
+        ("detail.paid_time", "", 299, True),
+        ("", "paid_time 不能晚于当前时间", 10, True),
+        ("/detail/paid_time", "", 300, False),
+        ("/out_order_no", "", 0, False),
+        ("", "参数错误", 0, False),
+    ],
+)
+def test_a_time_of_payment_of_the_last_minutes_may_be_ahead_of_wechat_pays_clock(
+    field: str, message: str, seconds: float, ahead: bool
+) -> None:
+    """An older one is refused for something else."""
+    refusal = a_refusal(400, "PARAM_ERROR", message, detail={"field": field, "issue": "x"})
+    at = datetime(2026, 1, 1, 12, tzinfo=times.BEIJING).timestamp()
+    assert is_ahead(refusal, PAYMENT, at + seconds) is ahead
