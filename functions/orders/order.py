@@ -328,9 +328,9 @@ def record(
     the answer may be older than what the order remembers, and closes no unknown outcome.
     """
     at = instant(now)
+    entries = tuple(_attempt(outcome, reporter, at) for reporter in reporters)
     if outcome.status is Status.RETRYING and any(reporter.last for reporter in reporters):
         outcome = _exhausted(outcome, order)
-    entries = tuple(_attempt(outcome, reporter, at) for reporter in reporters)
     if order is not None and order.status.final:
         return _conflict(order, outcome, entries, at)
     settled = outcome.answer is not None and not raced
@@ -363,7 +363,10 @@ PAYMENT_FIELDS = tuple(one.name for one in fields(Payment))
 
 
 def _exhausted(outcome: Outcome, order: Order | None) -> Outcome:
-    """SQS gives a message up: what it last met stays as the last error, an unknown outcome stays unknown."""
+    """SQS gives a message up: what it last met stays the last error, and its reason the last in the history.
+
+    An unknown outcome stays unknown.
+    """
     refusal = outcome.refusal or (order.last_error if order else None) or Refusal(outcome.reason, "")
     return replace(outcome, status=Status.REJECTED, reason=RETRIES_EXHAUSTED, refusal=refusal)
 

@@ -275,9 +275,7 @@ for _ in range(40):  # DynamoDB nests 32 levels
     DEEP = {"a": DEEP}
 
 
-@pytest.mark.parametrize(
-    "answer", [{"attach": "x" * 410_000}, DEEP], ids=["over 400 KB", "40 levels deep"]
-)
+@pytest.mark.parametrize("answer", [{"attach": "x" * 410_000}, DEEP], ids=["over 400 KB", "40 levels deep"])
 @pytest.mark.parametrize("version", [1, 2])
 def test_an_answer_that_an_item_cannot_hold_is_left_out(
     table: OrdersTable, dynamodb: Any, answer: dict[str, Any], version: int
