@@ -67,10 +67,24 @@ def typed(client: wechatpay.Client) -> None:
     if order.collection:
         assert_type(order.collection.details, tuple[wechatpay.CollectionDetail, ...])
         assert_type(order.collection.details[0].paid_at, datetime | None)
+        assert_type(order.collection.unreadable, bool)
+    assert_type(order.paid_moments, tuple[datetime, ...])
+    assert_type(order.pay_type, str | None)
+    client.payscore.sync(out_order_no="1", service_id="1", appid="wx", paid_time=20260101)  # type: ignore[arg-type]
     client.payscore.cancel(out_order_no="1", service_id="1", appid="wx", reason="-")
     client.payscore.cancel(out_order_no="1", service_id="1", appid="wx")  # type: ignore[call-arg]
     bill = [wechatpay.PostPayment(name="rent", amount=100)]
     client.payscore.complete(out_order_no="1", service_id="1", appid="wx", post_payments=bill, total_amount=100)
+    device = wechatpay.Device(end_device_id="HG124")
+    client.payscore.complete(
+        out_order_no="1",
+        service_id="1",
+        appid="wx",
+        post_payments=bill,
+        total_amount=100,
+        goods_tag="TAG",
+        device=device,
+    )
     client.payscore.complete(out_order_no="1", service_id="1", appid="wx", post_payments=bill, total_amount="1")  # type: ignore[arg-type]
 
 

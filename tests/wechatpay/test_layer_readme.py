@@ -2,12 +2,16 @@
 
 import ast
 import asyncio
+import hashlib
 import inspect
+import json
 import re
+import threading
 from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import CodeType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from cryptography import x509
@@ -17,6 +21,7 @@ from cryptography.x509.oid import NameOID
 
 import wechatpay
 from sandbox.wechat_pay import Simulator
+from wechatpay.endpoints import ENDPOINTS
 
 README = (Path(__file__).parents[2] / "layers/wechatpay/README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -72,3 +77,92 @@ def test_every_public_error_is_in_the_table() -> None:
     """With what may be repeated."""
     errors = {name for name in wechatpay.__all__ if name.endswith("Error")}
     assert {name for name in errors if f"| `{name}` |" in README} == errors - {"WeChatPayError"}
+
+
+def test_the_table_of_endpoints_is_the_librarys() -> None:
+    """Path, fields, times and what a sync answers."""
+    times = {False: "digits", True: "RFC 3339"}
+    answers = {"order": "the order", "acknowledgement": "the order's numbers", "nothing": "nothing (204)"}
+
+    def code(names: tuple[str, ...]) -> str:
+        return " ".join(f"`{name}`" for name in names)
+
+    for name, row in ENDPOINTS.items():
+        cells = [code((name,)), code((row.path,)), code(row.required), code(row.optional)]
+        line = " | ".join([*cells, times[row.rfc_3339], answers[row.sync_answer]]).replace("|  |", "| |")
+        assert f"| {line} |" in README
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+def test_the_words_of_an_order_are_those_of_the_table(wechat_pay: Simulator, endpoint: Any) -> None:
+    """What the simulator answers in each state stands in the column of its family."""
+    payafter = endpoint == "payafter"
+    seen = []
+    wechat_pay.open(MCHID, "A", endpoint=endpoint)
+    seen.append(wechat_pay.order(MCHID, "A").answer())
+    wechat_pay.confirm(MCHID, "A")
+    seen.append(wechat_pay.order(MCHID, "A").answer())
+    wechat_pay.complete(MCHID, "A")
+    seen.append(wechat_pay.order(MCHID, "A").answer())
+    wechat_pay.deduct(MCHID, "A")
+    seen.append(wechat_pay.order(MCHID, "A").answer())
+    rows = re.findall(
+        r"^\| (created|confirmed|to be paid|collected)[^|]* \| ([^|]+) \| ([^|]+) \|$", README, re.MULTILINE
+    )
+    cells = [row[2 if payafter else 1] for row in rows]
+    assert len(cells) == len(seen)
+    for cell, answer in zip(cells, seen, strict=True):
+        words = [answer["state"], answer.get("state_description", ""), answer.get("collection", {}).get("state", "")]
+        assert [word for word in words if word not in cell] == []
+
+
+BILL = "交易时间,公众账号ID\n".encode()
+
+
+class BillHost(BaseHTTPRequestHandler):
+    """Where bills are downloaded: the request must be signed, the answer is not."""
+
+    requests: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        """Send the bill."""
+        self.requests.append(self.headers["Authorization"])
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(BILL)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Write nothing."""
+
+
+@pytest.mark.parametrize("digest", ["right", "wrong"])
+def test_a_bill_is_downloaded_as_the_readme_says(
+    wechat_pay: Simulator, monkeypatch: pytest.MonkeyPatch, digest: str
+) -> None:
+    """The library returns nothing unsigned; the digest in a signed answer proves the file."""
+    host = HTTPServer(("127.0.0.1", 0), BillHost)
+    threading.Thread(target=host.handle_request, daemon=True).start()
+    url = f"http://127.0.0.1:{host.server_port}/v3/billdownload/file?token=xx"
+    hashed = hashlib.sha1(BILL if digest == "right" else b"", usedforsecurity=False).hexdigest().upper()
+    bill = json.dumps({"hash_type": "SHA1", "hash_value": hashed, "download_url": url}).encode()
+    answer = wechatpay.Answer(200, {}, bill, "08F5-0", "S", "GET", "/v3/bill/tradebill")
+    monkeypatch.setattr(wechatpay.Client, "call", lambda *_: answer)
+    client = wechatpay.Client(**wechat_pay.merchant(MCHID).secret(), base_url=wechat_pay.base_url)
+    (example,) = [example for example in EXAMPLES if "def download_bill" in example]
+    namespace: dict[str, Any] = {"wechatpay": wechatpay}
+    exec(example, namespace)  # noqa: S102  our own README
+    try:
+        if digest == "right":
+            assert namespace["download_bill"](client, "2026-01-01") == BILL
+        else:
+            with pytest.raises(ValueError, match="not the bill"):
+                namespace["download_bill"](client, "2026-01-01")
+        assert BillHost.requests.pop().startswith(f'WECHATPAY2-SHA256-RSA2048 mchid="{MCHID}"')
+    finally:
+        host.server_close()
+
+
+def test_the_readme_says_what_is_repeated_and_what_is_not_supported() -> None:
+    """By the words one searches for."""
+    for words in ("`UnansweredError` with `sent` True, query first", "v3/billdownload/file", "notification_async"):
+        assert words in README

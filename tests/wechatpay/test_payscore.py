@@ -249,6 +249,22 @@ def test_what_the_endpoint_cannot_take_is_refused_by_name(
     assert wechat_pay.calls == []
 
 
+@pytest.mark.parametrize("value", [39.0, True, -1, "39", [39]])
+@pytest.mark.parametrize("name", ["seq", "paid_amount"])
+def test_money_and_numbers_are_whole(client: wechatpay.Client, wechat_pay: Simulator, name: str, value: Any) -> None:
+    """A float is no money."""
+    with pytest.raises(ValueError, match=f"^{name} must be a whole number"):
+        client.payscore.sync(paid_time=PAID, **at_endpoint("partner"), **{name: value})
+    assert wechat_pay.calls == []
+
+
+def test_a_prepared_sync_needs_an_order_and_a_time(client: wechatpay.Client) -> None:
+    """As Python itself would say of `sync`."""
+    incomplete: dict[str, Any] = WHO["direct"]
+    with pytest.raises(TypeError, match="missing out_order_no, paid_time"):
+        client.payscore.prepare_sync(**incomplete)
+
+
 @pytest.mark.parametrize(
     ("paid_time", "beijing", "rfc_3339"),
     [

@@ -74,15 +74,16 @@ def tidy(value: Any) -> Any:  # noqa: ANN401  JSON
     while untidied:
         part = untidied.pop()
         for key, member in part.items() if isinstance(part, dict) else enumerate(part):
-            if isinstance(member, dict | list):
-                part[key] = _trimmed(member) if isinstance(member, dict) else [*member]
-                untidied.append(part[key])
+            kind = type(member)
+            if kind is dict or kind is list:  # all that JSON is decoded to
+                part[key] = tidied = _trimmed(member) if kind is dict else member.copy()
+                untidied.append(tidied)
     return copy[0]
 
 
 def _trimmed(fields: dict[str, Any]) -> dict[str, Any]:
     trimmed = {name.strip(): member for name, member in fields.items()}
-    if len(trimmed) < len(fields):
+    if len(trimmed) < len(fields):  # two names became one
         trimmed |= {name: member for name, member in fields.items() if name == name.strip()}
     return trimmed
 

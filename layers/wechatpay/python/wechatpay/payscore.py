@@ -152,11 +152,13 @@ class _SyncRequest:
     """One sync: the call, and how its answer is read."""
 
     def __init__(self, payment: Payment) -> None:
+        if missing := sorted({"out_order_no", "paid_time"} - payment.keys()):
+            raise TypeError(f"missing {', '.join(missing)}")
         name = payment.get("endpoint", "direct")
         self.endpoint, fields = _checked(name, {key: value for key, value in payment.items() if key not in _APART})
         self._out_order_no, self._identity = payment["out_order_no"], self.endpoint.identified_by(fields)
-        detail = {"paid_time": written(payment["paid_time"], rfc_3339=self.endpoint.rfc_3339)}
-        detail |= {key: fields.pop(key) for key in SYNC_DETAIL if key in fields}
+        detail: dict[str, str | int] = {"paid_time": written(payment["paid_time"], rfc_3339=self.endpoint.rfc_3339)}
+        detail |= {key: _whole(key, fields.pop(key)) for key in SYNC_DETAIL if key in fields}
         body = {**fields, "type": "Order_Paid", "detail": detail}
         path = f"{self.endpoint.path}/{{out_order_no}}/sync"
         self.call = Call("POST", path, identified_by(self._out_order_no), json=body)
@@ -189,6 +191,12 @@ class _QueryRequest:
     def order(self, answer: "Answer", mchid: str) -> ServiceOrder:
         """Return the order of the answer; raise MalformedError."""
         return service_order(answer, self._out_order_no, mchid, self._identity)
+
+
+def _whole(key: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{key} must be a whole number, not negative (money in fen)")
+    return value
 
 
 def _checked(name: str, arguments: Mapping[str, object]) -> tuple[Endpoint, dict[str, Any]]:

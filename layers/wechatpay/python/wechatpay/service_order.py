@@ -307,7 +307,13 @@ def _word(name: str) -> Callable[[object], str | None] | None:
     if name not in _BOUNDS:
         return None
     limit = _BOUNDS[name]
-    return lambda value: printable(value, limit) if isinstance(value, str) and value else None
+
+    def read(value: object) -> str | None:
+        if not isinstance(value, str) or not value:
+            return None
+        return value if len(value) <= limit and value.isprintable() else printable(value, limit)
+
+    return read
 
 
 def _text(value: object) -> str | None:
