@@ -336,7 +336,7 @@ def test_a_failed_message_gets_its_visibility(shop: Shop) -> None:
     sqs.delete_message(QueueUrl=url, ReceiptHandle=again["ReceiptHandle"])
 
 
-FAMILIES: dict[str, dict[str, str]] = {
+FAMILIES: dict[str, dict[str, Any]] = {
     "partner": {"sub_mchid": "1900000109"},
     "acquiringbank": {"sub_mchid": "1900000109", "channel_id": "2000000001"},
     "payafter": {},
@@ -359,6 +359,14 @@ def test_endpoints_that_answer_without_the_order_are_asked_for_it(shop: Shop, en
     item = shop.item(number, merchant)
     assert (item.status, item.reason, item.endpoint, item.paid_type) == (Status.SYNCED, "", endpoint, "MCH")
     assert shop.calls(number) == ["sync", "query"]
+
+
+def test_an_acquiring_banks_payment_without_a_channel_is_told(shop: Shop) -> None:
+    """Its pages require one, its OpenAPI description does not: WeChat Pay decides."""
+    number = shop.order_no(ready=False)
+    shop.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO, endpoint="acquiringbank", sub_mchid="1900000109")
+    shop.run(a_message(number, endpoint="acquiringbank", sub_mchid="1900000109"))
+    assert shop.item(number, f"{MERCHANT}/1900000109").status is Status.SYNCED
 
 
 @pytest.mark.parametrize("endpoint", FAMILIES)

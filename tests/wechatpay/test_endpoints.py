@@ -18,8 +18,8 @@ DOCUMENTED: dict[str, tuple[str, set[str], set[str], str]] = {
     "partner": ("v3/payscore/partner/serviceorder", {"service_id", "sub_mchid"}, {"seq", "paid_amount"}, "nothing"),
     "acquiringbank": (
         "v3/payscore/acquiringbank/serviceorder",
-        {"service_id", "sub_mchid", "channel_id"},
-        set(),
+        {"service_id", "sub_mchid"},
+        {"channel_id"},
         "nothing",
     ),
     "payafter": ("v3/payscore/payafter-orders", {"appid", "service_id"}, set(), "acknowledgement"),

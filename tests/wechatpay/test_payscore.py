@@ -235,7 +235,7 @@ def test_a_genuine_answer_that_is_not_ours_does_not_pass(
         ({"paid_time": 20260101120000}, "paid_time"),
         ({"paid_time": None}, "paid_time"),
         ({"paid_time": date(2026, 1, 1)}, "paid_time"),
-        ({"endpoint": "acquiringbank", "appid": None, "sub_mchid": "1900000109"}, "channel_id"),
+        ({"endpoint": "acquiringbank", "appid": None, "channel_id": "C1"}, "sub_mchid"),
         ({"paid_time": datetime(2026, 1, 1)}, "paid_time"),  # noqa: DTZ001  naive on purpose
     ],
 )

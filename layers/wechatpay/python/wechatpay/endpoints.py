@@ -53,10 +53,12 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     ),
     # `seq` and `paid_amount`: optional in the page's older form, absent since 2024-12; still taken.
     "partner": Endpoint("v3/payscore/partner/serviceorder", ("service_id", "sub_mchid"), ("seq", "paid_amount")),
-    # `channel_id`: required by query (4013194035) and by the newest page of sync (4013194292).
+    # `channel_id`: required by the pages of query (4013194035) and sync (4013194292), optional in WeChat Pay's OpenAPI
+    # description: WeChat Pay decides, for a payment must not wait for a field that may not be needed.
     "acquiringbank": Endpoint(
         "v3/payscore/acquiringbank/serviceorder",
-        ("service_id", "sub_mchid", "channel_id"),
+        ("service_id", "sub_mchid"),
+        ("channel_id",),
         identity=("service_id", "sub_mchid", "channel_id"),
     ),
     "payafter": Endpoint(
