@@ -41,8 +41,11 @@ class Merchants(Protocol):
     def get(self, mchid: str) -> Profile:
         """Return the merchant; raises UnknownMerchantError or MerchantUnavailableError."""
 
-    def refresh(self, mchid: str, refused: object) -> Profile:
-        """Fetch the merchant's secret anew, once for all who were refused with the same keys."""
+    def now(self) -> float:
+        """Read the clock that `refresh` compares `since` with."""
+
+    def refresh(self, mchid: str, *, since: float) -> Profile:
+        """Return the merchant from a secret fetched at `since` or later; raises as `get` does."""
 
 
 class WeChatPay:
@@ -79,7 +82,7 @@ class WeChatPay:
         `time_left`: seconds of the invocation. Raises OutOfTimeError where they do not suffice for a first call.
         `prepared`: a sync signed ahead, sent only if it is this very payment's.
         """
-        started = time.monotonic()
+        started, since = time.monotonic(), self._merchants.now()
         try:
             profile = self._merchants.get(payment.mchid)
         except UnknownMerchantError as error:
@@ -93,7 +96,7 @@ class WeChatPay:
             return _rejected(payment, Refusal(f"MISSING_{lacking.upper()}", remedy))
         ahead = prepared.send if prepared is not None and prepared.fits(profile, payment) else None
         talk = _Conversation(
-            self._merchants, profile, payment, query_first, missing_before, time_left, self._least_time, ahead
+            self._merchants, profile, payment, query_first, missing_before, time_left, self._least_time, ahead, since
         )
         outcome = talk.query_then_sync() if query_first else talk.sync()
         latency_ms = round((time.monotonic() - started) * 1000)
@@ -161,6 +164,7 @@ class _Conversation:
     time_left: Callable[[], float]
     least_time: float
     ahead: Callable[[], wechatpay.ServiceOrder | None] | None
+    since: float  # by the clock of `merchants`: when this conversation began
     answered: bool | None = field(default=None)
     refusal: Refusal | None = field(default=None)
 
@@ -280,7 +284,7 @@ class _Conversation:
 
     def _fresh_keys(self, refused: wechatpay.RefusedError) -> None:
         try:
-            self.profile = self.merchants.refresh(self.payment.mchid, self.profile)
+            self.profile = self.merchants.refresh(self.payment.mchid, since=self.since)
         except OrdersError:  # no better keys to be had: WeChat Pay's own words tell more
             raise refused from None
 

@@ -127,7 +127,11 @@ class Keys:
             raise UnknownMerchantError(mchid, f"wechatpay/{mchid}")
         return self.profiles[mchid]
 
-    def refresh(self, mchid: str, refused: object) -> Profile:
+    def now(self) -> float:
+        """It is always the same moment."""
+        return 0.0
+
+    def refresh(self, mchid: str, *, since: float) -> Profile:
         """There are no newer keys."""
         return self.get(mchid)
 

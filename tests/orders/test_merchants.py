@@ -62,11 +62,12 @@ def test_a_secret_is_fetched_once_by_many_threads(office: Office) -> None:
 
 def test_refused_keys_are_fetched_anew_once_for_all(office: Office) -> None:
     """A batch of ten refused calls costs one fetch."""
-    refused = office.merchants.get(MERCHANT)
+    office.merchants.get(MERCHANT)
+    refused_at = office.merchants.now()
     office.wechat_pay.merchant(MERCHANT).rotate_key()
     office.store()
     with ThreadPoolExecutor(8) as pool:
-        fresh = list(pool.map(lambda _: office.merchants.refresh(MERCHANT, refused), range(16)))
+        fresh = list(pool.map(lambda _: office.merchants.refresh(MERCHANT, since=refused_at), range(16)))
     assert office.secrets.asked == 2
     assert {merchant.client.merchant.serial_no for merchant in fresh} == {
         office.wechat_pay.merchant(MERCHANT).serial_no
@@ -77,7 +78,7 @@ def test_defaults_come_with_the_keys(office: Office) -> None:
     """What events may leave out."""
     assert office.merchants.get(MERCHANT).endpoint == "direct"
     office.store(appid="wx1", service_id="7", endpoint="partner")
-    merchant = office.merchants.refresh(MERCHANT, office.merchants.get(MERCHANT))
+    merchant = office.merchants.refresh(MERCHANT, since=office.merchants.now())
     assert (merchant.appid, merchant.service_id, merchant.endpoint) == ("wx1", "7", "partner")
 
 

@@ -29,7 +29,8 @@ SERIAL_DIGITS = 40  # hexadecimal, of every certificate that WeChat Pay issues
 class Merchant:
     """A merchant number, the serial of its API certificate, and the private key of that certificate.
 
-    `serial_no` is hexadecimal; lower case becomes upper case, as WeChat Pay writes it. `private_key` is the content of `apiclient_key.pem` in any form people paste it, or a key object of `cryptography`.
+    `serial_no` is hexadecimal; lower case becomes upper case, as WeChat Pay writes it.
+    `private_key` is the content of `apiclient_key.pem` in any form people paste it, or a key object of `cryptography`.
     RSA with 2048 bits only, as WeChat Pay issues it (doc 4013053057). The key is loaded without the slow test of its
     primes (47 ms); that it signs and verifies is tried at once instead. Raises InvalidKeyError, which never shows it.
     """
@@ -42,7 +43,7 @@ class Merchant:
         self.mchid = mchid
         self.serial_no = merchant_serial(serial_no)
         self._key = private_key if isinstance(private_key, rsa.RSAPrivateKey) else load_private_key(private_key)
-        _check_key(self._key)
+        check_private_key(self._key)
 
     def sign(self, message: bytes) -> str:
         """Return the base64 signature of these bytes (RSASSA-PKCS1-v1_5, SHA-256)."""
@@ -57,7 +58,7 @@ class Merchant:
 
         Asks nobody. Raises InvalidKeyError naming what does not fit: the pair of keys, the serial, or the mchid.
         """
-        _check_key(self._key)
+        check_private_key(self._key)
         if certificate is not None:
             self._check_certificate(load_certificate(certificate, "certificate"))
 
@@ -152,8 +153,11 @@ def _misspelling(serial_no: object) -> str:
     return "has other characters, or too many" if serial_no else "is empty"
 
 
-def _check_key(key: rsa.RSAPrivateKey) -> None:
-    """Try the key once: what the skipped test of its primes would have found shows here, forty times faster."""
+def check_private_key(key: rsa.RSAPrivateKey) -> None:
+    """Try the key once; InvalidKeyError unless it has 2048 bits and signs what its public half verifies.
+
+    What the skipped test of its primes would have found shows here, forty times faster.
+    """
     if key.key_size != 2048:
         raise InvalidKeyError(f"private_key has {key.key_size} bits: WeChat Pay takes RSA with 2048 bits only")
     message = b"wechatpay"

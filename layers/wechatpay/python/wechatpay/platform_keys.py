@@ -16,7 +16,7 @@ PUBLIC_KEY_ID = "PUB_KEY_ID_"
 """How the serial of a WeChat Pay public key begins (doc 4012154180); a certificate's is hexadecimal."""
 
 _SERIAL = re.compile(r"[0-9A-Za-z_]{1,128}")
-_NAME = "PUB_KEY_ID_… or the serial of a platform certificate"
+_SHOWN = re.compile(r"PUB_KEY_ID_\w*|[0-9A-F]{40}", re.ASCII | re.IGNORECASE)  # what cannot be an APIv3 key
 
 
 class PlatformKeys(Mapping[str, rsa.RSAPublicKey]):
@@ -44,8 +44,9 @@ class PlatformKeys(Mapping[str, rsa.RSAPublicKey]):
 
     def _add(self, serial: str, given: "str | bytes | rsa.RSAPublicKey") -> None:
         if not isinstance(serial, str) or not _SERIAL.fullmatch(serial):  # not repeated: it may be a key, pasted here
-            raise InvalidKeyError(f"platform_keys: a name must be {_NAME}")
-        field, serial = f"platform_keys[{serial!r}]", serial.upper()
+            raise InvalidKeyError("platform_keys: a name must be PUB_KEY_ID_… or the serial of a platform certificate")
+        field = f"platform_keys[{serial!r}]" if _SHOWN.fullmatch(serial) else "platform_keys: an entry"
+        serial = serial.upper()
         if isinstance(given, rsa.RSAPublicKey):
             key = given
         elif "CERTIFICATE" in (blocks := _blocks(given, serial, field))[0].label:
@@ -56,7 +57,9 @@ class PlatformKeys(Mapping[str, rsa.RSAPublicKey]):
         else:
             key = _public(blocks[0], field)
             if not serial.startswith(PUBLIC_KEY_ID):
-                raise InvalidKeyError(f"{field} is a bare public key: its name must be its id, {PUBLIC_KEY_ID}…")
+                raise InvalidKeyError(
+                    f"{field} is a public key, not a certificate: its name must be its id, {PUBLIC_KEY_ID}…"
+                )
         if key.key_size != 2048:
             raise InvalidKeyError(f"{field} has {key.key_size} bits: WeChat Pay's keys are RSA with 2048 bits")
         self._keys[serial] = key
