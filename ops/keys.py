@@ -61,7 +61,7 @@ def _refusal(mchid: str, error: MerchantUnavailableError) -> Iterator[str]:
     yield f"the secret of {mchid} cannot be used:"
     for name in FIELDS:
         faults = [fault for place, fault in error.faults.items() if place.partition("[")[0] == name]
-        yield from (_line(name, fault) for fault in faults or ["ok"])
+        yield from (_line(name, fault.removeprefix(f"{name} ")) for fault in faults or ["ok"])
 
 
 def _notes(merchant: Merchant, apiv3_key: str | None, now: datetime) -> Mapping[str, str]:
