@@ -28,7 +28,7 @@ def a_secret(keys: KeyMaterial, merchant: rsa.RSAPrivateKey | None = None) -> di
             PUBLIC_KEY_ID: public_pem(keys.platform),
             CERTIFICATE_SERIAL: certificate_pem(keys.certificate, CERTIFICATE_SERIAL),
         },
-        "apiv3_key": "a7xK29fQp0LmZ3vT8bNc6RwYd5HsJ1uE",
+        "apiv3_key": "0123456789abcdef" * 2,
         "appid": "wx1",
         "service_id": "500001",
         "endpoint": "partner",
