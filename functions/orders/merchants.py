@@ -158,7 +158,7 @@ class Merchants:
             answer: Mapping[str, Any] = self._secrets.get_secret_value(SecretId=name)
         except ClientError as error:
             code, message = (printable(str(error.response.get("Error", {}).get(part, ""))) for part in _WORDS)
-            if code == "ResourceNotFoundException" and "staging label" not in message:
+            if code == "ResourceNotFoundException" and "secret value" not in message:
                 raise UnknownMerchantError(mchid, name) from None
             if code == "ResourceNotFoundException":
                 problem = f"secret {name} has no value yet: store the merchant's keys in it"
