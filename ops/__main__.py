@@ -147,7 +147,9 @@ def _payload(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def _keys_check(deployment: Deployment, given: argparse.Namespace) -> int:
-    client = keys.check(deployment, given.mchid)
+    checked = keys.check(deployment, given.mchid)
+    client = checked.client
+    print("\n".join(checked.lines))
     asked = f"WeChat Pay echoed, {keys.echo(client)}" if given.echo else "WeChat Pay was not asked"
     print(f"the secret of {client.mchid} can be used (checked {time.strftime('%H:%M:%S')}; {asked})")
     print(f"signs with the certificate  {client.merchant.serial_no}")

@@ -1,21 +1,82 @@
-"""Whether a merchant's secret can be used, found out by the code that will use it."""
+"""Whether a merchant's secret can be used, field by field, found out by the code that will use it."""
 
-from functools import partial
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from ops.stack import Deployment, OpsError
-from orders.errors import OrdersError
-from orders.merchants import Merchants
+from orders.errors import MerchantUnavailableError, OrdersError
+from orders.merchants import Merchant, Merchants
+from orders.secret import FIELDS
 from wechatpay import Client, WeChatPayError
 
+SOON = timedelta(days=30)
+"""How long before a platform certificate's end the check says so."""
 
-def check(deployment: Deployment, mchid: str) -> Client:
-    """Read and try the merchant's keys; OpsError naming what is wrong, never a value. Asks WeChat Pay nothing."""
-    hosts = partial(Client, base_url=deployment.wechat_pay_url) if deployment.wechat_pay_url else Client
-    merchants = Merchants(deployment.client("secretsmanager"), deployment.secret_prefix, hosts)
+_ABSENT = {
+    "apiv3_key": "absent: needed to open notifications and to download platform certificates",
+    "appid": "absent: each event must name it",
+    "service_id": "absent: each event must name it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A secret that can be used: the client it makes, and a line for each field. No line holds a value but serials."""
+
+    client: Client
+    lines: tuple[str, ...]
+
+
+def check(deployment: Deployment, mchid: str, *, wall_clock: Callable[[], float] = time.time) -> Checked:
+    """Read and try the merchant's keys; OpsError with a line for each field where something is wrong.
+
+    Asks WeChat Pay nothing. `wall_clock` gives Unix seconds, by which certificates are judged.
+    """
+    arguments: dict[str, Any] = {"base_url": deployment.wechat_pay_url} if deployment.wechat_pay_url else {}
+
+    def client(**keys: Any) -> Client:  # noqa: ANN401  the client's own arguments
+        arguments.update(keys)
+        return Client(**arguments)
+
+    secrets = deployment.client("secretsmanager")
+    merchants = Merchants(secrets, deployment.secret_prefix, client, wall_clock=wall_clock)
     try:
-        return merchants.get(mchid).client
+        merchant = merchants.get(mchid)
+    except MerchantUnavailableError as error:
+        raise OpsError("\n".join(_refusal(mchid, error))) from error
     except OrdersError as error:
         raise OpsError(str(error)) from error
+    notes = _notes(merchant, arguments["apiv3_key"], datetime.fromtimestamp(wall_clock(), UTC))
+    return Checked(merchant.client, tuple(_line(name, notes.get(name, "ok")) for name in FIELDS))
+
+
+def _refusal(mchid: str, error: MerchantUnavailableError) -> Iterator[str]:
+    """Say what is wrong, then how each field stands, where the fields could be read at all."""
+    if not error.faults:
+        yield str(error)
+        return
+    yield f"the secret of {mchid} cannot be used:"
+    for name in FIELDS:
+        faults = [fault for place, fault in error.faults.items() if place.partition("[")[0] == name]
+        yield from (_line(name, fault.removeprefix(f"{name} ")) for fault in faults or ["ok"])
+
+
+def _notes(merchant: Merchant, apiv3_key: str | None, now: datetime) -> Mapping[str, str]:
+    """What is worth a word about fields that are right, or absent as they may be."""
+    keys = merchant.client.platform_keys
+    ends = [f"{serial} ends on {end:%Y-%m-%d}" for serial, (_, end) in keys.validities.items() if end - now < SOON]
+    values = {"apiv3_key": apiv3_key, "appid": merchant.appid, "service_id": merchant.service_id}
+    notes = {name: _ABSENT[name] for name, value in values.items() if value is None}
+    if ends:
+        notes["platform_keys"] = f"ok, but {', '.join(ends)}: add its successor, or WeChat Pay's public key"
+    return notes
+
+
+def _line(name: str, words: str) -> str:
+    return f"{name:<15}{words}"
 
 
 def echo(client: Client) -> str:

@@ -37,7 +37,16 @@ NEVER_READ = (
     "aws_lambda_powertools/event_handler",  # for HTTP APIs
     *(
         f"aws_lambda_powertools/utilities/{name}"
-        for name in ("batch", "data_classes", "data_masking", "feature_flags", "idempotency", "kafka", "parser")
+        for name in (
+            "batch",
+            "data_classes",
+            "data_masking",
+            "feature_flags",
+            "idempotency",
+            "kafka",
+            "parameters",
+            "parser",
+        )
     ),
     *("cffi", "pycparser"),  # compile C; of cffi cryptography uses the binary alone, which lies beside it
     "bin",

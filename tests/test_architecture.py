@@ -27,7 +27,8 @@ TABLE = {
     "orders.aws": {"boto3", "botocore"},
     "orders.queue": {"botocore", "mypy_boto3_sqs"},
     "orders.circuit": {"orders.order", "orders.errors", "aws_lambda_powertools", "mypy_boto3_dynamodb"},
-    "orders.merchants": {"orders.errors", "aws_lambda_powertools", "wechatpay", "mypy_boto3_secretsmanager"},
+    "orders.secret": {"orders.errors", "wechatpay", "cryptography"},
+    "orders.merchants": {"orders.errors", "orders.secret", "botocore", "wechatpay", "mypy_boto3_secretsmanager"},
     "orders.handler": {"orders", "aws_lambda_powertools", "wechatpay"},
     "orders": set(),
     # the library: pure text first, then keys, then the network; never AWS, never orders

@@ -26,7 +26,7 @@ class Aws:
 
     def __init__(self, context: ssl.SSLContext, *, connections: int) -> None:
         core = botocore.session.Session()
-        core.register_component("data_loader", Loader([str(MODELS)], include_default_search_paths=False))
+        core.register_component("data_loader", _Models([str(MODELS)], include_default_search_paths=False))
         self._session = boto3.Session(botocore_session=core)
         self._context = context
         self._config = Config(
@@ -52,6 +52,18 @@ class Aws:
         )
         client.meta.events.register("before-send", connections.sent)  # what it returns is the answer
         return client
+
+
+class _Models(Loader):
+    """botocore's own data, of which `models` is a part."""
+
+    def is_builtin_path(self, path: str) -> bool:
+        """Count as what botocore brings along.
+
+        Otherwise it takes every host for one that the user has chosen, and leaves out the rules for dualstack, FIPS
+        and account endpoints (`ClientArgsCreator.compute_endpoint_resolver_builtin_defaults`).
+        """
+        return Path(path).is_relative_to(MODELS) or bool(super().is_builtin_path(path))
 
 
 class _Connections(URLLib3Session):

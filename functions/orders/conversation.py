@@ -73,6 +73,10 @@ class WeChatPay:
         self._least_time = call_budget + 2.0  # seconds; the rest is for our own write and the way home
         self._clock = clock
 
+    def now(self) -> float:
+        """Return the clock of the merchants' secrets; a batch takes its `since` from it."""
+        return self._merchants.now()
+
     def identify(self, payment: Payment) -> Payment:
         """Fill in the endpoint, which decides the order's key, where the merchant's secret has the default.
 
@@ -101,19 +105,21 @@ class WeChatPay:
         *,
         query_first: bool,
         retried: str,
+        since: float,
         time_left: Callable[[], float],
         prepared: "Prepared | None" = None,
     ) -> Outcome:
         """Tell WeChat Pay of the payment, or find out that it knows; never raises for what WeChat Pay does.
 
         `query_first`: an earlier call may have been executed. `retried`: the reason whose one delayed retry this is.
-        `time_left`: seconds of the invocation. Raises OutOfTimeError where they do not suffice for a first call.
-        `prepared`: a sync signed ahead, sent only if it is this very payment's.
+        `since`: when the batch began, by `now`: a secret that was fetched later is a fresh one. `time_left`: seconds of
+        the invocation. Raises OutOfTimeError where they do not suffice for a first call. `prepared`: a sync signed
+        ahead, sent only if it is this very payment's.
 
-        What would be REJECTED for something that the merchant's secret decides is tried once more with a secret that
-        was fetched after this began: the cause may have been repaired since the secret was read.
+        What would be REJECTED for something that the merchant's secret decides is tried once more with a fresh secret:
+        the cause may have been repaired since the secret was read.
         """
-        started, since = time.monotonic(), self._merchants.now()
+        started = time.monotonic()
         conversation = _Conversation(
             self._merchants, since, self._clock, payment, query_first, retried, time_left, self._least_time, prepared
         )
@@ -203,7 +209,7 @@ class _Conversation:
         return self.query_then_sync() if self.unknown else self.sync()
 
     def has_fresh_secret(self) -> bool:
-        """Whether a secret fetched since this began is another one than that which led here."""
+        """Whether a fresh secret is another one than that which led here."""
         try:
             return self.merchants.refresh(self.event.mchid, since=self.since) is not self.profile
         except OrdersError:

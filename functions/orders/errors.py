@@ -14,7 +14,7 @@ OrdersError
 └── NotSyncedError             a bare event did not reach a final status: tell the invoker
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class OrdersError(Exception):
@@ -55,12 +55,19 @@ class UnknownMerchantError(OrdersError):
 
 
 class MerchantUnavailableError(OrdersError):
-    """The merchant's secret cannot be fetched or used now; `fields` names the unusable ones, never their values."""
+    """The merchant's secret cannot be fetched or used now.
 
-    def __init__(self, mchid: str, problem: str, fields: Sequence[str] = ()) -> None:
+    `fields` names the unusable ones; `faults` has a sentence for each fault, by field (`platform_keys[1]`
+    for the first of several keys). Neither repeats a value.
+    """
+
+    def __init__(
+        self, mchid: str, problem: str, fields: Sequence[str] = (), faults: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(f"merchant {mchid}: {problem}")
         self.mchid = mchid
         self.fields = tuple(fields)
+        self.faults: Mapping[str, str] = dict(faults or {})
 
 
 class TableUnavailableError(OrdersError):

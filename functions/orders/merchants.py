@@ -1,31 +1,34 @@
 """The merchants' keys: the only module that reads Secrets Manager. A secret stays 300 s, its keys until it changes."""
 
 import hashlib
-import json
 import threading
 import time
-from collections import defaultdict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.utilities.parameters import SecretsProvider
-from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 import wechatpay
-from orders.errors import MerchantUnavailableError, UnknownMerchantError
+from orders import secret
+from orders.errors import MerchantUnavailableError, OrdersError, UnknownMerchantError
+from wechatpay.text import printable
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-SECRET_MAX_AGE = 300  # seconds; a 401 fetches at once
-FAILURE_MAX_AGE = 1.0  # seconds
-ENDPOINTS = frozenset({"direct", "partner", "acquiringbank", "payafter", "oversea"})
+SECRET_MAX_AGE = 300.0  # seconds that a secret, or that there is none, is believed
+FAILURE_MAX_AGE = 1.0  # seconds that a failure is shared, so that a batch does not wait for it ten times in series
+FRESH_LIMIT = 6  # fetches that `refresh` may cause per merchant and minute
+MOST = 1024  # merchants that are remembered, unknown ones included; the one used longest ago goes first
 
 
 @dataclass(frozen=True, slots=True)
 class Merchant:
-    """One merchant: the client that signs for him, and what his events may leave out."""
+    """One merchant: the client that signs for it, and what its events may leave out."""
 
     client: wechatpay.Client
     appid: str | None
@@ -34,121 +37,176 @@ class Merchant:
     digest: bytes  # of the secret's text: tells whether the keys are still the same
 
 
+@dataclass(slots=True)
+class _Entry:
+    """What is known about one merchant; times are readings of the clock."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)  # one thread fetches and parses, the others wait
+    held: Merchant | UnknownMerchantError | None = None
+    held_at: float = 0.0  # start of the fetch: what was stored before it is in it
+    failure: MerchantUnavailableError | None = None
+    failed_at: float = float("-inf")  # end of the fetch: those who waited for it share it, however long it took
+    digest: bytes = b""  # of the text parsed last, what came of it, and when
+    parsed: Merchant | MerchantUnavailableError | None = None
+    parsed_at: float = 0.0
+    forced_at: deque[float] = field(default_factory=deque)
+
+
 class Merchants:
     """Merchants by mchid, from `{prefix}/{mchid}`; safe to use from many threads.
 
     `client_factory` takes the key arguments of `wechatpay.Client` and adds hosts, timeouts and the shared session.
+    `clock` gives seconds and measures ages; `wall_clock` gives Unix seconds, by which certificates are judged.
+    At most 1,024 merchants are remembered, unknown ones included, each with its lock.
     """
 
     def __init__(
-        self, secrets: "SecretsManagerClient", prefix: str, client_factory: Callable[..., wechatpay.Client]
+        self,
+        secrets: "SecretsManagerClient",
+        prefix: str,
+        client_factory: Callable[..., wechatpay.Client],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._provider = SecretsProvider(boto3_client=secrets)
+        self._secrets = secrets
         self._prefix = prefix
         self._client_factory = client_factory
-        self._known: dict[str, Merchant] = {}
-        self._fetched: dict[str, float] = {}
-        self._failed: dict[str, tuple[float, MerchantUnavailableError]] = {}
-        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-
-    def get(self, mchid: str) -> Merchant:
-        """Return the merchant, parsed anew only if the secret has changed.
-
-        Raises UnknownMerchantError where there is no secret, MerchantUnavailableError where it cannot be had or used.
-        """
-        with self._locks[mchid]:  # one thread fetches and parses, the others of the batch find it done
-            return self._current(mchid, force_fetch=False)
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._entries_lock = threading.Lock()
 
     def now(self) -> float:
-        """Return the clock of `refresh`."""
-        return time.monotonic()
+        """Read the clock that `refresh` compares `since` with."""
+        return self._clock()
+
+    def get(self, mchid: str) -> Merchant:
+        """Return the merchant from a secret that is at most 300 s old, parsed again only if it has changed.
+
+        Raises UnknownMerchantError where there is no secret (believed for 300 s as well), MerchantUnavailableError
+        where it cannot be fetched or used (fetched again after a second).
+        """
+        entry = self._entry(mchid)
+        with entry.lock:
+            return self._recent(entry, mchid)
 
     def refresh(self, mchid: str, *, since: float) -> Merchant:
-        """Fetch the secret at once, unless another thread has done so since."""
-        with self._locks[mchid]:
-            known = self._known.get(mchid)
-            if self._fetched.get(mchid, -1.0) >= since and known:
-                return known
-            merchant = self._current(mchid, force_fetch=True)
-            self._fetched[mchid] = time.monotonic()
-            return merchant
+        """Return the merchant from a secret fetched at `since`, a reading of `now()`, or later; fetch if need be.
 
-    def _current(self, mchid: str, *, force_fetch: bool) -> Merchant:
-        text = self._fetch_once(mchid, force_fetch=force_fetch)
-        digest = hashlib.sha256(text.encode()).digest()
-        known = self._known.get(mchid)
-        if known is None or known.digest != digest:
-            known = self._known[mchid] = _parse(mchid, text, digest, self._client_factory)
-        return known
+        All who wait share one fetch. The object is the same where the secret has not changed. After six fetches of
+        one merchant within a minute the answer is that of `get`. Raises as `get` does.
+        """
+        entry = self._entry(mchid)
+        with entry.lock:
+            if entry.held is not None and entry.held_at >= since:
+                return _given(entry.held)
+            if entry.failed_at >= since and (failure := self._recent_failure(entry)) is not None:
+                return _given(failure)
+            return self._fetched(entry, mchid) if self._may_force(entry) else self._recent(entry, mchid)
 
-    def _fetch_once(self, mchid: str, *, force_fetch: bool) -> str:
-        """Fetch; whoever queued behind a fetch that failed takes its failure, lest a batch wait for it in series."""
-        failed_at, failure = self._failed.get(mchid, (0.0, None))
-        if failure is not None and time.monotonic() - failed_at < FAILURE_MAX_AGE:
-            raise failure
+    def _entry(self, mchid: str) -> _Entry:
+        with self._entries_lock:
+            entry = self._entries.get(mchid)
+            if entry is None:
+                entry = self._entries[mchid] = _Entry()
+            self._entries.move_to_end(mchid)
+            while len(self._entries) > MOST:
+                self._entries.popitem(last=False)
+        return entry
+
+    def _recent(self, entry: _Entry, mchid: str) -> Merchant:
+        if entry.held is not None and self._clock() - entry.held_at < SECRET_MAX_AGE:
+            return _given(entry.held)
+        failure = self._recent_failure(entry)
+        return self._fetched(entry, mchid) if failure is None else _given(failure)
+
+    def _recent_failure(self, entry: _Entry) -> MerchantUnavailableError | None:
+        return entry.failure if self._clock() - entry.failed_at < FAILURE_MAX_AGE else None
+
+    def _may_force(self, entry: _Entry) -> bool:
+        now = self._clock()
+        while entry.forced_at and entry.forced_at[0] <= now - 60:
+            entry.forced_at.popleft()
+        if len(entry.forced_at) >= FRESH_LIMIT:
+            return False
+        entry.forced_at.append(now)
+        return True
+
+    def _fetched(self, entry: _Entry, mchid: str) -> Merchant:
+        started = self._clock()
         try:
-            return self._fetch(mchid, force_fetch=force_fetch)
-        except MerchantUnavailableError as error:
-            self._failed[mchid] = (time.monotonic(), error)
+            text = self._fetch(mchid)
+        except UnknownMerchantError as error:
+            entry.held, entry.held_at, entry.failure = error, started, None
             raise
+        except MerchantUnavailableError as error:  # what is held may still be used until it is too old
+            entry.failure, entry.failed_at = error, self._clock()
+            raise
+        match self._parsed(entry, mchid, text):
+            case Merchant() as merchant:
+                entry.held, entry.held_at, entry.failure = merchant, started, None
+                return merchant
+            case failure:
+                entry.held, entry.failure, entry.failed_at = None, failure, self._clock()
+                return _given(failure)
 
-    def _fetch(self, mchid: str, *, force_fetch: bool) -> str:
+    def _fetch(self, mchid: str) -> str:
+        """Return the secret's text; AWS's own code and message are in the error, for it knows the cause."""
         name = f"{self._prefix}/{mchid}"
         try:
-            text = self._provider.get(name, max_age=SECRET_MAX_AGE, force_fetch=force_fetch)
-        except GetParameterError as error:
-            code = _error_code(error)
-            if code == "ResourceNotFoundException":
+            answer: Mapping[str, Any] = self._secrets.get_secret_value(SecretId=name)
+        except ClientError as error:
+            code, message = (printable(str(error.response.get("Error", {}).get(part, ""))) for part in _WORDS)
+            if code == "ResourceNotFoundException" and "secret value" not in message:
                 raise UnknownMerchantError(mchid, name) from None
-            raise MerchantUnavailableError(mchid, f"secret {name} cannot be fetched: {code}") from None
+            if code == "ResourceNotFoundException":
+                problem = f"secret {name} has no value yet: store the merchant's keys in it"
+            else:
+                problem = f"secret {name} cannot be fetched"
+            raise MerchantUnavailableError(mchid, f"{problem} ({code}: {message})") from None
+        except (BotoCoreError, ResponseParserError) as error:
+            words = printable(f"{type(error).__name__}: {error}")
+            raise MerchantUnavailableError(mchid, f"secret {name} cannot be fetched ({words})") from None
+        text = answer.get("SecretString")
         if not isinstance(text, str):
-            raise MerchantUnavailableError(mchid, f"secret {name} is binary: store it as JSON text")
+            problem = "is binary" if "SecretBinary" in answer else "has no text"
+            raise MerchantUnavailableError(mchid, f"secret {name} {problem}: store it as JSON text (SecretString)")
         return text
 
+    def _parsed(self, entry: _Entry, mchid: str, text: str) -> Merchant | MerchantUnavailableError:
+        """Parse, unless the text is that of the last time; a fault is looked for again after 300 s: dates pass."""
+        digest, now = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest(), self._clock()
+        parsed = entry.parsed if entry.digest == digest else None
+        if parsed is None or (not isinstance(parsed, Merchant) and now - entry.parsed_at >= SECRET_MAX_AGE):
+            parsed = self._parse(mchid, text, digest)
+            entry.digest, entry.parsed_at, entry.parsed = digest, now, parsed
+        return parsed
 
-def _error_code(error: GetParameterError) -> str:
-    """Secrets Manager's error code. Powertools wraps the client's error without `from`, so it is the context."""
-    response: Mapping[str, Any] = getattr(error.__context__, "response", None) or {}  # None on a broken connection
-    return str(response.get("Error", {}).get("Code", type(error.__context__).__name__))
-
-
-def _parse(mchid: str, text: str, digest: bytes, client_factory: Callable[..., wechatpay.Client]) -> Merchant:
-    try:
-        secret = json.loads(text)
-    except ValueError:
-        raise MerchantUnavailableError(mchid, "the secret is not JSON") from None
-    if not isinstance(secret, dict):
-        raise MerchantUnavailableError(mchid, "the secret is not a JSON object")
-    if wrong := _wrong_fields(mchid, secret):
-        raise MerchantUnavailableError(mchid, f"the secret's {', '.join(wrong)} cannot be used", wrong)
-    try:
-        client = client_factory(
-            mchid=mchid,
-            serial_no=secret["serial_no"],
-            private_key=secret["private_key"],
-            platform_keys=secret["platform_keys"],
-            apiv3_key=secret.get("apiv3_key"),
-        )
-    except (wechatpay.InvalidKeyError, ValueError) as error:
-        raise MerchantUnavailableError(mchid, f"the secret's keys cannot be used: {error}") from None
-    return Merchant(client, secret.get("appid"), secret.get("service_id"), secret.get("endpoint", "direct"), digest)
-
-
-def _wrong_fields(mchid: str, secret: Mapping[str, Any]) -> list[str]:
-    """Names of the fields that are missing or of the wrong kind; their values are never repeated."""
-    keys = secret.get("platform_keys")
-    checks = {
-        "mchid": secret.get("mchid", mchid) == mchid,
-        "serial_no": _is_text(secret.get("serial_no")),
-        "private_key": _is_text(secret.get("private_key")),
-        "platform_keys": isinstance(keys, dict) and bool(keys) and all(map(_is_text, keys.values())),
-        "apiv3_key": secret.get("apiv3_key") is None or _is_text(secret["apiv3_key"]),
-        "appid": secret.get("appid") is None or _is_text(secret["appid"]),
-        "service_id": secret.get("service_id") is None or _is_text(secret["service_id"]),
-        "endpoint": secret.get("endpoint", "direct") in ENDPOINTS,
-    }
-    return [name for name, fits in checks.items() if not fits]
+    def _parse(self, mchid: str, text: str, digest: bytes) -> Merchant | MerchantUnavailableError:
+        try:
+            content = secret.read(text, mchid, datetime.fromtimestamp(self._wall_clock(), UTC))
+            client = self._client_factory(
+                mchid=mchid,
+                serial_no=content.serial_no,
+                private_key=content.private_key,
+                platform_keys=content.platform_keys,
+                apiv3_key=content.apiv3_key,
+            )
+        except MerchantUnavailableError as error:
+            return error
+        except ValueError as error:  # InvalidKeyError included: the client's own test of the key
+            fields = [name for name in secret.FIELDS if str(error).startswith(name)]
+            faults = {name: str(error) for name in fields}
+            return MerchantUnavailableError(mchid, f"the secret cannot be used: {error}", fields, faults)
+        return Merchant(client, content.appid, content.service_id, content.endpoint, digest)
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+_WORDS = ("Code", "Message")
+
+
+def _given(result: Merchant | OrdersError) -> Merchant:
+    """Return the merchant, or raise what is remembered instead, without the frames of those who met it before."""
+    if isinstance(result, Merchant):
+        return result
+    raise result.with_traceback(None)

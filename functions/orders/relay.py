@@ -37,6 +37,9 @@ GATHERING = 0.05  # seconds that a first write waits for others to share its cal
 class WeChatPay(Protocol):
     """Who settles a payment."""
 
+    def now(self) -> float:
+        """Return the clock of `since`."""
+
     def identify(self, payment: Payment) -> Payment:
         """Fill in what decides the order's key."""
 
@@ -49,6 +52,7 @@ class WeChatPay(Protocol):
         *,
         query_first: bool,
         retried: str,
+        since: float,
         time_left: Callable[[], float],
         prepared: Any = None,  # noqa: ANN401  as above
     ) -> Outcome:
@@ -162,9 +166,10 @@ class Relay:
 
     def run(self, messages: Sequence[Message], time_left: Callable[[], float]) -> list[Result]:
         """Handle a batch, one result per message, in order; `time_left` is the invocation's remaining seconds."""
+        since = self.wechat_pay.now()
         reports, results = self._read(messages)
         if reports:
-            results |= {result.message: result for result in self._handle(reports, time_left)}
+            results |= {result.message: result for result in self._handle(reports, since, time_left)}
         return self._requeue([results[message] for message in messages])
 
     # ---- read --------------------------------------------------------------------------------------------------------
@@ -198,7 +203,7 @@ class Relay:
 
     # ---- load and plan -----------------------------------------------------------------------------------------------
 
-    def _handle(self, reports: Sequence[_Report], time_left: Callable[[], float]) -> list[Result]:
+    def _handle(self, reports: Sequence[_Report], since: float, time_left: Callable[[], float]) -> list[Result]:
         looking = self.executor.submit(self.circuit.look)
         prepared = self._prepared(reports)
         try:
@@ -211,7 +216,7 @@ class Relay:
         with suppress(Exception):  # a circuit that cannot be read counts as closed
             looking.result()
         try:
-            return results + self.circuit.guard(lambda: self._converse(groups, time_left))
+            return results + self.circuit.guard(lambda: self._converse(groups, since, time_left))
         except CircuitOpenError as circuit:
             return results + self._deferred(groups, circuit.seconds)
 
@@ -249,10 +254,12 @@ class Relay:
 
     # ---- converse and record -----------------------------------------------------------------------------------------
 
-    def _converse(self, groups: Sequence[_Group], time_left: Callable[[], float]) -> tuple[list[Result], Contact]:
+    def _converse(
+        self, groups: Sequence[_Group], since: float, time_left: Callable[[], float]
+    ) -> tuple[list[Result], Contact]:
         """All conversations of the batch, in parallel; those that end together are written together."""
         results: list[Result] = []
-        pending = {self.executor.submit(self._settle, group, time_left): group for group in groups}
+        pending = {self.executor.submit(self._settle, group, since, time_left): group for group in groups}
         while pending:
             wait(pending, return_when=FIRST_COMPLETED)
             done, _ = wait(pending, timeout=GATHERING)
@@ -261,13 +268,14 @@ class Relay:
                 results += self._results(group, future)
         return results, _contact(results)
 
-    def _settle(self, group: _Group, time_left: Callable[[], float]) -> _Settled:
+    def _settle(self, group: _Group, since: float, time_left: Callable[[], float]) -> _Settled:
         """One conversation, on a thread of the pool; its write as well, where the order has been written before."""
         event = group.lead
         outcome = self.wechat_pay.settle(
             law.standing(group.order, event.payment),
             query_first=group.step is Step.QUERY_FIRST,
             retried=law.retried(group.order, event.reporter.message_id),
+            since=since,
             time_left=time_left,
             prepared=group.prepared.result(),
         )

@@ -69,7 +69,7 @@ class Platform:
     @cached_property
     def public_key_id(self) -> str:
         """The serial of the public key."""
-        return f"PUB_KEY_ID_01{_fingerprint(self._ring.key('platform'))[:30]}"
+        return f"PUB_KEY_ID_01{int(_fingerprint(self._ring.key('platform')), 16) % 10**32:032}"  # digits, as real ones
 
     @property
     def certificates(self) -> dict[str, str]:

@@ -4,13 +4,16 @@ import json
 import os
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import boto3
+import botocore
 import pytest
-from botocore.exceptions import SSLError
+from botocore.exceptions import BotoCoreError, SSLError
 from samtranslator.yaml_helper import yaml_parse
 
 from ops.package import OPERATIONS
@@ -100,6 +103,128 @@ def test_every_region_has_its_endpoint(monkeypatch: pytest.MonkeyPatch, service:
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)
     client = Aws(ssl.create_default_context(), connections=1).client(service)
     assert client.meta.endpoint_url.endswith(f"{region}.{suffix}")
+
+
+class _UnsentError(Exception):
+    """A request was ready to be sent."""
+
+
+def _host(make: Any, service: str) -> str:
+    """Where a client would send its first call, or the words with which it refuses."""
+    calls: dict[str, Callable[[Any], Any]] = {
+        "dynamodb": lambda client: client.get_item(TableName="orders", Key={"pk": {"S": "1#2"}}),
+        "secretsmanager": lambda client: client.get_secret_value(SecretId="wechatpay/1"),
+        "sqs": lambda client: client.change_message_visibility_batch(QueueUrl="https://queue.test/1/2", Entries=[]),
+    }
+    hosts: list[str] = []
+
+    def unsent(request: Any, **_: Any) -> None:
+        hosts.append(request.url)
+        raise _UnsentError
+
+    try:
+        client = make(service)
+        client.meta.events.register_first("before-send", unsent)
+        calls[service](client)
+    except _UnsentError:
+        return hosts[0]
+    except BotoCoreError as error:
+        return f"{type(error).__name__}: {error}"
+    return "sent"
+
+
+def _plain(service: str) -> Any:
+    """A client of boto3 as everybody makes it, with all of its data."""
+    make: Any = boto3.Session().client
+    return make(service)
+
+
+REGIONS = [
+    region
+    for partition in json.loads((Path(botocore.__file__).parent / "data/endpoints.json").read_bytes())["partitions"]
+    if partition["partition"] in {"aws", "aws-cn", "aws-us-gov"}
+    for region in partition["regions"]
+]
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Some credentials, and an empty configuration file, whose path is returned; no host is named."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    config = tmp_path / "config"
+    config.write_text("")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    return config
+
+
+@pytest.mark.parametrize("dualstack", ["false", "true"])
+@pytest.mark.parametrize("fips", ["false", "true"])
+def test_dualstack_and_fips_hosts_are_those_of_boto3(
+    credentials: Path, monkeypatch: pytest.MonkeyPatch, dualstack: str, fips: str
+) -> None:
+    """In every region of the three partitions, and in one that nobody knows yet: the same host, or the same refusal."""
+    monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", dualstack)
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", fips)
+    aws, session = Aws(ssl.create_default_context(), connections=1), boto3.Session()
+    assert {"us-east-1", "cn-north-1", "cn-northwest-1", "us-gov-west-1"} <= set(REGIONS)
+    for region in [*REGIONS, "us-north-99", "aws-global", "fips-us-east-1"]:
+        monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+        for service in OPERATIONS:
+            plain: Any = partial(session.client, region_name=region)
+            assert _host(aws.client, service) == _host(plain, service)
+
+
+ENVIRONMENTS: dict[str, tuple[dict[str, str], str]] = {
+    "one host for all": ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, ""),
+    "one service's own host": ({"AWS_ENDPOINT_URL_SQS": "http://127.0.0.1:2"}, ""),
+    "one for all, one of its own": (
+        {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://127.0.0.1:3"},
+        "",
+    ),
+    "hosts in the environment are ignored": (
+        {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+        "",
+    ),
+    "a host in the file": ({}, "[default]\nendpoint_url = http://127.0.0.1:4\n"),
+    "a service's host in the file": (
+        {},
+        "[default]\nservices = local\n[services local]\ndynamodb =\n  endpoint_url = http://127.0.0.1:5\n",
+    ),
+    "hosts are ignored, says the file": (
+        {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+        "[default]\nendpoint_url = http://127.0.0.1:4\nignore_configured_endpoint_urls = true\n",
+    ),
+    "dualstack, says the file": ({}, "[default]\nuse_dualstack_endpoint = true\n"),
+    "FIPS, says the file": ({}, "[default]\nuse_fips_endpoint = true\n"),
+    "a host and dualstack": ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_USE_DUALSTACK_ENDPOINT": "true"}, ""),
+    "a host and FIPS": ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_USE_FIPS_ENDPOINT": "true"}, ""),
+    "the account's own host": ({"AWS_ACCOUNT_ID": "123456789012"}, ""),
+    "the account's own host is required": ({"AWS_ACCOUNT_ID_ENDPOINT_MODE": "required"}, ""),
+    "AWS_REGION": ({"AWS_REGION": "eu-west-1"}, ""),
+}
+
+
+@pytest.mark.parametrize(("environment", "file"), ENVIRONMENTS.values(), ids=ENVIRONMENTS)
+def test_configured_hosts_are_those_of_boto3(
+    credentials: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], file: str
+) -> None:
+    """Whatever AWS's shared configuration says about endpoints, in the environment or in the file."""
+    credentials.write_text(file)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    aws = Aws(ssl.create_default_context(), connections=1)
+    assert {service: _host(aws.client, service) for service in OPERATIONS} == {
+        service: _host(_plain, service) for service in OPERATIONS
+    }
+
+
+def test_the_models_are_small() -> None:
+    """Every cold start reads them: botocore's own endpoints alone are 1.5 MB."""
+    assert sum(path.stat().st_size for path in MODELS.rglob("*.json")) < 128_000
 
 
 def test_the_models_know_every_action_of_the_role() -> None:

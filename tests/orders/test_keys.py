@@ -32,7 +32,7 @@ class Office:
     prefix: str
     deeds: dict[str, Deed] = field(default_factory=dict)
 
-    def store(self, mchid: str = MERCHANT, **changes: Any) -> None:
+    def store(self, mchid: str = MERCHANT, /, **changes: Any) -> None:
         """Store the merchant's present keys."""
         secret = self.shop.wechat_pay.merchant(mchid).secret() | {"appid": APPID, "service_id": SERVICE_ID} | changes
         self.shop.cloud.put_secret(f"{self.prefix}/{mchid}", secret)
@@ -185,3 +185,42 @@ def test_a_secret_that_is_no_secret_is_named(office: Office, secret: Any, named:
     assert result.order.last_error is not None
     assert named in result.order.last_error.message
     assert result.order.status is Status.RETRYING
+
+
+def test_an_unknown_merchant_costs_one_fetch_however_often_its_event_is_received(office: Office) -> None:
+    """Twelve receives on the way to the dead letters: the first one asked, the others know."""
+    for received in range(1, 13):
+        [result] = office.shop.run(a_message("N3", mchid="1999999998", receive_count=received))
+        assert result.wait == 0
+    assert office.fetches <= 2
+
+
+def test_ten_events_of_an_unknown_merchant_cost_one_fetch(office: Office) -> None:
+    """They wait for one answer, not for each other's."""
+    results = office.shop.run(*(a_message(f"N{n}", f"m{n}", mchid="1999999997") for n in range(10)))
+    assert {result.wait for result in results} == {0}
+    assert office.fetches <= 2
+
+
+@pytest.mark.parametrize("field", ["appid", "service_id", "endpoint", "mchid"])
+@pytest.mark.parametrize("value", ["500001😀", "5\n1", "5" * 33, 500001])
+def test_a_field_that_cannot_be_sent_is_told_on_the_item(office: Office, field: str, value: Any) -> None:
+    """Not "unexpected ValueError" without an item: the order waits, and names the field of the secret."""
+    office.store(OTHER_MERCHANT, **{field: value})
+    number = office.ready(OTHER_MERCHANT)
+    [result] = office.shop.run(a_message(number, mchid=OTHER_MERCHANT))
+    item = office.shop.item(number, OTHER_MERCHANT)
+    assert (result.problem, item.status, item.reason) == ("", Status.RETRYING, "SECRET_UNAVAILABLE")
+    assert item.last_error is not None
+    assert f": {field} is" in item.last_error.message or f": {field} has" in item.last_error.message
+    assert str(value) not in item.last_error.message
+
+
+def test_a_secret_without_a_value_yet_rejects_nothing(office: Office) -> None:
+    """It was created a moment ago, and its keys come with the next call of whoever sets it up."""
+    office.shop.cloud.client("secretsmanager").create_secret(Name=f"{office.prefix}/1999999996")
+    [result] = office.shop.run(a_message("N4", mchid="1999999996"))
+    assert result.order is not None
+    assert (result.order.status, result.order.reason) == (Status.RETRYING, "SECRET_UNAVAILABLE")
+    assert result.order.last_error is not None
+    assert "has no" in result.order.last_error.message

@@ -1,18 +1,28 @@
-"""Merchants' keys: fetched once, refreshed when refused, named when unusable, never shown."""
+"""Merchants' keys: fetched once, refreshed when asked for, remembered when absent, never shown."""
 
+import json
+import threading
 import time
+import traceback
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.parsers import ResponseParserError
 
 import wechatpay
-from orders.errors import MerchantUnavailableError, UnknownMerchantError
-from orders.merchants import Merchants
+from orders import secret
+from orders.errors import MerchantUnavailableError, OrdersError, UnknownMerchantError
+from orders.merchants import FRESH_LIMIT, MOST, Merchants
 from sandbox.cloud import Cloud
 from sandbox.wechat_pay import Simulator
 from sandbox.world import MERCHANT
+from tests.orders.key_material import KeyMaterial, a_secret
+from tests.wechatpay.conftest import NOW
 
 
 class CountingSecrets:
@@ -39,8 +49,8 @@ class Office:
 
     def store(self, **changes: Any) -> None:
         """Store the merchant's secret; `...` takes a field out."""
-        secret = self.wechat_pay.merchant(MERCHANT).secret() | changes
-        kept = {name: value for name, value in secret.items() if value is not ...}
+        values = self.wechat_pay.merchant(MERCHANT).secret() | changes
+        kept = {name: value for name, value in values.items() if value is not ...}
         self.cloud.put_secret(f"{self.prefix}/{MERCHANT}", kept)
 
 
@@ -62,11 +72,12 @@ def test_a_secret_is_fetched_once_by_many_threads(office: Office) -> None:
 
 def test_refused_keys_are_fetched_anew_once_for_all(office: Office) -> None:
     """A batch of ten refused calls costs one fetch."""
-    refused = office.merchants.get(MERCHANT)
+    office.merchants.get(MERCHANT)
+    refused_at = office.merchants.now()
     office.wechat_pay.merchant(MERCHANT).rotate_key()
     office.store()
     with ThreadPoolExecutor(8) as pool:
-        fresh = list(pool.map(lambda _: office.merchants.refresh(MERCHANT, refused), range(16)))
+        fresh = list(pool.map(lambda _: office.merchants.refresh(MERCHANT, since=refused_at), range(16)))
     assert office.secrets.asked == 2
     assert {merchant.client.merchant.serial_no for merchant in fresh} == {
         office.wechat_pay.merchant(MERCHANT).serial_no
@@ -77,7 +88,7 @@ def test_defaults_come_with_the_keys(office: Office) -> None:
     """What events may leave out."""
     assert office.merchants.get(MERCHANT).endpoint == "direct"
     office.store(appid="wx1", service_id="7", endpoint="partner")
-    merchant = office.merchants.refresh(MERCHANT, office.merchants.get(MERCHANT))
+    merchant = office.merchants.refresh(MERCHANT, since=office.merchants.now())
     assert (merchant.appid, merchant.service_id, merchant.endpoint) == ("wx1", "7", "partner")
 
 
@@ -135,3 +146,294 @@ def test_a_failure_is_not_asked_for_again_by_those_who_queued_behind_it(office: 
         with pytest.raises(MerchantUnavailableError):
             office.merchants.get(MERCHANT)
     assert office.secrets.asked == 1
+
+
+# Below: a Secrets Manager and a clock of the test's own.
+
+
+class Vault:
+    """A Secrets Manager: what it answers is a text, an exception, or a whole answer; absent means not found."""
+
+    def __init__(self) -> None:
+        self.contents: dict[str, Any] = {}
+        self.asked: Counter[str] = Counter()
+        self.meeting: threading.Barrier | None = None
+
+    def get_secret_value(self, SecretId: str) -> dict[str, Any]:  # noqa: N803  AWS's spelling
+        """Answer as Secrets Manager does."""
+        mchid = SecretId.rpartition("/")[2]
+        self.asked[mchid] += 1
+        if self.meeting:
+            self.meeting.wait(10)
+        content = self.contents.get(mchid, refused("ResourceNotFoundException", NOT_FOUND))
+        if isinstance(content, Exception):
+            raise content
+        return content if isinstance(content, dict) else {"SecretString": content}
+
+
+NOT_FOUND = "Secrets Manager can't find the specified secret."
+NO_VALUE = "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT"
+
+
+def refused(code: str, message: str) -> ClientError:
+    """An error answer of AWS."""
+    return ClientError({"Error": {"Code": code, "Message": message}}, "GetSecretValue")
+
+
+class Desk:
+    """Merchants over that vault; the clock stands still until it is moved."""
+
+    def __init__(self, keys: KeyMaterial) -> None:
+        self.vault, self.seconds, self.unix = Vault(), 1000.0, float(NOW)
+        self.values = a_secret(keys)
+        self.made = 0
+        self.merchants = Merchants(
+            self.vault,  # type: ignore[arg-type]
+            "wechatpay",
+            self.client,
+            clock=lambda: self.seconds,
+            wall_clock=lambda: self.unix,
+        )
+        self.store()
+
+    def client(self, **arguments: Any) -> wechatpay.Client:
+        """Count the clients that are made."""
+        self.made += 1
+        return wechatpay.Client(**arguments)
+
+    def store(self, mchid: str = MERCHANT, **changes: Any) -> None:
+        """Store a merchant's secret."""
+        self.vault.contents[mchid] = json.dumps(self.values | {"mchid": mchid} | changes)
+
+    def outcome(self, mchid: str = MERCHANT, *, since: float | None = None) -> str:
+        """Get the merchant, or refresh it: "ok" or the name of the error."""
+        try:
+            if since is None:
+                self.merchants.get(mchid)
+            else:
+                self.merchants.refresh(mchid, since=since)
+        except OrdersError as error:
+            return type(error).__name__
+        return "ok"
+
+
+@pytest.fixture(scope="module")
+def key_material() -> KeyMaterial:
+    """Keys for this module."""
+    return KeyMaterial()
+
+
+@pytest.fixture
+def desk(key_material: KeyMaterial) -> Desk:
+    """One merchant is known."""
+    return Desk(key_material)
+
+
+def test_a_secret_is_believed_for_300_seconds(desk: Desk) -> None:
+    """Then it is fetched, and parsed only if it has changed."""
+    first = desk.merchants.get(MERCHANT)
+    desk.seconds += 299.9
+    assert desk.merchants.get(MERCHANT) is first
+    assert desk.vault.asked[MERCHANT] == 1
+    desk.seconds += 0.1
+    assert desk.merchants.get(MERCHANT) is first
+    assert (desk.vault.asked[MERCHANT], desk.made) == (2, 1)
+
+
+def test_an_unknown_merchant_is_remembered_as_long_as_a_secret(desk: Desk) -> None:
+    """Twelve receives of its event cost one fetch, and one more where the conversation asks for certainty."""
+    for _ in range(12):
+        assert desk.outcome("4711") == "UnknownMerchantError"
+    assert desk.outcome("4711", since=desk.merchants.now() + 0.001) == "UnknownMerchantError"
+    desk.seconds += 299
+    for _ in range(12):
+        assert desk.outcome("4711") == "UnknownMerchantError"
+    assert desk.vault.asked["4711"] == 2
+
+
+def test_a_secret_that_was_created_is_taken_up_by_a_refresh(desk: Desk) -> None:
+    """The cause is mended, the order redriven: it must not be rejected again for the old answer."""
+    assert desk.outcome("4711") == "UnknownMerchantError"
+    desk.store("4711")
+    assert desk.outcome("4711") == "UnknownMerchantError"
+    desk.seconds += 1
+    assert desk.outcome("4711", since=desk.merchants.now()) == "ok"
+    assert desk.outcome("4711") == "ok"
+    assert desk.vault.asked["4711"] == 2
+
+
+def test_a_field_that_was_added_is_taken_up_by_a_refresh(desk: Desk) -> None:
+    """Such as a service_id that the event and the secret both lacked."""
+    desk.store(service_id="")
+    assert desk.merchants.get(MERCHANT).service_id is None
+    desk.store(service_id="500002")
+    assert desk.merchants.get(MERCHANT).service_id is None
+    assert desk.merchants.refresh(MERCHANT, since=desk.merchants.now() + 0.001).service_id == "500002"
+
+
+def test_a_refresh_fetches_nothing_where_the_secret_is_young_enough(desk: Desk) -> None:
+    """What was fetched at `since` or later is what was asked for."""
+    since = desk.merchants.now()
+    held = desk.merchants.get(MERCHANT)
+    assert desk.merchants.refresh(MERCHANT, since=since) is held
+    assert desk.outcome("4711", since=since) == desk.outcome("4711", since=since) == "UnknownMerchantError"
+    assert desk.vault.asked == {MERCHANT: 1, "4711": 1}
+
+
+def test_a_refresh_returns_the_same_object_where_nothing_has_changed(desk: Desk) -> None:
+    """So that a call signed ahead still fits."""
+    held = desk.merchants.get(MERCHANT)
+    desk.seconds += 1
+    assert desk.merchants.refresh(MERCHANT, since=desk.merchants.now()) is held
+    assert (desk.vault.asked[MERCHANT], desk.made) == (2, 1)
+
+
+def test_all_who_wait_share_one_fetch(desk: Desk) -> None:
+    """Ten orders of a batch, one question."""
+    with ThreadPoolExecutor(10) as pool:
+        for mchid in (MERCHANT, "4711"):
+            assert len(set(pool.map(lambda _, mchid=mchid: desk.outcome(mchid), range(40)))) == 1
+            desk.seconds += 1
+            since = desk.merchants.now()
+            assert (
+                len(set(pool.map(lambda _, mchid=mchid, since=since: desk.outcome(mchid, since=since), range(40)))) == 1
+            )
+    assert desk.vault.asked == {MERCHANT: 2, "4711": 2}
+
+
+def test_ten_unknown_merchants_are_fetched_in_parallel(desk: Desk) -> None:
+    """No fetch waits for another merchant's: all ten are under way before one is answered."""
+    desk.vault.meeting = threading.Barrier(10)
+    with ThreadPoolExecutor(10) as pool:
+        assert set(pool.map(desk.outcome, map(str, range(4711, 4721)))) == {"UnknownMerchantError"}
+    assert set(desk.vault.asked.values()) == {1}
+
+
+def test_forced_fetches_are_bounded(desk: Desk) -> None:
+    """Six for a merchant and minute, however many orders are refused."""
+    for mchid, ends in ((MERCHANT, "ok"), ("4711", "UnknownMerchantError")):
+        for _ in range(100):
+            desk.seconds += 0.1
+            assert desk.outcome(mchid, since=desk.merchants.now()) == ends
+        assert desk.vault.asked[mchid] == FRESH_LIMIT == 6
+    desk.seconds += 60
+    assert desk.outcome(since=desk.merchants.now()) == "ok"
+    assert desk.vault.asked[MERCHANT] == 7
+
+
+def test_a_broken_secret_is_parsed_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is fetched again after a second, in case it was mended, but the same text has the same faults."""
+    reads: list[str] = []
+    read = secret.read
+
+    def counted(text: str, mchid: str, now: datetime) -> secret.Secret:
+        reads.append(mchid)
+        return read(text, mchid, now)
+
+    monkeypatch.setattr(secret, "read", counted)
+    desk.store(private_key="")
+    for _ in range(10):
+        assert desk.outcome() == "MerchantUnavailableError"
+    assert (desk.vault.asked[MERCHANT], len(reads)) == (1, 1)
+    for _ in range(10):
+        desk.seconds += 1
+        assert desk.outcome() == "MerchantUnavailableError"
+    assert (desk.vault.asked[MERCHANT], len(reads)) == (11, 1)
+    desk.store()
+    desk.seconds += 1
+    assert (desk.outcome(), len(reads)) == ("ok", 2)
+
+
+def test_a_certificate_that_was_not_valid_yet_is_looked_at_again(desk: Desk) -> None:
+    """The text stays the same, the date does not."""
+    desk.unix = NOW - 101 * 86400
+    assert desk.outcome() == "MerchantUnavailableError"
+    desk.unix = NOW
+    desk.seconds += 299
+    assert desk.outcome() == "MerchantUnavailableError"
+    desk.seconds += 2
+    assert desk.outcome() == "ok"
+
+
+def test_keys_stay_while_secrets_manager_is_in_trouble(desk: Desk) -> None:
+    """A failed refresh is told to the one who asked for it, and takes nothing from the others."""
+    held = desk.merchants.get(MERCHANT)
+    desk.vault.contents[MERCHANT] = refused("InternalServiceError", "again, please")
+    desk.seconds += 1
+    since = desk.merchants.now()
+    assert [desk.outcome(since=since) for _ in range(10)] == ["MerchantUnavailableError"] * 10
+    assert desk.merchants.get(MERCHANT) is held
+    assert desk.vault.asked[MERCHANT] == 2
+    desk.seconds += 300
+    assert desk.outcome() == "MerchantUnavailableError"
+
+
+def test_a_secret_that_broke_is_not_hidden_by_the_one_before_it(desk: Desk) -> None:
+    """Once seen, its faults are told until they are mended."""
+    desk.merchants.get(MERCHANT)
+    desk.store(private_key="")
+    desk.seconds += 1
+    assert desk.outcome(since=desk.merchants.now()) == "MerchantUnavailableError"
+    assert desk.outcome() == "MerchantUnavailableError"
+    desk.store()
+    desk.seconds += 1
+    assert desk.outcome() == "ok"
+
+
+ARN = "arn:aws:sts::123456789012:assumed-role/orders/orders"
+TROUBLES = [
+    (refused("ResourceNotFoundException", NO_VALUE), f"has no value yet: .*{NO_VALUE}"),
+    (refused("AccessDeniedException", "Access to KMS is not allowed"), "AccessDeniedException: Access to KMS is not"),
+    (
+        refused("AccessDeniedException", f"User: {ARN} is not authorized to perform: secretsmanager:GetSecretValue"),
+        f"AccessDeniedException: User: {ARN} is not authorized",
+    ),
+    (refused("DecryptionFailure", "Secrets Manager can't decrypt the secret value"), "DecryptionFailure: Secrets Man"),
+    (
+        refused("InvalidRequestException", "You can't perform this operation, it was marked for deletion."),
+        "InvalidRequestException: .* marked for deletion",
+    ),
+    (refused("ThrottlingException", ""), "ThrottlingException"),
+    (refused("X\x1b[2J", "\u202e" + "y" * 100_000), r"X \[2J:  y+\)$"),
+    (EndpointConnectionError(endpoint_url="https://secretsmanager.test"), "EndpointConnectionError: .*manager.test"),
+    (ResponseParserError("a page of HTML"), "ResponseParserError: a page of HTML"),
+    (ClientError({}, "GetSecretValue"), "cannot be fetched"),
+    ({}, "has no text: store it as JSON text"),
+    ({"SecretBinary": b"{}"}, "is binary: store it as JSON text"),
+]
+
+
+@pytest.mark.parametrize(("trouble", "words"), TROUBLES, ids=range(len(TROUBLES)))
+def test_awss_own_words_are_kept(desk: Desk, trouble: Any, words: str) -> None:
+    """KMS or IAM, marked for deletion, without a value yet: all retried, nothing rejected; the words are cleaned."""
+    desk.vault.contents[MERCHANT] = trouble
+    with pytest.raises(MerchantUnavailableError, match=words) as caught:
+        desk.merchants.get(MERCHANT)
+    assert "wechatpay/1230000109" in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 800
+    assert caught.value.fields == ()
+
+
+def test_ten_thousand_merchants_leave_a_bounded_number_of_entries(desk: Desk) -> None:
+    """Each with its lock; the one used longest ago is forgotten first."""
+    desk.merchants.get(MERCHANT)
+    for number in range(10_000):
+        assert desk.outcome(str(number)) == "UnknownMerchantError"
+        if number % 500 == 0:
+            desk.merchants.get(MERCHANT)
+    assert len(desk.merchants._entries) == MOST == 1024
+    assert desk.vault.asked[MERCHANT] == 1
+    assert desk.outcome("0") == "UnknownMerchantError"
+    assert desk.vault.asked["0"] == 2
+
+
+def test_an_answer_that_is_remembered_does_not_grow(desk: Desk) -> None:
+    """An exception raised a thousand times would otherwise keep the frames of a thousand conversations."""
+    desk.store(private_key="")
+    for mchid in (MERCHANT, "4711"):
+        for _ in range(1000):
+            desk.outcome(mchid)
+        with pytest.raises(OrdersError) as caught:
+            desk.merchants.get(mchid)
+        assert len(list(traceback.walk_tb(caught.value.__traceback__))) < 10

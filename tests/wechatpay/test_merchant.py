@@ -137,6 +137,38 @@ def test_the_serial_is_that_of_the_merchants_certificate(merchant_pem: str) -> N
         assert "40 hexadecimal digits" in refusal(merchant_pem, serial_no=serial_no)
 
 
+@pytest.mark.parametrize(
+    ("serial_no", "told"),
+    [
+        (str(int(SERIAL, 16)), "is decimal"),
+        (hex(int(SERIAL, 16)), "begins with 0x"),
+        (f"0X{SERIAL}", "begins with 0x"),
+        (SERIAL[1:], "has 39 of 40 hexadecimal digits"),
+        (f"{SERIAL}0", "has other characters, or too many"),
+        (f"serial={SERIAL}", "has other characters"),
+        (f"{SERIAL}\n", "has other characters"),
+        (":".join(SERIAL[n : n + 2] for n in range(0, 40, 2)), "has other characters"),
+        ("３" * 40, "has other characters"),
+        ("", "is empty"),
+        (int(SERIAL, 16), "is not text but int"),
+        ("pub_key_id_0112300001092024110110039720000001", "is WeChat Pay's key id"),
+    ],
+)
+def test_what_became_of_a_serial_is_told(merchant_pem: str, serial_no: Any, told: str) -> None:
+    """Spreadsheets, programs and other tools write it in their own ways; WeChat Pay would only say SIGN_ERROR."""
+    assert refusal(merchant_pem, serial_no=serial_no).startswith(f"serial_no {told}")
+
+
+def test_a_serial_is_written_in_upper_case(merchant_pem: str) -> None:
+    """As WeChat Pay writes it, whatever the tool that printed it."""
+    assert merchant_with(merchant_pem, serial_no=SERIAL.lower()).serial_no == SERIAL
+
+
+def test_the_key_is_found_behind_its_certificate(merchant_pem: str, certificate: str) -> None:
+    """Both in one file, as some servers want them."""
+    assert merchant_with(certificate + merchant_pem).sign(b"") == merchant_with(merchant_pem).sign(b"")
+
+
 def fragments(pem: str) -> list[str]:
     """Return pieces of the key that would be recognised anywhere."""
     return [line[:16] for line in pem.strip().splitlines()[1:-1]]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wechatpay.errors import InvalidKeyError
-from wechatpay.pem import find_block
+from wechatpay.pem import find_block, find_blocks
 
 DER = bytes(range(200))
 LINES = base64.encodebytes(DER).decode()
@@ -31,6 +31,15 @@ PASTED: dict[str, str | bytes] = {
     "on one line without anything": PEM.replace("\n", ""),
     "after openssl's bag attributes": f"Bag Attributes\n    friendlyName: x\nKey Attributes: <No Attributes>\n{PEM}",
     "with blank lines": PEM.replace("\n", "\n\n"),
+    r"literal \\n, out of JSON in JSON": PEM.replace("\n", "\\\\n"),
+    "bytes in UTF-16, as PowerShell writes them": PEM.encode("utf-16"),
+    "base64 of the whole file": base64.encodebytes(PEM.encode()).decode(),
+    "base64 of the whole file, bytes": base64.b64encode(PEM.encode()),
+    "base64 of the whole file with a BOM": base64.b64encode(PEM.encode("utf-8-sig")).decode(),
+    "base64 of the whole file in UTF-16": base64.b64encode(PEM.encode("utf-16")).decode(),
+    "base64 of the whole file with CRLF": base64.b64encode(PEM.replace("\n", "\r\n").encode()).decode(),
+    "base64 of a file on one line": base64.b64encode(PEM.replace("\n", "\\n").encode()).decode(),
+    "BOM, quotes and base64": f'\ufeff"{base64.b64encode(PEM.encode()).decode()}"',
 }
 
 
@@ -50,6 +59,40 @@ def test_base64_without_its_frame_is_read_too(pasted: str) -> None:
 def test_the_first_of_several_blocks_counts() -> None:
     """As openssl reads them."""
     assert find_block(f"{PEM}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "x").label == "PRIVATE KEY"
+
+
+CERTIFICATE = f"-----BEGIN CERTIFICATE-----\n{LINES}-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize("before", ["", CERTIFICATE, CERTIFICATE * 2, CERTIFICATE.replace(LINES[:9], "!damaged!")])
+@pytest.mark.parametrize("after", ["", CERTIFICATE])
+def test_the_block_of_the_wanted_kind_is_found_among_others(before: str, after: str) -> None:
+    """Such as the key in a file that begins with its certificate, whatever state that is in."""
+    for pem in (before + PEM + after, before + PEM.replace("PRIVATE", "RSA PRIVATE") + after):
+        assert find_block(pem, "x", "PRIVATE KEY").label.endswith("PRIVATE KEY")
+        assert find_block(base64.b64encode(pem.encode()), "x", "PRIVATE KEY").der == DER
+
+
+def test_where_the_wanted_kind_is_missing_the_first_block_tells_what_it_is_instead() -> None:
+    """So that the error can name the file that was given."""
+    assert find_block(CERTIFICATE + PEM, "x", "PUBLIC KEY").label == "CERTIFICATE"
+
+
+def test_all_blocks_of_a_chain_are_found() -> None:
+    """The one that is meant may be any of them."""
+    assert [block.label for block in find_blocks(CERTIFICATE + PEM + CERTIFICATE, "x", "CERTIFICATE")] == [
+        "CERTIFICATE",
+        "CERTIFICATE",
+    ]
+
+
+def test_what_is_wrapped_and_damaged_is_told_as_if_it_were_not() -> None:
+    """The field and the remedy are those of the file inside, where it can be read."""
+    cut = base64.b64encode(PEM.partition("-----END")[0].encode()).decode()
+    with pytest.raises(InvalidKeyError, match=r"^private_key has no END line that fits its BEGIN line"):
+        find_block(cut, "private_key")
+    with pytest.raises(InvalidKeyError, match=r"^private_key is damaged"):
+        find_block(base64.b64encode(PEM.encode()).decode()[:-3], "private_key")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from wechatpay.cipher import Cipher
 from wechatpay.platform_certificates import RENEWAL, RESPITE, MemoryStore, PlatformCertificates
 from wechatpay.platform_keys import PlatformKeys
 
-from .conftest import CERTIFICATE_SERIAL, NOW, PUBLIC_KEY_ID, Sign, certificate_pem
+from .conftest import CERTIFICATE_SERIAL, NOW, PUBLIC_KEY_ID, Sign, certificate_pem, public_pem
 
 APIV3_KEY = "0123456789abcdefghijklmnopqrstuv"
 MCHID = "1230000109"
@@ -213,6 +213,42 @@ def test_a_list_that_neither_a_held_nor_an_enclosed_key_has_signed_is_refused(
     assert caught.value.reason == "signature"
 
 
+def test_a_leaked_apiv3_key_brings_certificates_of_its_own(
+    made: Made, other_side: WeChatPay, foreign_key: rsa.RSAPrivateKey
+) -> None:
+    """What SECURITY.md says about it: sealed with the key and signed by what it encloses, a list is believed."""
+    certificates = made({CERTIFICATE_SERIAL: other_side.certificates[CERTIFICATE_SERIAL]})
+    other_side.certificates = {NEWER_SERIAL: certificate_pem(foreign_key, NEWER_SERIAL)}
+    other_side.key, other_side.serial = foreign_key, NEWER_SERIAL
+    assert certificates.keys_for(NEWER_SERIAL)[NEWER_SERIAL] == foreign_key.public_key()
+    without = made({PUBLIC_KEY_ID: public_pem(other_side.key)})
+    assert PUBLIC_KEY_ID in without.keys_for("PUB_KEY_ID_02"), "a public key is never downloaded"
+    assert other_side.asked == 1
+
+
+def test_a_leaked_apiv3_key_replaces_no_key_that_the_merchant_gave(
+    made: Made, other_side: WeChatPay, certificate_key: rsa.RSAPrivateKey, foreign_key: rsa.RSAPrivateKey
+) -> None:
+    """A certificate of the same serial with another key does not take its place."""
+    certificates = made(dict(other_side.certificates))
+    for serial in (CERTIFICATE_SERIAL, NEWER_SERIAL):
+        other_side.certificates[serial] = certificate_pem(foreign_key, serial)
+    other_side.key, other_side.serial = foreign_key, NEWER_SERIAL
+    assert certificates.keys_for(NEWER_SERIAL)[CERTIFICATE_SERIAL] == certificate_key.public_key()
+
+
+def test_a_list_under_a_serial_that_is_held_is_verified_with_the_key_that_is_held(
+    made: Made, other_side: WeChatPay, certificate_key: rsa.RSAPrivateKey, foreign_key: rsa.RSAPrivateKey
+) -> None:
+    """Not with the one that it brings along under that serial; what was downloaded before stays."""
+    certificates = made()
+    certificates.prepare()
+    other_side.certificates = {CERTIFICATE_SERIAL: certificate_pem(foreign_key, CERTIFICATE_SERIAL)}
+    other_side.key, other_side.now = foreign_key, NOW + 2 * RESPITE
+    assert dict(certificates.keys_for(NEWER_SERIAL)) == {CERTIFICATE_SERIAL: certificate_key.public_key()}
+    assert other_side.asked == 2
+
+
 def test_a_certificate_that_has_ended_is_left_out(
     made: Made, other_side: WeChatPay, certificate_key: rsa.RSAPrivateKey
 ) -> None:
@@ -349,13 +385,14 @@ def test_pure_public_key_mode_downloads_nothing(wechat_pay: Simulator, session: 
     assert operations(wechat_pay) == ["query"]
 
 
+@pytest.mark.parametrize(("status", "code"), [(404, "RESOURCE_NOT_EXISTS"), (403, "NO_AUTH")])
 def test_a_merchant_without_certificates_is_told_to_use_the_public_key(
-    wechat_pay: Simulator, session: wechatpay.Session
+    wechat_pay: Simulator, session: wechatpay.Session, status: int, code: str
 ) -> None:
-    """WeChat Pay's 404 alone would not say it in English."""
+    """WeChat Pay's refusal alone, one or the other, would not say it in English."""
     client = a_client(wechat_pay, {}, session)
     wechat_pay.misbehave(
-        "unsigned_error", operation="certificates", status=404, code="RESOURCE_NOT_EXISTS", message="无可用的平台证书"
+        "unsigned_error", operation="certificates", status=status, code=code, message="无可用的平台证书"
     )
     with pytest.raises(wechatpay.RefusedError, match="无可用的平台证书") as caught:
         client.v3.payscore.serviceorder.get()

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from datetime import UTC
 from typing import Any
 
 import pytest
@@ -94,6 +95,44 @@ def test_only_2048_bits_are_taken(bits: int) -> None:
 def test_a_name_is_a_serial(platform_pem: str, serial: Any) -> None:
     """In plain letters and digits, for it is sent as a header."""
     assert "a name must be PUB_KEY_ID_… or the serial" in refusal(serial, platform_pem)
+
+
+@pytest.mark.parametrize("name", [CERTIFICATE_SERIAL, "WECHATPAY", "0112300001092024110110039720000001"])
+def test_a_public_key_is_named_by_its_id(platform_pem: str, name: str) -> None:
+    """Under another name no answer finds it, and every answer would be refused."""
+    assert refusal(name, platform_pem).endswith(
+        "a public key, not a certificate: its name must be its id, PUB_KEY_ID_…"
+    )
+
+
+def test_names_become_upper_case(platform_pem: str) -> None:
+    """As answers write them."""
+    assert list(PlatformKeys({PUBLIC_KEY_ID.lower(): platform_pem})) == [PUBLIC_KEY_ID]
+
+
+def test_the_block_that_the_name_promises_is_taken(
+    platform_pem: str, certificate: str, certificate_key: rsa.RSAPrivateKey
+) -> None:
+    """The public key behind a certificate; in a chain the certificate of that serial."""
+    other = certificate_pem(certificate_key, "5F" * 20)
+    assert PlatformKeys({PUBLIC_KEY_ID: certificate + platform_pem}) == PlatformKeys({PUBLIC_KEY_ID: platform_pem})
+    for chain in (certificate + other, other + certificate, platform_pem + other + certificate):
+        assert PlatformKeys({CERTIFICATE_SERIAL: chain}) == PlatformKeys({CERTIFICATE_SERIAL: certificate})
+
+
+def test_certificates_tell_from_when_until_when_they_are_valid(platform_keys: PlatformKeys) -> None:
+    """By their own X.509, for five years; a public key has no end."""
+    assert list(platform_keys.validities) == [CERTIFICATE_SERIAL]
+    begin, end = platform_keys.validities[CERTIFICATE_SERIAL]
+    assert ((end - begin).days, begin.tzinfo) == (1825, UTC)
+
+
+def test_an_apiv3_key_pasted_as_a_name_is_not_repeated(platform_pem: str) -> None:
+    """It has 32 characters, and may be hexadecimal."""
+    for name in ("a7xK29fQp0LmZ3vT8bNc6RwYd5HsJ1uE", "0123456789abcdef" * 2):
+        for value in (platform_pem, "nonsense!", ""):
+            assert name not in refusal(name, value)
+            assert name.upper() not in refusal(name, value)
 
 
 def test_a_key_pasted_as_a_name_is_not_repeated(merchant_pem: str) -> None:

@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 import wechatpay
 from sandbox.wechat_pay import Simulator
 
-from .conftest import certificate_pem
+from .conftest import certificate_pem, public_pem
 
 MCHID = "1230000109"
 
@@ -103,3 +103,11 @@ def test_the_merchants_serial_is_not_one_of_wechat_pays(wechat_pay: Simulator) -
     secret = wechat_pay.merchant(MCHID).secret("certificate")
     with pytest.raises(wechatpay.InvalidKeyError, match="serial_no is among platform_keys"):
         wechatpay.Client(**secret | {"serial_no": wechat_pay.platform.certificate_serial})
+
+
+def test_the_merchants_key_is_not_one_of_wechat_pays(wechat_pay: Simulator) -> None:
+    """The public half of apiclient_key.pem pasted as pub_key.pem: no answer would ever verify."""
+    secret = wechat_pay.merchant(MCHID).secret()
+    own = public_pem(wechat_pay.merchant(MCHID).key)
+    with pytest.raises(wechatpay.InvalidKeyError, match="is the merchant's own key: give WeChat Pay's"):
+        wechatpay.Client(**secret | {"platform_keys": {"PUB_KEY_ID_01": own}})

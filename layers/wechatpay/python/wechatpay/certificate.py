@@ -1,5 +1,6 @@
 """One X.509 certificate: its key, its serial as WeChat Pay writes it, whose it is."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InternalError, UnsupportedAlgorithm
@@ -16,11 +17,17 @@ def load_certificate(given: "str | bytes | Block", field: str) -> "Certificate":
     """Read a certificate from PEM in any form people paste it; InvalidKeyError naming `field` where it is none."""
     from cryptography.x509 import load_der_x509_certificate  # noqa: PLC0415  36 ms that public-key mode never needs
 
-    block = given if isinstance(given, Block) else find_block(given, field)
+    block = given if isinstance(given, Block) else find_block(given, field, "CERTIFICATE")
     try:
         return load_der_x509_certificate(block.der)
     except (ValueError, TypeError):
         raise InvalidKeyError(f"{field} is damaged or not a certificate") from None
+
+
+def choose_certificate(blocks: Sequence[Block], name: str, field: str) -> "Certificate":
+    """Return the certificate of a chain that has this serial, otherwise the first; InvalidKeyError as above."""
+    chain = [load_certificate(block, field) for block in blocks]
+    return next((certificate for certificate in chain if serial(certificate) == name.upper()), chain[0])
 
 
 def public_key(certificate: "Certificate", field: str) -> rsa.RSAPublicKey:

@@ -19,8 +19,8 @@ from wechatpay.answer import Answer, decoded
 from wechatpay.authorization import Authorization, random_nonce
 from wechatpay.chain import Call, Node, Timeout, expand
 from wechatpay.cipher import Cipher, encrypt
-from wechatpay.errors import InvalidKeyError, RefusedError, UntrustedError
-from wechatpay.merchant import Merchant
+from wechatpay.errors import RefusedError, UntrustedError
+from wechatpay.merchant import Merchant, refuse_own_keys
 from wechatpay.notification import Notification
 from wechatpay.payscore import PayScore
 from wechatpay.platform_certificates import CertificateStore, PlatformCertificates
@@ -81,10 +81,7 @@ class Client:
         self._certificates = self._downloads(certificate_store)
         if not self._given_keys and not self._certificates:
             raise ValueError("platform_keys is empty: without a key of WeChat Pay no answer can be verified")
-        if serial_no.upper() in {serial.upper() for serial in self._given_keys}:
-            raise InvalidKeyError(
-                "serial_no is among platform_keys: the one is the merchant's, the others WeChat Pay's"
-            )
+        refuse_own_keys(self._merchant.serial_no, self._merchant.public_key, self._given_keys)
         official = base_url.rstrip("/") == MAIN
         # Whoever points us at a sandbox does not want a failing call to end up at the real WeChat Pay.
         backup = backup_url or (BACKUP if official else base_url)
@@ -268,7 +265,7 @@ class Client:
         try:
             return self._exchanged(self._written(Call("GET", "v3/certificates", {})), [])
         except RefusedError as error:
-            if error.status == 404:
+            if error.status in {403, 404}:  # the one or the other, for a merchant that has the public key alone
                 error.add_note("There are no platform certificates: give WeChat Pay's public key (PUB_KEY_ID_…).")
             raise
 

@@ -1,7 +1,8 @@
-"""The merchant: who signs. His private key never leaves this object, whatever prints it."""
+"""The merchant: who signs. Its private key never leaves this object, whatever prints it."""
 
 import base64
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
@@ -21,12 +22,14 @@ PADDING = padding.PKCS1v15()
 SHA256 = hashes.SHA256()
 
 _MCHID = re.compile(r"[0-9]{1,32}")
-_SERIAL = re.compile(r"[0-9A-Za-z]{1,64}")
+_SERIAL = re.compile(r"[0-9A-Fa-f]{1,40}")
+SERIAL_DIGITS = 40  # hexadecimal, of every certificate that WeChat Pay issues
 
 
 class Merchant:
     """A merchant number, the serial of its API certificate, and the private key of that certificate.
 
+    `serial_no` is hexadecimal; lower case becomes upper case, as WeChat Pay writes it.
     `private_key` is the content of `apiclient_key.pem` in any form people paste it, or a key object of `cryptography`.
     RSA with 2048 bits only, as WeChat Pay issues it (doc 4013053057). The key is loaded without the slow test of its
     primes (47 ms); that it signs and verifies is tried at once instead. Raises InvalidKeyError, which never shows it.
@@ -38,9 +41,9 @@ class Merchant:
         if not isinstance(mchid, str) or not _MCHID.fullmatch(mchid):
             raise InvalidKeyError("mchid must be 1 to 32 digits")
         self.mchid = mchid
-        self.serial_no = _merchant_serial(serial_no)
+        self.serial_no = merchant_serial(serial_no)
         self._key = private_key if isinstance(private_key, rsa.RSAPrivateKey) else load_private_key(private_key)
-        _check_key(self._key)
+        check_private_key(self._key)
 
     def sign(self, message: bytes) -> str:
         """Return the base64 signature of these bytes (RSASSA-PKCS1-v1_5, SHA-256)."""
@@ -55,14 +58,14 @@ class Merchant:
 
         Asks nobody. Raises InvalidKeyError naming what does not fit: the pair of keys, the serial, or the mchid.
         """
-        _check_key(self._key)
+        check_private_key(self._key)
         if certificate is not None:
             self._check_certificate(load_certificate(certificate, "certificate"))
 
     def _check_certificate(self, held: "Certificate") -> None:
         if public_key(held, "certificate").public_numbers() != self.public_key.public_numbers():
             raise InvalidKeyError("certificate does not belong to private_key: they were not made together")
-        if (own := serial(held)) != self.serial_no.upper():
+        if (own := serial(held)) != self.serial_no:
             raise InvalidKeyError(f"serial_no is {self.serial_no}, the certificate's is {own}")
         if (name := common_name(held, "certificate")) != self.mchid:
             raise InvalidKeyError(f"mchid is {self.mchid}, the certificate was issued to {name[:64]!r}")
@@ -81,7 +84,7 @@ def load_private_key(pem: str | bytes) -> rsa.RSAPrivateKey:
 
     Raises InvalidKeyError saying what it is instead: a certificate, a public key, encrypted, not RSA, damaged.
     """
-    block = find_block(pem, "private_key")
+    block = find_block(pem, "private_key", "PRIVATE KEY")
     _refuse_label(block)
     try:
         key = load_der_private_key(block.der, password=None, unsafe_skip_rsa_key_validation=True)
@@ -101,16 +104,60 @@ def _refuse_label(block: Block) -> None:
         raise InvalidKeyError("private_key is a public key: give apiclient_key.pem")
 
 
-def _merchant_serial(serial_no: str) -> str:
-    if isinstance(serial_no, str) and serial_no.startswith("PUB_KEY_ID_"):
+def refuse_own_keys(
+    serial_no: str, own: rsa.RSAPublicKey, platform_keys: Mapping[str, rsa.RSAPublicKey], field: str = "platform_keys"
+) -> None:
+    """Raise InvalidKeyError where the merchant's own key or serial is among those that are WeChat Pay's."""
+    if serial_no in {name.upper() for name in platform_keys}:
+        raise InvalidKeyError(f"serial_no is among {field}: the one is the merchant's, the others WeChat Pay's")
+    for name, key in platform_keys.items():
+        if key == own:
+            raise InvalidKeyError(
+                f"{field}[{name!r}] is the merchant's own key: give WeChat Pay's, pub_key.pem or a platform certificate"
+            )
+
+
+def merchant_serial(serial_no: str) -> str:
+    """Return the serial of a merchant's certificate in upper case; InvalidKeyError for what is certainly none.
+
+    A serial has 40 digits. Shorter ones, as tests and simulators use them, are taken, but not what 40 digits become
+    where a program treats them as a number: decimal, with `0x`, or without their leading zeros.
+    """
+    if isinstance(serial_no, str) and serial_no.upper().startswith("PUB_KEY_ID_"):
         raise InvalidKeyError("serial_no is WeChat Pay's key id: give the serial of the merchant's own API certificate")
     if not isinstance(serial_no, str) or not _SERIAL.fullmatch(serial_no):
-        raise InvalidKeyError("serial_no must be the serial of the merchant's API certificate, 40 hexadecimal digits")
-    return serial_no
+        raise InvalidKeyError(
+            f"serial_no {_misspelling(serial_no)}: give the serial of the merchant's API certificate, "
+            f"{SERIAL_DIGITS} hexadecimal digits"
+        )
+    if 32 < len(serial_no) < SERIAL_DIGITS:
+        raise InvalidKeyError(cut_serial(serial_no))
+    return serial_no.upper()
 
 
-def _check_key(key: rsa.RSAPrivateKey) -> None:
-    """Try the key once: what the skipped test of its primes would have found shows here, forty times faster."""
+def cut_serial(serial_no: str) -> str:
+    """Say what is wrong with a serial that is too short."""
+    return (
+        f"serial_no has {len(serial_no)} of {SERIAL_DIGITS} hexadecimal digits: a copy was cut off, or a spreadsheet "
+        "dropped leading zeros"
+    )
+
+
+def _misspelling(serial_no: object) -> str:
+    if not isinstance(serial_no, str):
+        return f"is not text but {type(serial_no).__name__}"
+    if serial_no[:2] in {"0x", "0X"}:
+        return "begins with 0x"
+    if serial_no.isascii() and serial_no.isdigit():
+        return "is decimal"
+    return "has other characters, or too many" if serial_no else "is empty"
+
+
+def check_private_key(key: rsa.RSAPrivateKey) -> None:
+    """Try the key once; InvalidKeyError unless it has 2048 bits and signs what its public half verifies.
+
+    What the skipped test of its primes would have found shows here, forty times faster.
+    """
     if key.key_size != 2048:
         raise InvalidKeyError(f"private_key has {key.key_size} bits: WeChat Pay takes RSA with 2048 bits only")
     message = b"wechatpay"

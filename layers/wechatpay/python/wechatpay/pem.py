@@ -3,12 +3,14 @@
 import base64
 import binascii
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import dataclass
 
 from wechatpay.errors import InvalidKeyError
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 _BASE64 = re.compile(r"[A-Za-z0-9+/=]+")
+_ESCAPED_LINE_END = re.compile(r"\\+[rn]")  # escaped more than once where JSON stands in JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +25,26 @@ class Block:
         return f"Block({self.label!r})"
 
 
-def find_block(pem: str | bytes, field: str) -> Block:
-    r"""Return the first PEM block of the text, tolerant to literal `\n`, CRLF, BOM, quotes and lost line ends.
+def find_block(pem: str | bytes, field: str, kind: str = "") -> Block:
+    r"""Return the first PEM block whose label has the word `kind` in it; where there is none, the first of all.
 
+    Tolerant to literal `\n`, CRLF, BOM, UTF-16, quotes, lost line ends, and base64 around the whole file.
     Raises InvalidKeyError naming `field` and what is wrong; the text itself is never repeated.
     """
+    return find_blocks(pem, field, kind)[0]
+
+
+def find_blocks(pem: str | bytes, field: str, kind: str = "") -> list[Block]:
+    """Return all PEM blocks whose label has the word `kind` in it, or the first of all; as `find_block` does."""
     text = _text(pem, field)
-    found = _BLOCK.search(text)
-    if found is None:
-        return Block("", _der(_bare(text, field), field))
-    label, content = found.groups()
+    blocks = _BLOCK.findall(text) or _BLOCK.findall(text := _unwrapped(text))
+    if not blocks:
+        return [Block("", _der(_bare(text, field), field))]
+    wanted = [block for block in blocks if kind in block[0]] or blocks[:1]
+    return [_block(label, content, field) for label, content in wanted]
+
+
+def _block(label: str, content: str, field: str) -> Block:
     encrypted = "ENCRYPTED" in content
     return Block(label, b"" if encrypted else _der(content, field), encrypted)
 
@@ -41,10 +53,24 @@ def _text(pem: str | bytes, field: str) -> str:
     if not isinstance(pem, str | bytes):
         raise InvalidKeyError(f"{field} must be the text of a PEM file, not {type(pem).__name__}")
     try:
-        text = pem if isinstance(pem, str) else pem.decode("utf-8-sig")
+        text = pem if isinstance(pem, str) else _decoded(pem)
     except UnicodeDecodeError:
         raise InvalidKeyError(f"{field} is not text: give the PEM file, not the DER or PKCS#12 one") from None
-    return text.replace("\\r", "\n").replace("\\n", "\n").strip("\ufeff \t\r\n\"'")
+    return _ESCAPED_LINE_END.sub("\n", text).strip("\ufeff \t\r\n\"'")
+
+
+def _decoded(content: bytes) -> str:
+    """Decode the bytes of a text file; Windows PowerShell writes UTF-16. Raises UnicodeDecodeError."""
+    return content.decode("utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
+
+
+def _unwrapped(text: str) -> str:
+    """Return the PEM file of which this is the base64, as `base64 apiclient_key.pem` prints it; else the text."""
+    try:
+        inner = _text(base64.b64decode("".join(text.split()), validate=True), "")
+    except ValueError:  # InvalidKeyError included
+        return text
+    return inner if "-----BEGIN" in inner else text
 
 
 def _bare(text: str, field: str) -> str:

@@ -165,7 +165,8 @@ class PlatformCertificates:
     def _verified(self, reply: Reply) -> dict[str, str]:
         """Open the answer, and believe it only if a key held before, or one that came with it, has signed it."""
         certificates = dict(self._opened(entry) for entry in _entries(reply.content))
-        verify(reply.headers, reply.content, self._keys | PlatformKeys(certificates), self._clock())
+        keys = self._keys | PlatformKeys(certificates) | self._keys  # one held already cannot be replaced by its serial
+        verify(reply.headers, reply.content, keys, self._clock())
         return certificates
 
     def _opened(self, entry: Mapping[str, Any]) -> tuple[str, str]:
@@ -177,7 +178,8 @@ class PlatformCertificates:
 
     def _joined(self, certificates: Mapping[str, str]) -> PlatformKeys:
         """Join the merchant's own keys and the downloaded certificates that are valid by their own X.509."""
-        return self._fixed | PlatformKeys(certificates).valid_at(datetime.fromtimestamp(self._clock(), UTC))
+        downloaded = PlatformKeys(certificates).valid_at(datetime.fromtimestamp(self._clock(), UTC))
+        return self._fixed | downloaded | self._fixed  # in this order; what the merchant gave is not replaced
 
 
 def _entries(content: bytes) -> list[Mapping[str, Any]]:

@@ -10,28 +10,30 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from wechatpay import certificate
 from wechatpay.errors import InvalidKeyError
-from wechatpay.pem import Block, find_block
+from wechatpay.pem import Block, find_blocks
 
 PUBLIC_KEY_ID = "PUB_KEY_ID_"
 """How the serial of a WeChat Pay public key begins (doc 4012154180); a certificate's is hexadecimal."""
 
 _SERIAL = re.compile(r"[0-9A-Za-z_]{1,128}")
+_SHOWN = re.compile(r"PUB_KEY_ID_\w*|[0-9A-F]{40}", re.ASCII | re.IGNORECASE)  # what cannot be an APIv3 key
 
 
 class PlatformKeys(Mapping[str, rsa.RSAPublicKey]):
     """WeChat Pay's public keys by what `Wechatpay-Serial` calls them: `PUB_KEY_ID_…` or a certificate's serial.
 
-    Values are PEM (a public key, or a platform certificate whose serial must equal its name) or key objects.
-    Serials are opaque text. Raises InvalidKeyError naming the entry, for all but RSA with 2048 bits.
+    Values are PEM (a public key under its `PUB_KEY_ID_…`, or a platform certificate under its own serial) or key
+    objects. Names become upper case, as answers write them, and are opaque text otherwise. Raises InvalidKeyError
+    naming the entry, for all but RSA with 2048 bits.
     """
 
-    __slots__ = ("_expiries", "_keys")
+    __slots__ = ("_keys", "_validities")
 
     def __init__(self, keys: "Mapping[str, str | bytes | rsa.RSAPublicKey]") -> None:
         if not isinstance(keys, Mapping):
             raise InvalidKeyError(f"platform_keys must map serials to keys, not be {type(keys).__name__}")
         self._keys: dict[str, rsa.RSAPublicKey] = {}
-        self._expiries: dict[str, datetime] = {}
+        self._validities: dict[str, tuple[datetime, datetime]] = {}
         for serial, given in keys.items():
             self._add(serial, given)
 
@@ -43,15 +45,21 @@ class PlatformKeys(Mapping[str, rsa.RSAPublicKey]):
     def _add(self, serial: str, given: "str | bytes | rsa.RSAPublicKey") -> None:
         if not isinstance(serial, str) or not _SERIAL.fullmatch(serial):  # not repeated: it may be a key, pasted here
             raise InvalidKeyError("platform_keys: a name must be PUB_KEY_ID_… or the serial of a platform certificate")
-        field = f"platform_keys[{serial!r}]"
+        field = f"platform_keys[{serial!r}]" if _SHOWN.fullmatch(serial) else "platform_keys: an entry"
+        serial = serial.upper()
         if isinstance(given, rsa.RSAPublicKey):
             key = given
-        elif "CERTIFICATE" in (block := find_block(given, field)).label:
-            held = certificate.load_certificate(block, field)
-            key, serial = certificate.public_key(held, field), _own_serial(certificate.serial(held), serial, field)
-            self._expiries[serial] = held.not_valid_after_utc
+        elif "CERTIFICATE" in (blocks := _blocks(given, serial, field))[0].label:
+            held = certificate.choose_certificate(blocks, serial, field)
+            _require_own_serial(certificate.serial(held), serial, field)
+            key = certificate.public_key(held, field)
+            self._validities[serial] = held.not_valid_before_utc, held.not_valid_after_utc
         else:
-            key = _public(block, field)
+            key = _public(blocks[0], field)
+            if not serial.startswith(PUBLIC_KEY_ID):
+                raise InvalidKeyError(
+                    f"{field} is a public key, not a certificate: its name must be its id, {PUBLIC_KEY_ID}…"
+                )
         if key.key_size != 2048:
             raise InvalidKeyError(f"{field} has {key.key_size} bits: WeChat Pay's keys are RSA with 2048 bits")
         self._keys[serial] = key
@@ -69,14 +77,19 @@ class PlatformKeys(Mapping[str, rsa.RSAPublicKey]):
     @property
     def encryption_serial(self) -> str | None:
         """The key to encrypt sensitive fields with: the public key, otherwise the certificate that lasts longest."""
-        newest = max(self._expiries, key=self._expiries.__getitem__, default=None)
+        newest = max(self._validities, key=lambda serial: self._validities[serial][1], default=None)
         return self.public_key_id or newest or next(iter(self._keys), None)
+
+    @property
+    def validities(self) -> Mapping[str, tuple[datetime, datetime]]:
+        """From when until when each certificate among the keys is valid by its own X.509, UTC; by serial."""
+        return self._validities
 
     def valid_at(self, now: datetime) -> "PlatformKeys":
         """Return the keys without the certificates that have ended by then, by their own X.509."""
         lasting = PlatformKeys({})
-        lasting._expiries = {serial: end for serial, end in self._expiries.items() if end > now}
-        ended = self._expiries.keys() - lasting._expiries.keys()
+        lasting._validities = {serial: span for serial, span in self._validities.items() if span[1] > now}
+        ended = self._validities.keys() - lasting._validities.keys()
         lasting._keys = {serial: key for serial, key in self._keys.items() if serial not in ended}
         return lasting
 
@@ -84,7 +97,7 @@ class PlatformKeys(Mapping[str, rsa.RSAPublicKey]):
         """Return both together; where both know a serial, `other` counts."""
         joined = PlatformKeys({})
         joined._keys = self._keys | other._keys
-        joined._expiries = self._expiries | other._expiries
+        joined._validities = self._validities | other._validities
         return joined
 
     def __getitem__(self, serial: str) -> rsa.RSAPublicKey:
@@ -100,11 +113,15 @@ class PlatformKeys(Mapping[str, rsa.RSAPublicKey]):
         return f"PlatformKeys({', '.join(self._keys)})"
 
 
-def _own_serial(own: str, name: str, field: str) -> str:
-    """Return the serial as answers will write it; InvalidKeyError where the entry has another name."""
-    if own != name.upper():
+def _blocks(pem: str | bytes, serial: str, field: str) -> list[Block]:
+    """Return the blocks of the kind that the name promises, where the file has one of it."""
+    kind = "PUBLIC KEY" if serial.startswith(PUBLIC_KEY_ID) else "CERTIFICATE"
+    return find_blocks(pem, field, kind)
+
+
+def _require_own_serial(own: str, name: str, field: str) -> None:
+    if own != name:
         raise InvalidKeyError(f"{field} holds the certificate {own}: use that as its name")
-    return own
 
 
 def _public(block: Block, field: str) -> rsa.RSAPublicKey:
