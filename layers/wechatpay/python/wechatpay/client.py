@@ -1,11 +1,12 @@
 """The client: signs, sends, verifies. One object per merchant, safe to use from many threads."""
 
 import copy
+import os
 import platform
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
@@ -19,14 +20,16 @@ from wechatpay.answer import Answer, decoded
 from wechatpay.authorization import Authorization, random_nonce
 from wechatpay.chain import Call, Node, Timeout, expand
 from wechatpay.cipher import Cipher, encrypt
+from wechatpay.connections import Session
 from wechatpay.errors import InvalidKeyError, RefusedError, UntrustedError
+from wechatpay.hosts import Failover
 from wechatpay.merchant import Merchant
 from wechatpay.notification import Notification
 from wechatpay.payscore import PayScore
 from wechatpay.platform_certificates import CertificateStore, PlatformCertificates
 from wechatpay.platform_keys import PlatformKeys
 from wechatpay.security import Security
-from wechatpay.transport import Reply, Session, exchange
+from wechatpay.transport import Reply, Route, exchange
 from wechatpay.verification import verify
 
 if TYPE_CHECKING:
@@ -88,10 +91,12 @@ class Client:
         official = base_url.rstrip("/") == MAIN
         # Whoever points us at a sandbox does not want a failing call to end up at the real WeChat Pay.
         backup = backup_url or (BACKUP if official else base_url)
-        self._hosts = _host("base_url", base_url), _host("backup_url", backup)
-        self._official = self._hosts == (MAIN, BACKUP)
+        hosts = _host("base_url", base_url), _host("backup_url", backup)
+        self._official = hosts == (MAIN, BACKUP)
         self._timeout = _pair(timeout)
         self._session = Session() if session is None else session
+        self._failover = self._session.failover if isinstance(self._session, Session) else Failover()
+        self._hosts, self._backup_first = self._failover.hosts(*hosts), False
         self._authorization = Authorization(self._merchant, clock=clock, nonce=nonce)
         self._executor = _Threads()
 
@@ -145,19 +150,30 @@ class Client:
     @property
     def backup(self) -> Self:
         """The same client, asking the backup host first; for a query when the main host is silent."""
-        return self._towards(self._hosts[1], self._hosts[0])
+        other = self._copied()
+        other._backup_first = not self._backup_first
+        return other
 
     @property
     def oversea(self) -> Self:
         """The same client, asking Hong Kong's host; where hosts were overridden, it is this very client."""
-        return self._towards(OVERSEA, OVERSEA) if self._official else self
+        if not self._official:
+            return self
+        other = self._copied()
+        other._hosts = self._failover.hosts(OVERSEA, OVERSEA)
+        return other
 
-    def _towards(self, main: str, backup: str) -> Self:
+    def _copied(self) -> Self:
         other = copy.copy(self)
         for bound in ("payscore", "security"):
             other.__dict__.pop(bound, None)
-        other._hosts = main, backup
         return other
+
+    def _order(self) -> tuple[str, str]:
+        """Return both hosts, the one to ask first before the other."""
+        if self._backup_first:
+            return self._hosts.backup, self._hosts.main
+        return self._hosts.order(self._clock())
 
     def chain(self, path: str) -> Node:
         """Begin a path by a literal, which may hold `{name}` placeholders: `client.chain("v3/certificates")`."""
@@ -189,18 +205,18 @@ class Client:
         later, or again, the call is signed anew. TypeError or ValueError for what cannot be sent.
         """
         written = self._written(call)
-        signed, until = [self._signed(written, self._hosts[0])], self._clock() + FRESH
+        signed, until = [self._signed(written)], self._clock() + FRESH
 
         def send() -> Answer:
             self._trusted()
-            fresh = [signed.pop()] if signed and self._clock() < until else []
-            return self._answer(self._exchanged(written, fresh), written)
+            ready = _taken(signed) if self._clock() < until else []
+            return self._answer(self._exchanged(written, ready), written)
 
         return send
 
-    def _signed(self, written: "_Written", host: str) -> requests.PreparedRequest:
+    def _signed(self, written: "_Written") -> requests.PreparedRequest:
         request = requests.PreparedRequest()  # filled in, not prepared: what was written down needs no mending
-        request.method, request.url = written.method, host + written.target
+        request.method, request.url = written.method, self._hosts.main + written.target
         request.headers, request.body = written.headers.copy(), written.body or None
         return self._authorization(request)
 
@@ -215,15 +231,19 @@ class Client:
         body = b"" if call.json is None else message.json_bytes(call.json)
         headers = self._headers(call.headers or {}, call.method, body)
         timeout = self._timeout if call.timeout is None else _pair(call.timeout)
-        return _Written(call.method, _target(call), body, headers, timeout)
+        repeatable = call.repeatable or call.method == "GET"
+        return _Written(call.method, _target(call), body, headers, timeout, repeatable)
 
     def _exchanged(self, written: "_Written", ready: "list[requests.PreparedRequest]") -> Reply:
         """Send what is ready, or sign; read, and return the answer, not verified yet. Raises for all but 2xx."""
 
         def prepare(host: str) -> requests.PreparedRequest:
-            return ready.pop() if ready else self._signed(written, host)  # the main host comes first
+            request = ready.pop() if ready else self._signed(written)
+            request.url = host + written.target  # which the signature does not cover: it begins with the path
+            return request
 
-        reply = exchange(self._session, prepare, self._hosts, written.timeout, self._clock)
+        route = Route(self._session, self._hosts, self._order(), written.timeout, self._clock)
+        reply = exchange(route, prepare, repeatable=written.repeatable)
         if not 200 <= reply.status < 300:
             raise self._refusal(reply, written)
         return reply
@@ -233,6 +253,13 @@ class Client:
         import asyncio  # noqa: PLC0415  10 ms that a caller who awaits nothing never needs
 
         return await asyncio.get_running_loop().run_in_executor(self._executor.pool, self.call, call)
+
+    async def notification_async(self, headers: Mapping[str, str], body: bytes) -> Notification:
+        """`notification`, to be awaited: it may have to download a certificate first."""
+        import asyncio  # noqa: PLC0415  as above
+
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor.pool, self.notification, headers, body)
 
     def notification(self, headers: Mapping[str, str], body: bytes) -> Notification:
         """Open a notification with this merchant's keys; see `Notification.open`. ValueError without an APIv3 key."""
@@ -268,7 +295,7 @@ class Client:
         try:
             return self._exchanged(self._written(Call("GET", "v3/certificates", {})), [])
         except RefusedError as error:
-            if error.status == 404:
+            if error.status in {403, 404}:  # a merchant without certificates gets either
                 error.add_note("There are no platform certificates: give WeChat Pay's public key (PUB_KEY_ID_…).")
             raise
 
@@ -322,7 +349,8 @@ class Client:
         return True
 
     def __repr__(self) -> str:
-        return f"Client({self._merchant!r}, {self.platform_keys!r}, host={self._hosts[0]!r})"
+        host = self._hosts.backup if self._backup_first else self._hosts.main
+        return f"Client({self._merchant!r}, {self.platform_keys!r}, host={host!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,10 +358,11 @@ class _Written:
     """A call, written down."""
 
     method: str
-    target: str
-    body: bytes
-    headers: CaseInsensitiveDict[str]
+    target: str = field(repr=False)
+    body: bytes = field(repr=False)
+    headers: CaseInsensitiveDict[str] = field(repr=False)
     timeout: tuple[float, float]
+    repeatable: bool
 
     @property
     def path(self) -> str:
@@ -342,11 +371,26 @@ class _Written:
 
 
 class _Threads:
-    """A pool that is made when the first call is awaited; copies of a client share it."""
+    """A pool that is made when the first call is awaited; copies of a client share it, a forked process does not."""
 
-    @cached_property
+    def __init__(self) -> None:
+        self._pools: dict[int, ThreadPoolExecutor] = {}
+
+    @property
     def pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(_ASYNC_THREADS, thread_name_prefix="wechatpay")
+        process = os.getpid()
+        if process not in self._pools:  # a parent's threads do not exist in its child
+            fresh = ThreadPoolExecutor(_ASYNC_THREADS, thread_name_prefix="wechatpay")  # starts no thread yet
+            self._pools.setdefault(process, fresh)
+        return self._pools[process]
+
+
+def _taken[T](ready: list[T]) -> list[T]:
+    """Take the one element, if no other thread has: each gets a list of its own."""
+    try:
+        return [ready.pop()]
+    except IndexError:
+        return []
 
 
 def _target(call: Call) -> str:

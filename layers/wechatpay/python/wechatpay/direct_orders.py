@@ -136,12 +136,13 @@ class DirectOrders:
 
 
 def _create(order: Mapping[str, Any]) -> Call:
-    return Call("POST", PATH, {}, json={"need_user_confirm": True, **_told(NewOrder, order)})
+    return Call("POST", PATH, {}, json={"need_user_confirm": True, **_told(NewOrder, order)}, repeatable=True)
 
 
 def _act(deed: str, kind: Any, order: Mapping[str, Any]) -> Call:  # noqa: ANN401  a TypedDict's class
     told = _told(kind, order)
-    return Call("POST", f"{PATH}/{{out_order_no}}/{deed}", {"out_order_no": told.pop("out_order_no")}, json=told)
+    values = {"out_order_no": told.pop("out_order_no")}
+    return Call("POST", f"{PATH}/{{out_order_no}}/{deed}", values, json=told, repeatable=deed == "cancel")
 
 
 def _told(kind: Any, order: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401  a TypedDict's class
