@@ -107,7 +107,8 @@ def test_an_answer_that_arrived_whole_is_used_however_late_it_is_read(session: S
 
 def _readable(response: requests.Response) -> int:
     """Bytes of the body that have arrived at this machine."""
-    buffered = response.raw._fp.fp
+    raw: Any = response.raw
+    buffered = raw._fp.fp
     connection: socket.socket = buffered.raw._socket
     waiting = connection.recv(65_536, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     return len(waiting) + len(buffered.peek())
@@ -292,8 +293,13 @@ def test_a_name_that_does_not_resolve_in_time_is_given_up(session: Session, reso
 
 def test_resolutions_are_shared_and_bounded(session: Session, resolver: dict[str, Any]) -> None:
     """A batch's first calls ask once; stuck resolutions do not pile up threads."""
-    asked: list[None] = []
-    resolver["pay.test"] = lambda: (asked.append(None), resolver["wait"]())
+    asked: list[str] = []
+
+    def hang() -> None:
+        asked.append("pay.test")
+        resolver["wait"]()
+
+    resolver["pay.test"] = hang
     for _ in range(3):
         with pytest.raises(UnansweredError):
             call("http://pay.test", session, timeout=(0.05, READ))

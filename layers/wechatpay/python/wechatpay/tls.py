@@ -1,5 +1,6 @@
 """TLS: one context for the whole process, and which certificate authorities it trusts."""
 
+import errno
 import os
 import ssl
 import threading
@@ -20,6 +21,8 @@ def tls_context(bundle: str | None = None) -> ssl.SSLContext:
     bundle = bundle or ca_bundle()
     with _parsing:  # the first calls of a batch come together
         if bundle not in _contexts:
+            if not Path(bundle).exists():  # `ssl` does not say which
+                raise FileNotFoundError(errno.ENOENT, "no such bundle of certificate authorities", bundle)
             file, directory = (None, bundle) if Path(bundle).is_dir() else (bundle, None)
             _contexts[bundle] = ssl.create_default_context(cafile=file, capath=directory)
         return _contexts[bundle]
