@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,7 +45,11 @@ def call(session: requests.Session, host: str, backup: str = "") -> Reply:
         return request
 
     hosts = Hosts(host, backup or host)
-    return exchange(Route(session, hosts, hosts.order(0.0), (5.0, 1.0), lambda: 0.0), prepare, repeatable=False)
+    return exchange(
+        Route(session, hosts, hosts.order(0.0), (5.0, 1.0), time.monotonic() + 60, lambda: 0.0),
+        prepare,
+        repeatable=False,
+    )
 
 
 @pytest.fixture(params=[Session, requests.Session], ids=["ours", "plain"])

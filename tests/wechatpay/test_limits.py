@@ -36,7 +36,9 @@ def call(
     def prepare(host: str) -> requests.PreparedRequest:
         return requests.Request("POST", f"{host}/v3/x", data=body).prepare()
 
-    route = Route(session, Hosts(url, url), (url, url), timeout, time.time)
+    route = Route(
+        session, Hosts(url, url), (url, url), timeout, time.monotonic() + 2 * timeout[0] + timeout[1], time.time
+    )
     return exchange(route, prepare, repeatable=False)
 
 
@@ -372,7 +374,7 @@ def test_all_tries_of_a_call_share_one_limit(listener: Any, resolver: dict[str, 
     def prepare(host: str) -> requests.PreparedRequest:
         return requests.Request("POST", f"{host}/v3/x", data=b"{}").prepare()
 
-    route = Route(session, hosts, hosts.order(0.0), (CONNECT, READ), time.time)
+    route = Route(session, hosts, hosts.order(0.0), (CONNECT, READ), time.monotonic() + 2 * CONNECT + READ, time.time)
     begun = time.monotonic()
     with pytest.raises(UnansweredError) as caught:
         exchange(route, prepare, repeatable=True)

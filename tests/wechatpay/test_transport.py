@@ -50,7 +50,9 @@ class Line:
             self.tries += 1
             return requests.Request("POST", f"{host}/v3/x", headers={"Try": str(self.tries)}, data=body).prepare()
 
-        route = Route(self.session, self.hosts, self.hosts.order(self.now), TIMEOUT, lambda: self.now)
+        route = Route(
+            self.session, self.hosts, self.hosts.order(self.now), TIMEOUT, time.monotonic() + 60, lambda: self.now
+        )
         return exchange(route, prepare, repeatable=repeatable)
 
 

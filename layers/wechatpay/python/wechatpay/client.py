@@ -1,8 +1,10 @@
 """The client: signs, sends, verifies. One object per merchant, safe to use from many threads."""
 
 import copy
+import math
 import os
 import platform
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -82,6 +84,7 @@ class Client:
         self._clock = clock
         self._given_keys = PlatformKeys.of(platform_keys)
         self._certificates = self._downloads(certificate_store)
+        self._limit = _Limit()
         if not self._given_keys and not self._certificates:
             raise ValueError("platform_keys is empty: without a key of WeChat Pay no answer can be verified")
         if serial_no.upper() in {serial.upper() for serial in self._given_keys}:
@@ -118,7 +121,7 @@ class Client:
     @property
     def encryption_serial(self) -> str:
         """The key that `encrypt` uses; send it as the header `Wechatpay-Serial` with every encrypted field."""
-        serial = self._trusted().encryption_serial
+        serial = self._trusted(_end(self._timeout)).encryption_serial
         if serial is None:
             raise ValueError("platform_keys holds nothing to encrypt with")
         return serial
@@ -128,7 +131,7 @@ class Client:
 
         `serial` names the key, `encryption_serial` by default. ValueError above 214 bytes, or for a serial not held.
         """
-        keys, name = self._trusted(), serial or self.encryption_serial
+        keys, name = self._trusted(_end(self._timeout)), serial or self.encryption_serial
         if name not in keys:
             raise ValueError(f"no key {name[:64]!r} is among platform_keys")
         return encrypt(text, keys[name])
@@ -208,9 +211,10 @@ class Client:
         signed, until = [self._signed(written)], self._clock() + FRESH
 
         def send() -> Answer:
-            self._trusted()
+            end = _end(written.timeout)
+            self._trusted(end)
             ready = _taken(signed) if self._clock() < until else []
-            return self._answer(self._exchanged(written, ready), written)
+            return self._answer(self._exchanged(written, ready, end), written, end)
 
         return send
 
@@ -220,10 +224,11 @@ class Client:
         request.headers, request.body = written.headers.copy(), written.body or None
         return self._authorization(request)
 
-    def _trusted(self) -> PlatformKeys:
+    def _trusted(self, end: float) -> PlatformKeys:
         """The keys to trust: in certificate mode there may be none before the first download."""
         if self._certificates:
-            self._certificates.prepare()
+            self._limit.end = end
+            self._certificates.prepare(end)
         return self.platform_keys
 
     def _written(self, call: Call) -> "_Written":
@@ -234,7 +239,7 @@ class Client:
         repeatable = call.repeatable or call.method == "GET"
         return _Written(call.method, _target(call), body, headers, timeout, repeatable)
 
-    def _exchanged(self, written: "_Written", ready: "list[requests.PreparedRequest]") -> Reply:
+    def _exchanged(self, written: "_Written", ready: "list[requests.PreparedRequest]", end: float) -> Reply:
         """Send what is ready, or sign; read, and return the answer, not verified yet. Raises for all but 2xx."""
 
         def prepare(host: str) -> requests.PreparedRequest:
@@ -242,7 +247,7 @@ class Client:
             request.url = host + written.target  # which the signature does not cover: it begins with the path
             return request
 
-        route = Route(self._session, self._hosts, self._order(), written.timeout, self._clock)
+        route = Route(self._session, self._hosts, self._order(), written.timeout, end, self._clock)
         reply = exchange(route, prepare, repeatable=written.repeatable)
         if not 200 <= reply.status < 300:
             raise self._refusal(reply, written)
@@ -265,14 +270,15 @@ class Client:
         """Open a notification with this merchant's keys; see `Notification.open`. ValueError without an APIv3 key."""
         if (apiv3_key := self._apiv3_key) is None:
             raise ValueError("apiv3_key is missing: notifications are encrypted with it")
-        self._trusted()
+        end = _end(self._timeout)
+        self._trusted(end)
 
         def opened(keys: PlatformKeys) -> Notification:
             return Notification.open(headers, body, platform_keys=keys, apiv3_key=apiv3_key, clock=self._clock)
 
-        return self._verified(opened)
+        return self._verified(opened, end)
 
-    def _verified[T](self, verified: Callable[[PlatformKeys], T]) -> T:
+    def _verified[T](self, verified: Callable[[PlatformKeys], T], end: float) -> T:
         """Verify with the keys held; for a certificate that is not among them, once more after a download."""
         try:
             return verified(self.platform_keys)
@@ -280,7 +286,8 @@ class Client:
             if self._certificates is None or error.reason != "unknown_serial":
                 raise
             serial = error.serial
-        return verified(self._certificates.keys_for(serial))
+        self._limit.end = end
+        return verified(self._certificates.keys_for(serial, end))
 
     def _downloads(self, store: CertificateStore | None) -> PlatformCertificates | None:
         """Certificates need the APIv3 key to be opened; with WeChat Pay's public key alone there are none."""
@@ -292,8 +299,10 @@ class Client:
         return PlatformCertificates(self._given_keys, self._download, cipher, store=store, clock=self._clock)
 
     def _download(self) -> Reply:
+        """Fetch the certificates: within the call that waits for them, or on a thread of its own."""
+        written = self._written(Call("GET", "v3/certificates", {}))
         try:
-            return self._exchanged(self._written(Call("GET", "v3/certificates", {})), [])
+            return self._exchanged(written, [], min(self._limit.end, _end(written.timeout)))
         except RefusedError as error:
             if error.status in {403, 404}:  # a merchant without certificates gets either
                 error.add_note("There are no platform certificates: give WeChat Pay's public key (PUB_KEY_ID_…).")
@@ -315,9 +324,9 @@ class Client:
             headers[name] = value
         return headers
 
-    def _answer(self, reply: Reply, written: "_Written") -> Answer:
+    def _answer(self, reply: Reply, written: "_Written", end: float) -> Answer:
         try:
-            serial = self._verified(lambda keys: verify(reply.headers, reply.content, keys, self._clock()))
+            serial = self._verified(lambda keys: verify(reply.headers, reply.content, keys, self._clock()), end)
         except UntrustedError as error:
             error.method, error.path = written.method, written.path
             raise
@@ -368,6 +377,12 @@ class _Written:
     def path(self) -> str:
         """The target without its query, which may hold what no log should."""
         return self.target.partition("?")[0]
+
+
+class _Limit(threading.local):
+    """When the call that this thread makes ends (`time.monotonic`), downloads of certificates included."""
+
+    end: float = math.inf
 
 
 class _Threads:
@@ -422,6 +437,12 @@ def _host(name: str, url: str) -> str:
     if parts.path not in {"", "/"}:
         raise ValueError(f"{name} must have no path: the signature covers the path that WeChat Pay sees")
     return url.rstrip("/")
+
+
+def _end(timeout: tuple[float, float]) -> float:
+    """When a call that begins now ends: after connecting to both hosts and reading one answer (`time.monotonic`)."""
+    connect, read = timeout
+    return time.monotonic() + 2 * connect + read
 
 
 def _pair(timeout: Timeout) -> tuple[float, float]:

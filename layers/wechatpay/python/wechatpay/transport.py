@@ -81,29 +81,29 @@ class Reply:
 class Route:
     """What a call goes over: connections, its two hosts in the order to ask them, and its limits.
 
-    `timeout` is seconds to connect and seconds for the answer; `clock` gives Unix seconds.
+    `timeout` is seconds to connect and seconds for the answer, of each try; all of them end at `end`
+    (`time.monotonic`). `clock` gives Unix seconds.
     """
 
     session: requests.Session
     hosts: Hosts
     order: tuple[str, str]
     timeout: tuple[float, float]
+    end: float
     clock: Callable[[], float]
 
 
 def exchange(route: Route, prepare: Callable[[str], requests.PreparedRequest], *, repeatable: bool) -> Reply:
-    """Send a call and read its whole answer, all tries together within 2 * connect + read seconds.
+    """Send a call and read its whole answer.
 
     `prepare` makes the newly signed request for a host. Raises UnansweredError. With a session that is not
     `wechatpay.Session` the limits hold for each single operation only, as requests has them.
     """
-    connect, read = route.timeout
-    until = time.monotonic() + 2 * connect + read
     host, fresh = route.order[0], False
     tries: list[FailedTry] = []
     while True:
         request = prepare(host)
-        attempt = Try(route.clock, connect, read, until, fresh)
+        attempt = Try(route.clock, *route.timeout, route.end, fresh)
         with trying(attempt):
             try:
                 reply = _once(route.session, request, attempt)
