@@ -63,7 +63,19 @@ TABLE = {
         "cryptography",
     },
     "wechatpay.authorization": {"wechatpay.merchant", "wechatpay.message", "requests"},
-    "wechatpay.transport": {"wechatpay.errors", "requests", "urllib3", "certifi"},
+    "wechatpay.tls": {"certifi"},
+    "wechatpay.addresses": set(),
+    "wechatpay.hosts": set(),
+    "wechatpay.connections": {"wechatpay.addresses", "wechatpay.hosts", "wechatpay.tls", "requests", "urllib3"},
+    "wechatpay.failures": {"wechatpay.connections", "wechatpay.text", "requests", "urllib3"},
+    "wechatpay.transport": {
+        "wechatpay.connections",
+        "wechatpay.errors",
+        "wechatpay.failures",
+        "wechatpay.hosts",
+        "requests",
+        "urllib3",
+    },
     "wechatpay.times": set(),
     "wechatpay.service_order": {"wechatpay.answer", "wechatpay.errors", "wechatpay.times"},
     "wechatpay.direct_orders": {"wechatpay.chain", "wechatpay.client", "wechatpay.service_order"},
@@ -123,7 +135,7 @@ def test_only_settings_reads_the_environment() -> None:
     readers = {
         name for name, path in FILES.items() if re.search(r"os\.environ|getenv", path.read_text(encoding="utf-8"))
     }
-    assert readers == {"orders.settings", "wechatpay.transport"}
+    assert readers == {"orders.settings", "wechatpay.tls"}
 
 
 def test_what_ships_knows_nothing_of_what_does_not() -> None:

@@ -70,12 +70,12 @@ DRIPS = {
 @pytest.mark.parametrize("drip", DRIPS.values(), ids=DRIPS)
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_an_answer_that_drips_is_given_up(
-    session: Session, drip: Drip, tls: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: Session, drip: Drip, tls: bool, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each byte comes in time, the whole does not; the request may have arrived."""
     drip = Drip(drip.head, drip.piece)
     with ExitStack() as stack:
-        server = Server(_tls(tmp_path, monkeypatch) if tls else None)
+        server = Server(_tls(certificate, monkeypatch) if tls else None)
         stack.callback(server.close)
         server.script = [drip]
         with pytest.raises(UnansweredError, match=r"no whole answer within 0.4 s") as caught:
@@ -84,8 +84,13 @@ def test_an_answer_that_drips_is_given_up(
     assert drip.was_cut_short
 
 
-def _tls(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    pem = loopback_certificate(folder)
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and a certificate for 127.0.0.1: making a key takes a tenth of a second."""
+    return loopback_certificate(tmp_path_factory.mktemp("tls"))
+
+
+def _tls(pem: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(pem))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
@@ -207,10 +212,10 @@ def test_a_proxy_that_drips_its_answer_to_connect_is_given_up(session: Session, 
 
 
 def test_tls_through_a_tls_proxy_is_limited_as_a_whole(
-    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listener: Any
+    session: Session, certificate: Path, monkeypatch: pytest.MonkeyPatch, listener: Any
 ) -> None:
     """Where urllib3 speaks TLS in TLS, in many small operations of which each would have a limit of its own."""
-    context = _tls(tmp_path, monkeypatch)
+    context = _tls(certificate, monkeypatch)
     drip = Drip(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc", b"\x00")
 
     def proxy(connection: socket.socket) -> None:
@@ -238,10 +243,10 @@ def test_a_server_that_never_reads_is_given_up(session: Session, listener: Any) 
 
 
 def test_a_slow_reader_does_not_prolong_the_sending(
-    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listener: Any
+    session: Session, certificate: Path, monkeypatch: pytest.MonkeyPatch, listener: Any
 ) -> None:
     """Over TLS as well, where `sendall` would give each piece a limit of its own."""
-    context = _tls(tmp_path, monkeypatch)
+    context = _tls(certificate, monkeypatch)
     reads, left = [], threading.Event()
 
     def slowly(connection: socket.socket) -> None:

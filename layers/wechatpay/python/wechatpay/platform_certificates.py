@@ -104,7 +104,7 @@ class PlatformCertificates:
 
     @property
     def _lock(self) -> threading.Lock:
-        """Held while a download runs; each process has its own, because a parent's may be held for ever in its child."""
+        """Held while a download runs; of each process its own: a parent's may be held for ever in its child."""
         return self._locks.setdefault(os.getpid(), threading.Lock())
 
     def prepare(self, until: float = math.inf) -> None:
