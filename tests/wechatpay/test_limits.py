@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 import requests
+from urllib3.exceptions import ReadTimeoutError
 
 from wechatpay import addresses
-from wechatpay.connections import ANSWER_LIMIT, HEAD_LIMIT, Session, Try, trying
+from wechatpay.connections import ANSWER_LIMIT, HEAD_LIMIT, LATE_LIMIT, Session, Try, trying
 from wechatpay.errors import UnansweredError
 from wechatpay.hosts import Hosts
 from wechatpay.transport import Reply, Route, exchange
@@ -110,6 +111,21 @@ def test_an_answer_that_arrived_whole_is_used_however_late_it_is_read(session: S
     while part := response.raw.read1(65_536):
         read += part
     assert len(read) == 20_000
+
+
+def test_what_keeps_coming_after_the_limit_is_not_read(session: Session, main: Server) -> None:
+    """A server that pours faster than the machine reads cannot prolong the call; what is read late is bounded."""
+    attempt = Try(time.time, 10.0, 10.0)
+    main.script = [say(HEAD + b"Content-Length: 1000000\r\n\r\n" + b"x" * 1_000_000)]
+    request = requests.Request("GET", f"{main.url}/v3/x").prepare()
+    with trying(attempt):
+        response = session.send(request, timeout=(10.0, 10.0), stream=True)
+    _until(lambda: _readable(response) >= 60_000)
+    attempt._end = 0.0
+    parts: list[bytes] = []
+    with pytest.raises(ReadTimeoutError):
+        parts.extend(iter(lambda: response.raw.read1(65_536), b""))
+    assert sum(map(len, parts)) < 2 * LATE_LIMIT
 
 
 def _readable(response: requests.Response) -> int:
@@ -418,7 +434,7 @@ def test_what_comes_before_the_body_is_bounded(session: Session, main: Server, f
     ("head", "piece"),
     [
         (HEAD + b"\r\n", b"x" * 65_536),
-        (CHUNKED, b"1\r\n.\r\n" * 10_000),
+        (CHUNKED, b"8\r\n........\r\n" * 10_000),
         (CHUNKED + b"1;", b"x" * 65_536),
         (CHUNKED + b"0\r\n", (b"X: " + b"y" * 60_000 + b"\r\n")),
     ],

@@ -47,6 +47,8 @@ HEAD_LIMIT = 1 << 16
 ANSWER_LIMIT = 1 << 20
 """Bytes of an answer that are read besides at most, chunk sizes and trailers included; a service order has 2 KB."""
 
+LATE_LIMIT = 1 << 16  # bytes that are read after the limit of time, if they have arrived by then: a slow machine's
+
 HOSTS = 4  # main and backup, each for the mainland and for Hong Kong
 POOL_SIZE = 100  # idle connections kept per host: as many as a batch of orders has calls at a time
 
@@ -179,6 +181,7 @@ class _Wire(io.RawIOBase):
         super().__init__()
         self._socket = connection
         self._attempt = attempt
+        self._late = LATE_LIMIT
         self._reference = connection.makefile("rb", 0)  # keeps the socket open while the answer is read
 
     def makefile(self, _mode: str) -> io.BufferedReader:
@@ -190,11 +193,16 @@ class _Wire(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401  a buffer
         attempt = self._attempt
+        patience = attempt.patience()
+        if patience == 0.0 and self._late <= 0:
+            raise attempt.overdue()
         try:
-            self._socket.settimeout(attempt.patience())
+            self._socket.settimeout(patience)
             count: int = self._socket.recv_into(buffer)
         except (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise attempt.overdue() from None
+        if patience == 0.0:
+            self._late -= count
         attempt.received += count
         if attempt.received > attempt.allowed:
             raise TooLongError(f"the answer is longer than {attempt.allowed} bytes")
