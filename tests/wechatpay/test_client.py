@@ -188,7 +188,7 @@ def test_each_try_has_its_own_timestamp_and_nonce(client: wechatpay.Client, wech
 
 
 def test_a_prepared_call_is_sent_when_it_is_time(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """Signed at once, sent later, once; sent again it is signed anew, because no nonce is used twice."""
+    """Signed at once, sent later, once; sent again it is signed again, because no nonce is used twice."""
     wechat_pay.ready_to_sync(MCHID, "A1", at=LONG_AGO)
     send = client.prepare(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY))
     assert wechat_pay.calls == []

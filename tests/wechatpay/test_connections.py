@@ -197,6 +197,21 @@ def test_a_forked_process_has_connections_of_its_own(session: Session, host: Ser
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_so_it_has_over_a_session_of_ones_own(main: Server) -> None:
+    """Once a client uses it."""
+    main.script = [OK] * 10
+    with requests.Session() as session:
+        connections.keep_in_one_process(session)
+        get(session, main)
+        for made in (2, 3):
+            in_a_child(lambda: (get(session, main), get(session, main)))
+            assert main.connections == made
+        get(session, main)
+        assert main.connections == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_child_holds_no_descriptor_of_its_parents_connections(session: Session, host: Server) -> None:
     """Else the server would not see them end when the parent closes them."""
     before = set(connections._sockets)

@@ -167,12 +167,12 @@ ANSWERED_BADLY = {
 }
 
 
-@pytest.mark.parametrize(("deed", "words"), ANSWERED_BADLY.values(), ids=ANSWERED_BADLY)
+@pytest.mark.parametrize(("behaviour", "words"), ANSWERED_BADLY.values(), ids=ANSWERED_BADLY)
 def test_sent_is_true_where_the_request_may_have_arrived(
-    session: requests.Session, main: Server, deed: Any, words: str
+    session: requests.Session, main: Server, behaviour: Any, words: str
 ) -> None:
     """The words say what happened, and nothing that came."""
-    main.script = [deed]
+    main.script = [behaviour]
     with pytest.raises(UnansweredError, match=words) as caught:
         call(session, main.url)
     assert caught.value.sent is True
@@ -238,15 +238,15 @@ def _texts(error: BaseException) -> str:
     return "\n".join(texts)
 
 
-FAULTS = {**{name: deed for name, (deed, _) in ANSWERED_BADLY.items()}, "silent": stay_silent}
+FAULTS = {**{name: behaviour for name, (behaviour, _) in ANSWERED_BADLY.items()}, "silent": stay_silent}
 
 
-@pytest.mark.parametrize("deed", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("behaviour", FAULTS.values(), ids=FAULTS)
 def test_no_traceback_and_no_log_line_shows_query_or_body(
-    session: requests.Session, main: Server, deed: Any, caplog: pytest.LogCaptureFixture
+    session: requests.Session, main: Server, behaviour: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Of urllib3 and http.client neither, at whatever level."""
-    main.script = [deed]
+    main.script = [behaviour]
     with caplog.at_level(logging.DEBUG), pytest.raises(UnansweredError) as caught:
         call(session, main.url)
     logged = "\n".join(logging.Formatter().format(record) for record in caplog.records)

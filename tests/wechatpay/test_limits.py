@@ -457,7 +457,7 @@ def test_what_follows_the_head_is_bounded(session: Session, main: Server, head: 
 
 
 def test_the_longest_answer_is_read(session: Session, main: Server) -> None:
-    """One MiB of body besides 48 KiB of headers."""
+    """One MiB of body after 48 KiB of headers."""
     headers = b"".join(b"X-%d: %s\r\n" % (number, b"y" * 1000) for number in range(48))
     length = b"Content-Length: %d\r\n\r\n" % ANSWER_LIMIT
     main.script = [say(HEAD + headers + length + b"x" * ANSWER_LIMIT)]

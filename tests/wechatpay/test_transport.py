@@ -14,12 +14,12 @@ from wechatpay.connections import ANSWER_LIMIT, Session
 from wechatpay.errors import UnansweredError
 from wechatpay.hosts import Hosts
 from wechatpay.tls import tls_context
-from wechatpay.transport import Reply, Route, exchange
+from wechatpay.transport import Backup, FailedTry, GiveUp, Reply, Resend, Route, exchange, next_try
 
 from .wire import (
     MOVED,
     OK,
-    Deed,
+    Behaviour,
     Server,
     begin_and_hang_up,
     cut_off,
@@ -56,6 +56,48 @@ class Line:
         return exchange(route, prepare, repeatable=repeatable)
 
 
+def _failed(host: str = "main", **evidence: bool) -> FailedTry:
+    return FailedTry(host, **{"sent": True, **evidence})
+
+
+UNREACHED = _failed(sent=False)
+UNHEARD = _failed(reused=True)
+# Failed tries, whether the call may be executed twice, and what follows.
+RULE = {
+    "not connected": ([UNREACHED], False, Backup()),
+    "not connected, and no other host": ([_failed("backup", sent=False)], False, GiveUp(sent=False)),
+    "neither host connected": ([UNREACHED, _failed("backup", sent=False)], True, GiveUp(sent=False)),
+    "a reused connection died": ([UNHEARD], True, Resend()),
+    "a reused connection died under what may not be repeated": ([UNHEARD], False, GiveUp(sent=True)),
+    "a fresh connection died": ([_failed()], True, GiveUp(sent=True)),
+    "a reused connection was silent": ([_failed(reused=True, timed_out=True)], True, GiveUp(sent=True)),
+    "a reused connection began to answer": ([_failed(reused=True, answered=True)], True, GiveUp(sent=True)),
+    "died twice": ([UNHEARD, UNHEARD], True, GiveUp(sent=True)),
+    "died, then not connected": ([UNHEARD, UNREACHED], True, Backup()),
+    "died, then neither host connected": (
+        [UNHEARD, UNREACHED, _failed("backup", sent=False)],
+        True,
+        GiveUp(sent=True),
+    ),
+    "not connected, then the backup's reused connection died": (
+        [UNREACHED, _failed("backup", reused=True)],
+        True,
+        Resend(),
+    ),
+    "not connected, then the backup's reused connection died twice": (
+        [UNREACHED, _failed("backup", reused=True), _failed("backup")],
+        True,
+        GiveUp(sent=True),
+    ),
+}
+
+
+@pytest.mark.parametrize(("tries", "repeatable", "step"), RULE.values(), ids=RULE)
+def test_the_rule_of_repetition(tries: list[FailedTry], repeatable: bool, step: object) -> None:
+    """Each line of the table."""
+    assert next_try(tries, other="backup", repeatable=repeatable) == step
+
+
 @pytest.fixture
 def line(main: Server, backup: Server) -> Iterator[Line]:
     """A caller with connections of the library's own."""
@@ -84,7 +126,7 @@ def test_an_idle_connection_is_dropped_after_seven_seconds_of_wall_clock(
 
 
 @pytest.mark.parametrize("death", [hang_up, reset])
-def test_a_reused_connection_that_died_unheard_costs_one_fresh_try(line: Line, main: Server, death: Deed) -> None:
+def test_a_reused_connection_that_died_unheard_costs_one_fresh_try(line: Line, main: Server, death: Behaviour) -> None:
     """What may be executed twice goes out again once, newly signed, on a connection that has never served."""
     main.script = [OK, death, OK]
     line.call()
@@ -95,7 +137,7 @@ def test_a_reused_connection_that_died_unheard_costs_one_fresh_try(line: Line, m
 
 
 @pytest.mark.parametrize("death", [hang_up, reset])
-def test_what_must_not_be_executed_twice_is_not_sent_twice(line: Line, main: Server, death: Deed) -> None:
+def test_what_must_not_be_executed_twice_is_not_sent_twice(line: Line, main: Server, death: Behaviour) -> None:
     """The server may have executed the call before the connection died: ask before it is repeated."""
     main.script = [OK, death, OK]
     line.call()
@@ -113,22 +155,22 @@ def test_the_second_death_is_the_last(line: Line, main: Server, backup: Server) 
     assert (caught.value.sent, line.tries, backup.connections) == (True, 3, 0)
 
 
-@pytest.mark.parametrize("deed", [hang_up, reset, stay_silent, begin_and_hang_up, cut_off])
-def test_a_fresh_connection_gets_no_second_try(line: Line, main: Server, backup: Server, deed: Deed) -> None:
-    """What failed on a fresh connection may have been executed: nobody sends it again but the caller, after asking."""
-    main.script = [deed]
+@pytest.mark.parametrize("behaviour", [hang_up, reset, stay_silent, begin_and_hang_up, cut_off])
+def test_a_fresh_connection_gets_no_second_try(line: Line, main: Server, backup: Server, behaviour: Behaviour) -> None:
+    """What failed on a fresh connection may have been executed: the caller asks before it is repeated."""
+    main.script = [behaviour]
     with pytest.raises(UnansweredError) as caught:
         line.call(repeatable=True)
     assert caught.value.sent is True
     assert (len(main.requests), len(backup.requests)) == (1, 0)
 
 
-@pytest.mark.parametrize("deed", [stay_silent, begin_and_hang_up, cut_off, early_hints_and_hang_up])
+@pytest.mark.parametrize("behaviour", [stay_silent, begin_and_hang_up, cut_off, early_hints_and_hang_up])
 def test_a_reused_connection_that_was_heard_or_timed_out_gets_no_second_try(
-    line: Line, main: Server, deed: Deed
+    line: Line, main: Server, behaviour: Behaviour
 ) -> None:
     """A byte of an answer, an interim one included, or a read time-out: WeChat Pay may have executed the call."""
-    main.script = [OK, deed]
+    main.script = [OK, behaviour]
     line.call()
     with pytest.raises(UnansweredError) as caught:
         line.call(repeatable=True)
@@ -211,7 +253,8 @@ def test_a_host_with_an_unknown_certificate_gets_nothing(tls_host: tuple[Server,
     """TLS verification is on: the handshake fails, and nothing was sent."""
     server, _ = tls_host
     line = Line(server, server)
-    with pytest.raises(UnansweredError) as caught:
+    cause = r"\(SSLError: certificate verify failed: self-signed certificate\)"
+    with pytest.raises(UnansweredError, match=cause) as caught:
         line.call()
     assert (caught.value.sent, server.requests) == (False, [])
     line.session.close()

@@ -18,17 +18,17 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-type Deed = Callable[[socket.socket], bool]  # does something with a request's connection; True keeps it open
+type Behaviour = Callable[[socket.socket], bool]  # does something with a request's connection; True keeps it open
 
 
-def say(data: bytes) -> Deed:
+def say(data: bytes) -> Behaviour:
     """Answer with these bytes and keep the connection."""
 
-    def deed(connection: socket.socket) -> bool:
+    def behaviour(connection: socket.socket) -> bool:
         connection.sendall(data)
         return True
 
-    return deed
+    return behaviour
 
 
 OK = say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
@@ -83,7 +83,7 @@ class Drip:
         self.client_has_gone = threading.Event()
 
     def __call__(self, connection: socket.socket) -> bool:
-        """Be a deed."""
+        """Be a behaviour."""
         try:
             connection.sendall(self.head)
             for _ in range(self.PIECES):
@@ -101,10 +101,10 @@ class Drip:
 
 
 class Server:
-    """One listener; each request it reads is answered by the next deed of the script."""
+    """One listener; each request it reads is answered by the next behaviour of the script."""
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
-        self.script: list[Deed] = []
+        self.script: list[Behaviour] = []
         self.requests: list[bytes] = []
         self.connections = 0
         self._context = context

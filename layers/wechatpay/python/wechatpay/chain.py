@@ -43,7 +43,7 @@ class Call:
 
 
 class Caller(Protocol):
-    """Whoever makes the calls; in the end `wechatpay.Client`."""
+    """What makes the calls; in the end `wechatpay.Client`."""
 
     def call(self, call: Call, /) -> Answer:
         """Make the call and return the verified answer."""

@@ -22,7 +22,7 @@ from wechatpay.answer import Answer, decoded
 from wechatpay.authorization import Authorization, random_nonce
 from wechatpay.chain import Call, Node, Timeout, expand
 from wechatpay.cipher import Cipher, encrypt
-from wechatpay.connections import Session
+from wechatpay.connections import Session, keep_in_one_process
 from wechatpay.errors import InvalidKeyError, RefusedError, UntrustedError
 from wechatpay.hosts import Failover
 from wechatpay.merchant import Merchant
@@ -55,12 +55,14 @@ class Client:
 
     `mchid`, `serial_no`, `private_key`: see `Merchant`. `platform_keys`: see `PlatformKeys`; may be empty where an
     `apiv3_key` is given: then certificates are downloaded before the first call. `apiv3_key` (one, or a sequence with
-    previous ones) opens notifications and downloaded certificates; these are renewed beside the calls and kept in
+    previous ones) opens notifications and downloaded certificates; these are renewed in the background and kept in
     `certificate_store`, memory by default. With WeChat Pay's public key alone nothing is downloaded.
     `base_url` and `backup_url` override the host of every endpoint; another `base_url` alone has no backup. `timeout`
-    is seconds to connect and seconds for the answer. `session` may be shared; a `requests.Session` of
-    your own works, but only `wechatpay.Session` can tell that a reused connection died unheard. `clock` gives Unix
-    seconds, `nonce` what no call has used before. Raises InvalidKeyError or ValueError naming the argument.
+    is seconds to connect to a host and seconds from the first byte sent to the last of the answer; a call takes no
+    longer than twice the one plus the other, whatever it repeats. `session` may be shared, and what is known of a dead
+    host with it; a `requests.Session` of your own works, but only `wechatpay.Session` keeps these limits and can tell
+    that a reused connection died unheard. `clock` gives Unix seconds, `nonce` what no call has used before. Raises
+    InvalidKeyError or ValueError naming the argument.
     """
 
     def __init__(  # noqa: PLR0913  the contract
@@ -92,13 +94,17 @@ class Client:
                 "serial_no is among platform_keys: the one is the merchant's, the others WeChat Pay's"
             )
         official = base_url.rstrip("/") == MAIN
-        # Whoever points us at a sandbox does not want a failing call to end up at the real WeChat Pay.
+        # A client of a sandbox must not end up at the real WeChat Pay when a call fails.
         backup = backup_url or (BACKUP if official else base_url)
         hosts = _host("base_url", base_url), _host("backup_url", backup)
         self._official = hosts == (MAIN, BACKUP)
         self._timeout = _pair(timeout)
         self._session = Session() if session is None else session
-        self._failover = self._session.failover if isinstance(self._session, Session) else Failover()
+        if isinstance(self._session, Session):
+            self._failover = self._session.failover
+        else:
+            keep_in_one_process(self._session)
+            self._failover = Failover()
         self._hosts, self._backup_first = self._failover.hosts(*hosts), False
         self._authorization = Authorization(self._merchant, clock=clock, nonce=nonce)
         self._executor = _Threads()
@@ -115,7 +121,7 @@ class Client:
 
     @property
     def platform_keys(self) -> PlatformKeys:
-        """Whose signatures are trusted as things stand: the keys given, and certificates downloaded since."""
+        """The keys that are trusted as things stand: those given, and certificates downloaded since."""
         return self._certificates.held if self._certificates else self._given_keys
 
     @property
@@ -204,8 +210,9 @@ class Client:
     def prepare(self, call: Call) -> Callable[[], Answer]:
         """Write a call down and sign it; return what sends it and returns the verified answer, as `call` does.
 
-        For whoever has to wait for something else before he may send. What was signed is sent once, within a minute;
-        later, or again, the call is signed anew. TypeError or ValueError for what cannot be sent.
+        For a caller that has to wait for something else before it may send. What was signed is sent once, within a
+        minute; later, or again, the call is signed again; threads may send it at the same time. TypeError or ValueError
+        for what cannot be sent.
         """
         written = self._written(call)
         signed, until = [self._signed(written)], self._clock() + FRESH

@@ -331,14 +331,14 @@ class _Connection(HTTPConnection):
         """Send a request in one piece: urllib3 hands headers and body to `send` one after the other."""
         if self.sock is None:
             self.connect()
-        attempt = _attempt()
-        attempt.begin_talking(reused=self._idle_since is not None)
         self._outgoing = []
         try:
             super().request(*args, **kwargs)
             outgoing = b"".join(self._outgoing)
         finally:
             self._outgoing = None
+        attempt = _attempt()
+        attempt.begin_talking(reused=self._idle_since is not None)
         _send(self.sock, outgoing, attempt)
 
     def send(self, data: Any) -> None:  # noqa: ANN401  as http.client has it; bytes from here
@@ -459,7 +459,7 @@ class _Adapter(HTTPAdapter):
         return response
 
     def renew(self) -> None:
-        """Start with empty pools, as `HTTPAdapter.__setstate__` does; the locks of the old ones may be held."""
+        """Start with empty pools; the locks of the old ones may be held."""
         self.proxy_manager = {}
         self.init_poolmanager(HOSTS, POOL_SIZE)
 
@@ -513,6 +513,18 @@ class Session(requests.Session):
 
 _adapters: WeakSet[_Adapter] = WeakSet()
 _sockets: WeakSet[Any] = WeakSet()
+_plain_sessions: WeakSet[requests.Session] = WeakSet()
+_inherited: list[Any] = []
+
+
+def keep_in_one_process(session: requests.Session) -> None:
+    """Let a forked process begin with connections of its own over a session that is not `Session`."""
+    _plain_sessions.add(session)
+
+
+def _renew(adapter: Any) -> None:  # noqa: ANN401  an HTTPAdapter, whose stubs leave these out
+    """Give an adapter empty pools, as if it had been pickled."""
+    adapter.__setstate__(adapter.__getstate__())
 
 
 def _after_fork() -> None:
@@ -524,6 +536,11 @@ def _after_fork() -> None:
     _sockets.clear()
     for adapter in list(_adapters):
         adapter.renew()
+    for session in list(_plain_sessions):
+        for plain in session.adapters.values():
+            if isinstance(plain, HTTPAdapter) and not isinstance(plain, _Adapter):
+                _inherited.append((plain.poolmanager, plain.proxy_manager))  # kept: closing takes locks, held perhaps
+                _renew(plain)
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork

@@ -1,7 +1,7 @@
 """Platform certificates that come by themselves: downloaded, verified, kept, renewed (docs 4012551764, 4012069411).
 
 Only for merchants in certificate mode. A new merchant has WeChat Pay's public key and no certificate to download;
-whoever holds the public key alone never calls here.
+with the public key alone nothing here is called.
 """
 
 import logging
@@ -23,7 +23,7 @@ from wechatpay.verification import verify
 logger = logging.getLogger("wechatpay")
 
 RENEWAL = 10 * 3600
-"""Seconds until certificates are fetched anew, plus up to an hour of jitter: WeChat Pay asks for less than 12 h."""
+"""Seconds until certificates are fetched again, plus up to an hour of jitter: WeChat Pay asks for less than 12 h."""
 
 RESPITE = 60
 """Seconds between two downloads that an unknown serial, or a renewal that failed, may cause."""
@@ -99,7 +99,7 @@ class PlatformCertificates:
 
     @property
     def held(self) -> PlatformKeys:
-        """The keys as they stand; asks nobody."""
+        """The keys as they stand, without a call."""
         return self._keys
 
     @property
@@ -132,7 +132,7 @@ class PlatformCertificates:
         return self._keys
 
     def _download(self, unless_tried_since: float, until: float) -> None:
-        """Fetch now, unless another thread has tried since then, whose failure all share."""
+        """Fetch now, unless another thread has tried since then, and share its failure."""
         if not self._lock.acquire(timeout=min(max(until - time.monotonic(), 0.0), threading.TIMEOUT_MAX)):
             raise UnansweredError("the download of platform certificates has not ended yet", sent=False)
         try:
@@ -144,7 +144,7 @@ class PlatformCertificates:
             self._lock.release()
 
     def _renewed(self) -> None:
-        """Renew beside the calls; whoever started this holds the lock for it."""
+        """Renew in the background; the thread that started this one holds the lock for it."""
         try:
             self._try()
         finally:
