@@ -18,7 +18,7 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool, _close_pool_connections
 from urllib3.poolmanager import PoolManager
 
 from wechatpay import connections
@@ -48,6 +48,7 @@ READ: dict[Callable[..., Any], str] = {
     HTTPConnectionPool._make_request: "34d8501e40be381b",
     HTTPConnectionPool.urlopen: "6e4cd79631f91d15",
     HTTPConnectionPool._new_pool_queue: "5b304317a92319b4",
+    _close_pool_connections: "b3129a509e217050",
     HTTPSConnectionPool._prepare_proxy: "905ee19370068d43",
     HTTPSConnectionPool._validate_conn: "1733e081ae57da06",
     PoolManager._new_pool: "6b5c00b2084b0ba4",

@@ -17,9 +17,10 @@ import requests
 from urllib3.exceptions import ReadTimeoutError
 
 from wechatpay import addresses
-from wechatpay.connections import ANSWER_LIMIT, HEAD_LIMIT, LATE_LIMIT, Session, Try, trying
+from wechatpay.connections import Session
 from wechatpay.errors import UnansweredError
 from wechatpay.hosts import Hosts
+from wechatpay.limits import ANSWER_LIMIT, HEAD_LIMIT, LATE_LIMIT, Try, trying
 from wechatpay.transport import Reply, Route, exchange
 
 from .wire import OK, Drip, Server, loopback_certificate, say
@@ -382,6 +383,17 @@ def test_dead_addresses_together_take_the_limit_of_one_connection(
         call("http://pay.test", session)
     assert caught.value.sent is False
     assert time.monotonic() - begun < 60
+
+
+def test_a_try_without_time_left_sends_nothing(session: Session, main: Server) -> None:
+    """A kept connection is no reason to begin what cannot end in time."""
+    main.script = [OK, OK]
+    call(main.url, session, timeout=(10.0, 10.0))
+    attempt = Try(time.time, 10.0, 10.0, until=time.monotonic())
+    request = requests.Request("GET", f"{main.url}/v3/x").prepare()
+    with trying(attempt), pytest.raises(requests.ConnectionError):
+        session.send(request, timeout=(10.0, 10.0), stream=True)
+    assert (attempt.observed, attempt.sent, len(main.requests)) == (True, False, 1)
 
 
 def test_all_tries_of_a_call_share_one_limit(listener: Any, resolver: dict[str, Any], session: Session) -> None:

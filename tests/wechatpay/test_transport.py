@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import requests
 
-from wechatpay.connections import ANSWER_LIMIT, Session
+from wechatpay.connections import Session
 from wechatpay.errors import UnansweredError
 from wechatpay.hosts import Hosts
+from wechatpay.limits import ANSWER_LIMIT
 from wechatpay.tls import tls_context
 from wechatpay.transport import Backup, FailedTry, GiveUp, Reply, Resend, Route, exchange, next_try
 

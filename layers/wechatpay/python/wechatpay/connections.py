@@ -14,12 +14,8 @@ import os
 import re
 import socket
 import ssl
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from http.client import HTTPResponse
 from queue import Empty, LifoQueue
@@ -36,18 +32,11 @@ from urllib3.util.connection import allowed_gai_family
 
 from wechatpay import addresses
 from wechatpay.hosts import Failover
+from wechatpay.limits import ANSWER_LIMIT, LATE_LIMIT, TooLongError, Try, current, trying
 from wechatpay.tls import ca_bundle, tls_context
 
 IDLE_LIMIT = 7.0
 """Seconds of wall clock after which an idle connection is not used again; WeChat Pay closes it at 8 s."""
-
-HEAD_LIMIT = 1 << 16
-"""Bytes that come before an answer's body at most: interim answers (1xx), status line and headers together."""
-
-ANSWER_LIMIT = 1 << 20
-"""Bytes of an answer that are read besides at most, chunk sizes and trailers included; a service order has 2 KB."""
-
-LATE_LIMIT = 1 << 16  # bytes that are read after the limit of time, if they have arrived by then: a slow machine's
 
 HOSTS = 4  # main and backup, each for the mainland and for Hong Kong
 POOL_SIZE = 100  # idle connections kept per host: as many as a batch of orders has calls at a time
@@ -56,89 +45,8 @@ _SWITCHING_PROTOCOLS = 101
 _LINE = 65_536
 
 
-# ---- one try of a call: its limits, and what is known of it ----
-
-
-class OverdueError(TimeoutError):
-    """A limit of time is over; the text may be shown."""
-
-
-class TooLongError(OSError):
-    """An answer has more bytes than are read; the text may be shown."""
-
-
-@dataclass(slots=True)
-class Try:
-    """One try of a call over one connection: its limits, and what is known of it.
-
-    `connect` limits name resolution, all addresses, the proxy and the TLS handshake together, `read` everything from
-    the first byte sent to the last byte of the answer; both are seconds and end at `until` (`time.monotonic`) at the
-    latest. `fresh`: use no connection that has served before. `observed` is True where the connection is one of this
-    module: only then `sent`, `reused` and `received` (bytes of an answer) say what happened.
-    """
-
-    clock: Callable[[], float]
-    connect: float = math.inf
-    read: float = math.inf
-    until: float = math.inf
-    fresh: bool = False
-    observed: bool = False
-    reused: bool = False
-    sent: bool = False
-    received: int = 0
-    allowed: int = HEAD_LIMIT
-    _end: float = math.inf
-    _words: str = ""
-
-    def begin_connecting(self) -> None:
-        """Start the limit of `connect`."""
-        self._end = min(self.until, time.monotonic() + self.connect)
-        self._words = f"no connection within {self.connect:.3g} s"
-
-    def begin_talking(self, *, reused: bool) -> None:
-        """Start the limit of `read`; from here on the request may arrive."""
-        self.reused, self.sent, self.received, self.allowed = reused, True, 0, HEAD_LIMIT
-        self._end = min(self.until, time.monotonic() + self.read)
-        self._words = f"no whole answer within {self.read:.3g} s"
-
-    def left(self) -> float | None:
-        """Return the seconds left, None without a limit; raises OverdueError where none are."""
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise self.overdue()
-        return None if left == math.inf else left
-
-    def patience(self) -> float | None:
-        """Return the seconds left, 0 where none are: what has arrived by then is still read."""
-        left = self._end - time.monotonic()
-        return None if left == math.inf else max(left, 0.0)
-
-    def overdue(self) -> OverdueError:
-        """Return the error that says which limit is over."""
-        return OverdueError(self._words)
-
-
-class _Current(threading.local):
-    """The try that this thread is in; urllib3 has no other way to tell its connections."""
-
-    attempt: Try | None = None
-
-
-_current = _Current()
-
-
-@contextmanager
-def trying(attempt: Try) -> Iterator[None]:
-    """Make this the try that the connections of this thread serve."""
-    before, _current.attempt = _current.attempt, attempt
-    try:
-        yield
-    finally:
-        _current.attempt = before
-
-
 def _attempt() -> Try:
-    return _current.attempt or Try(time.time)
+    return current() or Try(time.time)  # without a try there is no limit
 
 
 # ---- log lines ----
@@ -157,7 +65,7 @@ class _Discretion(logging.Filter):
     """Cuts the URL out of what urllib3 logs during a call: its path and query hold order numbers and openids."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if _current.attempt is not None:
+        if current() is not None:
             record.msg, record.args = discreet(record.getMessage()), ()
             record.exc_info = record.exc_text = None
         return True
@@ -428,10 +336,11 @@ class _Adapter(HTTPAdapter):
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401
         """Send within the limits of this thread's try, or of `timeout` where there is none."""
-        if _current.attempt is None:
+        attempt = current()
+        if attempt is None:
             with trying(Try(time.time, *_seconds(kwargs.get("timeout")))):
                 return super().send(request, *args, **kwargs)
-        _current.attempt.observed = True
+        attempt.observed = True
         return super().send(request, *args, **kwargs)
 
     def build_connection_pool_key_attributes(

@@ -19,7 +19,7 @@ from urllib3.exceptions import (
 )
 from urllib3.util import Retry
 
-from wechatpay.connections import OverdueError, TooLongError
+from wechatpay.limits import OverdueError, TooLongError
 from wechatpay.text import printable
 
 _BEFORE_ANY_CONNECTION = (

@@ -13,9 +13,9 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from wechatpay import failures
-from wechatpay.connections import ANSWER_LIMIT, OverdueError, TooLongError, Try, trying
 from wechatpay.errors import UnansweredError
 from wechatpay.hosts import Hosts
+from wechatpay.limits import ANSWER_LIMIT, OverdueError, TooLongError, Try, trying
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
