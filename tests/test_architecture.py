@@ -65,7 +65,27 @@ TABLE = {
         "cryptography",
     },
     "wechatpay.authorization": {"wechatpay.merchant", "wechatpay.message", "requests"},
-    "wechatpay.transport": {"wechatpay.errors", "requests", "urllib3", "certifi"},
+    "wechatpay.tls": {"certifi"},
+    "wechatpay.addresses": set(),
+    "wechatpay.hosts": set(),
+    "wechatpay.limits": set(),
+    "wechatpay.connections": {
+        "wechatpay.addresses",
+        "wechatpay.hosts",
+        "wechatpay.limits",
+        "wechatpay.tls",
+        "requests",
+        "urllib3",
+    },
+    "wechatpay.failures": {"wechatpay.limits", "wechatpay.text", "requests", "urllib3"},
+    "wechatpay.transport": {
+        "wechatpay.errors",
+        "wechatpay.failures",
+        "wechatpay.hosts",
+        "wechatpay.limits",
+        "requests",
+        "urllib3",
+    },
     "wechatpay.times": set(),
     "wechatpay.endpoints": set(),
     "wechatpay.service_order": {"wechatpay.answer", "wechatpay.errors", "wechatpay.text", "wechatpay.times"},
@@ -134,7 +154,7 @@ def test_only_settings_reads_the_environment() -> None:
     readers = {
         name for name, path in FILES.items() if re.search(r"os\.environ|getenv", path.read_text(encoding="utf-8"))
     }
-    assert readers == {"orders.settings", "wechatpay.transport"}
+    assert readers == {"orders.settings", "wechatpay.tls"}
 
 
 def test_what_ships_knows_nothing_of_what_does_not() -> None:

@@ -2,7 +2,7 @@
 
 import base64
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from cryptography.x509.oid import NameOID
 
 from wechatpay.merchant import Merchant
 from wechatpay.platform_keys import PlatformKeys
+
+from .wire import Server
 
 PUBLIC_KEY_ID = "PUB_KEY_ID_0112300001092024110110039720000001"
 CERTIFICATE_SERIAL = "7132D72A03E93CDDF8C03BBD1F37EEDF00A1B2C3"
@@ -128,3 +130,19 @@ def openssl() -> Path:
     if found is None:
         pytest.skip("the command openssl is not installed: nothing independent to compare signatures with")
     return Path(found)
+
+
+@pytest.fixture
+def main() -> Iterator[Server]:
+    """The main host, which does what its script says."""
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def backup() -> Iterator[Server]:
+    """The backup host."""
+    server = Server()
+    yield server
+    server.close()

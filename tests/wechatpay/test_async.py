@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import threading
 import time
 from collections.abc import Coroutine, Iterator
 from typing import Any
@@ -10,6 +12,8 @@ import pytest
 
 import wechatpay
 from sandbox.wechat_pay import Simulator
+
+from .test_connections import in_a_child
 
 MCHID = "1230000109"
 QUERY = {"service_id": "500001", "appid": "wxd678efh567hg6787", "out_order_no": "A1"}
@@ -113,6 +117,31 @@ def test_asyncio_has_nothing_to_complain_of(
     with caplog.at_level(logging.WARNING, logger="asyncio"):
         asyncio.run(together(), debug=True)
     assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
+
+
+def test_a_notification_is_opened_beside_the_event_loop(client: wechatpay.Client, wechat_pay: Simulator) -> None:
+    """On a thread of the client, which may have to download a certificate; with the same result and errors."""
+    headers, body = wechat_pay.notification(MCHID, "A1")
+    threads: list[str] = []
+    opened = client.notification
+
+    def noted(*arguments: Any) -> wechatpay.Notification:
+        threads.append(threading.current_thread().name)
+        return opened(*arguments)
+
+    client.notification = noted  # type: ignore[assignment, method-assign]
+    assert asyncio.run(client.notification_async(headers, body)) == opened(headers, body)
+    assert threads[0].startswith("wechatpay")
+    with pytest.raises(wechatpay.UntrustedError):
+        asyncio.run(client.notification_async(headers, body + b" "))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_process_awaits_on_threads_of_its_own(client: wechatpay.Client) -> None:
+    """The parent's do not exist there."""
+    asyncio.run(ask(client))
+    in_a_child(lambda: asyncio.run(asyncio.wait_for(ask(client), 30)))
 
 
 def test_one_client_serves_several_event_loops(client: wechatpay.Client) -> None:

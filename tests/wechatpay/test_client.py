@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ import requests
 import wechatpay
 from sandbox.wechat_pay import Simulator
 from wechatpay.chain import Call
+
+from .wire import OK, Server, hang_up, reset
 
 MCHID = "1230000109"
 PATH = "v3/payscore/serviceorder/{out_order_no}/sync"
@@ -185,7 +188,7 @@ def test_each_try_has_its_own_timestamp_and_nonce(client: wechatpay.Client, wech
 
 
 def test_a_prepared_call_is_sent_when_it_is_time(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """Signed at once, sent later, once; sent again it is signed anew, because no nonce is used twice."""
+    """Signed at once, sent later, once; sent again it is signed again, because no nonce is used twice."""
     wechat_pay.ready_to_sync(MCHID, "A1", at=LONG_AGO)
     send = client.prepare(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY))
     assert wechat_pay.calls == []
@@ -219,6 +222,173 @@ def test_a_prepared_call_that_reaches_nobody_goes_to_the_backup_newly_signed(wec
         client.prepare(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY))()
     [made] = wechat_pay.calls
     assert (made.host, _stated(made.headers["Authorization"], "nonce_str")) == ("backup", "B" * 32)
+
+
+def test_a_prepared_call_that_two_threads_send_is_signed_twice(client: wechatpay.Client, wechat_pay: Simulator) -> None:
+    """One gets the signature made ahead, the other its own; no nonce is used twice."""
+    rounds, threads = 20, 4
+    for _ in range(rounds):
+        send = client.prepare(Call("GET", "v3/payscore/serviceorder", {}, params=QUERY))
+        together = threading.Barrier(threads)
+
+        def sent(send: Any = send, together: threading.Barrier = together) -> int:
+            together.wait(10)
+            return int(send().status)
+
+        with ThreadPoolExecutor(threads) as pool:
+            assert [each.result() for each in [pool.submit(sent) for _ in range(threads)]] == [200] * threads
+    nonces = [_stated(call.headers["Authorization"], "nonce_str") for call in wechat_pay.calls]
+    assert len(set(nonces)) == len(nonces) == rounds * threads
+
+
+def test_a_taken_signature_is_not_taken_again(client: wechatpay.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the other thread takes it between the look and the grasp."""
+    assert wechatpay.client._taken([]) == []
+    ready = ["signed"]
+    assert (wechatpay.client._taken(ready), wechatpay.client._taken(ready)) == (["signed"], [])
+
+
+SECRETS = {"openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o", "name": "SECRET-NAME"}
+
+
+def test_what_may_name_people_is_in_no_repr(client: wechatpay.Client) -> None:
+    """Not of a call, nor of what it becomes."""
+    call = Call(
+        "POST", PATH, {"out_order_no": "SECRET-NO"}, json=SECRETS, params=SECRETS, headers={"X": "SECRET-HEADER"}
+    )
+    written = client._written(call)
+    reply = wechatpay.transport.Reply(200, {"Set-Cookie": "SECRET-COOKIE"}, b"SECRET-BODY")
+    send = client.prepare(call)
+    things: list[object] = [call, written, reply, send, client._signed(written), client.v3, client.chain(PATH).post]
+    for thing in things:
+        assert "SECRET" not in repr(thing)
+        assert SECRETS["openid"] not in repr(thing)
+    assert PATH in repr(call)
+
+
+@pytest.fixture
+def shop(wechat_pay: Simulator, main: Server) -> Iterator[wechatpay.Client]:
+    """A client of a host that answers as its script says, and one connection to it that has served."""
+    main.script = [OK]
+    with wechatpay.Session() as session:
+        client = a_client(wechat_pay, base_url=main.url, backup_url=None, session=session)
+        with pytest.raises(wechatpay.UntrustedError):
+            client.v3.x.get()
+        yield client
+
+
+def _order(**more: Any) -> dict[str, Any]:
+    return {"out_order_no": "A1", "service_id": "500001", "appid": "wx", **more}
+
+
+NEW = _order(service_introduction="x", risk_fund={}, time_range={}, notify_url="https://shop.example.com/n")
+BILL = _order(post_payments=[], total_amount=0)
+CALLS = {
+    "get": (lambda client: client.v3.x.get(), 2),
+    "query": (lambda client: client.payscore.query(**_order()), 2),
+    "create": (lambda client: client.payscore.create(**NEW), 2),
+    "cancel": (lambda client: client.payscore.cancel(**_order(reason="x")), 2),
+    "complete": (lambda client: client.payscore.complete(**BILL), 1),
+    "modify": (lambda client: client.payscore.modify(**BILL, reason="x"), 1),
+    "sync": (lambda client: client.payscore.sync(**_order(paid_time="20260101120000")), 1),
+    "post": (lambda client: client.v3.x.post(json={}), 1),
+    "put": (lambda client: client.v3.x.put(json={}), 1),
+    "patch": (lambda client: client.v3.x.patch(json={}), 1),
+    "delete": (lambda client: client.v3.x.delete(), 1),
+    "echo": (lambda client: client.security.echo(), 1),
+}
+
+
+@pytest.mark.parametrize(("make", "times"), CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize("death", [hang_up, reset])
+def test_only_what_may_be_executed_twice_is_sent_twice(
+    shop: wechatpay.Client, main: Server, make: Any, times: int, death: Any
+) -> None:
+    """A GET, and `create` and `cancel`, which WeChat Pay documents as re-entrant; the caller asks about the others."""
+    main.script = [death, hang_up]
+    main.requests.clear()
+    with pytest.raises(wechatpay.UnansweredError) as caught:
+        make(shop)
+    assert caught.value.sent is True
+    assert len(main.requests) == times
+
+
+class Watch:
+    """A clock that only the test moves; it begins now, because WeChat Pay looks at it."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now
+
+
+@pytest.mark.parametrize("kind", [wechatpay.Session, requests.Session], ids=["ours", "plain"])
+def test_a_dead_main_host_is_remembered(wechat_pay: Simulator, kind: type[requests.Session]) -> None:
+    """For a minute; then one call tries it again, and its success brings everything back."""
+    wechat_pay.ready_to_sync(MCHID, "A|1*")
+    watch = Watch()
+    tried: list[str] = []
+    with kind() as session:
+        client = a_client(wechat_pay, clock=watch, session=session)
+        send = session.send
+
+        def noted(request: Any, **settings: Any) -> Any:
+            tried.append("main" if request.url.startswith(wechat_pay.base_url) else "backup")
+            return send(request, **settings)
+
+        session.send = noted  # type: ignore[method-assign]
+
+        def query() -> list[str]:
+            tried.clear()
+            assert client.v3.payscore.serviceorder.get(params=QUERY).status == 200
+            return list(tried)
+
+        wechat_pay.misbehave("connection_refused", host="main")
+        assert query() == ["main", "backup"]
+        assert query() == ["backup"]
+        watch.now += 59
+        assert query() == ["backup"]
+        watch.now += 1
+        assert query() == ["main", "backup"]
+        assert query() == ["backup"]
+        wechat_pay.behave()
+        watch.now += 60
+        assert query() == ["main"]
+        assert query() == ["main"]
+
+
+def test_clients_that_share_a_session_share_what_they_know_of_hosts(wechat_pay: Simulator) -> None:
+    """In one process a dead main host costs one time-out, not one for each merchant."""
+    wechat_pay.ready_to_sync(MCHID, "A|1*")
+    with wechatpay.Session() as session:
+        one, other = (a_client(wechat_pay, session=session) for _ in range(2))
+        wechat_pay.misbehave("connection_refused", host="main")
+        one.v3.payscore.serviceorder.get(params=QUERY)
+        assert other._order() == (wechat_pay.backup_url, wechat_pay.base_url)
+        assert other.backup._order() == (wechat_pay.backup_url, wechat_pay.base_url)
+
+
+def test_a_silent_main_host_is_left_as_well(client: wechatpay.Client, wechat_pay: Simulator) -> None:
+    """The call that met the silence is not repeated; those after it ask the backup."""
+    wechat_pay.misbehave("silence", times=1)
+    with pytest.raises(wechatpay.UnansweredError) as caught:
+        client.v3.payscore.serviceorder.get(params=QUERY)
+    assert caught.value.sent is True
+    client.v3.payscore.serviceorder.get(params=QUERY)
+    assert [call.host for call in wechat_pay.calls] == ["main", "backup"]
+
+
+def test_the_backup_view_asks_the_backup_host_first_whatever_is_known(
+    client: wechatpay.Client, wechat_pay: Simulator
+) -> None:
+    """Its owner has decided."""
+    wechat_pay.misbehave("connection_refused", host="backup")
+    for _ in range(2):
+        client.backup.v3.payscore.serviceorder.get(params=QUERY)
+        assert client.backup._order() == (wechat_pay.backup_url, wechat_pay.base_url)
+    assert client._order() == (wechat_pay.base_url, wechat_pay.backup_url)
 
 
 def test_what_cannot_be_sent_is_refused_while_it_is_prepared(client: wechatpay.Client) -> None:

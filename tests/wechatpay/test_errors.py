@@ -85,7 +85,7 @@ def test_a_refusal_speaks_wechat_pays_words() -> None:
 
 
 def test_a_refusal_carries_the_whole_answer() -> None:
-    """As evidence, for whoever decides what to do."""
+    """As evidence for the decision what to do."""
     assert REFUSED.detail == {"field": "/detail/paid_time", "value": "20091225091210"}
     assert REFUSED.headers["Retry-After"] == "7"
     assert REFUSED.verified is True

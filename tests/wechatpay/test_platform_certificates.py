@@ -3,6 +3,7 @@
 import base64
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 import wechatpay
 from sandbox.wechat_pay import Simulator
+from wechatpay import transport
 from wechatpay.cipher import Cipher
 from wechatpay.platform_certificates import RENEWAL, RESPITE, MemoryStore, PlatformCertificates
 from wechatpay.platform_keys import PlatformKeys
@@ -385,16 +387,17 @@ def test_pure_public_key_mode_downloads_nothing(wechat_pay: Simulator, session: 
     assert operations(wechat_pay) == ["query"]
 
 
-@pytest.mark.parametrize(("status", "code"), [(404, "RESOURCE_NOT_EXISTS"), (403, "NO_AUTH")])
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [(404, "RESOURCE_NOT_EXISTS", "无可用的平台证书"), (403, "NO_AUTH", "商户号使用微信支付公钥")],
+)
 def test_a_merchant_without_certificates_is_told_to_use_the_public_key(
-    wechat_pay: Simulator, session: wechatpay.Session, status: int, code: str
+    wechat_pay: Simulator, session: wechatpay.Session, status: int, code: str, message: str
 ) -> None:
-    """WeChat Pay's refusal alone, one or the other, would not say it in English."""
+    """WeChat Pay's 404 or 403 alone would not say it in English."""
     client = a_client(wechat_pay, {}, session)
-    wechat_pay.misbehave(
-        "unsigned_error", operation="certificates", status=status, code=code, message="无可用的平台证书"
-    )
-    with pytest.raises(wechatpay.RefusedError, match="无可用的平台证书") as caught:
+    wechat_pay.misbehave("unsigned_error", operation="certificates", status=status, code=code, message=message)
+    with pytest.raises(wechatpay.RefusedError, match=message) as caught:
         client.v3.payscore.serviceorder.get()
     assert "PUB_KEY_ID_" in caught.value.__notes__[0]
 
@@ -406,6 +409,42 @@ def test_a_notification_with_a_new_certificate_opens(wechat_pay: Simulator, sess
     newer = wechat_pay.platform.issue_certificate()
     notification = client.notification(*wechat_pay.notification(MCHID, "A1", serial=newer))
     assert notification.serial == newer
+
+
+def test_a_download_takes_no_longer_than_the_call_that_waits_for_it(
+    wechat_pay: Simulator, session: wechatpay.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key of an answer that came late cannot be asked for in a second whole limit of time."""
+    wechat_pay.ready_to_sync(MCHID, "A1")
+    client = a_client(wechat_pay, wechat_pay.platform.certificates, session)
+    limits: list[float] = []
+
+    def noted(route: transport.Route, *args: Any, **kwargs: Any) -> transport.Reply:
+        limits.append(route.end)
+        return transport.exchange(route, *args, **kwargs)
+
+    monkeypatch.setattr(wechatpay.client, "exchange", noted)
+    wechat_pay.platform.issue_certificate()
+    client.payscore.query(out_order_no="A1", service_id="500001", appid="wxd678efh567hg6787")
+    assert operations(wechat_pay) == ["query", "certificates"]
+    assert len(set(limits)) == 1
+
+
+def test_a_call_does_not_wait_for_ever_for_another_threads_download(made: Made, other_side: WeChatPay) -> None:
+    """Its own limit of time ends the waiting."""
+    other_side.gate.clear()
+    certificates = made()
+    first = threading.Thread(target=certificates.prepare)
+    first.start()
+    while not other_side.asked:
+        time.sleep(0.01)  # a thread is polled
+    with pytest.raises(wechatpay.UnansweredError, match="has not ended yet") as caught:
+        certificates.prepare(time.monotonic() + 0.05)
+    assert caught.value.sent is False
+    other_side.gate.set()
+    first.join(5)
+    certificates.prepare(time.monotonic())
+    assert other_side.asked == 1
 
 
 def test_a_wrong_call_downloads_nothing(wechat_pay: Simulator, session: wechatpay.Session) -> None:

@@ -1,5 +1,6 @@
 """A server that does exactly what its script says, byte by byte."""
 
+import re
 import socket
 import ssl
 import struct
@@ -17,17 +18,17 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-type Deed = Callable[[socket.socket], bool]  # does something with a request's connection; True keeps it open
+type Behaviour = Callable[[socket.socket], bool]  # does something with a request's connection; True keeps it open
 
 
-def say(data: bytes) -> Deed:
+def say(data: bytes) -> Behaviour:
     """Answer with these bytes and keep the connection."""
 
-    def deed(connection: socket.socket) -> bool:
+    def behaviour(connection: socket.socket) -> bool:
         connection.sendall(data)
         return True
 
-    return deed
+    return behaviour
 
 
 OK = say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
@@ -51,6 +52,12 @@ def begin_and_hang_up(connection: socket.socket) -> bool:
     return False
 
 
+def early_hints_and_hang_up(connection: socket.socket) -> bool:
+    """Send an interim answer, then close."""
+    connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
+    return False
+
+
 def cut_off(connection: socket.socket) -> bool:
     """Close in the middle of the body."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
@@ -65,21 +72,39 @@ def stay_silent(connection: socket.socket) -> bool:
     return False
 
 
-def drip(connection: socket.socket) -> bool:
-    """Send the body a byte at a time, for ever."""
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-    with suppress(OSError):
-        for _ in range(200):
-            connection.sendall(b".")
-            time.sleep(0.05)
-    return False
+class Drip:
+    """Send `head`, then one piece after the other, each in time, the whole in a minute; end when the client leaves."""
+
+    PIECES = 1200
+
+    def __init__(self, head: bytes, piece: bytes = b".", *, pause: float = 0.05) -> None:
+        self.head, self.piece, self.pause = head, piece, pause
+        self.sent = 0
+        self.client_has_gone = threading.Event()
+
+    def __call__(self, connection: socket.socket) -> bool:
+        """Be a behaviour."""
+        try:
+            connection.sendall(self.head)
+            for _ in range(self.PIECES):
+                connection.sendall(self.piece)
+                self.sent += 1
+                time.sleep(self.pause)  # a drip is slow by nature
+        except OSError:
+            self.client_has_gone.set()
+        return False
+
+    @property
+    def was_cut_short(self) -> bool:
+        """Whether the client has left long before the end."""
+        return self.client_has_gone.wait(30) and self.sent < self.PIECES / 2
 
 
 class Server:
-    """One listener; each request it reads is answered by the next deed of the script."""
+    """One listener; each request it reads is answered by the next behaviour of the script."""
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
-        self.script: list[Deed] = []
+        self.script: list[Behaviour] = []
         self.requests: list[bytes] = []
         self.connections = 0
         self._context = context
@@ -112,14 +137,17 @@ class Server:
 
 
 def _request(connection: socket.socket) -> bytes:
-    """Read one request, which ends with the body `{}`; empty where the client has gone."""
+    """Read one request, its body as long as its Content-Length says; empty where the client has gone."""
     request = b""
-    while not request.endswith(b"\r\n\r\n{}"):
+    while True:
+        head, end, body = request.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\r\nContent-Length: (\d+)", head)
+        if end and len(body) >= (int(length[1]) if length else 0):
+            return request
         part = connection.recv(65_536)
         if not part:
             return b""
         request += part
-    return request
 
 
 def loopback_certificate(directory: Path) -> Path:

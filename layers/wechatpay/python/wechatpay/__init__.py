@@ -6,6 +6,7 @@ answer = client.v3.payscore.serviceorder._out_order_no_.sync.post(out_order_no="
 
 from wechatpay.answer import Answer
 from wechatpay.client import Client
+from wechatpay.connections import Session
 from wechatpay.errors import (
     InvalidKeyError,
     MalformedError,
@@ -32,7 +33,7 @@ from wechatpay.service_order import (
     ServiceOrder,
     TimeRange,
 )
-from wechatpay.transport import Session, tls_context
+from wechatpay.tls import tls_context
 
 __all__ = [
     "Answer",

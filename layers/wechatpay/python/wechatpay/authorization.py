@@ -16,7 +16,7 @@ logger = logging.getLogger("wechatpay")
 
 
 def random_nonce() -> str:
-    """Return 32 hexadecimal digits nobody can guess."""
+    """Return 32 random hexadecimal digits."""
     return secrets.token_hex(16).upper()
 
 

@@ -13,7 +13,7 @@ A node is immutable; `str(node)` is its path. Nothing here speaks to the network
 
 import re
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
@@ -26,19 +26,24 @@ Timeout = float | tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call before it is signed."""
+    """One call before it is signed.
+
+    `repeatable`: it may be executed twice, so that it is sent again where a kept connection died unheard; a GET always
+    is. What may name people (values, body, query, headers) is not in its `repr`.
+    """
 
     method: str
     template: str
-    values: Mapping[str, object]
-    json: object = None
-    params: Mapping[str, object] | None = None
-    headers: Mapping[str, str] | None = None
+    values: Mapping[str, object] = field(repr=False)
+    json: object = field(default=None, repr=False)
+    params: Mapping[str, object] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
     timeout: Timeout | None = None
+    repeatable: bool = False
 
 
 class Caller(Protocol):
-    """Whoever makes the calls; in the end `wechatpay.Client`."""
+    """What makes the calls; in the end `wechatpay.Client`."""
 
     def call(self, call: Call, /) -> Answer:
         """Make the call and return the verified answer."""

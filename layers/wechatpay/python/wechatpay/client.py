@@ -1,11 +1,14 @@
 """The client: signs, sends, verifies. One object per merchant, safe to use from many threads."""
 
 import copy
+import math
+import os
 import platform
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
@@ -19,14 +22,16 @@ from wechatpay.answer import Answer, decoded
 from wechatpay.authorization import Authorization, random_nonce
 from wechatpay.chain import Call, Node, Timeout, expand
 from wechatpay.cipher import Cipher, encrypt
+from wechatpay.connections import Session, keep_in_one_process
 from wechatpay.errors import RefusedError, UntrustedError
+from wechatpay.hosts import Failover
 from wechatpay.merchant import Merchant, refuse_own_keys
 from wechatpay.notification import Notification
 from wechatpay.payscore import PayScore
 from wechatpay.platform_certificates import CertificateStore, PlatformCertificates
 from wechatpay.platform_keys import PlatformKeys
 from wechatpay.security import Security
-from wechatpay.transport import Reply, Session, exchange
+from wechatpay.transport import Reply, Route, exchange
 from wechatpay.verification import verify
 
 if TYPE_CHECKING:
@@ -50,12 +55,14 @@ class Client:
 
     `mchid`, `serial_no`, `private_key`: see `Merchant`. `platform_keys`: see `PlatformKeys`; may be empty where an
     `apiv3_key` is given: then certificates are downloaded before the first call. `apiv3_key` (one, or a sequence with
-    previous ones) opens notifications and downloaded certificates; these are renewed beside the calls and kept in
+    previous ones) opens notifications and downloaded certificates; these are renewed in the background and kept in
     `certificate_store`, memory by default. With WeChat Pay's public key alone nothing is downloaded.
     `base_url` and `backup_url` override the host of every endpoint; another `base_url` alone has no backup. `timeout`
-    is seconds to connect and seconds for the answer. `session` may be shared; a `requests.Session` of
-    your own works, but only `wechatpay.Session` can tell that a reused connection died unheard. `clock` gives Unix
-    seconds, `nonce` what no call has used before. Raises InvalidKeyError or ValueError naming the argument.
+    is seconds to connect to a host and seconds from the first byte sent to the last of the answer; a call takes no
+    longer than twice the one plus the other, whatever it repeats. `session` may be shared, and what is known of a dead
+    host with it; a `requests.Session` of your own works, but only `wechatpay.Session` keeps these limits and can tell
+    that a reused connection died unheard. `clock` gives Unix seconds, `nonce` what no call has used before. Raises
+    InvalidKeyError or ValueError naming the argument.
     """
 
     def __init__(  # noqa: PLR0913  the contract
@@ -79,16 +86,23 @@ class Client:
         self._clock = clock
         self._given_keys = PlatformKeys.of(platform_keys)
         self._certificates = self._downloads(certificate_store)
+        self._limit = _Limit()
         if not self._given_keys and not self._certificates:
             raise ValueError("platform_keys is empty: without a key of WeChat Pay no answer can be verified")
         refuse_own_keys(self._merchant.serial_no, self._merchant.public_key, self._given_keys)
         official = base_url.rstrip("/") == MAIN
-        # Whoever points us at a sandbox does not want a failing call to end up at the real WeChat Pay.
+        # A client of a sandbox must not end up at the real WeChat Pay when a call fails.
         backup = backup_url or (BACKUP if official else base_url)
-        self._hosts = _host("base_url", base_url), _host("backup_url", backup)
-        self._official = self._hosts == (MAIN, BACKUP)
+        hosts = _host("base_url", base_url), _host("backup_url", backup)
+        self._official = hosts == (MAIN, BACKUP)
         self._timeout = _pair(timeout)
         self._session = Session() if session is None else session
+        if isinstance(self._session, Session):
+            self._failover = self._session.failover
+        else:
+            keep_in_one_process(self._session)
+            self._failover = Failover()
+        self._hosts, self._backup_first = self._failover.hosts(*hosts), False
         self._authorization = Authorization(self._merchant, clock=clock, nonce=nonce)
         self._executor = _Threads()
 
@@ -104,13 +118,13 @@ class Client:
 
     @property
     def platform_keys(self) -> PlatformKeys:
-        """Whose signatures are trusted as things stand: the keys given, and certificates downloaded since."""
+        """The keys that are trusted as things stand: those given, and certificates downloaded since."""
         return self._certificates.held if self._certificates else self._given_keys
 
     @property
     def encryption_serial(self) -> str:
         """The key that `encrypt` uses; send it as the header `Wechatpay-Serial` with every encrypted field."""
-        serial = self._trusted().encryption_serial
+        serial = self._trusted(_end(self._timeout)).encryption_serial
         if serial is None:
             raise ValueError("platform_keys holds nothing to encrypt with")
         return serial
@@ -120,7 +134,7 @@ class Client:
 
         `serial` names the key, `encryption_serial` by default. ValueError above 214 bytes, or for a serial not held.
         """
-        keys, name = self._trusted(), serial or self.encryption_serial
+        keys, name = self._trusted(_end(self._timeout)), serial or self.encryption_serial
         if name not in keys:
             raise ValueError(f"no key {name[:64]!r} is among platform_keys")
         return encrypt(text, keys[name])
@@ -142,19 +156,30 @@ class Client:
     @property
     def backup(self) -> Self:
         """The same client, asking the backup host first; for a query when the main host is silent."""
-        return self._towards(self._hosts[1], self._hosts[0])
+        other = self._copied()
+        other._backup_first = not self._backup_first
+        return other
 
     @property
     def oversea(self) -> Self:
         """The same client, asking Hong Kong's host; where hosts were overridden, it is this very client."""
-        return self._towards(OVERSEA, OVERSEA) if self._official else self
+        if not self._official:
+            return self
+        other = self._copied()
+        other._hosts = self._failover.hosts(OVERSEA, OVERSEA)
+        return other
 
-    def _towards(self, main: str, backup: str) -> Self:
+    def _copied(self) -> Self:
         other = copy.copy(self)
         for bound in ("payscore", "security"):
             other.__dict__.pop(bound, None)
-        other._hosts = main, backup
         return other
+
+    def _order(self) -> tuple[str, str]:
+        """Return both hosts, the one to ask first before the other."""
+        if self._backup_first:
+            return self._hosts.backup, self._hosts.main
+        return self._hosts.order(self._clock())
 
     def chain(self, path: str) -> Node:
         """Begin a path by a literal, which may hold `{name}` placeholders: `client.chain("v3/certificates")`."""
@@ -182,29 +207,32 @@ class Client:
     def prepare(self, call: Call) -> Callable[[], Answer]:
         """Write a call down and sign it; return what sends it and returns the verified answer, as `call` does.
 
-        For whoever has to wait for something else before he may send. What was signed is sent once, within a minute;
-        later, or again, the call is signed anew. TypeError or ValueError for what cannot be sent.
+        For a caller that has to wait for something else before it may send. What was signed is sent once, within a
+        minute; later, or again, the call is signed again; threads may send it at the same time. TypeError or ValueError
+        for what cannot be sent.
         """
         written = self._written(call)
-        signed, until = [self._signed(written, self._hosts[0])], self._clock() + FRESH
+        signed, until = [self._signed(written)], self._clock() + FRESH
 
         def send() -> Answer:
-            self._trusted()
-            fresh = [signed.pop()] if signed and self._clock() < until else []
-            return self._answer(self._exchanged(written, fresh), written)
+            end = _end(written.timeout)
+            self._trusted(end)
+            ready = _taken(signed) if self._clock() < until else []
+            return self._answer(self._exchanged(written, ready, end), written, end)
 
         return send
 
-    def _signed(self, written: "_Written", host: str) -> requests.PreparedRequest:
+    def _signed(self, written: "_Written") -> requests.PreparedRequest:
         request = requests.PreparedRequest()  # filled in, not prepared: what was written down needs no mending
-        request.method, request.url = written.method, host + written.target
+        request.method, request.url = written.method, self._hosts.main + written.target
         request.headers, request.body = written.headers.copy(), written.body or None
         return self._authorization(request)
 
-    def _trusted(self) -> PlatformKeys:
+    def _trusted(self, end: float) -> PlatformKeys:
         """The keys to trust: in certificate mode there may be none before the first download."""
         if self._certificates:
-            self._certificates.prepare()
+            self._limit.end = end
+            self._certificates.prepare(end)
         return self.platform_keys
 
     def _written(self, call: Call) -> "_Written":
@@ -212,15 +240,19 @@ class Client:
         body = b"" if call.json is None else message.json_bytes(call.json)
         headers = self._headers(call.headers or {}, call.method, body)
         timeout = self._timeout if call.timeout is None else _pair(call.timeout)
-        return _Written(call.method, _target(call), body, headers, timeout)
+        repeatable = call.repeatable or call.method == "GET"
+        return _Written(call.method, _target(call), body, headers, timeout, repeatable)
 
-    def _exchanged(self, written: "_Written", ready: "list[requests.PreparedRequest]") -> Reply:
+    def _exchanged(self, written: "_Written", ready: "list[requests.PreparedRequest]", end: float) -> Reply:
         """Send what is ready, or sign; read, and return the answer, not verified yet. Raises for all but 2xx."""
 
         def prepare(host: str) -> requests.PreparedRequest:
-            return ready.pop() if ready else self._signed(written, host)  # the main host comes first
+            request = ready.pop() if ready else self._signed(written)
+            request.url = host + written.target  # which the signature does not cover: it begins with the path
+            return request
 
-        reply = exchange(self._session, prepare, self._hosts, written.timeout, self._clock)
+        route = Route(self._session, self._hosts, self._order(), written.timeout, end, self._clock)
+        reply = exchange(route, prepare, repeatable=written.repeatable)
         if not 200 <= reply.status < 300:
             raise self._refusal(reply, written)
         return reply
@@ -231,18 +263,26 @@ class Client:
 
         return await asyncio.get_running_loop().run_in_executor(self._executor.pool, self.call, call)
 
+    async def notification_async(self, headers: Mapping[str, str], body: bytes) -> Notification:
+        """`notification`, to be awaited: it may have to download a certificate first."""
+        import asyncio  # noqa: PLC0415  as above
+
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor.pool, self.notification, headers, body)
+
     def notification(self, headers: Mapping[str, str], body: bytes) -> Notification:
         """Open a notification with this merchant's keys; see `Notification.open`. ValueError without an APIv3 key."""
         if (apiv3_key := self._apiv3_key) is None:
             raise ValueError("apiv3_key is missing: notifications are encrypted with it")
-        self._trusted()
+        end = _end(self._timeout)
+        self._trusted(end)
 
         def opened(keys: PlatformKeys) -> Notification:
             return Notification.open(headers, body, platform_keys=keys, apiv3_key=apiv3_key, clock=self._clock)
 
-        return self._verified(opened)
+        return self._verified(opened, end)
 
-    def _verified[T](self, verified: Callable[[PlatformKeys], T]) -> T:
+    def _verified[T](self, verified: Callable[[PlatformKeys], T], end: float) -> T:
         """Verify with the keys held; for a certificate that is not among them, once more after a download."""
         try:
             return verified(self.platform_keys)
@@ -250,7 +290,8 @@ class Client:
             if self._certificates is None or error.reason != "unknown_serial":
                 raise
             serial = error.serial
-        return verified(self._certificates.keys_for(serial))
+        self._limit.end = end
+        return verified(self._certificates.keys_for(serial, end))
 
     def _downloads(self, store: CertificateStore | None) -> PlatformCertificates | None:
         """Certificates need the APIv3 key to be opened; with WeChat Pay's public key alone there are none."""
@@ -262,10 +303,12 @@ class Client:
         return PlatformCertificates(self._given_keys, self._download, cipher, store=store, clock=self._clock)
 
     def _download(self) -> Reply:
+        """Fetch the certificates: within the call that waits for them, or on a thread of its own."""
+        written = self._written(Call("GET", "v3/certificates", {}))
         try:
-            return self._exchanged(self._written(Call("GET", "v3/certificates", {})), [])
+            return self._exchanged(written, [], min(self._limit.end, _end(written.timeout)))
         except RefusedError as error:
-            if error.status in {403, 404}:  # the one or the other, for a merchant that has the public key alone
+            if error.status in {403, 404}:  # a merchant without certificates gets either
                 error.add_note("There are no platform certificates: give WeChat Pay's public key (PUB_KEY_ID_…).")
             raise
 
@@ -285,9 +328,9 @@ class Client:
             headers[name] = value
         return headers
 
-    def _answer(self, reply: Reply, written: "_Written") -> Answer:
+    def _answer(self, reply: Reply, written: "_Written", end: float) -> Answer:
         try:
-            serial = self._verified(lambda keys: verify(reply.headers, reply.content, keys, self._clock()))
+            serial = self._verified(lambda keys: verify(reply.headers, reply.content, keys, self._clock()), end)
         except UntrustedError as error:
             error.method, error.path = written.method, written.path
             raise
@@ -319,7 +362,8 @@ class Client:
         return True
 
     def __repr__(self) -> str:
-        return f"Client({self._merchant!r}, {self.platform_keys!r}, host={self._hosts[0]!r})"
+        host = self._hosts.backup if self._backup_first else self._hosts.main
+        return f"Client({self._merchant!r}, {self.platform_keys!r}, host={host!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,10 +371,11 @@ class _Written:
     """A call, written down."""
 
     method: str
-    target: str
-    body: bytes
-    headers: CaseInsensitiveDict[str]
+    target: str = field(repr=False)
+    body: bytes = field(repr=False)
+    headers: CaseInsensitiveDict[str] = field(repr=False)
     timeout: tuple[float, float]
+    repeatable: bool
 
     @property
     def path(self) -> str:
@@ -338,12 +383,33 @@ class _Written:
         return self.target.partition("?")[0]
 
 
-class _Threads:
-    """A pool that is made when the first call is awaited; copies of a client share it."""
+class _Limit(threading.local):
+    """When the call that this thread makes ends (`time.monotonic`), downloads of certificates included."""
 
-    @cached_property
+    end: float = math.inf
+
+
+class _Threads:
+    """A pool that is made when the first call is awaited; copies of a client share it, a forked process does not."""
+
+    def __init__(self) -> None:
+        self._pools: dict[int, ThreadPoolExecutor] = {}
+
+    @property
     def pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(_ASYNC_THREADS, thread_name_prefix="wechatpay")
+        process = os.getpid()
+        if process not in self._pools:  # a parent's threads do not exist in its child
+            fresh = ThreadPoolExecutor(_ASYNC_THREADS, thread_name_prefix="wechatpay")  # starts no thread yet
+            self._pools.setdefault(process, fresh)
+        return self._pools[process]
+
+
+def _taken[T](ready: list[T]) -> list[T]:
+    """Take the one element, if no other thread has: each gets a list of its own."""
+    try:
+        return [ready.pop()]
+    except IndexError:
+        return []
 
 
 def _target(call: Call) -> str:
@@ -375,6 +441,12 @@ def _host(name: str, url: str) -> str:
     if parts.path not in {"", "/"}:
         raise ValueError(f"{name} must have no path: the signature covers the path that WeChat Pay sees")
     return url.rstrip("/")
+
+
+def _end(timeout: tuple[float, float]) -> float:
+    """When a call that begins now ends: after connecting to both hosts and reading one answer (`time.monotonic`)."""
+    connect, read = timeout
+    return time.monotonic() + 2 * connect + read
 
 
 def _pair(timeout: Timeout) -> tuple[float, float]:

@@ -179,13 +179,15 @@ def _require_state(operation: str, answer: "Answer", state: object) -> None:
 
 
 def _create(order: Mapping[str, Any]) -> Call:
-    return Call("POST", _ENDPOINT.path, {}, json={"need_user_confirm": True, **_request_fields(NewOrder, order)})
+    body = {"need_user_confirm": True, **_request_fields(NewOrder, order)}
+    return Call("POST", _ENDPOINT.path, {}, json=body, repeatable=True)
 
 
 def _operate(operation: str, kind: Any, order: Mapping[str, Any]) -> Call:  # noqa: ANN401  a TypedDict's class
     body = _request_fields(kind, order)
     number = {"out_order_no": body.pop("out_order_no")}
-    return Call("POST", f"{_ENDPOINT.path}/{{out_order_no}}/{operation}", number, json=body)
+    path = f"{_ENDPOINT.path}/{{out_order_no}}/{operation}"
+    return Call("POST", path, number, json=body, repeatable=operation == "cancel")
 
 
 def _request_fields(kind: Any, order: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401  a TypedDict's class

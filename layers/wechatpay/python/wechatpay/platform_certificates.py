@@ -1,10 +1,12 @@
 """Platform certificates that come by themselves: downloaded, verified, kept, renewed (docs 4012551764, 4012069411).
 
 Only for merchants in certificate mode. A new merchant has WeChat Pay's public key and no certificate to download;
-whoever holds the public key alone never calls here.
+with the public key alone nothing here is called.
 """
 
 import logging
+import math
+import os
 import random
 import threading
 import time
@@ -14,14 +16,14 @@ from typing import Any, Protocol
 
 from wechatpay.answer import decoded, tidy
 from wechatpay.cipher import Cipher
-from wechatpay.errors import MalformedError, WeChatPayError
+from wechatpay.errors import MalformedError, UnansweredError, WeChatPayError
 from wechatpay.platform_keys import PUBLIC_KEY_ID, PlatformKeys
 from wechatpay.verification import verify
 
 logger = logging.getLogger("wechatpay")
 
 RENEWAL = 10 * 3600
-"""Seconds until certificates are fetched anew, plus up to an hour of jitter: WeChat Pay asks for less than 12 h."""
+"""Seconds until certificates are fetched again, plus up to an hour of jitter: WeChat Pay asks for less than 12 h."""
 
 RESPITE = 60
 """Seconds between two downloads that an unknown serial, or a renewal that failed, may cause."""
@@ -89,7 +91,7 @@ class PlatformCertificates:
         self._store = MemoryStore() if store is None else store
         self._clock = clock
         self._jitter = jitter
-        self._lock = threading.Lock()  # held by whoever downloads
+        self._locks: dict[int, threading.Lock] = {}
         self._tried_at = float("-inf")
         self._failure: WeChatPayError | None = None
         self._renew_at = self._next_renewal()
@@ -97,41 +99,52 @@ class PlatformCertificates:
 
     @property
     def held(self) -> PlatformKeys:
-        """The keys as they stand; asks nobody."""
+        """The keys as they stand, without a call."""
         return self._keys
 
-    def prepare(self) -> None:
-        """Before a call: download if there is no key at all; start a renewal that is due, which nobody waits for.
+    @property
+    def _lock(self) -> threading.Lock:
+        """Held while a download runs; of each process its own: a parent's may be held for ever in its child."""
+        return self._locks.setdefault(os.getpid(), threading.Lock())
 
-        Raises what the download raises, and only where there is no key at all.
+    def prepare(self, until: float = math.inf) -> None:
+        """Before a call: download if there is no key at all; start a renewal that is due, which no call waits for.
+
+        Raises what the download raises, and only where there is no key at all. It waits for another thread's download
+        no longer than `until` (`time.monotonic`).
         """
         if not self._keys:
-            self._download(unless_tried_since=self._clock())
+            self._download(unless_tried_since=self._clock(), until=until)
         elif self._clock() >= self._renew_at and self._lock.acquire(blocking=False):
             threading.Thread(target=self._renewed, name="wechatpay-certificates", daemon=True).start()
 
-    def keys_for(self, serial: str) -> PlatformKeys:
+    def keys_for(self, serial: str, until: float = math.inf) -> PlatformKeys:
         """Return the keys, after one download if this serial is not among them: WeChat Pay may have a new one.
 
-        All who wait for it share one download; for a minute after it there is none. A failed one changes nothing.
+        All who wait for it share one download, each no longer than `until` (`time.monotonic`); for a minute after it
+        there is none. A failed one changes nothing.
         """
         if serial not in self._keys and not serial.startswith(PUBLIC_KEY_ID):
             try:
-                self._download(unless_tried_since=self._clock() - RESPITE)
+                self._download(unless_tried_since=self._clock() - RESPITE, until=until)
             except WeChatPayError:
                 return self._keys
         return self._keys
 
-    def _download(self, unless_tried_since: float) -> None:
-        """Fetch now, unless somebody has tried since then; his failure is everybody's."""
-        with self._lock:
+    def _download(self, unless_tried_since: float, until: float) -> None:
+        """Fetch now, unless another thread has tried since then, and share its failure."""
+        if not self._lock.acquire(timeout=min(max(until - time.monotonic(), 0.0), threading.TIMEOUT_MAX)):
+            raise UnansweredError("the download of platform certificates has not ended yet", sent=False)
+        try:
             if self._tried_at < unless_tried_since:
                 self._try()
             if self._failure is not None:
                 raise self._failure
+        finally:
+            self._lock.release()
 
     def _renewed(self) -> None:
-        """Renew beside the calls; whoever started this holds the lock for it."""
+        """Renew in the background; the thread that started this one holds the lock for it."""
         try:
             self._try()
         finally:
