@@ -383,3 +383,31 @@ class _Gate:
         self._barrier.wait(timeout=60)  # fails where one read waits for another to end
         self.together = self._barrier.parties
         return self._table.load(keys)
+
+
+class TestLimits:
+    """A batch is acknowledged though one host drips."""
+
+    @pytest.mark.parametrize(
+        ("fault", "options"),
+        [
+            ("drip_headers", {"seconds": 0.2}),
+            ("drip_body", {"seconds": 0.2}),
+            ("interim_answers", {"endless": True, "seconds": 0.1}),
+            ("big_headers", {}),
+        ],
+    )
+    def test_a_dripping_answer_costs_one_order_and_no_more_than_its_limit(
+        self, shop: Shop, fault: str, options: dict[str, Any]
+    ) -> None:
+        """Its neighbour is settled; the order waits, and whether it was executed is asked for."""
+        struck, fine = shop.order_no(), shop.order_no()
+        shop.wechat_pay.misbehave(fault, out_order_no=struck, **options)
+        waits, done = shop.run(a_message(struck, "m1"), a_message(fine, "m2"))
+        item = shop.item(struck)
+        assert (waits.failed, done.failed) == (True, False)
+        assert (item.status, item.reason, item.outcome_unknown) == (Status.RETRYING, "OUTCOME_UNKNOWN", True)
+        shop.wechat_pay.behave()
+        shop.run(a_message(struck, "m1", receive_count=2))
+        assert shop.item(struck).status is Status.SYNCED
+        assert shop.wechat_pay.order(MERCHANT, struck).syncs == 1
