@@ -4,6 +4,7 @@ OrdersError
 ├── SettingsError              the environment lacks something: the function cannot start
 ├── UnsupportedEventError      invoked with something that is neither SQS nor EventBridge
 ├── MalformedEventError        this message can never be read: dead letter, the others go on
+├── UnreadableItemError        this order's item cannot be read: its own order fails, the others go on
 ├── UnknownMerchantError       no secret for this mchid: REJECTED
 ├── MerchantUnavailableError   the secret cannot be had, or is not what it should be: retry, page
 ├── TableUnavailableError      DynamoDB did not answer: retry, nothing is permanent
@@ -34,7 +35,8 @@ class UnsupportedEventError(OrdersError):
 class MalformedEventError(OrdersError):
     """A message that no retry can make readable: the `field`, what is wrong with it, and the `remedy`.
 
-    The text never repeats the field's value, which may belong to a customer.
+    The text never repeats the field's value, which may belong to a customer. `event_id`: the event's id, where it could
+    be read, cleaned.
     """
 
     def __init__(self, field: str, problem: str, remedy: str) -> None:
@@ -42,6 +44,16 @@ class MalformedEventError(OrdersError):
         self.field = field
         self.problem = problem
         self.remedy = remedy
+        self.event_id = ""
+
+
+class UnreadableItemError(OrdersError):
+    """The item of this order cannot be read by this version: its own order fails, the others go on."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(f"item {key} cannot be read: {problem}")
+        self.key = key
+        self.problem = problem
 
 
 class UnknownMerchantError(OrdersError):
