@@ -135,14 +135,17 @@ class Relay:
 
     def run(self, messages: Sequence[Message], time_left: Callable[[], float]) -> list[Result]:
         """Handle a batch, one result per message, in order; `time_left` is the invocation's remaining seconds."""
-        results: dict[str, Result] = {}
+        results: dict[Message, Result] = {}
         if events := list(self._read(messages, results)):
             self._handle(events, results, time_left)
         self._put_back(results.values())
-        return [results[message.message_id] for message in messages]
+        return [results[message] for message in messages]
 
     def _handle(
-        self, events: Sequence[tuple[Message, OrderPaid]], results: dict[str, Result], time_left: Callable[[], float]
+        self,
+        events: Sequence[tuple[Message, OrderPaid]],
+        results: dict[Message, Result],
+        time_left: Callable[[], float],
     ) -> None:
         """What can be read: load, decide, and let those talk who may."""
         looking = self.executor.submit(self.circuit.look)
@@ -150,7 +153,7 @@ class Relay:
         try:
             orders = self.table.load(event.payment.key for _, event in events)
         except TableUnavailableError as error:
-            results |= {message.message_id: self._postponed(message, event, str(error)) for message, event in events}
+            results |= {message: self._postponed(message, event, str(error)) for message, event in events}
             return
         groups = self._decide(events, orders, prepared, results)
         if groups:
@@ -158,12 +161,12 @@ class Relay:
             if closed_for := self.circuit.guard(lambda: self._talk(groups, results, time_left)):
                 results |= self._deferred(groups, closed_for)
 
-    def _read(self, messages: Sequence[Message], results: dict[str, Result]) -> Iterable[tuple[Message, OrderPaid]]:
+    def _read(self, messages: Sequence[Message], results: dict[Message, Result]) -> Iterable[tuple[Message, OrderPaid]]:
         for message in messages:
             try:
                 yield message, read(message, self.clock())
             except MalformedEventError as error:
-                results[message.message_id] = Result(message, wait=0, problem=str(error), field=error.field)
+                results[message] = Result(message, wait=0, problem=str(error), field=error.field)
 
     def _prepared(self, events: Sequence[tuple[Message, OrderPaid]]) -> "dict[str, Future[Any]]":
         """Fetch keys and sign while the table is read: most orders are new, and signing takes as long as reading."""
@@ -177,7 +180,7 @@ class Relay:
         events: Sequence[tuple[Message, OrderPaid]],
         orders: Mapping[str, Order],
         prepared: "Mapping[str, Future[Any]]",
-        results: dict[str, Result],
+        results: dict[Message, Result],
     ) -> list[_Group]:
         groups: dict[str, _Group] = {}
         for message, event in events:
@@ -185,7 +188,7 @@ class Relay:
             step = law.decide(order, message.message_id, message.receive_count)
             if not step.calls:
                 wait = 0 if step is Step.FAIL_AGAIN else None
-                results[message.message_id] = Result(message, event, order, wait=wait)
+                results[message] = Result(message, event, order, wait=wait)
                 continue
             group = groups.setdefault(event.payment.key, _Group(step, order, prepared[event.payment.key]))
             if step is Step.QUERY_FIRST:
@@ -194,7 +197,7 @@ class Relay:
         return list(groups.values())
 
     def _talk(
-        self, groups: Iterable[_Group], results: dict[str, Result], time_left: Callable[[], float]
+        self, groups: Iterable[_Group], results: dict[Message, Result], time_left: Callable[[], float]
     ) -> bool | None:
         """All conversations of the batch, in parallel; returns whether WeChat Pay answered any of them."""
         answered: bool | None = None
@@ -209,10 +212,10 @@ class Relay:
                 results |= ended
         return answered
 
-    def _deferred(self, groups: Sequence[_Group], seconds: float) -> dict[str, Result]:
+    def _deferred(self, groups: Sequence[_Group], seconds: float) -> dict[Message, Result]:
         """Nobody calls now: each message waits for the next try at least, and longer the more often it has come."""
         return {
-            message.message_id: Result(message, event, order, wait=self._deferral(message, seconds), problem=DEFERRED)
+            message: Result(message, event, order, wait=self._deferral(message, seconds), problem=DEFERRED)
             for order, group in zip(self.executor.map(self._note, groups), groups, strict=True)
             for message, event in group.members
         }
@@ -243,7 +246,7 @@ class Relay:
             return _Settled(outcome, reporters, law.record(None, outcome, reporters, self.clock()), written=False)
         return _Settled(outcome, reporters, self._write(group.order, outcome, reporters), written=True)
 
-    def _recorded(self, ended: Sequence[tuple[_Group, "Future[_Settled]"]]) -> Iterable[dict[str, Result]]:
+    def _recorded(self, ended: Sequence[tuple[_Group, "Future[_Settled]"]]) -> Iterable[dict[Message, Result]]:
         """Write the new ones among the orders whose conversations have ended together, in one call."""
         settled = [one.result() for _, one in ended if one.exception() is None]
         new = [one.order for one in settled if one.order is not None and not one.written]
@@ -278,19 +281,21 @@ class Relay:
             raise error
         return self._write(self.table.load([order.key]).get(order.key), settled.outcome, settled.reporters)
 
-    def _gather(self, group: _Group, future: "Future[_Settled]", errors: Mapping[str, Exception]) -> dict[str, Result]:
+    def _gather(
+        self, group: _Group, future: "Future[_Settled]", errors: Mapping[str, Exception]
+    ) -> dict[Message, Result]:
         try:
             settled = future.result()
             outcome, order = settled.outcome, self._stands(settled, errors)
         except OutOfTimeError:
-            return {m.message_id: Result(m, e, group.order, wait=0, problem="OUT_OF_TIME") for m, e in group.members}
+            return {m: Result(m, e, group.order, wait=0, problem="OUT_OF_TIME") for m, e in group.members}
         except TableUnavailableError as error:
-            return {m.message_id: self._postponed(m, e, str(error)) for m, e in group.members}
+            return {m: self._postponed(m, e, str(error)) for m, e in group.members}
         except Exception as error:  # noqa: BLE001  the edge of one order: a bug here must not cost the batch
             problem = f"unexpected {type(error).__name__}"
-            return {m.message_id: self._postponed(m, e, problem) for m, e in group.members}
+            return {m: self._postponed(m, e, problem) for m, e in group.members}
         lead = group.members[0][1]
-        return {m.message_id: self._result(m, e, lead, outcome, order) for m, e in group.members}
+        return {m: self._result(m, e, lead, outcome, order) for m, e in group.members}
 
     def _result(
         self, message: Message, event: OrderPaid, lead: OrderPaid, outcome: Outcome, order: Order | None
