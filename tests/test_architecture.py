@@ -24,7 +24,7 @@ TABLE = {
     "orders.relay": {"orders.event", "orders.order", "orders.errors"},
     "orders.wechat": {"orders.order", "orders.errors", "wechatpay"},
     "orders.conversation": {"orders.order", "orders.errors", "orders.wechat", "wechatpay"},
-    "orders.table": {"orders.order", "orders.errors", "boto3", "botocore", "mypy_boto3_dynamodb"},
+    "orders.table": {"orders.order", "orders.errors", "wechatpay.text", "boto3", "botocore", "mypy_boto3_dynamodb"},
     "orders.aws": {"boto3", "botocore"},
     "orders.queue": {"botocore", "mypy_boto3_sqs"},
     "orders.circuit": {"aws_lambda_powertools", "mypy_boto3_dynamodb"},

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from orders.errors import OrdersError, TableUnavailableError, VersionConflictError
+from orders.errors import OrdersError, TableUnavailableError, UnreadableItemError, VersionConflictError
 from orders.order import Attempt, Order, Refusal, Status
+from wechatpay.text import printable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -140,19 +141,39 @@ def item_of(order: Order) -> dict[str, Any]:
 
 
 def order_of(item: Mapping[str, Any]) -> Order:
-    """The order in an item; attributes this version does not know are left alone."""
-    values = {name: _plain(_deserialize(item[name])) for name in _names(Order) if name in item}
-    values["status"] = Status(values["status"])
-    values["history"] = tuple(Attempt(**attempt) for attempt in values.get("history", ()))
-    if "last_error" in values:
-        values["last_error"] = _refusal(values["last_error"])
-    return Order(**values)
+    """The order in an item; what this version does not know is left alone, in the item and in its nested records.
+
+    Raises UnreadableItemError where the item lacks what an order needs, or holds it in another form.
+    """
+    try:
+        values = {name: _plain(_deserialize(item[name])) for name in _names(Order) if name in item}
+        values["status"] = Status(values["status"])
+        values["history"] = tuple(_known(Attempt, attempt) for attempt in values.get("history", ()))
+        if "last_error" in values:
+            values["last_error"] = _known(Refusal, {"code": "", "message": ""} | values["last_error"])
+        _require_types(values)
+        return Order(**values)
+    except KeyError as error:
+        problem = f"{error.args[0]} is missing"
+    except (TypeError, ValueError, AttributeError) as error:
+        problem = str(error)
+    raise UnreadableItemError(printable(str(item.get("pk", {}).get("S", "")), 128), printable(problem))
 
 
-def _refusal(value: Mapping[str, Any]) -> Refusal:
-    return Refusal(
-        value.get("code", ""), value.get("message", ""), value.get("http_status"), value.get("request_id", "")
-    )
+_INTEGERS = frozenset({"version", "attempts"})
+_OF_OTHER_TYPES = frozenset({"history", "last_error", "wechat"})
+
+
+def _require_types(values: Mapping[str, Any]) -> None:
+    """Raise TypeError where an attribute is of another type than a version of this function writes."""
+    for name, value in values.items():
+        if name not in _OF_OTHER_TYPES and not isinstance(value, int if name in _INTEGERS else str):
+            raise TypeError(f"{name} is of another type")
+
+
+def _known[T](record: type[T], members: Mapping[str, Any]) -> T:
+    """A nested record from the members that it has."""
+    return record(**{name: value for name, value in members.items() if name in _names(record)})  # type: ignore[arg-type]  # mypy doubts classes
 
 
 def _attribute(value: object) -> dict[str, Any]:  # noqa: PLR0911  one line per kind of value

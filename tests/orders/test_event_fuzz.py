@@ -96,7 +96,7 @@ def test_any_message_is_read_or_refused_by_field(body: str, receive_count: int) 
         assert found.event_id.isprintable()
     else:
         event("read")
-        assert f"{found.reporter.event_id}{found.reporter.source}{found.payment.appid}".isprintable()
+        assert f"{found.reporter.event_id}{found.reporter.source}".isprintable()
         assert found.payment.paid_time.isdigit()
         assert decide(None, "m1", receive_count) in {Step.SYNC, Step.QUERY_FIRST}
 

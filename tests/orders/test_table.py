@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from orders.errors import TableUnavailableError, VersionConflictError
+from orders.errors import TableUnavailableError, UnreadableItemError, VersionConflictError
 from orders.order import Attempt, Order, Outcome, Payment, Refusal, Reporter, Status, instant, record
 from orders.table import OrdersTable, item_of, order_of
 from sandbox import dynamodb_local
@@ -308,3 +308,39 @@ def test_attributes_of_a_later_version_are_left_alone() -> None:
     """An older function reads a newer item."""
     order = an_order("L1")
     assert order_of(item_of(order) | {"refunded_at": {"S": NOW}}) == order
+
+
+def test_members_of_a_later_version_are_left_alone_in_nested_records() -> None:
+    """In the history and in the last error."""
+    order = an_order("L2", history=(Attempt(NOW, "m1", "RETRYING"),), last_error=Refusal("X", "y"))
+    item = item_of(order)
+    item["history"]["L"][0]["M"]["reason"] = {"S": "later"}
+    item["last_error"]["M"]["issue"] = {"S": "later"}
+    assert order_of(item) == order
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"status": {"S": "REFUNDED\x1b"}}, "REFUNDED"),
+        ({"status": ...}, "status is missing"),
+        ({"status": {"N": "1"}}, "1 is not a valid Status"),
+        ({"mchid": ...}, "missing"),
+        ({"version": {"S": "one"}}, "version is of another type"),
+        ({"paid_time": {"N": "20260101"}}, "paid_time is of another type"),
+        ({"history": {"S": "x"}}, ""),
+        ({"history": {"L": [{"S": "x"}]}}, ""),
+        ({"history": {"L": [{"M": {"at": {"S": "x"}}}]}}, "missing"),
+        ({"last_error": {"S": "x"}}, ""),
+        ({"updated_at": {"NULL": True}}, "updated_at is of another type"),
+    ],
+)
+def test_an_item_that_cannot_be_read_is_named(changes: dict[str, Any], problem: str) -> None:
+    """By its key and its problem; nothing else is raised."""
+    order = an_order("L3")
+    item = {name: value for name, value in (item_of(order) | changes).items() if value is not ...}
+    with pytest.raises(UnreadableItemError) as caught:
+        order_of(item)
+    assert caught.value.key == order.key
+    assert problem in caught.value.problem
+    assert caught.value.problem.isprintable()
