@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from orders.order import Status
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 done, 1 it could not be (the reason on stderr), 2 a wrong command line."""
     given = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a GBK console lacks characters that others send
     try:
         deployment = Deployment.find(given.stack, region=given.region, endpoint_url=given.endpoint_url)
         command: Callable[[Deployment, argparse.Namespace], int] = given.command

@@ -91,16 +91,23 @@ def _envelope(message: Message) -> _Envelope:
         problem = f"is over {BODY_LIMIT} bytes"
         raise MalformedEventError("body", problem, "send the payload alone, not the whole sale")
     body, event_id, source = Fields.parse(message.body, "body"), message.message_id, "sqs"
-    if body.values.get("Type") in _SNS_TYPES and "mchid" not in body.values:
+    if _is_payload(body):
+        return _Envelope(body, event_id, source)
+    if body.values.get("Type") in _SNS_TYPES:
         event_id, source = _delivered_by(body, event_id)
         body = _delivery(body)
-    if "detail-type" not in body.values:
+    if "detail-type" not in body.values or _is_payload(body):
         return _Envelope(body, event_id, source)
     if body.values["detail-type"] != "Order_Paid":
         raise body.wrong("detail-type", "is not Order_Paid", "this function reads no other event")
     event_id = body.label("id", ID_LIMIT) or event_id
     source = body.label("source", SOURCE_LIMIT) or "events"
     return _Envelope(body.nested("detail", "add it: the payload"), event_id, source)
+
+
+def _is_payload(body: Fields) -> bool:
+    """Whether an object is a payload, whatever else stands in it: no envelope has these two."""
+    return "mchid" in body.values and "out_order_no" in body.values
 
 
 # SNS wraps what it delivers to a queue unless the subscription has raw message delivery

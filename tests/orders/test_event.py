@@ -75,6 +75,8 @@ BUS_EVENT = {"id": "e1", "source": "pos.till", "detail-type": "Order_Paid", "det
         (an_sns_envelope(PAYLOAD, MessageId="x" * 500, TopicArn=":" + "t" * 500), "x" * 128, "sns:" + "t" * 252),
         (an_sns_envelope(json.dumps({**PAYLOAD, "note": "\U0001f600"}, ensure_ascii=False)), "sns-1", "sns:payments"),
         (a_body(Type="Notification", Message="hello"), "m1", "sqs"),
+        (an_sns_envelope(PAYLOAD | {"Type": "Notification", "detail-type": "x"}), "sns-1", "sns:payments"),
+        (a_body(**{"detail-type": "Order_Refunded", "id": 7, "Records": [], "body": None}), "m1", "sqs"),
     ],
 )
 def test_an_sns_envelope_is_unwrapped(body: str, event_id: str, source: str) -> None:
