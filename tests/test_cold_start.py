@@ -20,7 +20,7 @@ FOLDERS = [BUILD / "OrdersFunction", BUILD / "WeChatPayLayer/python"]
 # Whose modules the handler may import at its start. A new name here costs every cold start.
 PACKAGES = {
     "orders": 16,
-    "wechatpay": 21,
+    "wechatpay": 22,
     "aws_lambda_powertools": 61,
     "boto3": 29,
     "botocore": 73,

@@ -1,8 +1,8 @@
 """Turns what Lambda hands in into messages: an SQS batch, or a bare EventBridge event. Anything else is named.
 
 A broken record costs that record. Where it has a messageId it becomes a message that `orders.event.read` refuses, so
-that SQS keeps it and moves it to the dead letters. Where it has none, SQS cannot be told which one failed: an empty or
-unknown `itemIdentifier` makes Lambda treat the whole batch as failed, which would redeliver its good neighbours
+that SQS keeps it and moves it to the dead letters. Where it has none, SQS cannot be told which one failed: an empty
+`itemIdentifier` makes Lambda treat the whole batch as failed, which would redeliver its good neighbours
 (docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html). SQS sends no such record, so there is no message
 to keep: it is reported and left alone.
 """
