@@ -8,27 +8,34 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops import attention, dead_letters, events, keys
-from ops.stack import Deployment, OpsError
-from orders.order import Order, Status
+from ops import attention, dead_letters, events, items, keys, screen
+from ops.dead_letters import Letter
+from ops.items import Item
+from ops.stack import Deployment, OpsError, describe
+from orders.order import Status
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 done, 1 it could not be (the reason on stderr), 2 a wrong command line."""
     given = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a GBK console lacks characters that others send
     try:
         deployment = Deployment.find(given.stack, region=given.region, endpoint_url=given.endpoint_url)
         command: Callable[[Deployment, argparse.Namespace], int] = given.command
         return command(deployment, given)
     except OpsError as error:
-        print(f"ops: {error}", file=sys.stderr)
+        for text in str(error).splitlines():
+            print(screen.line(f"ops: {text}"), file=sys.stderr)
     except (ClientError, BotoCoreError) as error:
-        print(f"ops: AWS says: {error}", file=sys.stderr)
+        print(f"ops: AWS says: {describe(error)}", file=sys.stderr)
     return 1
 
 
@@ -45,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     show = _command(order, "show", _order_show, "everything about one order")
     show.add_argument("mchid")
     show.add_argument("out_order_no")
-    listed = _command(order, "list", _order_list, "the orders that somebody should look at")
+    show.add_argument("--sub-mchid", help="for an order of a sub-merchant (endpoints partner, acquiringbank, oversea)")
+    listed = _command(order, "list", _order_list, "the orders that need attention")
     listed.add_argument("--attention", action="store_true", required=True, help="the index of that name")
     words = [status.value for status in attention.WORTH_A_LOOK]
     listed.add_argument("--status", action="append", choices=words, help="only these; may be repeated")
@@ -78,42 +86,63 @@ def _command(group: Any, name: str, run: Callable[..., int], help: str) -> argpa
 
 
 def _order_show(deployment: Deployment, given: argparse.Namespace) -> int:
-    key = f"{given.mchid}#{given.out_order_no}"
-    order = deployment.table.load([key]).get(key)
-    if order is None:
-        raise OpsError(f"no item {key}: no event of this order was ever read")
-    known = {name: value for name, value in asdict(order).items() if value not in (None, "", ())}
-    print(json.dumps(known, ensure_ascii=False, indent=2))
+    owner = f"{given.mchid}/{given.sub_mchid}" if given.sub_mchid else given.mchid
+    key = f"{owner}#{given.out_order_no}"
+    item = items.find(deployment, key)
+    if item is None:
+        advice = "" if given.sub_mchid else "; an order of a sub-merchant needs --sub-mchid"
+        raise OpsError(f"no item {key}: no event of this order was ever read{advice}")
+    if item.order is None:
+        print(screen.document({"unreadable": item.problem, "attributes": item.attributes}))
+        return 0
+    known = {name: value for name, value in asdict(item.order).items() if value not in (None, "", ())}
+    print(screen.document(known))
     return 0
 
 
 def _order_list(deployment: Deployment, given: argparse.Namespace) -> int:
     statuses = [Status(word) for word in given.status or attention.WORTH_A_LOOK]
-    for order in attention.orders(deployment, statuses):
-        print(_line(order))
+    for item in attention.items(deployment, statuses):
+        print(_line(item))
     return 0
 
 
-def _line(order: Order) -> str:
+def _line(item: Item) -> str:
+    order = item.order
+    if order is None:
+        return screen.line(item.updated_at, "UNREADABLE", *_owner_and_number(item.key), item.problem)
     said = f"{order.last_error.code} {order.last_error.message}" if order.last_error else ""
-    parts = (order.updated_at, order.status, order.mchid, order.out_order_no, order.reason, said, order.transaction_id)
-    return "  ".join(part for part in parts if part)
+    parts = (*_owner_and_number(item.key), order.reason, said, order.transaction_id)
+    return screen.line(order.updated_at, order.status, *parts)
+
+
+def _owner_and_number(key: str) -> tuple[str, str]:
+    """Split a key of the table into the merchant, a sub-merchant included, and the order's number."""
+    owner, _, number = key.rpartition("#")
+    return owner, number
 
 
 def _letters_list(deployment: Deployment, _: argparse.Namespace) -> int:
     letters = dead_letters.peek(deployment)
     for letter in letters:
         sent = datetime.fromtimestamp(letter.sent_at, UTC).isoformat(timespec="seconds")
-        order = f"{letter.order.mchid} {letter.order.out_order_no}  {letter.order.status}" if letter.order else "-"
-        print(f"{letter.message_id}  {sent}  {order}  {letter.reason}\n    {letter.said}")
+        print(screen.line(letter.message_id, sent, _order_in(letter), letter.reason))
+        print("    " + screen.line(letter.said))
     print(f"{len(letters)} dead letter(s)")
     return 0
+
+
+def _order_in(letter: Letter) -> str:
+    if not letter.key:
+        return "-"
+    owner, number = _owner_and_number(letter.key)
+    return f"{owner} {number}  {letter.order.status if letter.order else '-'}"
 
 
 def _letters_show(deployment: Deployment, given: argparse.Namespace) -> int:
     for letter in dead_letters.peek(deployment):
         if letter.message_id == given.message_id:
-            print(f"{letter.reason}\n{letter.said}\n{letter.body}")
+            print(f"{screen.line(letter.reason)}\n{screen.line(letter.said)}\n{screen.escaped(letter.body)}")
             return 0
     raise OpsError(f"no dead letter has the message id {given.message_id}: see `dead-letters list`")
 
@@ -128,7 +157,7 @@ def _letters_redrive(deployment: Deployment, given: argparse.Namespace) -> int:
 
 
 def _event_send(deployment: Deployment, given: argparse.Namespace) -> int:
-    print(events.send(deployment, _payload(given), source=given.source))
+    print(screen.line(events.send(deployment, _payload(given), source=given.source)))
     return 0
 
 
@@ -139,7 +168,7 @@ def _payload(given: argparse.Namespace) -> dict[str, Any]:
         return payload | ({"detail": {"paid_time": given.paid_time}} if given.paid_time else {})
     try:
         value = json.loads(given.file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise OpsError(f"{given.file}: {error}") from error
     if not isinstance(value, dict):
         raise OpsError(f"{given.file} is not a JSON object")

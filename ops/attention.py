@@ -1,16 +1,16 @@
-"""Orders that somebody should look at, from the table's sparse index."""
+"""Orders that need an operator's attention, from the table's sparse index."""
 
 from collections.abc import Iterator
 
+from ops.items import Item
 from ops.stack import Deployment
-from orders.order import Order, Status
-from orders.table import order_of
+from orders.order import Status
 
 WORTH_A_LOOK = [status for status in Status if status.needs_attention]
 
 
-def orders(deployment: Deployment, statuses: list[Status]) -> Iterator[Order]:
-    """Orders of these statuses, each status oldest first."""
+def items(deployment: Deployment, statuses: list[Status]) -> Iterator[Item]:
+    """Items under these statuses, each status oldest first; one that cannot be read is among them."""
     pages = deployment.client("dynamodb").get_paginator("query")
     for status in statuses:
         for page in pages.paginate(
@@ -19,4 +19,4 @@ def orders(deployment: Deployment, statuses: list[Status]) -> Iterator[Order]:
             KeyConditionExpression="attention = :status",
             ExpressionAttributeValues={":status": {"S": status.value}},
         ):
-            yield from map(order_of, page["Items"])
+            yield from map(Item.of, page["Items"])

@@ -7,6 +7,7 @@ from typing import Any
 from ops.stack import Deployment, OpsError
 from orders.errors import MalformedEventError
 from orders.event import Message, read
+from wechatpay.text import printable
 
 
 def send(deployment: Deployment, payload: dict[str, Any], *, source: str | None) -> str:
@@ -14,7 +15,7 @@ def send(deployment: Deployment, payload: dict[str, Any], *, source: str | None)
 
     Raises OpsError naming the field where the function could not read it.
     """
-    body = json.dumps(payload, ensure_ascii=False)
+    body = json.dumps(payload)  # ASCII: a lone surrogate in a field that is not ours has no UTF-8
     try:
         read(Message("check", body), time.time())
     except MalformedEventError as error:
@@ -27,7 +28,8 @@ def _put(deployment: Deployment, source: str, detail: str) -> str:
     entry["EventBusName"] = deployment.outputs["EventBusName"]
     [answer] = deployment.client("events").put_events(Entries=[entry])["Entries"]
     if "ErrorCode" in answer:
-        raise OpsError(f"EventBridge refused it: {answer['ErrorCode']} {answer.get('ErrorMessage', '')}")
+        words = f"{answer['ErrorCode']}: {answer.get('ErrorMessage', 'no message')}"
+        raise OpsError(f"EventBridge refused it: {printable(words)}")
     return str(answer["EventId"])
 
 

@@ -8,10 +8,21 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from orders.table import OrdersTable
+from wechatpay.text import printable
 
 
 class OpsError(Exception):
     """A command cannot be carried out; the text says why, and what to do."""
+
+
+def describe(error: ClientError | BotoCoreError) -> str:
+    """Return AWS's own words in one clean line: the operation, the error's code and its message."""
+    if isinstance(error, ClientError):
+        details = error.response.get("Error", {})
+        words = f"{error.operation_name}: {details.get('Code', 'no code')}: {details.get('Message', 'no message')}"
+    else:
+        words = f"{type(error).__name__}: {error}"
+    return printable(" ".join(words.split()), 500)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +45,7 @@ class Deployment:
         try:
             [stack] = client("cloudformation").describe_stacks(StackName=name)["Stacks"]
         except (ClientError, BotoCoreError) as error:
-            raise OpsError(f"stack {name}: {error}") from error
+            raise OpsError(f"stack {name}: {describe(error)}") from error
         outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
         parameters = {given["ParameterKey"]: given["ParameterValue"] for given in stack.get("Parameters", [])}
         if "OrdersTableName" not in outputs:

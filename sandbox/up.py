@@ -28,6 +28,7 @@ def seed(world: World) -> None:
     """Put the orders that the event files speak of into the states that `events/README.md` tells."""
     wechat_pay = world.wechat_pay
     waiting = ["PAID-OFFLINE-1", "PAID-OFFLINE-2", "PAID-OFFLINE-3", "TWICE-1", "MIXED-1", "MIXED-3"]
+    waiting += ["SNS-1", "SNS-2", "BROKEN-1", "BROKEN-6"]
     for number in [*waiting, "WON-BY-WECHAT-1", "DEDUCTING-1", "OUTAGE-1", "OUTAGE-2", "OUTAGE-3"]:
         world.ready(number)
     wechat_pay.deduct(MERCHANT, "WON-BY-WECHAT-1")

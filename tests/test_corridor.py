@@ -102,13 +102,16 @@ def test_an_event_file_ends_as_its_table_says(seeded: World, file: str, before: 
 
 
 def _bodies(event: dict[str, Any]) -> list[str]:
-    return [record["body"] for record in event["Records"]] if "Records" in event else [json.dumps(event)]
+    if "Records" not in event:
+        return [json.dumps(event)]
+    return [(record or {}).get("body", "") for record in event["Records"]]
 
 
 def _seen(world: World, body: str) -> str:
     """Status and reason of the item that a body speaks of; `unreadable` where there is none."""
     try:
         value = json.loads(body)
+        value = json.loads(value["Message"]) if value.get("Type") == "Notification" else value
         payload = value.get("detail", {}) if "detail-type" in value else value
         order = world.order(payload["out_order_no"], payload["mchid"])
     except (AttributeError, LookupError, TypeError, ValueError):

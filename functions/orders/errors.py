@@ -36,7 +36,8 @@ class UnsupportedEventError(OrdersError):
 class MalformedEventError(OrdersError):
     """A message that no retry can make readable: the `field`, what is wrong with it, and the `remedy`.
 
-    The text never repeats the field's value, which may belong to a customer.
+    The text never repeats the field's value, which may belong to a customer. `event_id`: the event's id, where it could
+    be read, cleaned.
     """
 
     def __init__(self, field: str, problem: str, remedy: str) -> None:
@@ -44,6 +45,7 @@ class MalformedEventError(OrdersError):
         self.field = field
         self.problem = problem
         self.remedy = remedy
+        self.event_id = ""
 
 
 class UnknownMerchantError(OrdersError):

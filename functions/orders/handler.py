@@ -4,9 +4,8 @@ import gc
 
 gc.disable()  # what is imported below is no garbage: looking for some costs a cold start 5 % of its time
 
-import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -21,11 +20,12 @@ from orders import order as law
 from orders.aws import Aws
 from orders.circuit import Circuit
 from orders.conversation import WeChatPay
-from orders.errors import NotSyncedError, UnsupportedEventError
+from orders.errors import MalformedEventError, NotSyncedError, UnsupportedEventError  # noqa: F401  raised from here
 from orders.event import BEIJING, Message
 from orders.merchants import Merchants
 from orders.order import Status
 from orders.queue import OrderQueue
+from orders.records import Bare, Batch, read_records
 from orders.relay import UNREADABLE_ITEM, Relay, Result
 from orders.settings import Settings
 from orders.table import OrdersTable
@@ -86,39 +86,40 @@ gc.freeze()  # nor will it be later
 gc.enable()
 
 
-def lambda_handler(event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
     """Handle an SQS batch (partial batch response) or a bare EventBridge event (its outcome; raises if not final)."""
 
     def time_left() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
     try:
-        if isinstance(event.get("Records"), list):
-            return _batch(event["Records"], time_left)
-        if "detail-type" in event:
-            return _bare(event, context, time_left)
+        match read_records(event, context.aws_request_id):
+            case Batch() as batch:
+                return _batch(batch, time_left)
+            case Bare(message):
+                return _bare(message, time_left)
     finally:
         _flush()
-    raise UnsupportedEventError("neither an SQS batch (Records) nor an EventBridge event (detail-type)")
 
 
-def _batch(records: list[Mapping[str, Any]], time_left: Callable[[], float]) -> dict[str, Any]:
-    results = relay.run([_message(record) for record in records], time_left)
+def _batch(batch: Batch, time_left: Callable[[], float]) -> dict[str, Any]:
+    results = relay.run(batch.messages, time_left)
     for result in results:
         _tell(result)
-    failures = [{"itemIdentifier": result.message.message_id} for result in results if result.failed]
-    return {"batchItemFailures": failures}
+    for error in batch.unreadable:
+        _tell_unreadable_record(error)
+    failed = dict.fromkeys(result.message.message_id for result in results if result.failed)  # each id once
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _message(record: Mapping[str, Any]) -> Message:
-    receive_count = int(record.get("attributes", {}).get("ApproximateReceiveCount", "1"))
-    return Message(record["messageId"], record["body"], receive_count, record.get("receiptHandle"))
+def _tell_unreadable_record(error: MalformedEventError) -> None:
+    """One log line and the counts of a record that no message can be made of."""
+    _count("Received")
+    _count("Unreadable")
+    logger.error("unreadable record, not from SQS", extra={"problem": str(error), "field": error.field})
 
 
-def _bare(event: Mapping[str, Any], context: LambdaContext, time_left: Callable[[], float]) -> dict[str, Any]:
-    message_id = event.get("id")
-    body = json.dumps(event, ensure_ascii=False)
-    message = Message(message_id if isinstance(message_id, str) else context.aws_request_id, body)
+def _bare(message: Message, time_left: Callable[[], float]) -> dict[str, Any]:
     [result] = relay.run([message], time_left)
     _tell(result)
     story = _story(result)
@@ -141,8 +142,8 @@ def _story(result: Result) -> dict[str, Any]:
         if (refusal := result.outcome.refusal) is not None:
             story |= {"code": refusal.code, "said": refusal.message, "field": refusal.field, "issue": refusal.issue}
     story |= {"problem": result.problem, "wait": result.wait, "visibility": result.visibility}
-    if result.field:
-        story["field"] = result.field
+    if result.event is None:
+        story |= {"event_id": result.event_id, "field": result.field}
     return {name: value for name, value in story.items() if value not in (None, "")}
 
 

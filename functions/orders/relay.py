@@ -81,7 +81,7 @@ class Result:
     """How one message ended. `wait` is seconds until it is received again; None: it is done and leaves the queue.
 
     `order` is the item as it now stands; `outcome` the conversation, where there was one. `problem` says why there was
-    none, `reason` in one word; `field` which field cannot be read.
+    none, `reason` in one word; `field` which field cannot be read, `event_id` the name of the event it is in.
     `visibility` is SQS's error code where it did not take the wait: the message comes back when its visibility ends.
     """
 
@@ -93,6 +93,7 @@ class Result:
     problem: str = ""
     reason: str = ""
     field: str = ""
+    event_id: str = ""
     visibility: str = ""
 
     @property
@@ -182,7 +183,9 @@ class Relay:
             try:
                 event = read(message, self.clock())
             except MalformedEventError as error:
-                unreadable[message] = Result(message, wait=0, problem=str(error), field=error.field)
+                unreadable[message] = Result(
+                    message, wait=0, problem=str(error), field=error.field, event_id=error.event_id
+                )
             else:
                 reports.append(_Report(message, replace(event, reporter=self._reporter(message, event.reporter))))
         return self._identified(reports), unreadable

@@ -181,8 +181,12 @@ def order_of(item: Mapping[str, Any]) -> Order:
     """
     try:
         return _record(Order, item, apart=_APART)
-    except ValueError as error:
+    except _StrangeError as error:
         raise UnreadableItemError(item["pk"]["S"], str(error)) from error
+
+
+class _StrangeError(ValueError):
+    """An attribute is not what this version writes; the text says which."""
 
 
 _APART = frozenset({"pk", "attention"})  # made by `item_of`
@@ -200,10 +204,12 @@ def _record[T](kind: type[T], attributes: Mapping[str, Any], apart: frozenset[st
             continue
         try:
             values[name] = readers[name](attribute)
+        except _StrangeError:
+            raise
         except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
-            raise ValueError(f"{name} is not what this version writes") from error
+            raise _StrangeError(f"{name} is not what this version writes") from error
     if missing := _required(kind) - values.keys():  # type: ignore[arg-type]
-        raise ValueError(f"{', '.join(sorted(missing))} missing")
+        raise _StrangeError(f"{', '.join(sorted(missing))} missing")
     make: Any = kind
     record: T = make(**values, rest=rest)
     return record
@@ -211,6 +217,13 @@ def _record[T](kind: type[T], attributes: Mapping[str, Any], apart: frozenset[st
 
 def _text(attribute: Mapping[str, Any]) -> str:
     return str(attribute["S"])
+
+
+def _status(attribute: Mapping[str, Any]) -> Status:
+    try:
+        return Status(attribute["S"])
+    except ValueError:
+        raise _StrangeError(f"status {printable(attribute['S'], 64)!r} is none of this version's") from None
 
 
 def _number(attribute: Mapping[str, Any]) -> int:
@@ -238,7 +251,7 @@ _READERS: Mapping[object, Callable[[Mapping[str, Any]], object]] = {
     int: _number,
     int | None: _number,
     bool: lambda attribute: bool(attribute["BOOL"]),
-    Status: lambda attribute: Status(_text(attribute)),
+    Status: _status,
     tuple[Attempt, ...]: _history,
     Mapping[str, Receipt]: _receipts,
     Mapping[str, Any] | None: _answer,

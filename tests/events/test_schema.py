@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 from orders.errors import MalformedEventError
 from orders.event import BODY_LIMIT, Message, read
+from orders.fields import Fields
 from orders.order import ENDPOINTS
 from sandbox.world import EVENTS
 
@@ -74,6 +75,8 @@ IDENTIFIERS = [
     "\ue000",
     "\uffff",
     "a\nb\n",
+    *("\x1b[2J", "a\u202eb", "a\u200b", "\ufeffa", "\x9b", "\u2028", "\u2066", "\u206f", "\u2070", "\u061c"),
+    *(" a", "a ", "a b", " ", "\u3000a", "a\u00a0", "\u200aa", "a\u205f", "\u1680", "a\u202f"),
     None,
 ]
 TIME = "2026-01-01T12:00:00"
@@ -170,6 +173,23 @@ def test_they_agree_on_every_border(name: str) -> None:
     assert verdicts == {True, False}
 
 
+def test_they_agree_on_every_character_of_an_identifier() -> None:
+    """At its beginning, in its middle, at its end."""
+    identifier = SCHEMA["$defs"]["identifier"]
+    allowed, refused = re.compile(identifier["pattern"]), re.compile(identifier["not"]["pattern"])
+    for number in (*range(0x10000), 0x10000, 0x1F600, 0x10FFFF):
+        for value in (f"{chr(number)}a", f"a{chr(number)}a", f"a{chr(number)}"):
+            valid = bool(allowed.search(value)) and not refused.search(value)
+            assert valid == _taken(value), ascii(value)
+
+
+def _taken(value: str) -> bool:
+    try:
+        return Fields({"appid": value}).identifier("appid") == value
+    except MalformedEventError:
+        return False
+
+
 def test_they_agree_on_what_is_required() -> None:
     """And on what is not."""
     for name in TOP:
@@ -202,13 +222,28 @@ def test_what_no_schema_can_say_is_refused_by_the_parser(payload: dict[str, Any]
 def test_the_schema_and_the_parser_agree_on_an_event_file(path: Any) -> None:
     """Record by record; where they may differ, it is about a time."""
     event = json.loads(path.read_text(encoding="utf-8"))
-    for body in [record["body"] for record in event["Records"]] if "Records" in event else [json.dumps(event)]:
-        try:
-            value = json.loads(body)
-        except ValueError:
-            value = None
-        wrapped = isinstance(value, dict) and "detail-type" in value
-        assert VALIDATOR.is_valid(value["detail"] if wrapped else value) == _accepted(body)
+    bodies = [record["body"] for record in _whole(event["Records"])] if "Records" in event else [json.dumps(event)]
+    for body in bodies:
+        assert VALIDATOR.is_valid(_payload(body)) == _accepted(body)
+
+
+def _payload(body: str) -> Any:
+    """What stands in a body where the payload should, whatever is around it."""
+    try:
+        value = json.loads(body)
+        value = json.loads(value["Message"]) if "TopicArn" in value else value
+    except (TypeError, ValueError):
+        return None
+    return value["detail"] if isinstance(value, dict) and "detail-type" in value else value
+
+
+def _whole(records: list[Any]) -> list[dict[str, Any]]:
+    """The records that are as SQS sends them."""
+    return [
+        record
+        for record in records
+        if record and isinstance(record.get("attributes"), dict) and {"body", "messageId"} <= record.keys()
+    ]
 
 
 def test_the_unreadable_file_has_each_kind_once() -> None:
@@ -242,11 +277,13 @@ def test_an_event_file_is_what_lambda_hands_over(path: Any) -> None:
         assert VALIDATOR.is_valid(event["detail"])
         assert {"id", "source", "detail-type", "time", "account", "region", "resources"} <= event.keys()
         return
-    for record in event["Records"]:
+    whole = _whole(event["Records"])
+    assert path.name == "broken-records.json" or whole == event["Records"]
+    for record in whole:
         assert record["md5OfBody"] == hashlib.md5(record["body"].encode(), usedforsecurity=False).hexdigest()
         assert record["eventSource"] == "aws:sqs"
         assert record["attributes"]["ApproximateReceiveCount"] == "1"
-    identifiers = [record["messageId"] for record in event["Records"]]
+    identifiers = [record["messageId"] for record in whole]
     assert len(set(identifiers)) == len(identifiers)
 
 

@@ -1,5 +1,6 @@
 """Every shape that a till may send, and every way in which it may be wrong."""
 
+import base64
 import json
 import traceback
 from dataclasses import FrozenInstanceError
@@ -43,6 +44,259 @@ def test_a_whole_eventbridge_event_is_read() -> None:
 def test_an_event_id_of_the_tills_own_goes_first() -> None:
     """Before EventBridge's and before the message's."""
     assert read(Message("m1", a_body(event_id="till-7")), NOW).reporter.event_id == "till-7"
+
+
+def an_sns_envelope(inside: Any, **changes: Any) -> str:
+    """What SNS delivers to a queue without raw message delivery; `...` takes a member out."""
+    envelope = {
+        "Type": "Notification",
+        "MessageId": "sns-1",
+        "TopicArn": "arn:aws-cn:sns:cn-north-1:123456789012:payments",
+        "Message": inside if isinstance(inside, str) else json.dumps(inside),
+        "Timestamp": "2026-01-01T04:00:01.000Z",
+        "SignatureVersion": "1",
+    } | changes
+    return json.dumps({name: value for name, value in envelope.items() if value is not ...})
+
+
+BUS_EVENT = {"id": "e1", "source": "pos.till", "detail-type": "Order_Paid", "detail": PAYLOAD}
+
+
+@pytest.mark.parametrize(
+    ("body", "event_id", "source"),
+    [
+        (an_sns_envelope(PAYLOAD), "sns-1", "sns:payments"),
+        (an_sns_envelope(PAYLOAD | {"event_id": "till-7"}), "till-7", "sns:payments"),
+        (an_sns_envelope(BUS_EVENT), "e1", "pos.till"),
+        (an_sns_envelope(BUS_EVENT, MessageId=...), "e1", "pos.till"),
+        (an_sns_envelope({**BUS_EVENT, "id": " "}), "sns-1", "pos.till"),
+        (an_sns_envelope(PAYLOAD, MessageId=..., TopicArn=...), "m1", "sns"),
+        (an_sns_envelope(PAYLOAD, MessageId=7, TopicArn=None), "m1", "sns"),
+        (an_sns_envelope(PAYLOAD, MessageId="x" * 500, TopicArn=":" + "t" * 500), "x" * 128, "sns:" + "t" * 252),
+        (an_sns_envelope(json.dumps({**PAYLOAD, "note": "\U0001f600"}, ensure_ascii=False)), "sns-1", "sns:payments"),
+        (a_body(Type="Notification", Message="hello"), "m1", "sqs"),
+        (an_sns_envelope(PAYLOAD | {"Type": "Notification", "detail-type": "x"}), "sns-1", "sns:payments"),
+        (a_body(**{"detail-type": "Order_Refunded", "id": 7, "Records": [], "body": None}), "m1", "sqs"),
+    ],
+)
+def test_an_sns_envelope_is_unwrapped(body: str, event_id: str, source: str) -> None:
+    """Around a payload or around an EventBridge event; a payload that has such members besides is a payload."""
+    event = read(Message("m1", body), NOW)
+    assert event.payment == Payment("1230000109", "A_1-|*", "20260101110000")
+    assert event.reporter == Reporter("m1", event_id, source)
+
+
+NO_TIME = PAYLOAD | {"detail": {"paid_time": "yesterday"}}
+NO_MCHID = {name: value for name, value in PAYLOAD.items() if name != "mchid"}
+
+
+@pytest.mark.parametrize(
+    ("wrap", "path"),
+    [
+        (json.dumps, ""),
+        (lambda payload: json.dumps({**BUS_EVENT, "detail": payload}), "detail."),
+        (an_sns_envelope, "Message."),
+        (lambda payload: an_sns_envelope({**BUS_EVENT, "detail": payload}), "Message.detail."),
+    ],
+    ids=["payload", "EventBridge", "SNS", "EventBridge by SNS"],
+)
+@pytest.mark.parametrize(
+    ("payload", "field"),
+    [
+        (NO_MCHID, "mchid"),
+        (NO_TIME, "detail.paid_time"),
+        (PAYLOAD | {"detail": {"paid_time": "20260101110000", "seq": 0}}, "detail.seq"),
+        (PAYLOAD | {"event_id": None}, "event_id"),
+        (PAYLOAD | {"appid": "\u202e"}, "appid"),
+        (PAYLOAD | {"detail": 7}, "detail"),
+    ],
+    ids=["mchid", "paid_time", "seq", "event_id", "appid", "detail"],
+)
+def test_a_field_is_named_by_the_path_in_which_it_was_sent(wrap: Any, path: str, payload: Any, field: str) -> None:
+    """One path per field, from the body as the sender wrote it."""
+    with pytest.raises(MalformedEventError) as caught:
+        read(Message("m1", wrap(payload)), NOW)
+    assert caught.value.field == path + field
+
+
+@pytest.mark.parametrize(
+    ("body", "event_id"),
+    [
+        (json.dumps(NO_TIME | {"event_id": "till-7"}), "till-7"),
+        (json.dumps({**BUS_EVENT, "detail": NO_TIME}), "e1"),
+        (json.dumps({**BUS_EVENT, "detail": NO_TIME | {"event_id": "x" * 129}}), "e1"),
+        (an_sns_envelope(NO_TIME), "sns-1"),
+        (json.dumps(NO_TIME), "m1"),
+        ("nonsense", ""),
+    ],
+)
+def test_a_refusal_tells_the_events_id(body: str, event_id: str) -> None:
+    """Where it could be read, so that the sender's own id leads to the log line."""
+    with pytest.raises(MalformedEventError) as caught:
+        read(Message("m1", body), NOW)
+    assert caught.value.event_id == event_id
+
+
+@pytest.mark.parametrize(
+    ("sent_at", "paid_time", "readable"),
+    [
+        (NOW - 7200, "20260101110000", False),
+        (NOW - 7200, "20260101100100", True),
+        (NOW - 7200, "20260101100101", False),
+        (NOW + 7200, "20260101140000", True),
+        (None, "20260101120100", True),
+        (None, "20260101120101", False),
+    ],
+)
+def test_the_future_is_judged_by_when_the_message_was_sent(sent_at: float, paid_time: str, readable: bool) -> None:
+    """A verdict that does not change while the message waits; by now where that time is not known."""
+    message = Message("m1", a_body(detail__paid_time=paid_time), sent_at=sent_at)
+    if readable:
+        assert read(message, NOW).payment.paid_time == paid_time
+        return
+    with pytest.raises(MalformedEventError, match="lies in the future"):
+        read(message, NOW)
+
+
+def test_a_broken_record_is_refused_whatever_its_body_holds() -> None:
+    """With the reason that its reader found."""
+    reason = MalformedEventError("attributes", "is not an object", "")
+    with pytest.raises(MalformedEventError) as caught:
+        read(Message("m1", a_body(), unreadable=reason), NOW)
+    assert caught.value is reason
+
+
+BASE64 = base64.b64encode(a_body().encode()).decode()
+A_RECORD = {"messageId": "m1", "body": a_body(), "eventSource": "aws:sqs"}
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "told"),
+    [
+        (json.dumps(a_body()), "body", "JSON text inside JSON text"),
+        (an_sns_envelope(json.dumps(a_body())), "Message", "JSON text inside JSON text"),
+        (json.dumps({**BUS_EVENT, "detail": a_body()}), "detail", "is JSON text, not an object"),
+        (a_body(detail='{"paid_time": "20260101110000"}'), "detail", "is JSON text, not an object"),
+        (BASE64, "body", "is base64"),
+        (an_sns_envelope(BASE64), "Message", "is base64"),
+        (f"[{a_body()}]", "body", "each payload as one message"),
+        (
+            json.dumps({"version": "2.0", "routeKey": "$default", "requestContext": {}, "body": a_body()}),
+            "body",
+            "HTTP",
+        ),
+        (json.dumps({"httpMethod": "POST", "body": a_body(), "isBase64Encoded": False}), "body", "HTTP"),
+        (json.dumps({"requestContext": {}, "requestPayload": PAYLOAD}), "body", "failed invocation"),
+        (json.dumps({"Records": [A_RECORD]}), "body", "is a list of Records; send the body"),
+        (json.dumps({"Records": []}), "body", "is a list of Records"),
+        (json.dumps({"Records": [{"eventSource": "aws:s3", "s3": {}}]}), "body", "Records of aws:s3"),
+        (an_sns_envelope({"Records": [{"eventSource": "aws:s3", "s3": {}}]}), "Message", "Records of aws:s3"),
+        (json.dumps({"Records": [{"eventSource": "x" * 99}]}), "body", "Records of an unknown source"),
+        (json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent"}), "body", "test event"),
+        (json.dumps(A_RECORD), "body", "is a message inside a message"),
+        (json.dumps({"MessageId": "m1", "Body": a_body()}), "body", "is an SQS message inside a message"),
+        (json.dumps({"Source": "pos.x", "DetailType": "Order_Paid", "Detail": a_body()}), "body", "PutEvents"),
+        (json.dumps({"Entries": []}), "body", "PutEvents"),
+        (json.dumps({**BUS_EVENT, "detail": BUS_EVENT}), "detail", "EventBridge event inside another"),
+        (an_sns_envelope(an_sns_envelope(PAYLOAD)), "Message", "is an SNS envelope"),
+        (json.dumps({"specversion": "1.0", "data": PAYLOAD}), "body", "CloudEvent"),
+        (an_sns_envelope(PAYLOAD, Type="SubscriptionConfirmation"), "Type", "confirmation of SNS"),
+        (an_sns_envelope(PAYLOAD, Type="UnsubscribeConfirmation"), "Type", "confirmation of SNS"),
+        (an_sns_envelope(PAYLOAD, Message=...), "Message", "is not a string"),
+        (an_sns_envelope(PAYLOAD, Message=PAYLOAD), "Message", "is not a string"),
+        (an_sns_envelope("hello"), "Message", "is not JSON"),
+        (an_sns_envelope("[1]"), "Message", "is not a JSON object"),
+        (an_sns_envelope({**BUS_EVENT, "detail-type": "Scheduled Event"}), "Message.detail-type", "is not Order_Paid"),
+        (json.dumps({"Type": ["Notification"]}), "mchid", "is missing"),
+    ],
+)
+def test_what_is_sent_by_mistake_is_named(body: str, field: str, told: str) -> None:
+    """What it is, where it stands, and what to send instead; nothing of its values."""
+    with pytest.raises(MalformedEventError) as caught:
+        read(Message("m1", body), NOW)
+    assert caught.value.field == field
+    assert told in str(caught.value)
+    assert "1230000109" not in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_reason_to_charge_a_customer_twice() -> None:
+    """It says nothing, so it is left out."""
+    assert read(Message("m1", "\ufeff" + a_body()), NOW).payment.mchid == "1230000109"
+
+
+def test_of_a_key_that_stands_twice_the_last_value_counts() -> None:
+    """As in Python's JSON reader, in JavaScript's and in most others."""
+    body = a_body().replace("{", '{"mchid": "1", ', 1)
+    assert read(Message("m1", body), NOW).payment.mchid == "1230000109"
+
+
+@pytest.mark.parametrize("name", ["appid", "service_id", "sub_mchid", "channel_id"])
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("wx\x1b[2J", "has a control, zero-width or direction character"),
+        ("wx\n", "has a control, zero-width or direction character"),
+        ("wx\x9b", "has a control, zero-width or direction character"),
+        ("wx\u202e1", "has a control, zero-width or direction character"),
+        ("wx\u2066", "has a control, zero-width or direction character"),
+        ("wx\u200b", "has a control, zero-width or direction character"),
+        ("\ufeffwx", "has a control, zero-width or direction character"),
+        ("wx\u2028", "has a control, zero-width or direction character"),
+        (" wx", "begins or ends with a blank"),
+        ("wx ", "begins or ends with a blank"),
+        ("wx\u3000", "begins or ends with a blank"),
+        (" ", "begins or ends with a blank"),
+        ("wx\ud83d", "has a character of 4 bytes"),
+        ("\U0001f600", "has a character of 4 bytes"),
+    ],
+)
+def test_an_identifier_that_cannot_be_read_by_people_is_refused(name: str, value: str, problem: str) -> None:
+    """It would reach WeChat Pay, the item and the log."""
+    with pytest.raises(MalformedEventError) as caught:
+        read(Message("m1", a_body(**{name: value})), NOW)
+    assert (caught.value.field, caught.value.problem) == (name, problem)
+
+
+@pytest.mark.parametrize(
+    ("event_id", "kept"),
+    [
+        ("till\x1b[2J7", "till [2J7"),
+        ("till-7\nlevel=INFO synced", "till-7 level=INFO synced"),
+        ("\u202e7-llit", "7-llit"),
+        (" till-7 ", "till-7"),
+        ("\n\t", "m1"),
+    ],
+)
+def test_a_label_is_cleaned_where_it_enters(event_id: str, kept: str) -> None:
+    """Event id and source are for people: no reason to lose a payment, and none to store control characters."""
+    assert read(Message("m1", a_body(event_id=event_id)), NOW).reporter.event_id == kept
+    event = {**BUS_EVENT, "id": event_id, "source": "pos.\x1btill\u202e"}
+    assert read(Message("m1", json.dumps(event)), NOW).reporter == Reporter("m1", kept, "pos. till")
+
+
+@pytest.mark.parametrize("note", ["\ud800", "\U0001f600", "\x1b[2J", None, [1e300], {"mchid": "7"}])
+def test_a_field_that_is_not_ours_may_hold_anything(note: Any) -> None:
+    """It is ignored, in the payload, in its detail and in what is around it."""
+    payload = PAYLOAD | {"note": note, "detail": PAYLOAD["detail"] | {"note": note}}
+    for body in (json.dumps(payload), json.dumps({**BUS_EVENT, "detail": payload, "account": note})):
+        assert read(Message("m1", body), NOW).payment == Payment("1230000109", "A_1-|*", "20260101110000")
+    assert read(Message("m1", an_sns_envelope(payload, Subject=note)), NOW).payment.mchid == "1230000109"
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 400, "1" * 5000, "NaN", "-Infinity", "1.5", "-0.5"])
+def test_a_number_without_measure_is_refused(number: str) -> None:
+    """By the field, or with the body where Python cannot read the number at all."""
+    with pytest.raises(MalformedEventError) as caught:
+        read(Message("m1", a_body(detail__seq="#").replace('"#"', number)), NOW)
+    readable = number not in {"NaN", "-Infinity"} and len(number) < 5000
+    assert caught.value.field == ("detail.seq" if readable else "body")
+
+
+def test_a_message_does_not_show_its_body() -> None:
+    """Nor its receipt handle: it may be printed by a traceback or a debugger's log."""
+    assert repr(Message("m1", "oUpF8uMuAJO", 1, "AQEB")) == (
+        "Message(message_id='m1', receive_count=1, sent_at=None, unreadable=None)"
+    )
 
 
 def test_every_field_of_ours_is_passed_on() -> None:

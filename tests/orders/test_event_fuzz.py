@@ -60,6 +60,15 @@ _ENVELOPES = st.fixed_dictionaries(
     {"detail-type": st.just("Order_Paid") | _ANY, "detail": _NEAR | _ANY},
     optional={"id": _ANY, "source": _ANY, "time": _ANY, "version": _ANY},
 )
+_SNS = st.fixed_dictionaries(
+    {
+        "Type": st.sampled_from(["Notification", "Notification", "SubscriptionConfirmation"]) | _ANY,
+        "Message": _NEAR.map(json.dumps) | _ENVELOPES.map(json.dumps) | _ANY,
+    },
+    optional={"MessageId": _ANY, "TopicArn": _ANY, "Subject": _ANY},
+)
+_MISTAKES = ["Records", "requestContext", "body", "Body", "Detail", "DetailType", "TopicArn", "Event", "detail-type"]
+_OF_ANOTHER_KIND = st.fixed_dictionaries({}, optional=dict.fromkeys(_MISTAKES, _ANY))
 _BODIES = (
     st.text(max_size=80)
     | st.binary(max_size=80).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
@@ -67,6 +76,9 @@ _BODIES = (
     | _NEAR.map(json.dumps)
     | _ENVELOPES.map(json.dumps)
     | _NEAR.map(lambda value: json.dumps(value, ensure_ascii=False))
+    | _SNS.map(json.dumps)
+    | _OF_ANOTHER_KIND.map(json.dumps)
+    | _NEAR.map(json.dumps).map(json.dumps)
     | st.integers(1, 3000).map(lambda depth: "[" * depth)
 )
 
@@ -82,8 +94,10 @@ def test_any_message_is_read_or_refused_by_field(body: str, receive_count: int) 
         assert found.remedy
         assert str(found).isprintable()
         assert len(str(found)) < 400
+        assert found.event_id.isprintable()
     else:
         event("read")
+        assert f"{found.reporter.event_id}{found.reporter.source}".isprintable()
         assert found.payment.paid_time.isdigit()
         reporter = replace(found.reporter, receive_count=receive_count)
         assert decide(None, found.payment, reporter) in {Step.SYNC, Step.QUERY_FIRST}

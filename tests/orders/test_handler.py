@@ -143,7 +143,10 @@ def test_a_bare_event_that_is_not_settled_raises(door: Door) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:No application metrics")
-@pytest.mark.parametrize("event", [{}, {"Records": {}}, {"detail": {}}])
+@pytest.mark.parametrize(
+    "event",
+    [{}, {"Records": {}}, {"detail": {}}, None, [], "text", 7, {"Records": [{"eventSource": "aws:s3", "s3": {}}]}],
+)
 def test_what_is_no_event_of_ours_raises(door: Door, event: Any) -> None:
     """By name."""
     with pytest.raises(door.module.UnsupportedEventError):
@@ -231,3 +234,43 @@ def test_the_circuit_is_told(door: Door) -> None:
     assert "the circuit is open" in opened["message"]
     assert moved["circuit"] == "HALF_OPEN"
     assert metrics["CircuitOpened"] == [1.0]
+
+
+def test_a_record_without_a_message_id_is_told_and_leaves_its_neighbours_alone(door: Door) -> None:
+    """SQS cannot be told of it; a record with an id and no body is told to SQS, each id once."""
+    good, twin = door.order_no(), door.order_no()
+    broken = {"messageId": "m2", "attributes": None}
+    nameless = {"body": "{}"}
+    records = [a_record(good), None, broken, nameless, broken, a_record(twin, "m3")]
+    assert door.invoke({"Records": records}) == {"batchItemFailures": [{"itemIdentifier": "m2"}]}
+    lines, metrics = door.told()
+    unreadable = [line for line in lines if line["message"].startswith("unreadable")]
+    assert sorted(line["field"] for line in unreadable) == ["Records[1]", "Records[3].messageId", "body", "body"]
+    assert (metrics["Received"], metrics["Synced"], metrics["Unreadable"]) == ([6.0], [2.0], [4.0])
+
+
+@pytest.mark.parametrize("bad_first", [True, False])
+def test_two_records_of_one_message_id_keep_both_results(door: Door, bad_first: bool) -> None:
+    """One that cannot be read hides neither the payment of its twin nor its own failure."""
+    number = door.order_no()
+    records = [{**a_record(number), "body": "nonsense"}, a_record(number)]
+    answer = door.invoke({"Records": records if bad_first else records[::-1]})
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    lines, metrics = door.told()
+    assert {line["message"] for line in lines} == {"synced", "unreadable, to the dead letters"}
+    assert (metrics["Synced"], metrics["Unreadable"]) == ([1.0], [1.0])
+
+
+def test_half_a_character_never_costs_the_log_line(door: Door) -> None:
+    """A lone surrogate as the event's id, and in a field that is not ours."""
+    event = a_bare_event(door.order_no()) | {"id": "\ud800"}
+    with pytest.raises(door.module.NotSyncedError):
+        door.invoke(event)
+    [line], _ = door.told()
+    assert (line["message"], line["field"], line["message_id"]) == (
+        "unreadable, to the dead letters",
+        "id",
+        "request-1",
+    )
+    event = a_bare_event(door.order_no()) | {"id": "e\x1b", "account": "\ud800"}
+    assert (door.invoke(event)["event_id"], door.invoke(event)["message_id"]) == ("e", "request-1")

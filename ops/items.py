@@ -1,0 +1,43 @@
+"""Items of the orders table, those included that this version cannot read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from ops.stack import Deployment
+from orders.errors import UnreadableItemError
+from orders.order import Order
+from orders.table import order_of
+from wechatpay.text import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item as DynamoDB holds it (`attributes`); `order` is None where it cannot be read, `problem` says why."""
+
+    key: str
+    attributes: Mapping[str, Any]
+    order: Order | None
+    problem: str = ""
+
+    @classmethod
+    def of(cls, attributes: Mapping[str, Any]) -> Self:
+        """Read an item; never raises for what it holds."""
+        key = printable(str(attributes.get("pk", {}).get("S", "")))
+        try:
+            return cls(key, attributes, order_of(attributes))
+        except UnreadableItemError as error:
+            return cls(key, attributes, None, printable(error.problem))
+
+    @property
+    def updated_at(self) -> str:
+        """When the order was written last, as the item says; `-` where it does not."""
+        return printable(str(self.attributes.get("updated_at", {}).get("S", "-")), 32)
+
+
+def find(deployment: Deployment, key: str) -> Item | None:
+    """Return the item of this key, strongly consistent; None where there is none."""
+    answer = deployment.client("dynamodb").get_item(
+        TableName=deployment.outputs["OrdersTableName"], Key={"pk": {"S": key}}, ConsistentRead=True
+    )
+    return Item.of(answer["Item"]) if "Item" in answer else None
