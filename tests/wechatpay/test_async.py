@@ -108,10 +108,11 @@ def test_a_wrong_name_is_told_when_awaited_and_nothing_is_sent(client: wechatpay
 def test_asyncio_has_nothing_to_complain_of(
     client: wechatpay.Client, wechat_pay: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In debug mode it tells of callbacks that block the loop for more than 100 ms, and of what was never awaited."""
-    wechat_pay.misbehave("slow", seconds=0.3)
+    """In debug mode it tells of callbacks that block the loop, here for half an answer, and of what was not awaited."""
+    wechat_pay.misbehave("slow", seconds=2.0)
 
     async def together() -> None:
+        asyncio.get_running_loop().slow_callback_duration = 1.0
         await asyncio.gather(*(ask(client) for _ in range(10)))
 
     with caplog.at_level(logging.WARNING, logger="asyncio"):
