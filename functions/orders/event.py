@@ -78,8 +78,8 @@ def read(message: Message, now: float) -> OrderPaid:
 
 
 def _sent_at(message: Message, now: float) -> float:
-    """The message's own time; `now` where it has none, or one that SQS cannot have given: it keeps for 14 days."""
-    if message.sent_at is None or not now - RETENTION <= message.sent_at <= now + FUTURE_LIMIT:
+    """The message's own time; `now` where it has none, or one that SQS, which keeps for 14 days, cannot have given."""
+    if message.sent_at is None or abs(now - message.sent_at) > RETENTION:
         return now
     return message.sent_at
 

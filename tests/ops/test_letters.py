@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -177,9 +178,10 @@ def test_a_letter_without_an_item_has_more_than_one_possible_cause(desk: Desk) -
 
 
 def test_a_letter_is_judged_by_when_it_was_sent(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the function did: a payment that lay in the future is still unreadable a year later."""
-    desk.letter(a_body("A-1", detail={"paid_time": "20990101"}))
-    monkeypatch.setattr("ops.dead_letters.time.time", lambda: 4_102_444_800.0)  # 2100-01-01
+    """As the function did: a payment that lay in the future is still unreadable when that time has come."""
+    tomorrow, later = (datetime.now(UTC) + timedelta(days=days) for days in (1, 3))
+    desk.letter(a_body("A-1", detail={"paid_time": tomorrow.isoformat(timespec="seconds")}))
+    monkeypatch.setattr("ops.dead_letters.time.time", later.timestamp)
     assert "lies in the future" in desk.run("dead-letters", "list")[1]
 
 

@@ -146,6 +146,8 @@ def test_a_refusal_tells_the_events_id(body: str, event_id: str) -> None:
         (NOW + 7200, "20260101140000", True),
         (None, "20260101120100", True),
         (None, "20260101120101", False),
+        (1_523_232_000.0, "20260101120100", True),  # of AWS's sample event: years old, as no message of SQS is
+        (1_523_232_000.0, "20260101120101", False),
     ],
 )
 def test_the_future_is_judged_by_when_the_message_was_sent(sent_at: float, paid_time: str, readable: bool) -> None:

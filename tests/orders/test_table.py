@@ -399,7 +399,6 @@ def test_attributes_of_a_later_version_are_left_alone(table: OrdersTable, dynamo
         ("version", None),
         ("history", {"S": "none"}),
         ("history", {"L": [{"S": "a line"}]}),
-        ("history", {"L": [{"M": {"at": {"S": "now"}}}]}),
         ("last_error", {"L": []}),
         ("messages", {"M": {"m1": {"S": "x"}}}),
         ("wechat", {"S": "{}"}),
