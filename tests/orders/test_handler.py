@@ -4,8 +4,9 @@ import importlib
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -192,6 +193,66 @@ def test_what_was_settled_before_is_told_as_such(door: Door) -> None:
         door.invoke({"Records": [a_record(number, "m1", receive_count), a_record(gone, "m2", receive_count)]})
     lines, _ = door.told()
     assert [line["message"] for line in lines[2:]] == ["already settled"]
+
+
+def test_a_dead_letter_is_told_and_counted_once(door: Door) -> None:
+    """Though SQS hands it out twelve times before it moves it: a rejected message and an unreadable one."""
+    gone = door.order_no()
+    door.wechat_pay.cancel(MERCHANT, gone)
+    counted: Counter[str] = Counter()
+    lines: list[dict[str, Any]] = []
+    for receive_count in range(1, 13):
+        bad = {**a_record("x", "m2", receive_count), "body": '{"event_id": "sale-7", "mchid": 1}'}
+        door.invoke({"Records": [a_record(gone, "m1", receive_count), bad]})
+        told, metrics = door.told()
+        lines += told
+        counted.update({name: int(metrics.get(name, [0])[0]) for name in ("Received", "Rejected", "Unreadable")})
+    assert sorted(line["message"] for line in lines) == [
+        "rejected, to the dead letters",
+        "unreadable, to the dead letters",
+    ]
+    assert counted == {"Received": 24, "Rejected": 1, "Unreadable": 1}
+    assert {line["event_id"] for line in lines} == {"m1", "sale-7"}
+
+
+def test_the_tills_name_for_an_event_can_be_followed_in_a_short_line(door: Door, capsys: Any) -> None:
+    """Settled, settled before, unreadable: the event's id stands in the line, which has 200 bytes at most."""
+    event_id = "3f2a77c9-5c4b-4a2e-9e0f-0a9c1d2b3e4f"
+    number = door.order_no().ljust(32, "0")[:32]
+    door.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
+    record = a_record(number)
+    record["body"] = json.dumps(json.loads(record["body"]) | {"event_id": event_id})
+    bad = {**record, "messageId": "m2", "body": json.dumps({"event_id": event_id, "mchid": "12", "out_order_no": "?"})}
+    formatter = door.module.logger.registered_formatter
+    for records in ([record], [record], [bad]):
+        door.invoke({"Records": records})
+        [line] = [one for one in door.caplog.records if one.name == "orders"]
+        door.caplog.clear()
+        written = formatter.format(line)
+        assert f'"event_id":"{event_id}"' in written.replace(": ", ":")
+        assert len(written.encode()) <= (200 if records == [record] else 330)
+
+
+def test_a_message_that_is_given_up_is_told_as_rejected(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the reason that stands on the item."""
+    monkeypatch.setattr(door.module, "relay", replace(door.module.relay, max_receives=12))
+    number = door.order_no()
+    door.wechat_pay.misbehave("frequency_limited")
+    door.invoke({"Records": [a_record(number, receive_count=12)]})
+    [line], metrics = door.told()
+    assert (line["message"], line["reason"]) == ("retries exhausted, to the dead letters", "RETRIES_EXHAUSTED")
+    assert (line["code"], metrics["Rejected"]) == ("FREQUENCY_LIMITED", [1.0])
+
+
+def test_what_wechat_pay_says_about_a_field_is_in_the_line(door: Door) -> None:
+    """Field and issue, which tell the till's developer what to correct."""
+    number = door.order_no()
+    record = a_record(number)
+    record["body"] = json.dumps(json.loads(record["body"]) | {"detail": {"paid_time": "20200101000000"}})
+    door.invoke({"Records": [record]})
+    [line], _ = door.told()
+    assert "paid_time" in line["field"]
+    assert line["issue"]
 
 
 def test_verdicts_that_contradict_each_other_are_an_alarm(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,6 +139,15 @@ def test_an_unknown_merchant_is_rejected_with_the_remedy(office: Office) -> None
     assert "create it" in result.order.last_error.message
 
 
+def test_an_unknown_merchant_costs_one_fetch_for_a_whole_batch_and_for_all_receives(office: Office) -> None:
+    """Ten of its events in a batch, each received until SQS moves it."""
+    mchid = f"18{time.time_ns() % 10**8:08d}"
+    for receive_count in range(1, 13):
+        results = office.shop.run(*(a_message(f"N{n}", f"m{n}", receive_count, mchid=mchid) for n in range(10)))
+        assert {result.wait for result in results} == {0}
+    assert office.fetches == 1
+
+
 @pytest.mark.parametrize("deed", ["throttle", "fail", "cut before"])
 def test_while_secrets_manager_is_in_trouble_nothing_is_permanent(office: Office, deed: Deed) -> None:
     """The message waits; what the item says is about us, not about the order."""
