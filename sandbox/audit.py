@@ -85,6 +85,11 @@ class Findings:
         return [f"{what}: {key}" for what, keys in self._kinds for key in keys]
 
     @property
+    def examples(self) -> list[str]:
+        """Up to five of each kind that must not be."""
+        return [f"{what}: {key}" for what, keys in self._kinds for key in keys[:5]]
+
+    @property
     def _kinds(self) -> tuple[tuple[str, list[str]], ...]:
         return (
             ("lost", self.lost),

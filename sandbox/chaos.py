@@ -25,7 +25,6 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from rich.console import Console
 from rich.table import Table as Grid
 
-from ops import dead_letters
 from sandbox.audit import WITH_SUB_MERCHANT, Auditor, Findings, Report, order_key
 from sandbox.aws_proxy import AwsProxy, Deed
 from sandbox.cloud import Cloud
@@ -40,6 +39,7 @@ UNKEYED = "1999000109"  # a merchant whose secret is created only when the cause
 SUB_MERCHANT, OTHER_SUB_MERCHANT, CHANNEL = "1900000555", "1900000777", "CHANNEL-1"
 WECHAT_PAY_FAULTS = 0.10  # of all calls
 AWS_FAULTS = 0.01  # of the function's requests to DynamoDB, Secrets Manager and SQS
+CIRCUIT_FAULTS = 0.5  # of its requests about the circuit's own item: they must never stop a call
 CALLS_BETWEEN = {"kills": 300, "weathers": 150}  # so that a slow machine has as hard a time as a fast one
 CRASHED_FOR = 15  # seconds that a message stays invisible after a crash; six minutes in production
 PLANTED_AT_ONCE = 2  # items that become unreadable with each change of weather
@@ -261,15 +261,14 @@ class Chaos:
             storm.join()
         self._mend()
         self._wait(auditor, "after the storm", self._empty, 120 + 0.2 * self._size)
-        letters = [letter.body for letter in dead_letters.peek(self.world.deployment)]
-        self._say(f"{len(letters):,} dead letters, redriven once", began)
+        self._say(f"{len(self._letters()):,} dead letters, redriven once", began)
         self._redrive()
         self._wait(auditor, "after the redrive", self._empty, 120 + 0.1 * self._size)
         findings = auditor.compare(
             self.plan.reports,
             self.world.wechat_pay.ledger(),
             self._calls(),
-            [letter.body for letter in dead_letters.peek(self.world.deployment)],
+            self._letters(),
             self._depth("OrderQueueUrl"),
         )
         self._say("audited", began)
@@ -436,6 +435,20 @@ class Chaos:
         )
         return sum(int(answer["Attributes"][name]) for name in names)
 
+    def _letters(self) -> list[str]:
+        """The bodies of all dead letters; they come back into sight when the listing is over."""
+        sqs, queue = self.world.cloud.client("sqs"), self.world.stack.outputs["DeadLettersUrl"]
+        found: dict[str, str] = {}
+        handles: list[str] = []
+        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=120).get(
+            "Messages"
+        ):
+            found |= {message["MessageId"]: message["Body"] for message in messages}
+            handles += [message["ReceiptHandle"] for message in messages]
+        for handle in handles:
+            sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=handle, VisibilityTimeout=0)
+        return list(found.values())
+
     def _calls(self) -> Iterator[tuple[str, float]]:
         for call in self.world.wechat_pay.calls:
             yield order_key(call.mchid, call.out_order_no, _sub_mchid(call)), call.at
@@ -457,14 +470,20 @@ def storm(orders: int, seed: int, console: Console) -> Iterator[Chaos]:
     dice = random.Random(seed)  # noqa: S311  a game
     wishes: list[Deed] = ["throttle", "throttle", "fail", "cut before", "cut after"]
 
+    about = threading.local()  # the request that this thread of the proxy has at hand
+
+    def hear(_: str, body: bytes) -> None:
+        about.circuit = b"CIRCUIT#" in body
+
     def decide(operation: str) -> Deed:
-        return dice.choice(wishes) if operation and dice.random() < AWS_FAULTS else "pass"
+        rate = CIRCUIT_FAULTS if about.circuit else AWS_FAULTS
+        return dice.choice(wishes) if operation and dice.random() < rate else "pass"
 
     with (
         tempfile.TemporaryDirectory() as directory,
         Simulator() as wechat_pay,
         Cloud.start(Path(directory)) as cloud,
-        AwsProxy(cloud.endpoint_url, decide) as proxy,
+        AwsProxy(cloud.endpoint_url, decide, hear=hear) as proxy,
     ):
         parameters = {
             "AwsEndpointUrl": proxy.url,
@@ -524,7 +543,7 @@ def _print(console: Console, findings: Findings, drawn: Counter[str], chaos: Cha
     console.print(f"Requests to AWS struck: {dict(refused)}; workers killed: {chaos.killed}.", soft_wrap=True)
     console.print(f"Dead letters that stay: {dict(findings.dead)}.", soft_wrap=True)
     console.print(f"Not final, each with its reason: {dict(findings.open)}.", soft_wrap=True)
-    for fault in findings.faults[:20]:
+    for fault in findings.examples:
         console.print(f"[red]{fault}[/red]", highlight=False, soft_wrap=True)
     counts = ", ".join(f"{count} {what}" for what, count in findings.counts.items())
     console.print(f"{counts}.", highlight=False, soft_wrap=True)

@@ -1,6 +1,7 @@
 """What chaos sends: drawn from the seed alone, and of every kind."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ from boto3.dynamodb.types import TypeSerializer
 from orders.errors import MalformedEventError
 from orders.event import Message, read
 from orders.table import order_of
-from sandbox.audit import WITH_SUB_MERCHANT
+from sandbox.audit import WITH_SUB_MERCHANT, Findings
 from sandbox.chaos import ENDPOINTS, KINDS, POISON, UNREADABLE, Plan, Sale, an_earlier_item, an_unreadable_item, plan
 from sandbox.wechat_pay import Simulator
+from sandbox.wechat_pay.fate import LOTS
 
 NOW = 1_790_000_000.0
 
@@ -73,3 +75,10 @@ def test_planted_items_are_what_they_are_called() -> None:
     serialize = TypeSerializer().serialize
     order = order_of({name: serialize(value) for name, value in earlier.items()})
     assert (order.status, order.reason, order.attempts) == ("RETRYING", "UNREACHABLE", 1)
+
+
+def test_the_page_says_how_many_faults_there_are() -> None:
+    """And names every finding of the audit."""
+    page = (Path(__file__).parents[2] / "docs/chaos.md").read_text(encoding="utf-8")
+    assert f"one of {len(LOTS)} faults" in page
+    assert len(re.findall(r"^\| [a-z]", page, re.MULTILINE)) - 1 == len(Findings().counts)
