@@ -490,7 +490,7 @@ def storm(orders: int, seed: int, console: Console) -> Iterator[Chaos]:
             "WeChatPayBaseUrl": wechat_pay.base_url,
             "WeChatPayBackupUrl": wechat_pay.backup_url,
             "RetryScale": "0.005",
-            "BackoffCap": "1200",  # six seconds: what cannot succeed uses up its receives within the storm
+            "MaxReceiveCount": "10",  # some twenty seconds: what cannot succeed is given up within the storm
             "MaximumConcurrency": "2",  # at a kill MiniStack throws all starting workers away; few start at once
             "HttpConnectTimeout": "0.5",
             "HttpReadTimeout": "1",
