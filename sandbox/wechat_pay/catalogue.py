@@ -10,8 +10,8 @@ class Kind:
     """A kind of fault.
 
     `options` holds each option's default; a tuple lists the permitted words and starts with the default, None permits
-    any value. `operations` is empty where every operation can be struck; no other is ever struck. `times`: calls struck unless the caller says
-    otherwise; None for all.
+    any value. `operations` are the only ones that it strikes, all where it is empty. `times`: calls struck unless the
+    caller says otherwise; None for all.
     """
 
     summary: str
