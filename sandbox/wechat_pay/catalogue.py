@@ -10,8 +10,8 @@ class Kind:
     """A kind of fault.
 
     `options` holds each option's default; a tuple lists the permitted words and starts with the default, None permits
-    any value. `operations` is empty where every operation can be struck. `times`: calls struck unless the caller says
-    otherwise; None for all.
+    any value. `operations` are the only ones that it strikes, all where it is empty. `times`: calls struck unless the
+    caller says otherwise; None for all.
     """
 
     summary: str
@@ -113,13 +113,6 @@ def require_times(name: str, times: object) -> None:
     """Raise ValueError unless a fault can strike so many calls: None for all, otherwise 0 or more."""
     if times is not None and (isinstance(times, bool) or not isinstance(times, int) or times < 0):
         raise ValueError(f"{name}: times must be a whole number of calls, not {times!r:.80}")
-
-
-def require_operation(name: str, operation: object) -> None:
-    """Raise ValueError where the fault can never strike that operation."""
-    operations = KINDS[name].operations
-    if operation is not None and operations and operation not in operations:
-        raise ValueError(f"{name} strikes {', '.join(sorted(operations))}, not {operation!r:.80}")
 
 
 def _problem(default: object, value: object) -> str:

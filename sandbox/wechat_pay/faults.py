@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from sandbox.wechat_pay import answers
 from sandbox.wechat_pay.answers import Refusal, Reply
-from sandbox.wechat_pay.catalogue import KINDS, options_of, require_operation, require_times
+from sandbox.wechat_pay.catalogue import KINDS, options_of, require_times
 from sandbox.wechat_pay.mutations import MUTATIONS, Mutation
 
 type Options = Mapping[str, Any]
@@ -42,7 +42,6 @@ class Fault:
         """Make a fault with its defaults filled in; raises ValueError for a name or option that does not exist."""
         complete = options_of(name, options)
         require_times(name, times)
-        require_operation(name, operation)
         return cls(name, KINDS[name].times if times is None else times, operation, out_order_no, complete)
 
     def fits(self, operation: str, out_order_no: str) -> bool:

@@ -23,7 +23,6 @@ def _details(order: Words, options: Mapping[str, Any]) -> None:
 
 
 _OF_PAYAFTER = {"MCH_COMPLETE": "FINISHED", "USER_CONFIRM": "USER_ACCEPTED"}
-_PAY_TYPES = {"MCH": "MchChannelPayType", "NEWTON": "NewtonPayType"}
 
 
 def _foreign(order: Words, options: Mapping[str, Any]) -> None:
@@ -36,15 +35,16 @@ def _foreign(order: Words, options: Mapping[str, Any]) -> None:
 
 
 def _say_as_payafter(order: Words) -> None:
-    """What payafter-orders calls the same facts (state, pay_type, pay_succ_time)."""
+    """What payafter-orders calls the same facts (state, pay_type, pay_succ_time, finish_transaction_id)."""
     collection = order.pop("collection", {})
     description = order.pop("state_description", "")
     order["state"] = _OF_PAYAFTER.get(description, order["state"])
     details = collection.get("details") if isinstance(collection, dict) else None
     if order["state"] == "DONE" and details:
         detail = details[0]
-        pay_type = _PAY_TYPES.get(detail.get("paid_type", ""), "")
-        order |= {"state": "USER_PAID", "pay_type": pay_type, "pay_succ_time": detail.get("paid_time", "")}
+        order |= {"state": "USER_PAID", "pay_succ_time": detail.get("paid_time", "")}
+        by_wechat = {"finish_transaction_id": detail.get("transaction_id", "")}
+        order |= {"pay_type": "MchChannelPayType"} if detail.get("paid_type") == "MCH" else by_wechat
 
 
 def _say_unknown(order: Words) -> None:

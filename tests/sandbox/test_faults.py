@@ -157,7 +157,6 @@ def test_a_lot_is_drawn_only_for_what_it_can_strike() -> None:
         ("connection_refused", {"host": "third"}, "connection_refused: host must be one of both, main, backup"),
         ("slow", {"times": "2"}, "slow: times must be a whole number of calls, not '2'"),
         ("slow", {"times": -1}, "slow: times must be a whole number of calls, not -1"),
-        ("paid_time_ahead", {"operation": "query"}, "paid_time_ahead strikes sync, not 'query'"),
     ],
 )
 def test_a_fault_that_cannot_be_is_refused_by_name(
@@ -344,6 +343,13 @@ def test_a_time_is_ahead_only_once(connection: Connection, wechat_pay: Simulator
     wechat_pay.misbehave("paid_time_ahead")
     assert json.loads(synced(connection)[2])["detail"]["field"] == "/detail/paid_time"
     assert synced(connection)[0] == 200
+
+
+def test_a_fault_of_sync_never_strikes_a_query(connection: Connection, wechat_pay: Simulator) -> None:
+    """Whatever it was switched on for."""
+    for operation in (None, "query"):
+        wechat_pay.misbehave("paid_time_ahead", operation=operation)
+        assert queried(connection)["state"] == "DOING"
 
 
 def test_a_state_is_refused_as_a_parameter(connection: Connection, wechat_pay: Simulator) -> None:
