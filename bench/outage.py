@@ -12,11 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bench.template import default
-from orders.circuit import RECOVERY, SILENT_BATCHES
+from orders.circuit import RECOVERY, SILENT_BATCHES, SILENT_ORDERS
 from orders.order import NO_FLOOR, backoff, deferral
 
 OUTAGE = 3600.0  # seconds, from the beginning
-SILENT_ORDERS = 3  # distinct orders that stayed without an answer, besides the batches in a row, open the circuit
 BATCH, CONCURRENCY, RECEIVES = (default(name) for name in ("BatchSize", "MaximumConcurrency", "MaxReceiveCount"))
 SILENT_BATCH = 16.0  # seconds: a sync that is not answered, then a query that is not
 HEALTHY_BATCH = 0.3  # seconds: a query, then a sync, ten orders in parallel

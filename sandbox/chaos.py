@@ -62,8 +62,7 @@ KINDS = {
 # at which endpoint an order is, and of how many in a hundred
 ENDPOINTS = {"direct": 80, "partner": 6, "acquiringbank": 5, "payafter": 4, "oversea": 5}
 WITHOUT_PAYAFTER = {"nothing due"}  # how payafter calls an order without anything due is not documented
-# Of the sub-merchants' orders whose number another sub-merchant's order has too. The simulator must keep both apart.
-SHARED_NUMBERS = 0.0
+SHARED_NUMBERS = 0.5  # of the sub-merchants' orders whose number another sub-merchant's order has too
 # how a report is wrapped, and how many in a hundred
 WRAPPINGS = {"bare": 88, "bus event": 4, "SNS": 5, "SNS around a bus event": 3}
 REPORTED_THREE_TIMES, REPORTED_WITH_ANOTHER_TIME = 0.1, 0.03  # of the orders

@@ -446,7 +446,7 @@ def deferral(receive_count: int, closed_for: float, *, jitter: float, scale: flo
     """Seconds that a message waits while nobody may ask WeChat Pay, an integer from 1 to 43,200.
 
     It doubles from one minute to half an hour, its upper half jittered, and lasts until somebody may ask again at least
-    (`closed_for` real seconds): each deferral spends a receive, and twelve of them must outlast an outage of hours.
+    (`closed_for` real seconds): each deferral spends a receive, and sixteen of them must outlast an outage of hours.
     """
     growing = min(DEFERRAL_CAP, _doubled(DEFERRAL_BASE, receive_count)) * (1 + jitter) / 2
     return _visibility(max(closed_for, growing * scale))
