@@ -113,7 +113,8 @@ def _seen(world: World, body: str) -> str:
         value = json.loads(body)
         value = json.loads(value["Message"]) if value.get("Type") == "Notification" else value
         payload = value.get("detail", {}) if "detail-type" in value else value
-        order = world.order(payload["out_order_no"], payload["mchid"])
+        merchant = "/".join(filter(None, (payload["mchid"], payload.get("sub_mchid"))))
+        order = world.order(payload["out_order_no"], merchant)
     except (AttributeError, LookupError, TypeError, ValueError):
         return "unreadable"
     return f"{order.status} {order.reason}".rstrip() if order else "unreadable"
