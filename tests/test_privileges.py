@@ -130,7 +130,7 @@ def _tell(watched: Watched) -> None:
     updates = "DynamoDB_20120810.UpdateItem"
     assert until(lambda: watched.asked_for(updates) or None, 60), "the circuit did not open"
     wechat_pay.behave()
-    assert watched.becomes("OUTAGE", Status.SYNCED, 60)
+    assert watched.becomes("OUTAGE-0", Status.SYNCED, 60)
     assert until(lambda: True if watched.asked_for(updates) > 1 else None, 20), "the circuit did not close"
 
 
