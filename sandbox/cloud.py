@@ -88,6 +88,7 @@ class Cloud:
             yield cloud
         finally:
             cloud.stop()
+            ports.forget_child(directory)
             shutil.rmtree(files, ignore_errors=True)
 
     def _wait_until_up(self) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
 from pathlib import Path
@@ -59,7 +59,9 @@ def place(arguments: Sequence[str]) -> Place:
 
     With a port of its own WeChat Pay follows on the next three, so that one number moves the whole sandbox.
     """
-    parser = argparse.ArgumentParser(prog="python -m sandbox up", description="Keep the sandbox up until Ctrl-C.")
+    parser = argparse.ArgumentParser(
+        usage=f"python -m sandbox {USAGE}", description="Keep the sandbox up until Ctrl-C."
+    )
     parser.add_argument("address", nargs="?", default=PLACE.address, help="127.0.0.1, or that of a container bridge")
     parser.add_argument("--port", type=_port, default=PLACE.aws, help="where the embedded AWS listens")
     parser.add_argument("--wechat-pay-port", type=_port, help="the first of WeChat Pay's three ports")
@@ -131,11 +133,11 @@ def _address_of(interface: str) -> str:
 
 
 def listen(address: str, port: int) -> socket.socket:
-    """Bind and listen; 0 takes a free port. Raises PlaceError, naming who listens there already."""
+    """Bind and listen; 0 takes a free port. Raises PlaceError where that cannot be done."""
     try:
         return socket.create_server((address, port), backlog=128)
     except OSError as error:
-        raise PlaceError(f"{address}:{port} {_taken_by(address, port) or error.strerror}") from None
+        raise PlaceError(f"{address}:{port} cannot be listened on: {error.strerror}") from None
 
 
 def refuse_taken(place: Place) -> None:
@@ -144,9 +146,21 @@ def refuse_taken(place: Place) -> None:
         try:
             listen(place.address, port).close()
         except PlaceError as error:
+            taken = _taken_by(place.address, port)
+            why = f"{place.address}:{port} {taken}" if taken else str(error)
             raise PlaceError(
-                f"{error}; {purpose} needs this port. Stop that program, or choose others: make sandbox PORT=4600"
+                f"{why}; {purpose} needs this port. Stop that program, or choose others: {_elsewhere(place.address)}"
             ) from None
+
+
+def _elsewhere(address: str) -> str:
+    """A command that starts the sandbox on four ports that are free now."""
+    for first in range(4600, LAST_PORT - 3, 10):
+        with suppress(PlaceError), ExitStack() as bound:
+            for port in range(first, first + 4):
+                bound.enter_context(listen(address, port))
+            return f"make sandbox PORT={first}"
+    return "make sandbox PORT=N"
 
 
 def _taken_by(address: str, port: int) -> str | None:
@@ -190,7 +204,7 @@ def _processes_with(inodes: set[str]) -> Iterator[str]:
 
 def _command_of(pid: int) -> str:
     """The command line of a process; empty where there is none."""
-    shown = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    shown = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return shown.stdout.strip()
 
 
@@ -231,7 +245,7 @@ def alone(directory: Path) -> Iterator[None]:
             lock.seek(0)
             raise PlaceError(
                 f"this sandbox runs already (process {lock.read().strip() or 'unknown'}): end it there with Ctrl-C, or "
-                "start another beside it: make sandbox PORT=4600"
+                f"start another beside it: {_elsewhere(PLACE.address)}"
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
@@ -243,6 +257,11 @@ def alone(directory: Path) -> Iterator[None]:
 def remember_child(directory: Path, pid: int, run: str) -> None:
     """Note the embedded AWS of this folder."""
     (directory / CHILD).write_text(json.dumps({"pid": pid, "run": run}))
+
+
+def forget_child(directory: Path) -> None:
+    """Take the note away: it has ended."""
+    (directory / CHILD).unlink(missing_ok=True)
 
 
 def end_left_over(directory: Path) -> None:
@@ -258,4 +277,4 @@ def end_left_over(directory: Path) -> None:
         end = time.monotonic() + 10
         while run in _command_of(pid).split() and time.monotonic() < end:
             time.sleep(0.02)
-    (directory / CHILD).unlink(missing_ok=True)
+    forget_child(directory)
