@@ -86,6 +86,10 @@ class Cloud:
             ports.remember_child(directory, process.pid, run)
             cloud._wait_until_up()
             yield cloud
+        except BotoCoreError as error:
+            if not cloud._has_ended():
+                raise
+            raise CloudError(f"the embedded AWS has ended meanwhile; the end of {log} may say why") from error
         finally:
             cloud.stop()
             ports.forget_child(directory)
@@ -101,6 +105,14 @@ class Cloud:
             else:
                 return
         raise CloudError(f"the embedded AWS did not start: {self._log.read_text(errors='replace')[-2000:]}")
+
+    def _has_ended(self) -> bool:
+        """Whether the process is gone, or going: its sockets close a little earlier."""
+        try:
+            self._process.wait(3)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def stop(self) -> None:
         """End the process and its workers at once: it holds nothing that is worth a farewell."""

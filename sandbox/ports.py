@@ -149,18 +149,19 @@ def refuse_taken(place: Place) -> None:
             taken = _taken_by(place.address, port)
             why = f"{place.address}:{port} {taken}" if taken else str(error)
             raise PlaceError(
-                f"{why}; {purpose} needs this port. Stop that program, or choose others: {_elsewhere(place.address)}"
+                f"{why}; {purpose} needs this port. Stop that program, or choose others: "
+                f"make sandbox PORT={spare(place.address)}"
             ) from None
 
 
-def _elsewhere(address: str) -> str:
-    """A command that starts the sandbox on four ports that are free now."""
+def spare(address: str) -> int:
+    """The first of four ports that are free now."""
     for first in range(4600, LAST_PORT - 3, 10):
         with suppress(PlaceError), ExitStack() as bound:
             for port in range(first, first + 4):
                 bound.enter_context(listen(address, port))
-            return f"make sandbox PORT={first}"
-    return "make sandbox PORT=N"
+            return first
+    raise PlaceError(f"no four ports in a row are free on {address}")
 
 
 def _taken_by(address: str, port: int) -> str | None:
@@ -245,7 +246,7 @@ def alone(directory: Path) -> Iterator[None]:
             lock.seek(0)
             raise PlaceError(
                 f"this sandbox runs already (process {lock.read().strip() or 'unknown'}): end it there with Ctrl-C, or "
-                f"start another beside it: {_elsewhere(PLACE.address)}"
+                f"start another beside it: make sandbox PORT={spare(PLACE.address)}"
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))

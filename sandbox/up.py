@@ -6,9 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from sandbox.cloud import CloudError
 from sandbox.ports import PLACE, Place
 from sandbox.world import BEFORE_THE_EVENTS, MERCHANT, OTHER_MERCHANT, World
 
@@ -23,7 +20,7 @@ def main(place: Place, directory: Path) -> NoReturn:
         seed(world)
         (directory / "env.json").write_text(json.dumps({"OrdersFunction": environment(world)}, indent=2))
         _welcome(world)
-        _follow(world, directory)
+        _follow(world)
 
 
 def _clock() -> Callable[[str], object]:
@@ -81,15 +78,10 @@ Ctrl-C ends it. What the function logs:
     )
 
 
-def _follow(world: World, directory: Path) -> NoReturn:
+def _follow(world: World) -> NoReturn:
     shown = 0
     while True:
-        try:
-            lines = [line for line in world.cloud.logs(world.function) if line.startswith('{"level"')]
-        except (BotoCoreError, ClientError) as error:
-            raise CloudError(
-                f"the embedded AWS answers no more ({error}); {directory / 'aws.log'} may say why"
-            ) from error
+        lines = [line for line in world.cloud.logs(world.function) if line.startswith('{"level"')]
         for line in lines[shown:]:
             print(line, flush=True)
         shown = len(lines)

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.live import Live
 
 from sandbox import demo
 from sandbox.stories import STORIES, BrokenPromiseError, Stage, Story
+from sandbox.world import World
 from tests.sandbox.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
@@ -48,13 +50,13 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Terminal
             tell.__name__ = story.tell.__name__
             return tell
 
-        class Live(demo.Live):
+        class Watched(Live):
             def __init__(self, *arguments: Any, **options: Any) -> None:
                 super().__init__(*arguments, **options)
                 live.append(self)
 
-        monkeypatch.setattr(demo, "Live", Live)
-        monkeypatch.setattr(demo.World, "open", open_world)
+        monkeypatch.setattr(demo, "Live", Watched)
+        monkeypatch.setattr(World, "open", open_world)
         monkeypatch.setattr(demo, "STORIES", tuple(Story(story.title, pretend(story)) for story in STORIES))
         monkeypatch.setattr(demo.dead_letters, "peek", lambda _: [])
         monkeypatch.setattr(Stage, "calls", lambda _, __=None: CALLS)
