@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 from rich.live import Live
 
+from ops import dead_letters
 from sandbox import demo
 from sandbox.stories import STORIES, BrokenPromiseError, Stage, Story
 from sandbox.world import World
@@ -58,7 +59,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Terminal
         monkeypatch.setattr(demo, "Live", Watched)
         monkeypatch.setattr(World, "open", open_world)
         monkeypatch.setattr(demo, "STORIES", tuple(Story(story.title, pretend(story)) for story in STORIES))
-        monkeypatch.setattr(demo.dead_letters, "peek", lambda _: [])
+        monkeypatch.setattr(dead_letters, "peek", lambda _: [])
         monkeypatch.setattr(Stage, "calls", lambda _, __=None: CALLS)
         written = io.StringIO()
         console = Console(file=written, force_terminal=True, width=columns, height=rows, highlight=False)

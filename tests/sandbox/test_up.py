@@ -113,7 +113,7 @@ def block(containing: str) -> str:
     """The block of commands of the sandbox's page that has this in it, as it is printed."""
     blocks = re.findall(r"(?:^    .*\n)+", PAGE, re.MULTILINE)
     [found] = [one for one in blocks if containing in one]
-    return found
+    return str(found)
 
 
 def run(commands: str, place: ports.Place, home: Path) -> str:
