@@ -16,8 +16,15 @@ HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
 
+# Python answers a Ctrl-C in its first moments with a traceback; so the shell takes it, and tells Python by SIGTERM.
+# END_WITH is this make: the sandbox ends with it, even where it is killed.
+RUN = run() { END_WITH=$$PPID "$$@" 2>&3 & trap 'kill -TERM $$! || true' INT TERM HUP; \
+	while wait $$! && status=0 || status=$$?; kill -0 $$!; do :; done; \
+	[ $$status -le 128 ] || printf '\n%s\n' "Ended by a signal. Nothing is left running." >&3; exit $$status; }; \
+	run 3>&2 2>/dev/null
+
 demo: venv .aws-sam/sandbox/template.yaml ## the whole story once: till, queue, function, WeChat Pay, table, dead letters
-	@python -m sandbox demo
+	@$(RUN) python -m sandbox demo
 
 # Loopback or a container bridge; the port of the embedded AWS; the first of WeChat Pay's three, if not on the next ones.
 ADDRESS := 127.0.0.1
@@ -25,7 +32,7 @@ PORT := 4566
 WECHAT_PAY_PORT :=
 sandbox: export UP := $(ADDRESS) --port=$(PORT) $(if $(WECHAT_PAY_PORT),--wechat-pay-port=$(WECHAT_PAY_PORT))
 sandbox: venv .aws-sam/sandbox/template.yaml ## the same world, staying up for a POS to talk to (PORT=4566, ADDRESS=127.0.0.1)
-	@set -f; python -m sandbox up $$UP
+	@set -f; $(RUN) python -m sandbox up $$UP
 
 test: lint .aws-sam/sandbox/template.yaml ## formatting, lint, types, template lint and every test
 	python -m pytest

@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,6 +14,7 @@ import ops  # noqa: F401  finds the function's and the layer's folders
 from sandbox import ports
 
 SIGNS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+END_WITH = "END_WITH"  # names the process, make, with which this one ends
 GRACE = 2.0  # seconds in which a second Ctrl-C does not disturb the end
 
 
@@ -33,6 +35,16 @@ class Ending:
             if sign is not signal.SIGHUP or signal.getsignal(sign) is not signal.SIG_IGN:
                 signal.signal(sign, self._end)
 
+    def watch_over(self, process: int) -> None:
+        """End as by SIGTERM once this process is gone."""
+
+        def look() -> None:
+            while _is_alive(process):
+                time.sleep(0.5)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        threading.Thread(target=look, daemon=True).start()
+
     def _end(self, sign: int, _: FrameType | None) -> None:
         if not self.sign:
             self.sign, self._since = sign, time.monotonic()
@@ -45,10 +57,13 @@ def main() -> int:
     """Run the command; however it is told to stop, the embedded AWS ends with it."""
     ending = Ending()
     ending.watch()
+    if (process := os.environ.get(END_WITH, "")).isdecimal():
+        ending.watch_over(int(process))
     try:
         return _run(sys.argv[1:])
     except EndedError:
-        _say("\nEnded by a signal. Nothing is left running.")
+        if END_WITH not in os.environ:  # where it is, make's shell says so
+            _say("\nEnded by a signal. Nothing is left running.")
         return 128 + ending.sign
     except ports.SandboxError as error:
         _say(str(error))
@@ -58,6 +73,16 @@ def main() -> int:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader or the terminal is gone
         return 1
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's: alive
+        return True
+    return True
 
 
 def _run(arguments: Sequence[str]) -> int:
