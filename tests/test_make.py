@@ -26,6 +26,7 @@ esac
 UNREACHABLE = (
     "WARNING: Retrying after connection broken by 'NewConnectionError(...): Failed to establish a new connection'",
     "ERROR: HTTPSConnectionPool(host='pypi.org', port=443): Max retries exceeded with url: /simple/uv/",
+    "Error: PythonPipBuilder:ResolveDependencies - Could not satisfy the requirement: certifi==2026.10.18",
     "error: Failed to fetch: `https://pypi.org/simple/boto3/`\n  Caused by: error sending request for url",
 )
 
