@@ -72,7 +72,7 @@ class Cloud:
         with ports.listen(address, port) as listener, log.open("wb") as output:
             port = listener.getsockname()[1]
             process = subprocess.Popen(
-                [sys.executable, str(PROGRAM), str(listener.fileno()), address, str(port), run],
+                command(listener.fileno(), address, port, run),
                 env=_environment(files, address, port),
                 cwd=files,
                 pass_fds=[listener.fileno()],
@@ -232,6 +232,11 @@ def _environment(files: Path, address: str, port: int) -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",  # its workers run `python3`
         "TMPDIR": str(files),
     }
+
+
+def command(listener: int, address: str, port: int, run: str) -> list[str]:
+    """Return the command that starts the embedded AWS: its socket's descriptor, and a word that proves it ours."""
+    return [sys.executable, str(PROGRAM), str(listener), address, str(port), run]
 
 
 def free_port() -> int:

@@ -147,7 +147,7 @@ def _is_bus_event(body: str) -> bool:
         return False
 
 
-def until[T](look: Callable[[], T | None], seconds: float = 20.0) -> T | None:
+def until[T](look: Callable[[], T | None], seconds: float = 120.0) -> T | None:
     """Look again and again until there is something to see; None after so many seconds."""
     end = time.monotonic() + seconds
     while (seen := look()) is None and time.monotonic() < end:

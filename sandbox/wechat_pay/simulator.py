@@ -73,8 +73,10 @@ class Simulator:
         self.fate: Fate | None = None
 
     def __enter__(self) -> Self:
-        for host in (*self._hosts.values(), self._control):
+        for host in self._hosts.values():
             host.open()
+        if self._control.port:
+            self._control.open()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -93,7 +95,11 @@ class Simulator:
 
     @property
     def control_url(self) -> str:
-        """Where the verbs of `control` are answered, also while the hosts refuse connections."""
+        """Where the verbs of `control` are answered, also while the hosts refuse connections.
+
+        Unless the port was chosen, it is opened when it is first asked for: most simulators are told in Python.
+        """
+        self._control.open()
         return self._control.url
 
     # ---- who is known ------------------------------------------------------------------------------------------------

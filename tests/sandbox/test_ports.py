@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import ports
+from sandbox.cloud import command
 from sandbox.ports import PLACE, Place, PlaceError
 from sandbox.world import until
 
@@ -185,13 +185,12 @@ def left_over(directory: Path, run: str) -> tuple["subprocess.Popen[bytes]", int
     with ports.listen("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
         process = subprocess.Popen(
-            [sys.executable, "sandbox/embedded_aws.py", str(listener.fileno()), "127.0.0.1", str(port), run],
+            command(listener.fileno(), "127.0.0.1", port, run),
             pass_fds=[listener.fileno()],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={"TMPDIR": str(directory), "SERVICES": "sqs", "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0"},
-            cwd=Path(__file__).parents[2],
             start_new_session=True,
         )
     return process, port
