@@ -16,11 +16,23 @@ HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
 
-demo: venv .aws-sam/sandbox/template.yaml ## the whole story once: till, queue, function, WeChat Pay, table, dead letters
-	python -m sandbox demo
+# Python answers a Ctrl-C in its first moments with a traceback; so the shell takes it, and tells Python by SIGTERM.
+# END_WITH is this make: the sandbox ends with it, even where it is killed.
+RUN = run() { END_WITH=$$PPID "$$@" 2>&3 & trap 'kill -TERM $$! || true' INT TERM HUP; \
+	while wait $$! && status=0 || status=$$?; kill -0 $$!; do :; done; \
+	[ $$status -le 128 ] || printf '\n%s\n' "Ended by a signal. Nothing is left running." >&3; exit $$status; }; \
+	run 3>&2 2>/dev/null
 
-sandbox: venv .aws-sam/sandbox/template.yaml ## the same world, staying up for a POS to talk to
-	python -m sandbox up
+demo: venv .aws-sam/sandbox/template.yaml ## the whole story once: till, queue, function, WeChat Pay, table, dead letters
+	@$(RUN) python -m sandbox demo
+
+# Loopback or a container bridge; the port of the embedded AWS; the first of WeChat Pay's three, if not on the next ones.
+ADDRESS := 127.0.0.1
+PORT := 4566
+WECHAT_PAY_PORT :=
+sandbox: export UP := $(ADDRESS) --port=$(PORT) $(if $(WECHAT_PAY_PORT),--wechat-pay-port=$(WECHAT_PAY_PORT))
+sandbox: venv .aws-sam/sandbox/template.yaml ## the same world, staying up for a POS to talk to (PORT=4566, ADDRESS=127.0.0.1)
+	@set -f; $(RUN) python -m sandbox up $$UP
 
 test: lint .aws-sam/sandbox/template.yaml ## formatting, lint, types, template lint and every test
 	python -m pytest
@@ -96,21 +108,26 @@ deploy: build ## deploy to the AWS account of the environment (asks before it ch
 
 # The same build, for this machine's processor: the sandbox runs the very files that ship.
 .aws-sam/sandbox/template.yaml: template.yaml ops/package.py $(shell find functions layers -name '*.py' -o -name '*.json' -o -name requirements.txt) | venv-sam venv
-	sam build --cached --parallel --build-dir .aws-sam/sandbox --parameter-overrides Architecture=$(HOST_ARCHITECTURE)
-	python -m ops.package slim .aws-sam/sandbox
+	@ops/step "building the function for this machine" \
+		sam build --cached --parallel --build-dir .aws-sam/sandbox --parameter-overrides Architecture=$(HOST_ARCHITECTURE)
+	@python -m ops.package slim .aws-sam/sandbox
 	touch $@
 
 venv: .venv/.ready
 .venv/.ready: requirements.lock
-	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
-	.venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { \
+		echo "Python 3.13 is missing: $(PYTHON) does not run it. Install it, or name yours: make PYTHON=/path/to/python3.13" >&2; \
+		exit 1; }
+	@ops/step "making a virtual environment" $(PYTHON) -m venv .venv
+	@ops/step "fetching uv" .venv/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
+	@ops/step "fetching what the tests and the sandbox need" \
+		.venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
 	touch $@
 
 venv-sam: .venv-sam/.ready
 .venv-sam/.ready: requirements-sam.lock | .venv/.ready
-	$(PYTHON) -m venv .venv-sam
-	.venv/bin/uv pip sync --quiet --python .venv-sam/bin/python --require-hashes requirements-sam.lock
+	@ops/step "making a virtual environment for SAM" $(PYTHON) -m venv .venv-sam
+	@ops/step "fetching SAM" .venv/bin/uv pip sync --quiet --python .venv-sam/bin/python --require-hashes requirements-sam.lock
 	touch $@
 
 venv-bench: .venv-bench/.ready

@@ -9,6 +9,8 @@ from typing import Any, Literal, Self
 
 import requests
 
+from sandbox.browser_guard import Guard
+
 Deed = Literal["pass", "throttle", "conflict", "fail", "cut before", "cut after"]
 """What happens to a request: passed on, refused in AWS's words, or cut off before or after AWS has executed it."""
 
@@ -41,7 +43,8 @@ class AwsProxy:
         self._server: ThreadingHTTPServer | None = None
 
     def __enter__(self) -> Self:
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), BaseHTTPRequestHandler)
+        self._server.RequestHandlerClass = _handler(self, ("127.0.0.1", self._server.server_address[1]))
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
@@ -65,9 +68,10 @@ class _Server(ThreadingHTTPServer):
         """A caller that was killed is no news."""
 
 
-def _handler(proxy: AwsProxy) -> type[BaseHTTPRequestHandler]:
+def _handler(proxy: AwsProxy, address: tuple[str, int]) -> type[BaseHTTPRequestHandler]:
     onward = requests.Session()
     onward.trust_env = False
+    guard = Guard(*address)
     onward.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=64))
 
     class Handler(BaseHTTPRequestHandler):
@@ -75,6 +79,10 @@ def _handler(proxy: AwsProxy) -> type[BaseHTTPRequestHandler]:
         disable_nagle_algorithm = True
 
         def _serve(self) -> None:
+            if objection := guard.objection(self.headers.items()):
+                self.close_connection = True
+                self._answer(403, {}, f"{objection}\n".encode())
+                return
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
             target = self.headers.get("X-Amz-Target", "")
             proxy.hear(target, body)
@@ -98,7 +106,8 @@ def _handler(proxy: AwsProxy) -> type[BaseHTTPRequestHandler]:
             self._answer(answer.status_code, dict(answer.headers), answer.content)
 
         def _passed_on(self, body: bytes) -> requests.Response:
-            headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+            own = {"connection", "host"}  # of this hop alone
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in own}
             url = proxy.behind + self.path
             return onward.request(self.command, url, data=body, headers=headers, timeout=30, allow_redirects=False)
 

@@ -6,6 +6,8 @@ Nothing is stripped from the template; what behaves differently from AWS stands 
 import io
 import json
 import os
+import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,7 +15,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +25,17 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from samtranslator.yaml_helper import yaml_parse
 
+from sandbox import ports
+
 REGION = "us-east-1"
 STACK = "sandbox"
 SERVICES = "sqs,events,dynamodb,secretsmanager,lambda,cloudformation,s3,iam,sts,logs,cloudwatch"
 BUCKET = "sandbox-code"
+PROGRAM = Path(__file__).with_name("embedded_aws.py")
+START = 120  # seconds that the embedded AWS may take to answer, on a machine that is busy
 
 
-class CloudError(Exception):
+class CloudError(ports.SandboxError):
     """The embedded AWS did not start, or did not take the template; its log says why."""
 
 
@@ -54,30 +60,44 @@ class Cloud:
     @classmethod
     @contextmanager
     def start(cls, directory: Path, port: int = 0, address: str = "127.0.0.1") -> Iterator["Cloud"]:
-        """Run it for the length of the block; logs and files go to `directory`. Raises CloudError."""
-        directory.mkdir(parents=True, exist_ok=True)
-        port = port or free_port()
-        log = directory / "aws.log"
-        with log.open("wb") as output:
+        """Run it for the length of the block; its log and its files go to `directory`.
+
+        The port is bound here and handed down, so that what answers on it is this child and nothing else. The child
+        ends with this process, however that ends. Raises CloudError, and PlaceError where another program has the port.
+        """
+        files = directory / "aws"
+        shutil.rmtree(files, ignore_errors=True)  # a run that was killed could not do it
+        files.mkdir(parents=True)
+        log, run = directory / "aws.log", secrets.token_hex(16)
+        with ports.listen(address, port) as listener, log.open("wb") as output:
+            port = listener.getsockname()[1]
             process = subprocess.Popen(
-                [sys.executable, "-m", "ministack"],
-                env=_environment(directory, address, port),
-                cwd=directory,
+                command(listener.fileno(), address, port, run),
+                env=_environment(files, address, port),
+                cwd=files,
+                pass_fds=[listener.fileno()],
+                stdin=subprocess.PIPE,  # at whose end it ends
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a group of its own: its workers end with it
             )
         cloud = cls(process, f"http://{address}:{port}", log)
         try:
+            ports.remember_child(directory, process.pid, run)
             cloud._wait_until_up()
             yield cloud
+        except BotoCoreError as error:
+            if not cloud._has_ended():
+                raise
+            raise CloudError(f"the embedded AWS has ended meanwhile; the end of {log} may say why") from error
         finally:
             cloud.stop()
+            ports.forget_child(directory)
+            shutil.rmtree(files, ignore_errors=True)
 
     def _wait_until_up(self) -> None:
-        for _ in range(200):
-            if self._process.poll() is not None:
-                break
+        end = time.monotonic() + START
+        while self._process.poll() is None and time.monotonic() < end:
             try:
                 self.client("sqs").list_queues()
             except (BotoCoreError, ClientError):
@@ -86,18 +106,21 @@ class Cloud:
                 return
         raise CloudError(f"the embedded AWS did not start: {self._log.read_text(errors='replace')[-2000:]}")
 
+    def _has_ended(self) -> bool:
+        """Whether the process is gone, or going: its sockets close a little earlier."""
+        try:
+            self._process.wait(3)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def stop(self) -> None:
-        """End the process and its workers."""
-        for sign, seconds in ((signal.SIGTERM, 3), (signal.SIGKILL, 3)):
-            try:
-                os.killpg(self._process.pid, sign)
-            except ProcessLookupError:
-                break
-            try:
-                self._process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                continue
+        """End the process and its workers at once: it holds nothing that is worth a farewell."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        assert self._process.stdin is not None  # noqa: S101  it was started with a pipe
+        self._process.stdin.close()
 
     @property
     def pid(self) -> int:
@@ -197,10 +220,9 @@ def _with_numbers(value: Any, numbers: Mapping[str, int | float]) -> Any:  # noq
             return value
 
 
-def _environment(directory: Path, address: str, port: int) -> dict[str, str]:
+def _environment(files: Path, address: str, port: int) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "POWERTOOLS_"))}
     return kept | {
-        "BIND_HOST": address,  # its default is every interface
         "MINISTACK_HOST": address,
         "GATEWAY_PORT": str(port),
         "LAMBDA_EXECUTOR": "local",  # as a process, no Docker
@@ -208,8 +230,13 @@ def _environment(directory: Path, address: str, port: int) -> dict[str, str]:
         "SFTP_ENABLED": "0",
         "SERVICES": SERVICES,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",  # its workers run `python3`
-        "TMPDIR": str(directory),
+        "TMPDIR": str(files),
     }
+
+
+def command(listener: int, address: str, port: int, run: str) -> list[str]:
+    """Return the command that starts the embedded AWS: its socket's descriptor, and a word that proves it ours."""
+    return [sys.executable, str(PROGRAM), str(listener), address, str(port), run]
 
 
 def free_port() -> int:

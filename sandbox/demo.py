@@ -4,9 +4,9 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rich import box
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -14,44 +14,74 @@ from ops import dead_letters
 from sandbox.stories import STORIES, BrokenPromiseError, Stage, Story
 from sandbox.world import World
 
-MARKS = {"waiting": " ", "running": "…", "kept": "✓", "broken": "✗"}
+MARKS = {"running": "…", "kept": "✓", "broken": "✗"}
+STYLES = {"running": "bold", "kept": "", "broken": "red"}
+WIDEST = 115  # columns; as the README shows it
+COLUMNS_FROM = 100  # columns; on a narrower screen each story takes lines of its own
+TITLE = max(len(story.title) for story in STORIES)
 
 
 class Screen:
-    """A table that grows while the stories are told."""
+    """How a story looks at a width: one row of columns, or two lines; never wider, so that a terminal wraps nothing."""
 
-    def __init__(self) -> None:
-        self._lines: dict[str, tuple[str, Stage | None, float]] = {
-            story.name: ("waiting", None, 0) for story in STORIES
-        }
+    def __init__(self, width: int) -> None:
+        self.width = width
 
-    def show(self, story: Story, mark: str, stage: Stage, seconds: float) -> None:
-        """Show how far a story is."""
-        self._lines[story.name] = (mark, stage, seconds)
+    def head(self) -> RenderableType:
+        """The titles above the first story."""
+        if self.width < COLUMNS_FROM:
+            return Text("story, what was asked of WeChat Pay, what the table says\n" + "─" * self.width, no_wrap=True)
+        row = self._row("", "story", "asked of WeChat Pay", "in the table", "s", "bold")
+        return Group(row, Text(" " + "─" * (self.width - 1), no_wrap=True))
 
-    def __rich__(self) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
-        table.add_column("")
-        table.add_column("story", no_wrap=True)
-        for title in ("asked of WeChat Pay", "in the table"):
-            table.add_column(title, overflow="fold")
-        table.add_column("s", justify="right")
-        for story in STORIES:
-            mark, stage, seconds = self._lines[story.name]
-            style = {"broken": "red", "kept": "", "running": "bold", "waiting": "dim"}[mark]
-            asked = ", ".join(_counted(stage.calls())) if stage else ""
-            told = " → ".join(stage.told) if stage else ""
-            table.add_row(MARKS[mark], story.title, asked, told, f"{seconds:.1f}" if stage else "", style=style)
-        return table
+    def story(self, story: Story, mark: str, stage: Stage, seconds: float) -> RenderableType:
+        """How far a story is."""
+        asked, told = ", ".join(_counted(stage.calls())), " → ".join(stage.told)
+        if self.width < COLUMNS_FROM:
+            return self._lines(story, mark, [text for text in (asked, told) if text], f"{seconds:.1f}")
+        return self._row(MARKS[mark], story.title, asked, told, f"{seconds:.1f}", STYLES[mark])
+
+    def _row(self, mark: str, title: str, asked: str, told: str, seconds: str, style: str) -> RenderableType:
+        left = self.width - 1 - 1 - TITLE - 4 - 4 * 3
+        table = Table.grid(padding=(0, 3, 0, 0), pad_edge=False)
+        for width in (1, TITLE, left // 2, left - left // 2):
+            table.add_column(width=width, overflow="fold")
+        table.add_column(width=4, justify="right")
+        table.add_row(*(Text(text) for text in (mark, title, asked, told, seconds)), style=style)
+        return Padding(table, (0, 0, 0, 1))
+
+    def _lines(self, story: Story, mark: str, told: list[str], seconds: str) -> RenderableType:
+        first = Table.grid(padding=(0, 1, 0, 0), expand=True, pad_edge=False)
+        first.add_column(width=1)
+        first.add_column(ratio=1, overflow="fold")
+        first.add_column(width=7, justify="right")
+        first.add_row(MARKS[mark], story.title, f"{seconds} s", style=STYLES[mark])
+        return Group(first, *(Padding(Text(text, overflow="fold"), (0, 0, 0, 4)) for text in told))
+
+
+class Running:
+    """The story that is being told, drawn anew whenever the screen is."""
+
+    def __init__(self, screen: Screen, story: Story, stage: Stage) -> None:
+        self._screen, self._story, self._stage = screen, story, stage
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return time.monotonic() - self._began
+
+    def __rich__(self) -> RenderableType:
+        return self._screen.story(self._story, "running", self._stage, self.seconds)
 
 
 def run(directory: Path, console: Console | None = None) -> int:
     """Open the world, tell every story, list the dead letters; 0 if all ended as promised. Files go to `directory`."""
-    console = console or Console(width=116, highlight=False)
+    console = console or _console()
     started = time.monotonic()
-    with World.open(directory) as world:
+    with World.open(directory, say=lambda step: console.print(f"{step} …", style="dim")) as world:
         console.print(
-            f"The template is deployed: AWS on {world.cloud.endpoint_url}, WeChat Pay on {world.wechat_pay.base_url}."
+            f"The template is deployed: AWS on {world.cloud.endpoint_url}, WeChat Pay on {world.wechat_pay.base_url}.\n"
         )
         broken = _tell_all(world, console)
         _list_letters(world, console)
@@ -63,19 +93,28 @@ def run(directory: Path, console: Console | None = None) -> int:
     return 1 if broken else 0
 
 
+def _console() -> Console:
+    """As wide as the screen is, up to the width of the README; a file or a pipe gets that."""
+    console = Console(highlight=False)
+    console.width = min(console.width, WIDEST) if console.is_terminal else WIDEST
+    return console
+
+
 def _tell_all(world: World, console: Console) -> list[tuple[Story, BrokenPromiseError]]:
+    """Only the story that is being told is drawn again; those before it stand above, so that no screen is too low."""
     broken = []
-    screen = Screen()
-    with Live(screen, console=console, refresh_per_second=8):
-        for story in STORIES:
-            stage, started, mark = Stage(world), time.monotonic(), "kept"
-            screen.show(story, "running", stage, 0)
+    screen = Screen(console.width)
+    console.print(screen.head())
+    for story in STORIES:
+        stage, mark = Stage(world), "kept"
+        running = Running(screen, story, stage)
+        with Live(running, console=console, refresh_per_second=8, transient=True):
             try:
                 story.tell(stage)
             except BrokenPromiseError as error:
                 broken.append((story, error))
                 mark = "broken"
-            screen.show(story, mark, stage, time.monotonic() - started)
+        console.print(screen.story(story, mark, stage, running.seconds))
     return broken
 
 

@@ -1,27 +1,32 @@
 """`make sandbox`: the demo's world, staying up on fixed ports for a till to talk to, with what the function logs."""
 
 import json
-import sys
 import time
-from dataclasses import replace
-from ipaddress import ip_address
+from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
-from sandbox.world import BEFORE_THE_EVENTS, MERCHANT, OTHER_MERCHANT, ROOT, Place, World
+from sandbox.ports import PLACE, Place
+from sandbox.world import BEFORE_THE_EVENTS, MERCHANT, OTHER_MERCHANT, World
 
-PLACE = Place(aws=4566, wechat_pay=4510, backup=4511)
-DIRECTORY = ROOT / ".sandbox"
+__all__ = ["PLACE", "environment", "main", "seed"]
 
 
-def main(address: str = PLACE.address) -> NoReturn:
-    """Run until Ctrl-C, on loopback, or on an address of this machine that only its containers can reach."""
-    if not ip_address(address).is_private:
-        sys.exit(f"{address} can be reached from outside; the sandbox takes any credentials")
-    with World.open(DIRECTORY, place=replace(PLACE, address=address)) as world:
+def main(place: Place, directory: Path) -> NoReturn:
+    """Run there until a signal; files go to `directory`."""
+    say = _clock()
+    with World.open(directory, place=place, say=say) as world:
+        say("opening the orders of events/")
         seed(world)
-        (DIRECTORY / "env.json").write_text(json.dumps({"OrdersFunction": environment(world)}, indent=2))
+        (directory / "env.json").write_text(json.dumps({"OrdersFunction": environment(world)}, indent=2))
         _welcome(world)
         _follow(world)
+
+
+def _clock() -> Callable[[str], object]:
+    """Tell a step and the seconds that have passed before it."""
+    began = time.monotonic()
+    return lambda step: print(f"{time.monotonic() - began:4.0f} s  {step}", flush=True)
 
 
 def seed(world: World) -> None:
@@ -52,19 +57,26 @@ def environment(world: World) -> dict[str, str]:
 
 
 def _welcome(world: World) -> None:
-    print(f"""
-AWS          {world.cloud.endpoint_url}   (any credentials, region us-east-1)
-WeChat Pay   {world.wechat_pay.base_url}   (backup {world.wechat_pay.backup_url})
+    aws, wechat_pay = world.cloud.endpoint_url, world.wechat_pay
+    order = json.dumps({"mchid": MERCHANT, "out_order_no": "MINE-1", "at": int(BEFORE_THE_EVENTS)})
+    print(
+        f"""
+AWS          {aws}   (any credentials, region us-east-1)
+WeChat Pay   {wechat_pay.base_url}   (backup {wechat_pay.backup_url})
+control      {wechat_pay.control_url}   (what shops and customers do, and outages: sandbox/README.md)
 merchants    {MERCHANT}; {OTHER_MERCHANT}, whose secret has an old key
 queue        {world.stack.outputs["OrderQueueUrl"]}
 function     {world.function}
 the orders of events/ wait; waits between retries are a hundredth of production's
 
-  python -m ops --stack sandbox --endpoint-url {world.cloud.endpoint_url} order list --attention
-  curl {world.wechat_pay.base_url}/__sandbox__/ready_to_sync -d '{{"mchid":"{MERCHANT}","out_order_no":"MINE-1"}}'
+  export AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x AWS_DEFAULT_REGION=us-east-1
+  .venv/bin/python -m ops --stack sandbox --endpoint-url {aws} order list --attention
+  curl {wechat_pay.control_url}/__sandbox__/ready_to_sync -H 'Content-Type: application/json' -d '{order}'
 
 Ctrl-C ends it. What the function logs:
-""")
+""",
+        flush=True,
+    )
 
 
 def _follow(world: World) -> NoReturn:

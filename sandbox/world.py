@@ -12,11 +12,14 @@ from ops.stack import Deployment
 from orders.errors import UnreadableItemError
 from orders.order import Order
 from sandbox.cloud import Cloud, Stack
+from sandbox.ports import Place
 from sandbox.wechat_pay import Simulator
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / ".aws-sam/sandbox"  # what `sam build` left: the files that ship
 EVENTS = ROOT / "events"
+
+ANYWHERE = Place()  # free ports of loopback
 
 MERCHANT = "1230000109"
 OTHER_MERCHANT = "1900000109"  # whose keys go wrong in one of the stories
@@ -34,16 +37,6 @@ SHORT_WAITS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the sandbox listens: an address of this machine, and ports; 0 takes a free one."""
-
-    address: str = "127.0.0.1"
-    aws: int = 0
-    wechat_pay: int = 0
-    backup: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class World:
     """A till's view of everything: queues and bus, the table, WeChat Pay."""
 
@@ -54,16 +47,33 @@ class World:
     @classmethod
     @contextmanager
     def open(
-        cls, directory: Path, *, place: Place = Place(), parameters: Mapping[str, str] = SHORT_WAITS
+        cls,
+        directory: Path,
+        *,
+        place: Place = ANYWHERE,
+        parameters: Mapping[str, str] = SHORT_WAITS,
+        say: Callable[[str], object] = lambda _: None,
     ) -> Iterator["World"]:
-        """Start both, deploy the template, give the two merchants their secrets; everything ends with the block."""
+        """Start both, deploy the template, give the two merchants their secrets; everything ends with the block.
+
+        `say` is told each step as it begins.
+        """
         with ExitStack() as stack:
+            say("starting WeChat Pay")
             wechat_pay = stack.enter_context(
-                Simulator(port=place.wechat_pay, backup_port=place.backup, address=place.address)
+                Simulator(
+                    port=place.wechat_pay,
+                    backup_port=place.backup,
+                    control_port=place.control,
+                    address=place.address,
+                )
             )
+            say("starting the embedded AWS")
             cloud = stack.enter_context(Cloud.start(directory, place.aws, place.address))
             hosts = {"WeChatPayBaseUrl": wechat_pay.base_url, "WeChatPayBackupUrl": wechat_pay.backup_url}
+            say("deploying template.yaml on it")
             world = cls(cloud, cloud.deploy({**hosts, **parameters}, build=BUILD), wechat_pay)
+            say("storing the merchants' keys")
             for mchid in (MERCHANT, OTHER_MERCHANT):
                 world.put_secret(mchid)
             yield world
@@ -137,7 +147,7 @@ def _is_bus_event(body: str) -> bool:
         return False
 
 
-def until[T](look: Callable[[], T | None], seconds: float = 20.0) -> T | None:
+def until[T](look: Callable[[], T | None], seconds: float = 120.0) -> T | None:
     """Look again and again until there is something to see; None after so many seconds."""
     end = time.monotonic() + seconds
     while (seen := look()) is None and time.monotonic() < end:

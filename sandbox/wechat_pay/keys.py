@@ -1,6 +1,7 @@
 """Real keys, made on first use: the merchants', and WeChat Pay's own, as public key and as platform certificate."""
 
 import base64
+import re
 import threading
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -54,6 +55,8 @@ class KeyRing:
         return key
 
     def _path(self, name: str) -> Path | None:
+        if not re.fullmatch(r"[a-z0-9-]+", name):  # it becomes the name of a file
+            raise ValueError(f"{name!r} names no key")
         return self._directory / f"{name}.pem" if self._directory else None
 
 
@@ -128,6 +131,8 @@ class SimulatedMerchant:
     """A merchant as WeChat Pay knows him, and the key material that he keeps."""
 
     def __init__(self, mchid: str, ring: KeyRing, platform: Platform) -> None:
+        if not isinstance(mchid, str) or not re.fullmatch(r"[0-9]{1,32}", mchid):
+            raise ValueError(f"mchid must be 1 to 32 digits, not {mchid!r}")
         self.mchid = mchid
         self.apiv3_key = _apiv3_key(mchid)
         self._ring = ring

@@ -1,4 +1,7 @@
-"""HTTP/1.1 with keep-alive on loopback, raw enough to lose an answer on purpose, or to deliver it byte by byte."""
+"""HTTP/1.1 with keep-alive on loopback, raw enough to lose an answer on purpose, or to deliver it byte by byte.
+
+No browser is let in: WeChat Pay's hosts are called by programs, and so is the control port.
+"""
 
 import socket
 import struct
@@ -10,6 +13,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from sandbox.browser_guard import Guard
 from sandbox.wechat_pay.answers import Reply
 from sandbox.wechat_pay.faults import Delivery, Interim, Wire
 from sandbox.wechat_pay.gate import Request
@@ -31,7 +35,7 @@ type Application = Callable[[Request, str], Response]
 
 @dataclass(slots=True)
 class Host:
-    """One host name of WeChat Pay, which can stop listening and come back on the same port."""
+    """One port: a host of WeChat Pay, or the control port. It can stop listening and come back on the same port."""
 
     name: str
     application: Application
@@ -72,6 +76,7 @@ class _Server(ThreadingHTTPServer):
         self.host = host
         self._open: set[socket.socket] = set()
         super().__init__((host.address, host.port), _Handler)
+        self.guard = Guard(host.address, self.server_address[1])
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  as socketserver has it
         self._open.add(request)
@@ -98,6 +103,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def _serve(self) -> None:
+        if objection := self.server.guard.objection(self.headers.items()):
+            self.close_connection = True
+            self._send(_head(reply := Reply(403, f"{objection}\n".encode()), chunked=False) + reply.body)
+            return
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         request = Request(self.command, self.path, dict(self.headers.items()), body)
         response = self.server.host.application(request, self.server.host.name)
@@ -108,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         if response.wire != "whole":
             self._reset()
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815  as http.server has it
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve  # noqa: N815  as http.server has it
 
     def _write(self, reply: Reply, delivery: Delivery, *, half: bool) -> None:
         for interim in _interim_answers(delivery.interim):

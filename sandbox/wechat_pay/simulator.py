@@ -53,6 +53,7 @@ class Simulator:
         clock: Callable[[], float] = time.time,
         port: int = 0,
         backup_port: int = 0,
+        control_port: int = 0,
         address: str = "127.0.0.1",
         keys: Path | None = None,
     ) -> None:
@@ -61,6 +62,9 @@ class Simulator:
         self.platform = Platform(self._ring)
         ports = {"main": port, "backup": backup_port}
         self._hosts = {name: Host(name, self.answer, number, address) for name, number in ports.items()}
+        self._control = Host(
+            "control", lambda request, _: Response(control.answer(self, request)), control_port, address
+        )
         self._lock = threading.RLock()
         self._merchants: dict[str, SimulatedMerchant] = {}
         self._orders: dict[tuple[str, str], dict[str, Order]] = {}  # by merchant and number, then by sub-merchant
@@ -71,10 +75,12 @@ class Simulator:
     def __enter__(self) -> Self:
         for host in self._hosts.values():
             host.open()
+        if self._control.port:
+            self._control.open()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for host in self._hosts.values():
+        for host in (*self._hosts.values(), self._control):
             host.close()
 
     @property
@@ -86,6 +92,15 @@ class Simulator:
     def backup_url(self) -> str:
         """The backup host; the same orders."""
         return self._hosts["backup"].url
+
+    @property
+    def control_url(self) -> str:
+        """Where the verbs of `control` are answered, also while the hosts refuse connections.
+
+        Unless the port was chosen, it is opened when it is first asked for: most simulators are told in Python.
+        """
+        self._control.open()
+        return self._control.url
 
     # ---- who is known ------------------------------------------------------------------------------------------------
 
@@ -200,6 +215,11 @@ class Simulator:
         """Misbehave by name: for the next `times` calls (until `behave` without), of one operation or order."""
         fault = Fault.named(name, options, times=times, operation=operation, out_order_no=out_order_no)
         if name == "connection_refused":
+            if (times, operation, out_order_no) != (None, None, None):
+                raise ValueError(
+                    "connection_refused strikes a host, not a call: it takes no times, operation or out_order_no; "
+                    "end it by behave"
+                )
             for host in self._chosen(fault.options["host"]):
                 host.close()
             return
@@ -406,11 +426,11 @@ class Simulator:
 
     def _keep(self, order: Order, before: Order | None = None) -> Order:
         with self._lock:
+            self.merchant(order.mchid)
             numbered = self._orders.setdefault((order.mchid, order.out_order_no), {})
             if before is not None and before.sub_mchid != order.sub_mchid:
                 del numbered[before.sub_mchid]
             numbered[order.sub_mchid] = order
-            self.merchant(order.mchid)
         return order
 
     def _change(self, mchid: str, out_order_no: str, sub_mchid: str, change: Callable[[Order], Order]) -> Order:

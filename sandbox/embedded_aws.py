@@ -1,0 +1,87 @@
+"""The process of the embedded AWS: MiniStack behind the browser guard, on a socket that its parent has bound.
+
+`sandbox.cloud` starts it. Its standard input is a pipe that the parent holds open: when the parent is gone, however it
+ended, the pipe closes, and this process ends with every function process that it has started.
+"""
+
+import asyncio
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+sys.path[0] = str(Path(__file__).parents[1])  # run as a file, so that no variable leads functions to this folder
+
+from sandbox.browser_guard import Guard  # noqa: E402  found by the line above
+
+# As the ASGI specification has them; hypercorn's own types enumerate the messages.
+type Message = MutableMapping[str, Any]
+type Receive = Callable[[], Awaitable[Any]]
+type Send = Callable[[Any], Awaitable[None]]
+type Application = Callable[[Any, Receive, Send], Awaitable[None]]
+
+KEEP_ALIVE = 75  # seconds, as MiniStack's own command has it
+
+
+def guarded(application: Application, guard: Guard) -> Application:
+    """Return the ASGI application behind the guard; its answers allow no page of another origin to read them."""
+
+    async def serve(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await application(scope, receive, send)
+            return
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        if objection := guard.objection(headers):
+            await _refuse(scope, send, objection)
+            return
+        await application(scope, receive, lambda message: send(_without_permission(message)))
+
+    return serve
+
+
+async def _refuse(scope: Message, send: Send, objection: str) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": objection})
+        return
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 403, "headers": headers})
+    await send({"type": "http.response.body", "body": f"{objection}\n".encode()})
+
+
+def _without_permission(message: Message) -> Message:
+    """Take out `Access-Control-Allow-Origin: *` and its like, which MiniStack adds to every answer."""
+    if message["type"] != "http.response.start":
+        return message
+    kept = [pair for pair in message.get("headers", []) if not pair[0].lower().startswith(b"access-control-")]
+    return {**message, "headers": kept}
+
+
+def _end_with_parent() -> None:
+    while os.read(sys.stdin.fileno(), 1024):
+        """Nothing is ever written; the end of the pipe is the message."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+def _serve(listener: int, address: str, port: int) -> None:
+    from hypercorn.asyncio import serve  # noqa: PLC0415  after the watch has begun
+    from hypercorn.config import Config  # noqa: PLC0415
+    from ministack.app import LOG_LEVEL, app  # noqa: PLC0415
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    config = Config()
+    config.bind = [f"fd://{listener}"]
+    config.keep_alive_timeout = KEEP_ALIVE
+    config.loglevel = LOG_LEVEL.upper()
+    asyncio.run(serve(guarded(app, Guard(address, port)), config))
+
+
+if __name__ == "__main__":
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _serve(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

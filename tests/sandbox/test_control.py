@@ -1,0 +1,49 @@
+"""The control port: open while the hosts are not."""
+
+from typing import Any
+
+import pytest
+import requests
+
+from sandbox.wechat_pay import Simulator
+
+
+def do(wechat_pay: Simulator, verb: str, **arguments: Any) -> requests.Response:
+    """Give a command as a till in another process does."""
+    return requests.post(f"{wechat_pay.control_url}/__sandbox__/{verb}", json=arguments, timeout=60)
+
+
+@pytest.mark.parametrize("host", ["both", "main", "backup"])
+def test_an_outage_that_began_by_http_ends_by_http(wechat_pay: Simulator, host: str) -> None:
+    """The hosts refuse connections, the control port answers, and then they are back on their ports."""
+    urls = {"main": wechat_pay.base_url, "backup": wechat_pay.backup_url}
+    assert do(wechat_pay, "misbehave", name="connection_refused", host=host).status_code == 200
+    for name, url in urls.items():
+        if host in {name, "both"}:
+            with pytest.raises(requests.ConnectionError):
+                requests.get(url, timeout=60)
+        else:
+            assert requests.get(url, timeout=60).status_code == 404
+    assert do(wechat_pay, "ready_to_sync", mchid="1230000109", out_order_no="S1").status_code == 200
+    assert requests.get(f"{wechat_pay.control_url}/__sandbox__/ledger", timeout=60).json()[0]["out_order_no"] == "S1"
+    assert do(wechat_pay, "behave").status_code == 200
+    for url in urls.values():
+        assert requests.get(url, timeout=60).status_code == 404
+
+
+@pytest.mark.parametrize("more", [{"times": 1}, {"operation": "sync"}, {"out_order_no": "S1"}])
+def test_what_an_outage_cannot_have_is_refused(wechat_pay: Simulator, more: dict[str, Any]) -> None:
+    """It was ignored: the hosts stayed closed for good."""
+    answer = do(wechat_pay, "misbehave", name="connection_refused", **more)
+    assert answer.status_code == 400
+    assert "end it by behave" in answer.json()["error"]
+    assert requests.get(wechat_pay.base_url, timeout=60).status_code == 404
+
+
+def test_the_control_port_is_no_host_of_wechat_pay(wechat_pay: Simulator) -> None:
+    """It says what it has."""
+    answer = requests.get(f"{wechat_pay.control_url}/v3/payscore/serviceorder", timeout=60)
+    assert answer.status_code == 404
+    assert "/__sandbox__/calls" in answer.json()["error"]
+    assert requests.put(f"{wechat_pay.control_url}/__sandbox__/behave", json={}, timeout=60).status_code == 404
+    assert wechat_pay.calls == []

@@ -1,0 +1,287 @@
+"""`make sandbox` as a process: what it says, what its page's commands do, and that nothing of it is ever left."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import boto3
+import pytest
+
+from sandbox import ports
+from sandbox.cloud import Cloud
+from sandbox.world import until
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "sandbox/README.md").read_text(encoding="utf-8")
+LIMIT = 240.0  # seconds; a machine may be slow
+END = "Ended by a signal. Nothing is left running."
+
+# The command of the page's first order is Amazon's CLI, which is no dependency of ours: the same call by boto3.
+AWS = f"""#!{sys.executable}
+import json, sys
+import boto3
+option, url, service, command, entries, given = sys.argv[1:]
+assert (option, service, command, entries) == ("--endpoint-url", "events", "put-events", "--entries")
+print(boto3.client("events", endpoint_url=url).put_events(Entries=json.loads(given)))
+"""
+
+
+class Up:
+    """`python -m sandbox up` on ports of its own; `said` is what it has written so far."""
+
+    def __init__(self, place: ports.Place) -> None:
+        self.place = place
+        self.said = ""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "sandbox", "up", f"--port={place.aws}"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._reader.join(LIMIT)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said += line
+
+    def wait_for(self, text: str) -> None:
+        """Wait until it has said this, or has ended."""
+        until(lambda: text in self.said or self.process.poll() is not None or None, LIMIT)
+        assert text in self.said, self.said
+
+    def child(self) -> int:
+        """The process of its embedded AWS."""
+        noted = ports.directory_of(self.place) / ports.CHILD
+        found = until(lambda: json.loads(noted.read_text())["pid"] if noted.exists() else None, LIMIT)
+        assert found, self.said
+        return int(found)
+
+    def end(self, sign: signal.Signals) -> int:
+        """Send the signal, and wait for the end; gives the exit code."""
+        self.process.send_signal(sign)
+        code = self.process.wait(LIMIT)
+        self._reader.join(LIMIT)
+        return code
+
+    def is_gone(self) -> bool:
+        """Whether every port of it is free."""
+        try:
+            ports.refuse_taken(self.place)
+        except ports.PlaceError:
+            return False
+        return True
+
+
+@pytest.fixture
+def place() -> Iterator[ports.Place]:
+    """Four ports that are free now."""
+    found = ports.place([f"--port={ports.spare('127.0.0.1')}"])
+    yield found
+    shutil.rmtree(ports.directory_of(found), ignore_errors=True)
+
+
+def members(group: int) -> list[str]:
+    """The processes of a group that run."""
+    shown = subprocess.run(["ps", "-A", "-o", "pgid=,stat=,command="], capture_output=True, text=True, check=True)
+    rows = [line.split(None, 2) for line in shown.stdout.splitlines()]
+    return [row[2] for row in rows if int(row[0]) == group and not row[1].startswith("Z")]
+
+
+def block(containing: str) -> str:
+    """The block of commands of the sandbox's page that has this in it, as it is printed."""
+    blocks = re.findall(r"(?:^    .*\n)+", PAGE, re.MULTILINE)
+    [found] = [one for one in blocks if containing in one]
+    return str(found)
+
+
+def run(commands: str, place: ports.Place, home: Path) -> str:
+    """Run commands as they are printed, on the ports of this place, in a shell that knows nothing of this project."""
+    for old, new in zip(ports.PLACE.ports.values(), place.ports.values(), strict=True):
+        commands = commands.replace(f"127.0.0.1:{old}", f"127.0.0.1:{new}")
+    bare = {"PATH": f"{home}:/usr/local/bin:/usr/bin:/bin", "HOME": str(home)}
+    done = subprocess.run(
+        ["bash", "-euc", commands], cwd=ROOT, env=bare, capture_output=True, text=True, check=False, timeout=LIMIT
+    )
+    assert done.returncode == 0, done.stderr
+    return str(done.stdout)
+
+
+def test_a_first_order_goes_as_the_page_says(place: ports.Place, tmp_path: Path) -> None:
+    """The steps of the start; a second sandbox beside it; the page's commands as printed; an outage; Ctrl-C."""
+    (tmp_path / "aws").write_text(AWS)
+    (tmp_path / "aws").chmod(0o755)
+    with Up(place) as up:
+        up.wait_for("Ctrl-C ends it")
+        steps = ("loading the sandbox", "starting WeChat Pay", "starting the embedded AWS", "deploying template.yaml")
+        assert [step for step in steps if step not in up.said] == []
+
+        with Up(ports.place([f"--port={ports.spare('127.0.0.1')}"])) as other:
+            other.wait_for("deploying template.yaml")
+            child = other.child()
+            other.end(signal.SIGINT)
+            assert members(child) == []
+        shutil.rmtree(ports.directory_of(other.place))
+        assert up.process.poll() is None
+
+        first, look = block("put-events").split("    .venv/bin/python -m ops")
+        run(first, place, tmp_path)
+        keys, look = first.splitlines()[0], f".venv/bin/python -m ops{look.rstrip()} || true"  # it is not there at once
+        shown = until(lambda: text if "SYNCED" in (text := run(f"{keys}\n{look}", place, tmp_path)) else None, LIMIT)
+        assert shown, up.said
+        assert "MINE-1" in shown
+
+        outage, end = block('"connection_refused"').strip().splitlines()
+        run(outage, place, tmp_path)
+        ports.refuse_taken(ports.Place(wechat_pay=place.wechat_pay))
+        run(end, place, tmp_path)
+        with pytest.raises(ports.PlaceError, match="is taken by"):
+            ports.refuse_taken(ports.Place(wechat_pay=place.wechat_pay))
+
+        printed = re.findall(r"^  (\S.*)$", up.said, re.MULTILINE)[-3:]
+        assert [line.split()[0] for line in printed] == ["export", ".venv/bin/python", "curl"]
+        assert "USER_PAYING" in run("\n".join(printed), ports.PLACE, tmp_path)
+
+        again = [sys.executable, "-m", "sandbox", "up", f"--port={place.aws}"]
+        second = subprocess.run(again, cwd=ROOT, capture_output=True, text=True, check=False, timeout=LIMIT)
+        assert second.returncode == 1
+        assert second.stderr.startswith(f"this sandbox runs already (process {up.process.pid})")
+        assert len(second.stderr.splitlines()) == 1
+        assert second.stdout == ""
+
+        child = up.child()
+        assert up.end(signal.SIGINT) == 128 + signal.SIGINT
+        assert up.said.rstrip().endswith(END)
+        assert "Traceback" not in up.said
+        assert members(child) == []
+        assert up.is_gone()
+
+
+@pytest.mark.parametrize(
+    ("stage", "sign"),
+    [
+        ("loading the sandbox", signal.SIGINT),
+        ("starting the embedded AWS", signal.SIGTERM),
+        ("deploying template.yaml", signal.SIGHUP),
+    ],
+)
+def test_a_signal_at_any_moment_ends_everything(place: ports.Place, stage: str, sign: signal.Signals) -> None:
+    """One line, no traceback, no process, no port: Ctrl-C, a kill, a closed terminal."""
+    with Up(place) as up:
+        up.wait_for(stage)
+        child = up.child() if stage != "loading the sandbox" else 0
+        assert up.end(sign) == 128 + sign
+        assert up.said.rstrip().splitlines()[-1] == END
+        assert "Traceback" not in up.said
+        assert not child or members(child) == []
+        assert up.is_gone()
+        assert not (ports.directory_of(place) / ports.CHILD).exists()
+
+
+def test_kill_9_ends_everything(place: ports.Place) -> None:
+    """The embedded AWS notices; the next start finds its ports free."""
+    with Up(place) as up:
+        up.wait_for("deploying template.yaml")
+        child = up.child()
+        assert up.end(signal.SIGKILL) == -signal.SIGKILL
+        assert until(lambda: not members(child) or None, LIMIT), members(child)
+        assert until(lambda: up.is_gone() or None, LIMIT)
+
+
+def test_an_embedded_aws_that_dies_is_reported_in_one_line(place: ports.Place) -> None:
+    """With the name of its log."""
+    with Up(place) as up:
+        up.wait_for("deploying template.yaml")
+        os.killpg(up.child(), signal.SIGKILL)
+        up.wait_for("the embedded AWS has ended meanwhile")
+        assert up.process.wait(LIMIT) == 1
+        assert "aws.log may say why" in up.said
+        assert "Traceback" not in up.said
+
+
+def test_a_strangers_port_ends_the_start_before_it_begins(place: ports.Place) -> None:
+    """One line with the stranger's name; nothing is started, nothing deployed into it."""
+    with ports.listen("127.0.0.1", place.aws), Up(place) as up:
+        assert up.process.wait(LIMIT) == 1
+        up.wait_for(f"127.0.0.1:{place.aws} is taken by process {os.getpid()}")
+        assert len(up.said.splitlines()) == 1
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from sandbox.cloud import Cloud
+with Cloud.start(Path(sys.argv[1])) as cloud:
+    print(cloud.endpoint_url, cloud.pid, flush=True)
+    sys.stdin.read()
+"""
+BUSY = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def handler(event, context):
+    time.sleep(event["seconds"])
+"""
+
+
+def test_functions_that_are_busy_end_with_the_parent_of_the_embedded_aws(tmp_path: Path) -> None:
+    """Killed in the middle of an invocation that would last ten minutes; the functions' processes go too."""
+    command = [sys.executable, "-c", PARENT, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        try:
+            assert parent.stdout is not None
+            url, child = parent.stdout.readline().split()
+            _make_busy(url, tmp_path)
+            assert until(lambda: len(members(int(child))) > 1 or None, LIMIT), members(int(child))
+            parent.kill()
+            parent.wait(LIMIT)
+            assert until(lambda: not members(int(child)) or None, LIMIT), members(int(child))
+        finally:
+            parent.kill()
+
+
+def _make_busy(url: str, directory: Path) -> None:
+    """Create a function, and let it run for ten minutes."""
+    code = directory / "code"
+    code.mkdir()
+    (code / "busy.py").write_text(BUSY)
+    archive = shutil.make_archive(str(directory / "busy"), "zip", code)
+    functions = boto3.Session("x", "x", region_name="us-east-1").client("lambda", endpoint_url=url)
+    functions.create_function(
+        FunctionName="busy",
+        Runtime="python3.13",
+        Handler="busy.handler",
+        Role="arn:aws:iam::000000000000:role/r",
+        Timeout=900,
+        Code={"ZipFile": Path(archive).read_bytes()},
+    )
+    functions.invoke(FunctionName="busy", InvocationType="Event", Payload=b'{"seconds": 600}')
+
+
+def test_what_answers_on_the_port_is_our_child(tmp_path: Path) -> None:
+    """The port is bound before the child starts: nothing can come between."""
+    with ports.listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ports.PlaceError, match="cannot be listened on"), Cloud.start(tmp_path, port):
+            pass
+    assert not (tmp_path / ports.CHILD).exists()
