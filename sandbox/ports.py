@@ -116,7 +116,7 @@ def container_bridges(interfaces: Path = INTERFACES) -> list[str]:
 def _is_inner(bridge: Path) -> bool:
     """A network card has a `device`; what stands upon one (VLAN, bond) has a `lower_…`; a container's has neither."""
     members = [bridge.parent / member.name for member in bridge.glob("brif/*")]
-    return not any((member / "device").exists() or list(member.glob("lower_*")) for member in [bridge, *members])
+    return not any((member / "device").exists() or list(member.glob("lower_*")) for member in members)
 
 
 def _address_of(interface: str) -> str:

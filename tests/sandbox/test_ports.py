@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +33,15 @@ OTHERS = (
 @pytest.fixture
 def interfaces(tmp_path: Path) -> Path:
     """As /sys/class/net shows them: bridges of Docker, of a network card and of a VLAN, and the cards."""
-    for name in ("eth0/device", "eth0.7/lower_eth0", "veth1", "docker0/bridge", "docker0/brif/veth1", "br-2f/bridge"):
+    for name in (
+        "eth0/device",
+        "eth0.7/lower_eth0",
+        "veth1",
+        "docker0/bridge",
+        "docker0/brif/veth1",
+        "docker0/lower_veth1",
+        "br-2f/bridge",
+    ):
         (tmp_path / name).mkdir(parents=True)
     for name in ("lan0/bridge", "lan0/brif/eth0", "vlan0/bridge", "vlan0/brif/eth0.7", "wlan0/device"):
         (tmp_path / name).mkdir(parents=True)
@@ -76,6 +85,12 @@ def test_a_machine_without_such_interfaces_has_loopback_alone(tmp_path: Path) ->
     """As macOS, where Docker Desktop leads containers there."""
     assert ports.container_bridges(tmp_path / "none") == []
     assert ports.admissible("127.0.0.1", tmp_path / "none") == "127.0.0.1"
+
+
+def test_an_interface_is_asked_for_its_address() -> None:
+    """By the kernel's own call on Linux; elsewhere, and where there is no such interface, it has none."""
+    assert ports._address_of("lo") == ("127.0.0.1" if sys.platform == "linux" else "")
+    assert ports._address_of("no-such-interface") == ""
 
 
 # ---- the command line ------------------------------------------------------------------------------------------------
