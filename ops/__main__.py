@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops import attention, dead_letters, events, keys
-from ops.stack import Deployment, OpsError
+from ops.stack import OPTIONS, Deployment, OpsError
 from orders.order import Order, Status
 
 
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 done, 1 it could not be (the reason on stderr), 2 a wrong command line."""
     given = _parser().parse_args(arguments)
     try:
-        deployment = Deployment.find(given.stack, region=given.region, endpoint_url=given.endpoint_url)
+        deployment = _deployment(given)
         command: Callable[[Deployment, argparse.Namespace], int] = given.command
         return command(deployment, given)
     except OpsError as error:
@@ -32,13 +32,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1
 
 
+def _deployment(given: argparse.Namespace) -> Deployment:
+    """The stack, with what was given by name instead of its own; no stack where only names were given."""
+    names = {output: getattr(given, output) for output in OPTIONS if getattr(given, output)}
+    stack = given.stack or (None if names else os.environ.get("STACK", "wechat-payscore-sync"))
+    return Deployment.find(stack, region=given.region, endpoint_url=given.endpoint_url, given=names)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m ops", description="Orders, dead letters, events and keys of a stack."
     )
-    parser.add_argument("--stack", default=os.environ.get("STACK", "wechat-payscore-sync"), help="the stack's name")
+    parser.add_argument("--stack", help="the stack's name; default: $STACK, otherwise wechat-payscore-sync")
     parser.add_argument("--region", help="default: that of the AWS environment")
     parser.add_argument("--endpoint-url", help="another AWS, such as that of `make sandbox`: http://127.0.0.1:4566")
+    for output, option in OPTIONS.items():
+        parser.add_argument(option, dest=output, help=f"{output} of a stack that is deleted, or instead of the stack's")
     things = parser.add_subparsers(required=True, metavar="order | dead-letters | event | keys")
 
     order = things.add_parser("order", help="look at orders").add_subparsers(required=True)

@@ -58,7 +58,7 @@ def _said(order: Order) -> str:
 def redrive(deployment: Deployment) -> str:
     """Let SQS move every letter back to its source, as the console does; returns the task's handle."""
     try:
-        task = deployment.client("sqs").start_message_move_task(SourceArn=deployment.outputs["DeadLettersArn"])
+        task = deployment.client("sqs").start_message_move_task(**deployment.redrive)
     except ClientError as error:
         raise OpsError(
             f"SQS did not start the redrive ({error.response['Error']['Code']}); try --message-id"
