@@ -8,7 +8,7 @@ PYTHON ?= python3.13
 UV := uv==0.13.9
 export SAM_CLI_TELEMETRY := 0
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
-# The wheels that run here. `make deploy` builds for the template's default, arm64.
+# The wheels that run here. `make deploy` builds for ARCHITECTURE.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
 .PHONY: help demo test sandbox build deploy models docs soak law fuzz dynamodb-local chaos coverage bench throughput reckonings mutation witnesses audit audit-dependencies venv venv-sam venv-audit lint format lock clean
@@ -99,11 +99,13 @@ format: venv ## put the code into its one format
 	ruff format .
 	ruff check --fix .
 
-build: venv venv-sam ## what will be deployed, in .aws-sam/build: built by SAM, then made small and compiled
-	sam build --cached --parallel
+# Here alone the processor is chosen: the built template then allows the one that its binaries are for.
+ARCHITECTURE ?= arm64
+build: venv venv-sam ## what will be deployed, in .aws-sam/build: built by SAM, then made small and compiled (ARCHITECTURE=x86_64)
+	sam build --cached --parallel --parameter-overrides Architecture=$(ARCHITECTURE)
 	python -m ops.package slim .aws-sam/build
 
-deploy: build ## deploy to the AWS account of the environment (asks before it changes anything)
+deploy: build ## deploy to the AWS account of the environment (asks before it changes anything; ARCHITECTURE=x86_64)
 	sam deploy --guided
 
 # The same build, for this machine's processor: the sandbox runs the very files that ship.

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ops import attention, dead_letters, events, items, keys, screen
 from ops.dead_letters import Letter
 from ops.items import Item
-from ops.stack import Deployment, OpsError, describe
+from ops.stack import OPTIONS, Deployment, OpsError, describe
 from orders.order import Status
 
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a GBK console lacks characters that others send
     try:
-        deployment = Deployment.find(given.stack, region=given.region, endpoint_url=given.endpoint_url)
+        deployment = _deployment(given)
         command: Callable[[Deployment, argparse.Namespace], int] = given.command
         return command(deployment, given)
     except OpsError as error:
@@ -39,13 +39,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1
 
 
+def _deployment(given: argparse.Namespace) -> Deployment:
+    """The stack, with what was given by name instead of its own; no stack where only names were given."""
+    names = {output: getattr(given, output) for output in OPTIONS if getattr(given, output)}
+    stack = given.stack or (None if names else os.environ.get("STACK", "wechat-payscore-sync"))
+    return Deployment.find(stack, region=given.region, endpoint_url=given.endpoint_url, given=names)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m ops", description="Orders, dead letters, events and keys of a stack."
     )
-    parser.add_argument("--stack", default=os.environ.get("STACK", "wechat-payscore-sync"), help="the stack's name")
+    parser.add_argument("--stack", help="the stack's name; default: $STACK, otherwise wechat-payscore-sync")
     parser.add_argument("--region", help="default: that of the AWS environment")
     parser.add_argument("--endpoint-url", help="another AWS, such as that of `make sandbox`: http://127.0.0.1:4566")
+    for output, option in OPTIONS.items():
+        parser.add_argument(option, dest=output, help=f"{output} of a stack that is deleted, or instead of the stack's")
     things = parser.add_subparsers(required=True, metavar="order | dead-letters | event | keys")
 
     order = things.add_parser("order", help="look at orders").add_subparsers(required=True)

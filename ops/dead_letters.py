@@ -78,11 +78,11 @@ def _said(order: Order) -> str:
 
 def redrive(deployment: Deployment) -> str:
     """Let SQS move every letter back to its source, as the console does; returns the task's handle."""
-    sqs, source = deployment.client("sqs"), deployment.outputs["DeadLettersArn"]
+    sqs, arguments = deployment.client("sqs"), deployment.redrive
     try:
-        task = sqs.start_message_move_task(SourceArn=source)
+        task = sqs.start_message_move_task(**arguments)
     except ClientError as error:
-        advice = _running(sqs, source) or "try --message-id"
+        advice = _running(sqs, arguments["SourceArn"]) or "try --message-id"
         raise OpsError(f"SQS did not start the redrive: {describe(error)}; {advice}") from error
     return str(task["TaskHandle"])
 

@@ -3,6 +3,7 @@
 Nothing is stripped from the template; what behaves differently from AWS stands in `sandbox/README.md`.
 """
 
+import hashlib
 import io
 import json
 import os
@@ -143,45 +144,52 @@ class Cloud:
             self._clients[service] = make(service, endpoint_url=self.endpoint_url, config=config)
         return self._clients[service]
 
-    def deploy(self, parameters: Mapping[str, str], build: Path) -> Stack:
-        """Deploy what `sam build` left in `build`; raises CloudError with the events of a stack that failed."""
+    def deploy(self, parameters: Mapping[str, str], build: Path, name: str = STACK) -> Stack:
+        """Deploy what `sam build` left in `build`, onto the stack of that name where there is one already.
+
+        Raises CloudError with the events of a stack that failed.
+        """
         template = yaml_parse((build / "template.yaml").read_text(encoding="utf-8"))
         self._upload(template, build)
         given = {"AwsEndpointUrl": self.endpoint_url, **parameters}
         template["Resources"] = _with_numbers(template["Resources"], _numbers(template["Parameters"], given))
         cloudformation = self.client("cloudformation")
+        exists = any(stack["StackName"] == name for stack in cloudformation.describe_stacks()["Stacks"])
         try:
-            cloudformation.create_stack(
-                StackName=STACK,
+            (cloudformation.update_stack if exists else cloudformation.create_stack)(
+                StackName=name,
                 TemplateBody=json.dumps(template),
-                Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()],
+                Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
                 Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             )
         except ClientError as error:
-            raise CloudError(f"the template was not taken: {error}") from error
+            if "No updates are to be performed" not in str(error):
+                raise CloudError(f"the template was not taken: {error}") from error
         for _ in range(600):
-            [stack] = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
-            if stack["StackStatus"] == "CREATE_COMPLETE":
-                return Stack(STACK, {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]})
-            if "PROGRESS" not in stack["StackStatus"]:
+            [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]
+            if stack["StackStatus"] in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+                return Stack(name, {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]})
+            if not stack["StackStatus"].endswith("_IN_PROGRESS"):
                 break
             time.sleep(0.05)
-        raise CloudError(f"the template was not deployed: {self._failures()}")
+        raise CloudError(f"the template was not deployed: {self._failures(name)}")
 
-    def _failures(self) -> str:
-        events = self.client("cloudformation").describe_stack_events(StackName=STACK)["StackEvents"]
+    def _failures(self, name: str) -> str:
+        events = self.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
         failed = [event for event in events if "FAILED" in event["ResourceStatus"]]
         return "; ".join(f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in failed)
 
     def _upload(self, template: dict[str, Any], build: Path) -> None:
-        """Put the folders of code on S3, as `sam package` does."""
+        """Put the folders of code on S3 under a name that changes with them, as `sam package` does."""
         self.client("s3").create_bucket(Bucket=BUCKET)
         for name, resource in template["Resources"].items():
             for uri in ("CodeUri", "ContentUri"):
                 folder = resource.get("Properties", {}).get(uri)
                 if isinstance(folder, str):
-                    self.client("s3").put_object(Bucket=BUCKET, Key=f"{name}.zip", Body=_zipped(build / folder))
-                    resource["Properties"][uri] = f"s3://{BUCKET}/{name}.zip"
+                    code = _zipped(build / folder)
+                    key = f"{name}-{hashlib.sha256(code).hexdigest()}.zip"
+                    self.client("s3").put_object(Bucket=BUCKET, Key=key, Body=code)
+                    resource["Properties"][uri] = f"s3://{BUCKET}/{key}"
 
     def put_secret(self, name: str, value: Mapping[str, Any]) -> None:
         """Create a secret, or give it another value."""

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +14,30 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
+from ops import package
+
 ROOT = Path(__file__).parents[1]
+STACK_ID = {"Id": {"Fn::Select": [2, {"Fn::Split": ["/", {"Ref": "AWS::StackId"}]}]}}  # the part that is its own
 TEXT = (ROOT / "template.yaml").read_text(encoding="utf-8")
 BUILD = ROOT / ".aws-sam/sandbox"
+NONE = {"Ref": "AWS::NoValue"}
 
 
 @pytest.fixture(scope="module", params=["us-east-1", "cn-north-1"])
 def template(request: pytest.FixtureRequest) -> dict[str, Any]:
     """The translated template, in a region of either partition."""
+    return _translated(request.param)
+
+
+def _translated(region: str = "us-east-1", layer: str = "s3://bucket/code.zip") -> dict[str, Any]:
     source = yaml_parse(TEXT)
-    for resource in source["Resources"].values():
+    for name, resource in source["Resources"].items():
         for uri in ("CodeUri", "ContentUri"):
             if uri in resource.get("Properties", {}):
-                resource["Properties"][uri] = "s3://bucket/code.zip"
+                resource["Properties"][uri] = layer if name == "WeChatPayLayer" else "s3://bucket/code.zip"
     defaults = {name: parameter.get("Default", "") for name, parameter in source["Parameters"].items()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_DEFAULT_REGION", request.param)
+        patch.setenv("AWS_DEFAULT_REGION", region)
         translated: dict[str, Any] = Translator({}, Parser()).translate(source, defaults)
     return translated
 
@@ -66,8 +75,10 @@ def test_sqs_itself_moves_the_dead_letters(resources: dict[str, Any]) -> None:
     letters = resources["DeadLetters"]
     assert letters["MessageRetentionPeriod"] == 14 * 24 * 3600
     assert letters["RedriveAllowPolicy"]["redrivePermission"] == "byQueue"
-    assert "${AWS::StackName}-OrderQueue" in json.dumps(letters["RedriveAllowPolicy"]["sourceQueueArns"])
-    assert resources["OrderQueue"]["QueueName"] == {"Fn::Sub": "${AWS::StackName}-OrderQueue"}
+    [source] = letters["RedriveAllowPolicy"]["sourceQueueArns"]
+    assert source["Fn::Sub"][0].endswith(":sqs:${AWS::Region}:${AWS::AccountId}:OrderQueue-${Id}")
+    assert resources["OrderQueue"]["QueueName"]["Fn::Sub"][0] == "OrderQueue-${Id}"
+    assert source["Fn::Sub"][1] == resources["OrderQueue"]["QueueName"]["Fn::Sub"][1] == STACK_ID
     function = resources["OrdersFunction"]
     assert "DeadLetterConfig" not in function
 
@@ -87,22 +98,241 @@ def test_one_call_fits_into_the_functions_time(source: dict[str, Any], resources
 @pytest.mark.parametrize("queue", ["OrderQueue", "DeadLetters", "UndeliveredEvents"])
 def test_every_queue_is_encrypted_and_refuses_plain_http(resources: dict[str, Any], queue: str) -> None:
     """By a policy that denies whatever comes without TLS."""
-    assert resources[queue]["SqsManagedSseEnabled"] is True
+    assert resources[queue]["SqsManagedSseEnabled"] == {"Fn::If": ["HasKmsKey", False, True]}
+    assert resources[queue]["KmsMasterKeyId"] == {"Fn::If": ["HasKmsKey", {"Ref": "KmsKeyArn"}, NONE]}
     [denial] = [one for one in _statements(resources, queue) if one.get("Effect") == "Deny"]
     assert denial["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert (denial["Principal"], denial["Action"]) == ("*", "sqs:*")
 
 
 def test_only_the_rule_and_named_accounts_may_send(resources: dict[str, Any]) -> None:
-    """The rule is bound by its ARN; other accounts come in by parameter; own producers by their IAM."""
+    """The rule is bound by its name and account; other accounts come in by parameter; own producers by their IAM."""
     allowed = [one for one in _statements(resources, "OrderQueue") if one.get("Effect") == "Allow"]
     [rule] = allowed
     assert rule["Principal"] == {"Service": "events.amazonaws.com"}
-    assert rule["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["OrderRule", "Arn"]}}}
+    assert rule["Condition"] == RULE_MAY
     [others] = [one["Fn::If"] for one in _statements(resources, "OrderQueue") if "Fn::If" in one]
     assert others[0] == "HasProducerAccounts"
     assert (others[1]["Action"], others[1]["Principal"]) == ("sqs:SendMessage", {"AWS": {"Ref": "ProducerAccounts"}})
     assert others[2] == {"Ref": "AWS::NoValue"}
+
+
+RULE_MAY = {
+    "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+    "ArnLike": {
+        "aws:SourceArn": {
+            "Fn::Sub": [
+                "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/*OrderRule-${Id}*",
+                STACK_ID,
+            ]
+        }
+    },
+}
+
+
+def test_both_queues_admit_the_rule_before_it_exists(template: dict[str, Any]) -> None:
+    """Their policies name it without referring to it, and it is created after them: no event is dropped meanwhile."""
+    rule = template["Resources"]["OrderRule"]
+    assert set(rule["DependsOn"]) == {"OrderQueuePolicy", "UndeliveredEventsPolicy"}
+    for queue in ("OrderQueue", "UndeliveredEvents"):
+        policy = template["Resources"][f"{queue}Policy"]
+        assert _references(policy) & set(template["Resources"]) == {queue}
+        [allowed] = [
+            one for one in policy["Properties"]["PolicyDocument"]["Statement"] if one.get("Sid") == "RuleMaySend"
+        ]
+        assert allowed["Condition"] == RULE_MAY
+    [name, parts] = rule["Properties"]["Name"]["Fn::Sub"]
+    on_bus = {"Fn::If": ["OnDefaultBus", "", "-bus"]}
+    assert (name, parts) == ("OrderRule-${Id}${OnBus}", STACK_ID | {"OnBus": on_bus})
+    identity = "0" * 36  # a UUID
+    pattern = RULE_MAY["ArnLike"]["aws:SourceArn"]["Fn::Sub"][0].partition(":rule/")[2].replace("${Id}", identity)  # type: ignore[index]
+    for arn in (
+        f"OrderRule-{identity}",
+        f"a-bus/OrderRule-{identity}-bus",
+        f"aws.partner/x/y/OrderRule-{identity}-bus",
+    ):
+        assert fnmatchcase(arn, pattern)
+    assert not fnmatchcase(f"OrderRule-{'1' * 36}", pattern)
+
+
+LONGEST_STACK_NAME = 128  # AWS::CloudFormation, CreateStack
+NAMED = {  # each name that we fix, with the longest that its service takes
+    ("OrderRule", "Name"): 64,
+    ("OrderQueue", "QueueName"): 80,
+    ("WeChatPayLayer", "LayerName"): 140,
+}
+
+
+def test_few_names_are_fixed_and_each_suits_the_longest_stack_name(template: dict[str, Any]) -> None:
+    """CloudFormation makes and shortens all the others."""
+    naming = {"Name", "QueueName", "LayerName", "LogGroupName", "TableName", "RoleName", "AlarmName", "FunctionName"}
+    fixed = {
+        (re.sub(r"[0-9a-f]{10}$", "", name), key): value
+        for name, resource in template["Resources"].items()
+        for key, value in resource["Properties"].items()
+        if key in naming and resource["Type"] not in {"AWS::Lambda::Version", "AWS::Lambda::Alias", MAPPING}
+    }
+    assert fixed.keys() == NAMED.keys()
+    for key, value in fixed.items():
+        pattern = value["Fn::Sub"] if isinstance(value["Fn::Sub"], str) else value["Fn::Sub"][0]
+        text = pattern.replace("${AWS::StackName}", "s" * LONGEST_STACK_NAME).replace("${Id}", "0" * 36)
+        assert len(text.replace("${OnBus}", "-bus")) <= NAMED[key], key
+
+
+MAPPING = "AWS::Lambda::EventSourceMapping"
+
+
+# ---- what runs is what was deployed ----------------------------------------------------------------------------------
+
+
+def _references(value: Any) -> set[str]:  # noqa: PLR0911  one line per intrinsic function
+    """Names of the parameters, resources and conditions that a part of a template refers to."""
+    match value:
+        case {"Ref": str(name)}:
+            return {name}
+        case {"Fn::GetAtt": [str(name), *_]}:
+            return {name}
+        case {"Fn::If": [str(condition), *branches]}:
+            return {condition} | _references(branches)
+        case {"Fn::Sub": [str(text), dict(given)]}:
+            return _references({"Fn::Sub": text}) - set(given) | _references(given)
+        case {"Fn::Sub": str(text)}:
+            return {name.partition(".")[0] for name in re.findall(r"\$\{([^!}]+)\}", text) if "::" not in name}
+        case dict():
+            return {name for member in value.values() for name in _references(member)}
+        case list():
+            return {name for member in value for name in _references(member)}
+        case _:
+            return set()
+
+
+def _parameters_in(template: dict[str, Any], value: Any) -> set[str]:
+    """The parameters that a value depends on, conditions followed to theirs."""
+    found = _references(value)
+    for name in found & set(template["Conditions"]):
+        found |= _parameters_in(template, template["Conditions"][name])
+    return found & set(template["Parameters"])
+
+
+def _published(template: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    [(name, version)] = [one for one in template["Resources"].items() if one[1]["Type"] == "AWS::Lambda::Version"]
+    return name, version
+
+
+def test_every_parameter_of_the_function_publishes_a_version(template: dict[str, Any]) -> None:
+    """Each that its configuration uses is in the version's description, whose change CloudFormation replaces it for.
+
+    The function has the same description, because Lambda publishes no version of an unchanged function.
+    """
+    function = template["Resources"]["OrdersFunction"]["Properties"]
+    _, version = _published(template)
+    used = _parameters_in(template, {name: value for name, value in function.items() if name != "Description"})
+    described = _parameters_in(template, version["Properties"]["Description"])
+    assert {"MerchantSecretPrefix", "LogLevel", "SnapStart", "MemorySize", "Architecture", "BackoffCap"} <= used
+    assert used <= described
+    assert function["Description"] == version["Properties"]["Description"]
+    assert version["DeletionPolicy"] == "Retain"
+
+
+def test_the_mapping_calls_the_alias_of_that_version(template: dict[str, Any]) -> None:
+    """One chain from the queue to the version, so that an alias can carry SnapStart and a canary."""
+    name, version = _published(template)
+    [alias] = [one for one in template["Resources"].items() if one[1]["Type"] == "AWS::Lambda::Alias"]
+    [mapping] = [one for one in template["Resources"].values() if one["Type"] == MAPPING]
+    assert mapping["Properties"]["FunctionName"] == {"Ref": alias[0]}
+    assert alias[1]["Properties"]["FunctionVersion"] == {"Fn::GetAtt": [name, "Version"]}
+    assert version["Properties"]["FunctionName"] == {"Ref": "OrdersFunction"}
+
+
+def test_a_changed_layer_publishes_a_version() -> None:
+    """By its number, which the version's description has: another content makes another layer version."""
+    before, after = _translated(layer="s3://bucket/one.zip"), _translated(layer="s3://bucket/two.zip")
+    layers = [[name for name in one["Resources"] if name.startswith("WeChatPayLayer")] for one in (before, after)]
+    assert layers[0] != layers[1]
+    for template, [layer] in zip((before, after), layers, strict=True):
+        assert layer in _references(_published(template)[1]["Properties"]["Description"])
+
+
+CREATE_ONLY = {  # CloudFormation replaces the resource where one of these changes
+    "AWS::DynamoDB::Table": {"TableName", "ImportSourceSpecification"},
+    "AWS::SQS::Queue": {"QueueName", "FifoQueue"},
+    "AWS::Logs::LogGroup": {"LogGroupName"},
+    "AWS::IAM::Role": {"RoleName", "Path"},
+    "AWS::Lambda::LayerVersion": set(),  # the description has its number
+}
+
+
+def test_no_parameter_replaces_what_the_function_refers_to(template: dict[str, Any]) -> None:
+    """Otherwise the published version would keep the address of a table, queue or log that is gone."""
+    function = template["Resources"]["OrdersFunction"]["Properties"]
+    referred = _references(function) & set(template["Resources"])
+    assert {"OrdersTable", "OrderQueue", "OrdersFunctionLogs", "OrdersFunctionRole"} <= referred
+    for name in referred:
+        resource = template["Resources"][name]
+        decisive = {key: resource["Properties"].get(key) for key in CREATE_ONLY[resource["Type"]]}
+        assert _parameters_in(template, decisive) == set(), name
+
+
+def test_the_longest_description_fits(source: dict[str, Any]) -> None:
+    """Lambda takes 256 characters; the longest value of each parameter, numbers with three digits after the point."""
+    text, given = source["Resources"]["OrdersFunction"]["Properties"]["VersionDescription"]["Fn::Sub"]
+    lengths = {"Layer": 5, "Start": 4, "Endpoint": 0}  # no AwsEndpointUrl outside sandboxes
+    assert lengths.keys() == given.keys()
+    for name in re.findall(r"\$\{(\w+)\}", text):
+        parameter = source["Parameters"].get(name, {})
+        if name in lengths:
+            continue
+        if "AllowedValues" in parameter:
+            lengths[name] = max(len(str(value)) for value in [*parameter["AllowedValues"], "x86_64"])
+        elif parameter["Type"] == "Number":
+            whole = isinstance(parameter.get("MinValue"), int)
+            lengths[name] = len(str(parameter["MaxValue"])) + (0 if whole else 4)
+        else:
+            lengths[name] = parameter["MaxLength"]
+    assert len(re.sub(r"\$\{(\w+)\}", lambda found: "x" * lengths[found[1]], text)) <= 256
+
+
+def test_the_build_is_deployed_for_the_processor_of_its_binaries() -> None:
+    """The built template allows the one that it was built for; a build of both is none."""
+    parameter = yaml_parse((BUILD / "template.yaml").read_text(encoding="utf-8"))["Parameters"]["Architecture"]
+    assert parameter["AllowedValues"] == [parameter["Default"]] == [package.architecture(BUILD)]
+
+
+@pytest.mark.parametrize(("machine", "name"), [(0x3E, "x86_64"), (0xB7, "arm64")])
+def test_the_processor_is_read_from_the_binaries(tmp_path: Path, machine: int, name: str) -> None:
+    """And written over whatever the template says, once or twice."""
+    _binary(tmp_path / "one.so", machine)
+    assert package.architecture(tmp_path) == name
+    template = tmp_path / "template.yaml"
+    template.write_text(TEXT, encoding="utf-8")
+    for _ in range(2):
+        package.fix_architecture(template, name)
+        parameters = yaml_parse(template.read_text(encoding="utf-8"))["Parameters"]
+        assert parameters["Architecture"]["AllowedValues"] == [name] == [parameters["Architecture"]["Default"]]
+        assert parameters.keys() == yaml_parse(TEXT)["Parameters"].keys()
+
+
+def test_binaries_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
+    """Two processors, none, another machine's, or no binary at all."""
+    with pytest.raises(SystemExit, match="none"):
+        package.architecture(tmp_path)
+    _binary(tmp_path / "one.so", 0x3E)
+    _binary(tmp_path / "two.so.1", 0xB7)
+    with pytest.raises(SystemExit, match=r"arm64.*x86_64"):
+        package.architecture(tmp_path)
+    _binary(tmp_path / "two.so.1", 0x28)  # 32-bit ARM
+    with pytest.raises(SystemExit, match=r"two\.so\.1"):
+        package.architecture(tmp_path)
+    (tmp_path / "template.yaml").write_text("Parameters: {}\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match="one parameter Architecture"):
+        package.fix_architecture(tmp_path / "template.yaml", "arm64")
+
+
+def _binary(path: Path, machine: int) -> None:
+    path.write_bytes(b"\x7fELF" + bytes(14) + machine.to_bytes(2, "little"))
+
+
+# ---- who may send ----------------------------------------------------------------------------------------------------
 
 
 def _statements(resources: dict[str, Any], queue: str) -> list[dict[str, Any]]:
@@ -126,7 +356,11 @@ def test_the_function_may_do_what_it_does_and_nothing_else(resources: dict[str, 
     role = resources["OrdersFunctionRole"]
     assert "ManagedPolicyArns" not in role
     [policy] = role["Policies"]
-    granted = {one["Sid"]: one for one in policy["PolicyDocument"]["Statement"]}
+    statements = policy["PolicyDocument"]["Statement"]
+    [key] = [one["Fn::If"] for one in statements if "Fn::If" in one]
+    use = {"Sid": "UseKey", "Effect": "Allow", "Action": "kms:Decrypt", "Resource": {"Ref": "KmsKeyArn"}}
+    assert key == ["HasKmsKey", use, NONE]
+    granted = {one["Sid"]: one for one in statements if "Sid" in one}
     actions = {
         sid: one["Action"] if isinstance(one["Action"], list) else [one["Action"]] for sid, one in granted.items()
     }
@@ -192,21 +426,27 @@ def test_the_table_keeps_orders_for_good(template: dict[str, Any]) -> None:
 
 
 def test_what_holds_messages_outlives_the_stack(template: dict[str, Any]) -> None:
-    """Deleting the stack deletes no dead letter."""
-    for name in ("DeadLetters", "UndeliveredEvents"):
-        assert template["Resources"][name]["DeletionPolicy"] == "Retain"
+    """Deleting the stack deletes no message; a first deployment that fails leaves no queue behind."""
+    for name in ("OrderQueue", "DeadLetters", "UndeliveredEvents"):
+        assert template["Resources"][name]["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert template["Resources"][name]["UpdateReplacePolicy"] == "Retain"
 
 
 ALARMS = {
     "DeadLettersAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum"),
     "UndeliveredEventsAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum"),
+    "RuleFailedAlarm": ("AWS/Events", "FailedInvocations", "Sum"),
+    "EventLostAlarm": ("AWS/Events", "InvocationsFailedToBeSentToDlq", "Sum"),
+    "OrdersFailingAlarm": ("WeChatPayScore", "Failing", "Average"),
     "OrderAgeAlarm": ("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum"),
     "InFlightAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "Maximum"),
     "ErrorsAlarm": ("AWS/Lambda", "Errors", "Sum"),
+    "ThrottlesAlarm": ("AWS/Lambda", "Throttles", "Sum"),
     "PaidByWeChatAlarm": ("WeChatPayScore", "PaidByWeChat", "Sum"),
     "CircuitAlarm": ("WeChatPayScore", "CircuitOpened", "Sum"),
     "SignatureRefusedAlarm": ("WeChatPayScore", "SignatureRefused", "Sum"),
     "UnknownWordAlarm": ("WeChatPayScore", "UnknownWord", "Sum"),
+    "UnreadableItemAlarm": ("WeChatPayScore", "UnreadableItem", "Sum"),
 }
 
 
@@ -224,9 +464,34 @@ def test_the_alarms_watch_metrics_that_exist(template: dict[str, Any]) -> None:
         }
         assert alarm["AlarmDescription"].strip()
         if alarm["Namespace"] == "WeChatPayScore":
-            assert f'_count("{alarm["MetricName"]}")' in handler, name
+            counted = (f'_count("{alarm["MetricName"]}")', f'add_metric("{alarm["MetricName"]}", MetricUnit.Count')
+            assert any(words in handler for words in counted), name
             assert alarm["Namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"]
-            assert alarm["Dimensions"] == [{"Name": "service", "Value": variables["POWERTOOLS_SERVICE_NAME"]}]
+
+
+OWN = {  # dimension → values that belong to this stack alone
+    "service": {"Ref": "AWS::StackName"},
+    "FunctionName": {"Ref": "OrdersFunction"},
+    "QueueName": [{"Fn::GetAtt": [name, "QueueName"]} for name in ("OrderQueue", "DeadLetters", "UndeliveredEvents")],
+}
+
+
+def test_every_alarm_is_the_stacks_own(template: dict[str, Any]) -> None:
+    """Two stacks in one account never share an alarm; a rule of another bus than the default is counted by both."""
+    resources = template["Resources"]
+    variables = resources["OrdersFunction"]["Properties"]["Environment"]["Variables"]
+    assert variables["POWERTOOLS_SERVICE_NAME"] == OWN["service"]  # the dimension that Powertools gives every metric
+    for name, alarm in resources.items():
+        if not alarm["Type"].endswith("::Alarm"):
+            continue
+        if alarm["Properties"]["Namespace"] == "AWS/Events":
+            bus = {"Name": "EventBusName", "Value": {"Ref": "EventBusName"}}
+            rule = {"Name": "RuleName", "Value": resources["OrderRule"]["Properties"]["Name"]}
+            assert alarm["Properties"]["Dimensions"] == [{"Fn::If": ["OnDefaultBus", NONE, bus]}, rule]
+            continue
+        [dimension] = alarm["Properties"]["Dimensions"]
+        own = OWN[dimension["Name"]]
+        assert dimension["Value"] == own or dimension["Value"] in own, name
 
 
 def test_every_alarm_is_in_the_runbook() -> None:
@@ -237,7 +502,7 @@ def test_every_alarm_is_in_the_runbook() -> None:
 
 def test_every_parameter_is_described_and_used(source: dict[str, Any]) -> None:
     """A setting that does nothing, or that nobody explains, misleads."""
-    rest = TEXT.partition("\nConditions:")[2]
+    rest = TEXT.partition("\nRules:")[2]
     for name, parameter in source["Parameters"].items():
         assert parameter["Description"]
         assert re.search(rf"\b{name}\b", rest), name
@@ -301,10 +566,11 @@ def test_samconfig_asks_before_it_changes() -> None:
 
 
 def test_the_built_template_is_this_template() -> None:
-    """What the sandbox deploys differs from the repository's only by where the code lies."""
+    """What the sandbox deploys differs from the repository's by where the code lies, and by the processor."""
     built = yaml.safe_load(json.dumps(yaml_parse((BUILD / "template.yaml").read_text(encoding="utf-8"))))
     own = yaml.safe_load(json.dumps(yaml_parse(TEXT)))
     for template in (built, own):
+        template["Parameters"].pop("Architecture")  # which the build fixes
         for resource in template["Resources"].values():
             for volatile in ("CodeUri", "ContentUri"):
                 resource.get("Properties", {}).pop(volatile, None)
@@ -328,3 +594,88 @@ def test_every_exception_of_the_audit_has_its_reason(source: dict[str, Any]) -> 
     skipped = [one for each in resources for one in each.get("Metadata", {}).get("checkov", {}).get("skip", [])]
     assert skipped
     assert all(re.fullmatch(r"CKV_AWS_\d+", one["id"]) and len(one["comment"]) > 20 for one in skipped)
+
+
+# ---- the China regions -----------------------------------------------------------------------------------------------
+
+UNCONDITIONAL = {  # resource type → properties that the China regions are known to take (docs/china.md)
+    "AWS::Events::Rule": {"Name", "Description", "EventBusName", "EventPattern", "Targets"},
+    "AWS::SQS::Queue": {
+        *("QueueName", "VisibilityTimeout", "MessageRetentionPeriod", "SqsManagedSseEnabled"),
+        *("RedrivePolicy", "RedriveAllowPolicy"),
+    },
+    "AWS::SQS::QueuePolicy": {"Queues", "PolicyDocument"},
+    "AWS::Lambda::Function": {
+        *("Description", "Code", "Handler", "Runtime", "Architectures", "Layers", "Role", "MemorySize", "Timeout"),
+        *("LoggingConfig", "Environment", "Tags"),
+        "SnapStart",  # ApplyOn: None; the rule SnapStartIsOffered refuses the other value
+    },
+    "AWS::Lambda::Version": {"Description", "FunctionName"},
+    "AWS::Lambda::Alias": {"Name", "FunctionName", "FunctionVersion"},
+    "AWS::Lambda::LayerVersion": {
+        *("Content", "Description", "LayerName", "CompatibleRuntimes", "CompatibleArchitectures"),
+    },
+    "AWS::Lambda::EventSourceMapping": {
+        *("BatchSize", "EventSourceArn", "FunctionName", "FunctionResponseTypes", "ScalingConfig"),
+    },
+    "AWS::IAM::Role": {"AssumeRolePolicyDocument", "Policies", "Tags"},
+    "AWS::Logs::LogGroup": {"RetentionInDays"},
+    "AWS::DynamoDB::Table": {
+        *("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "StreamSpecification"),
+        *("PointInTimeRecoverySpecification", "SSESpecification", "DeletionProtectionEnabled"),
+    },
+    "AWS::CloudWatch::Alarm": {
+        *("AlarmDescription", "Namespace", "MetricName", "Dimensions", "Statistic", "Period", "EvaluationPeriods"),
+        *("DatapointsToAlarm", "ComparisonOperator", "Threshold", "TreatMissingData"),
+    },
+}
+
+
+def test_only_what_the_china_regions_are_known_to_take_is_used_unconditionally(template: dict[str, Any]) -> None:
+    """Anything else stands behind a condition that leaves it out: one refused property stops the whole deployment."""
+    for name, resource in template["Resources"].items():
+        assert "Condition" not in resource
+        unconditional = {key for key, value in resource["Properties"].items() if not _may_be_absent(value)}
+        assert unconditional <= UNCONDITIONAL[resource["Type"]], name
+
+
+def _may_be_absent(value: Any) -> bool:
+    return isinstance(value, dict) and NONE in value.get("Fn::If", [])
+
+
+def test_china_has_a_page_row_by_row() -> None:
+    """Each resource type of the template is in it, with a grade; so is what must not be used there."""
+    page = (ROOT / "docs/china.md").read_text(encoding="utf-8")
+    for resource_type in UNCONDITIONAL:
+        assert f"`{resource_type}`" in page
+    for word in (
+        "SnapStart",
+        "Function URL",
+        "X-Ray",
+        "redrive",
+        "recursive",
+        "ICP",
+        "documented",
+        "inferred",
+        "unknown",
+    ):
+        assert word in page
+
+
+def test_snap_start_is_refused_where_there_is_none(source: dict[str, Any]) -> None:
+    """By a rule, before anything is created: the two China regions and the two that AWS's page excepts."""
+    rule = source["Rules"]["SnapStartIsOffered"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "SnapStart"}, "PublishedVersions"]}
+    [assertion] = rule["Assertions"]
+    [[regions, region]] = [one["Fn::Contains"] for one in assertion["Assert"]["Fn::Not"]]
+    assert region == {"Ref": "AWS::Region"}
+    assert regions == ["cn-north-1", "cn-northwest-1", "ap-east-2", "ap-southeast-6"]
+
+
+def test_a_company_may_require_its_key_and_its_boundary(resources: dict[str, Any]) -> None:
+    """One key for queues, table, log and secrets; a boundary for the one role; neither unless asked for."""
+    key = {"Fn::If": ["HasKmsKey", {"Ref": "KmsKeyArn"}, NONE]}
+    assert resources["OrdersTable"]["SSESpecification"]["KMSMasterKeyId"] == key
+    assert resources["OrdersFunctionLogs"]["KmsKeyId"] == key
+    boundary = {"Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundaryArn"}, NONE]}
+    assert resources["OrdersFunctionRole"]["PermissionsBoundary"] == boundary

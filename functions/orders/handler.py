@@ -26,7 +26,7 @@ from orders.merchants import Merchants
 from orders.order import Status
 from orders.queue import OrderQueue
 from orders.records import Bare, Batch, read_records
-from orders.relay import UNREADABLE_ITEM, Relay, Result
+from orders.relay import SECOND_REPORT, UNREADABLE_ITEM, Relay, Result
 from orders.settings import Settings
 from orders.table import OrdersTable
 from orders.wechat import KEY_REASONS
@@ -37,6 +37,10 @@ logger = Logger(location=None, timestamp=None)  # the message says where; CloudW
 logger.remove_keys(["service"])  # as its log group does
 metrics = Metrics()
 counts: Counter[str] = Counter()  # of this invocation, for the metrics
+attempts: list[int] = []  # of this invocation: 1 for each that failed, 0 for each that settled its order
+
+PATIENCE = frozenset({"CREATED", "USER_CONFIRM", "USER_PAYING", "DEDUCTING", SECOND_REPORT})
+"""Reasons that pass by themselves or when the shop completes the order: no alarm counts them as failing."""
 
 
 class LambdaContext(Protocol):
@@ -151,7 +155,10 @@ def _flush() -> None:
     """Write the invocation's metrics, one log line."""
     for name, number in counts.items():
         metrics.add_metric(name, MetricUnit.Count, number)
+    for failed in attempts:  # one value each: the alarm's statistic is their average
+        metrics.add_metric("Failing", MetricUnit.Count, failed)
     counts.clear()
+    attempts.clear()
     metrics.flush_metrics()
 
 
@@ -191,6 +198,7 @@ def _tell_without_conversation(result: Result, story: dict[str, Any]) -> None:
         logger.info("already settled", extra=_brief(result))
     elif result.problem:
         _count("Deferred")
+        _count_failing(result.reason)
         if result.reason == UNREADABLE_ITEM:
             _count("UnreadableItem")
         logger.warning("deferred", extra=story)
@@ -200,6 +208,8 @@ def _tell_without_conversation(result: Result, story: dict[str, Any]) -> None:
 
 def _tell_outcome(result: Result, outcome: law.Outcome, story: dict[str, Any]) -> None:
     metrics.add_metric("SyncLatency", MetricUnit.Milliseconds, outcome.latency_ms)
+    if outcome.status.final:
+        attempts.append(0)
     match outcome.status:
         case Status.SYNCED:
             _count("Synced")
@@ -216,7 +226,7 @@ def _tell_outcome(result: Result, outcome: law.Outcome, story: dict[str, Any]) -
             logger.error("rejected, to the dead letters", extra=story)
         case Status.RETRYING:
             _count("Retrying")
-            _count_reason(outcome.reason)
+            _count_reason(outcome)
             logger.warning("not yet", extra=story)
 
 
@@ -226,11 +236,18 @@ def _brief(result: Result) -> dict[str, Any]:
     return {name: story[name] for name in ("event_id", "mchid", "sub_mchid", "out_order_no") if name in story}
 
 
-def _count_reason(reason: str) -> None:
-    if reason in KEY_REASONS:
+def _count_reason(outcome: law.Outcome) -> None:
+    if not outcome.once:  # the one delayed retry of an order that may be seconds old
+        _count_failing(outcome.reason)
+    if outcome.reason in KEY_REASONS:
         _count("SignatureRefused")
-    elif reason == "UNKNOWN_STATE":
+    elif outcome.reason == "UNKNOWN_STATE":
         _count("UnknownWord")
+
+
+def _count_failing(reason: str) -> None:
+    if reason not in PATIENCE:
+        attempts.append(1)
 
 
 def _count(name: str) -> None:

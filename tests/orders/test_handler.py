@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from orders import relay, wechat
 from sandbox.cloud import Cloud
 from sandbox.wechat_pay import Simulator
 from sandbox.world import APPID, MERCHANT, SERVICE_ID
@@ -183,6 +184,73 @@ def test_each_end_is_told_and_counted(door: Door, state: str, line: str, counted
     door.invoke({"Records": [a_record(number)]}, seconds=1.0 if state == "out of time" else 60.0)
     [said], metrics = door.told()
     assert (said["message"], metrics[counted]) == (line, [1.0])
+
+
+@pytest.mark.parametrize(
+    ("state", "failing"),
+    [
+        ("settled", [0.0]),
+        ("newton", [0.0]),
+        ("nothing due", [0.0]),
+        ("revoked", None),
+        ("deducting", None),
+        ("created", None),
+        ("not yet there", None),
+        ("throttled", [1.0]),
+        ("server error", [1.0]),
+        ("unknown word", [1.0]),
+        ("wrong key", [1.0]),
+        ("out of time", [1.0]),
+    ],
+)
+def test_attempts_that_fail_are_told_from_orders_that_only_wait(
+    door: Door, state: str, failing: list[float] | None
+) -> None:
+    """The alarm takes the average: 1 for an attempt that failed, 0 for one that ended; what waits is neither."""
+    if state == "not yet there":
+        number = "NOBODY-KNOWS"
+    elif state == "created":
+        number = f"C{time.monotonic_ns()}"
+        door.wechat_pay.open(MERCHANT, number)
+    else:
+        number = door.order_no(total_amount=0) if state == "nothing due" else door.order_no()
+    match state:
+        case "newton":
+            door.wechat_pay.deduct(MERCHANT, number)
+        case "revoked":
+            door.wechat_pay.cancel(MERCHANT, number)
+        case "deducting":
+            door.wechat_pay.deducting(MERCHANT, number)
+        case "throttled":
+            door.wechat_pay.misbehave("frequency_limited")
+        case "server error":
+            door.wechat_pay.misbehave("system_error")
+        case "unknown word":
+            door.wechat_pay.misbehave("unknown_state")
+        case "wrong key":
+            door.wechat_pay.misbehave("bad_sign_401")
+    door.told()
+    door.invoke({"Records": [a_record(number)]}, seconds=1.0 if state == "out of time" else 60.0)
+    _, metrics = door.told()
+    assert metrics.get("Failing") == failing
+
+
+def test_reasons_that_only_wait_are_words_of_the_law(door: Door) -> None:
+    """Each is a reason that an order can have; renamed there, it would count as failing here."""
+    words = {verdict.reason for verdict in wechat.VERDICTS.values()} | {"DEDUCTING", relay.SECOND_REPORT}
+    assert words >= door.module.PATIENCE
+    assert '"DEDUCTING"' in Path(wechat.__file__).read_text(encoding="utf-8")
+
+
+def test_a_batch_counts_each_attempt(door: Door) -> None:
+    """One value for each of its orders, so that their average is the share."""
+    numbers = [door.order_no() for _ in range(3)]
+    door.wechat_pay.misbehave("unknown_state", out_order_no=numbers[0])
+    door.wechat_pay.misbehave("unknown_state", out_order_no=numbers[2])
+    door.told()
+    door.invoke({"Records": [a_record(number, f"m{place}") for place, number in enumerate(numbers)]})
+    _, metrics = door.told()
+    assert sorted(metrics["Failing"]) == [0.0, 1.0, 1.0]
 
 
 def test_what_was_settled_before_is_told_as_such(door: Door) -> None:

@@ -36,7 +36,7 @@ def test_every_output_names_something(world: World) -> None:
 def test_the_alarms_are_there(world: World) -> None:
     """Though this AWS never evaluates them."""
     names = [alarm["MetricName"] for alarm in world.cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]]
-    assert {"PaidByWeChat", "SignatureRefused", "ApproximateAgeOfOldestMessage", "Errors"} <= set(names)
+    assert {"PaidByWeChat", "SignatureRefused", "ApproximateAgeOfOldestMessage", "Errors", "Failing"} <= set(names)
 
 
 def test_it_listens_on_loopback_alone(world: World) -> None:

@@ -1,0 +1,242 @@
+"""Which alarm fires for what is wrong, and when, computed from the function's own waits.
+
+`python -m bench.alarms` prints the table of docs/alarms.md. Nothing is measured or simulated. An order that keeps
+failing has attempts at times whose distribution `bench.retries` counts; OrdersFailingAlarm fires when enough different
+minutes had one. Thresholds are read from template.yaml.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
+
+from bench.retries import CAPPED, LAWS, Law, _Run, _runs, one_wait, retries
+from bench.template import TEMPLATE, default
+
+MINUTE = 60
+EVALUATED = (
+    1  # minutes from the end of a minute until CloudWatch has its sum and evaluates the alarm; AWS promises none
+)
+HORIZON = 30 * MINUTE  # seconds that are followed
+OFFSETS = range(0, MINUTE, 15)  # seconds of the minute in which the first attempt falls, equally likely
+RECEIVES = default("MaxReceiveCount")
+PROMISE = 15  # minutes within which orders that keep failing must be told
+
+
+def setting(alarm: str, name: str) -> float:
+    """Return a number of an alarm in template.yaml; LookupError where it has none."""
+    text = TEMPLATE.read_text(encoding="utf-8")
+    found = re.search(rf"^  {alarm}:\n(?:    .*\n)*?      {name}: ([0-9.]+)", text, re.MULTILINE)
+    if found is None:
+        raise LookupError(f"template.yaml has no {name} in {alarm}")
+    return float(found[1])
+
+
+MINUTES_NEEDED = int(setting("OrdersFailingAlarm", "DatapointsToAlarm"))
+WINDOW = int(setting("OrdersFailingAlarm", "EvaluationPeriods"))  # minutes
+SHARE = setting("OrdersFailingAlarm", "Threshold")
+OLDEST = int(setting("OrderAgeAlarm", "Threshold"))  # seconds
+THROTTLED_MINUTES = int(setting("ThrottlesAlarm", "DatapointsToAlarm"))
+
+
+FAILING: Mapping[str, Law] = {
+    name: law for name, law in LAWS.items() if name not in {"DEDUCTING", "USER_CONFIRM, CREATED"}
+}
+PATIENT: Mapping[str, Law] = {name: law for name, law in LAWS.items() if name not in FAILING}
+"""Laws of the reasons that count as failing, and of those that no alarm counts (`orders.handler.PATIENCE`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """When OrdersFailingAlarm fires for one order that keeps failing: probability of each minute, counted from 1."""
+
+    minutes: Sequence[float]
+
+    def within(self, minutes: int) -> float:
+        """Probability that it has fired by then."""
+        return sum(self.minutes[: minutes + 1])
+
+    def percentile(self, part: float) -> int | None:
+        """The minute by which it has fired with this probability; None where it may not."""
+        reached = accumulate(self.minutes)
+        return next((minute for minute, total in enumerate(reached) if total >= part), None)
+
+
+@cache
+def told(law: Law) -> Told:
+    """Follow one order whose every attempt fails until its attempts fell into enough different minutes."""
+    minutes = [0.0] * (WINDOW + EVALUATED + 1)
+    for offset in OFFSETS:
+        for minute, probability in enumerate(_reached(law, offset)):
+            if minute < WINDOW:  # later the first minute has left the window
+                minutes[minute + 1 + EVALUATED] += probability / len(OFFSETS)
+    return Told(minutes)
+
+
+def _reached(law: Law, offset: int) -> list[float]:
+    """The probability that the last of the minutes needed is number 0, 1, 2 and so on."""
+    at = [[0.0] * HORIZON for _ in range(MINUTES_NEEDED)]  # at[k][t]: the attempt at t fell into the (k + 1)th minute
+    at[0][offset] = 1.0
+    fired = [0.0] * HORIZON
+    for receive in range(1, RECEIVES):
+        changes = [[0.0] * (HORIZON + 1) for _ in range(MINUTES_NEEDED)]
+        for run in _runs(one_wait(law, min(receive, CAPPED))):
+            for reached, seconds in enumerate(at[:-1]):
+                _spread(seconds, run, changes[reached], changes[reached + 1])
+        at = [list(accumulate(one))[:-1] for one in changes]
+        fired = [total + more for total, more in zip(fired, at[-1], strict=True)]
+        at[-1] = [0.0] * HORIZON
+    return [sum(fired[start : start + MINUTE]) for start in range(0, HORIZON, MINUTE)]
+
+
+def _spread(seconds: Sequence[float], run: _Run, same: list[float], next_one: list[float]) -> None:
+    """Add one wait to each attempt: what stays in its minute, and what falls into another; as differences."""
+    for second, probability in enumerate(seconds):
+        if probability:
+            mass, border = probability * run.probability, (second // MINUTE + 1) * MINUTE
+            first, last = second + run.first, second + run.last + 1
+            _add(same, first, min(last, border), mass)
+            _add(next_one, max(first, border), last, mass)
+
+
+def _add(changes: list[float], start: int, end: int, mass: float) -> None:
+    if start < end and start < HORIZON:
+        changes[start] += mass
+        changes[min(end, HORIZON)] -= mass
+
+
+@cache
+def attempts(law: Law) -> Sequence[float]:
+    """Attempts that an order which keeps failing has had, on average, at each second of its age."""
+    total, reached = [0.0] * HORIZON, [1.0] + [0.0] * (HORIZON - 1)
+    for receive in range(1, RECEIVES):
+        total = [one + more for one, more in zip(total, reached, strict=True)]
+        changes = [0.0] * (HORIZON + 1)
+        for run in _runs(one_wait(law, min(receive, CAPPED))):
+            for second, probability in enumerate(reached):
+                if probability:
+                    _add(changes, second + run.first, second + run.last + 1, probability * run.probability)
+        reached = list(accumulate(changes))[:-1]
+    return list(accumulate(total))
+
+
+def partial(share: float, law: Law) -> int | None:
+    """Minutes until the alarm fires where this share of a steady stream of orders always fails; None: it does not."""
+    enough = 0
+    for minute in range(HORIZON // MINUTE):
+        seconds = attempts(law)[minute * MINUTE : (minute + 1) * MINUTE]
+        failing = share * sum(seconds) / MINUTE  # of the orders that came at any second until now
+        enough += failing / (failing + 1 - share) >= SHARE
+        if enough == MINUTES_NEEDED:
+            return minute + 1 + EVALUATED
+    return None
+
+
+# ---- the table -------------------------------------------------------------------------------------------------------
+
+AT_ONCE = 1 + EVALUATED  # the minute in which it happens
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is wrong, which alarms say so, and minutes: one order at a quiet shop (median, 95 %), one order a minute."""
+
+    wrong: str
+    alarms: tuple[str, ...]
+    median: int | None
+    late: int | None
+    busy: int | None
+    note: str = ""
+
+
+def rows() -> Iterator[Row]:
+    """Yield the table, row by row."""
+    failing = "OrdersFailingAlarm"
+    everything = MINUTES_NEEDED + EVALUATED
+    names = {
+        "most reasons": (
+            "WeChat Pay down or slow, the table refuses everything, a bug of ours: every attempt fails",
+            (failing,),
+        ),
+        "THROTTLED": ("THROTTLED for everybody", (failing,)),
+        "SIGN_ERROR, SECRET_UNAVAILABLE": (
+            "a merchant's keys or secret are broken",
+            ("SignatureRefusedAlarm", failing),
+        ),
+        "CIRCUIT_OPEN all the time": ("the circuit is open", ("CircuitAlarm", failing)),
+    }
+    for name, law in FAILING.items():
+        wrong, alarms = names[name]
+        first = alarms[0] == "SignatureRefusedAlarm"
+        when = (AT_ONCE,) * 3 if first else (told(law).percentile(0.5), told(law).percentile(0.95), everything)
+        yield Row(wrong, alarms, *when)
+    yield Row(
+        "WeChat Pay answers with a state that this version does not know", ("UnknownWordAlarm", failing), *_at_once()
+    )
+    for share in (0.5, 0.1, 0.05, 0.02, 0.01):
+        minutes = partial(share, FAILING["most reasons"])
+        yield Row(
+            f"{share:.0%} of the orders always fail, the others are settled",
+            (failing,) if minutes else (),
+            None,
+            None,
+            minutes,
+        )
+    yield Row("an item of the table cannot be read", ("UnreadableItemAlarm", failing), *_at_once())
+    yield Row("a message cannot be read, an order is rejected", ("DeadLettersAlarm",), *_at_once())
+    yield Row("a customer has paid twice", ("PaidByWeChatAlarm",), *_at_once())
+    yield Row("the function crashes or times out", ("ErrorsAlarm",), *_at_once())
+    throttled = THROTTLED_MINUTES + EVALUATED
+    yield Row(
+        "Lambda throttles the function",
+        ("ThrottlesAlarm",),
+        throttled,
+        throttled,
+        throttled,
+        "Lambda polls again every minute or sooner",
+    )
+    oldest = -(-OLDEST // MINUTE) + EVALUATED
+    yield Row("the mapping is disabled, or the function does not keep up", ("OrderAgeAlarm",), oldest, oldest, oldest)
+    yield Row("a queue policy or key refuses EventBridge", ("RuleFailedAlarm", "UndeliveredEventsAlarm"), *_at_once())
+    yield Row("the dead-letter queue of the rule refuses, too", ("EventLostAlarm", "RuleFailedAlarm"), *_at_once())
+    yield Row(
+        f"over {int(setting('InFlightAlarm', 'Threshold')):,} orders wait for their retry",
+        ("InFlightAlarm",),
+        None,
+        None,
+        AT_ONCE,
+    )
+    for name, law in PATIENT.items():
+        [found] = [one for one in retries(law, RECEIVES) if one.receives == RECEIVES]
+        hours = found.percentiles([0.5])[0] / 3600
+        note = f"DeadLettersAlarm when its receives are used up, after a median of {hours:.1f} h"
+        yield Row(f"one order or many wait for their shop or a deduction ({name})", (), None, None, None, note)
+
+
+def _at_once() -> tuple[int, int, int]:
+    return AT_ONCE, AT_ONCE, AT_ONCE
+
+
+def table() -> str:
+    """The table of docs/alarms.md, as Markdown."""
+    columns = ["what is wrong", "alarm, the first to fire first", "one order, median", "95 %", "one order a minute"]
+    lines = [columns, ["---"] * len(columns)]
+    for row in rows():
+        alarms = ", ".join(row.alarms) or "none"
+        lines.append(
+            [
+                row.wrong + (f" ({row.note})" if row.note else ""),
+                alarms,
+                *map(_minutes, (row.median, row.late, row.busy)),
+            ]
+        )
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _minutes(minutes: int | None) -> str:
+    return "-" if minutes is None else f"{minutes} min"
+
+
+if __name__ == "__main__":
+    print(table())
