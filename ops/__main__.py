@@ -1,4 +1,4 @@
-"""The command line of `python -m ops`; what it does is in the modules beside it."""
+"""The command line of `bin/ops` (`python -m ops`); the commands themselves are in the other modules of this package."""
 
 import argparse
 import json
@@ -12,9 +12,10 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops import attention, dead_letters, events, items, keys, screen
+from ops import address, attention, dead_letters, events, items, keys, screen
 from ops.dead_letters import Letter
 from ops.items import Item
 from ops.stack import Deployment, OpsError, describe
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a GBK console lacks characters that others send
     try:
-        deployment = Deployment.find(given.stack, region=given.region, endpoint_url=given.endpoint_url)
+        deployment = _deployment(given)
         command: Callable[[Deployment, argparse.Namespace], int] = given.command
         return command(deployment, given)
     except OpsError as error:
@@ -39,13 +40,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m ops", description="Orders, dead letters, events and keys of a stack."
+def _deployment(given: argparse.Namespace) -> Deployment:
+    """Find the stack; where the running sandbox is meant, say so on stderr, and use the sandbox's own credentials."""
+    where = address.choose(
+        given.stack, given.region, given.endpoint_url, environment=os.environ, sandboxes=address.running()
     )
-    parser.add_argument("--stack", default=os.environ.get("STACK", "wechat-payscore-sync"), help="the stack's name")
-    parser.add_argument("--region", help="default: that of the AWS environment")
-    parser.add_argument("--endpoint-url", help="another AWS, such as that of `make sandbox`: http://127.0.0.1:4566")
+    session = None
+    if where.sandbox:
+        session = boto3.Session(where.sandbox.access_key_id, where.sandbox.secret_access_key, region_name=where.region)
+        if not given.endpoint_url:
+            print(f"ops: using the sandbox on {where.endpoint_url}; give --region for a stack on AWS", file=sys.stderr)
+    return Deployment.find(where.stack, region=where.region, endpoint_url=where.endpoint_url, session=session)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bin/ops", description="Orders, dead letters, events and keys of a stack.")
+    sandbox = "that of the sandbox that runs here, otherwise"
+    parser.add_argument("--stack", help=f"the stack's name; default: $STACK, {sandbox} {address.STACK}")
+    parser.add_argument("--region", help=f"default: {sandbox} that of the AWS environment")
+    parser.add_argument("--endpoint-url", help=f"default: {sandbox} AWS's own")
     things = parser.add_subparsers(required=True, metavar="order | dead-letters | event | keys")
 
     order = things.add_parser("order", help="look at orders").add_subparsers(required=True)

@@ -2,13 +2,15 @@
 
 `models` writes functions/orders/models: of botocore's 1.5 MB of endpoints and its descriptions of services the part
 that the function uses. `slim` is the last step of a build: it takes out what is never read, and compiles what is left,
-because Lambda's disk cannot be written to and would have Python compile it anew at each cold start.
+because Lambda's disk cannot be written to and would have Python compile it at each cold start. It also writes the
+processor of the binaries into the built template, so that CloudFormation refuses to deploy them for another one.
 """
 
 import argparse
 import compileall
 import gzip
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -31,6 +33,9 @@ OPERATIONS = {
 
 CODE = {"OrdersFunction": ("", "/var/task"), "WeChatPayLayer": ("python", "/opt/python")}
 """Where a build has its folders of code, and where Lambda puts them."""
+
+MACHINES = {0x3E: "x86_64", 0xB7: "arm64"}
+"""Lambda's names for processors, by ELF's `e_machine` (System V ABI)."""
 
 NEVER_READ = (
     *("botocore/data", "boto3/data", "boto3/examples"),  # four hundred services; the function brings its own three
@@ -139,6 +144,42 @@ def slim(build: Path) -> None:
         )
         if not compiled:
             raise SystemExit(f"{code}: something in it does not compile")
+    fix_architecture(build / "template.yaml", architecture(build))
+
+
+def architecture(build: Path) -> str:
+    """Return the processor that the binaries of a build are for; SystemExit where they differ or there are none."""
+    found = {_machine(path) for path in build.rglob("*.so*") if path.is_file()}
+    if len(found) != 1:
+        raise SystemExit(f"{build}: its binaries must be for one processor, and are for: {sorted(found) or 'none'}")
+    return found.pop()
+
+
+def _machine(binary: Path) -> str:
+    with binary.open("rb") as file:
+        header = file.read(20)
+    number = int.from_bytes(header[18:20], "little")
+    if header[:4] != b"\x7fELF" or number not in MACHINES:
+        raise SystemExit(f"{binary}: no binary for Lambda's processors")
+    return MACHINES[number]
+
+
+_ARCHITECTURE = re.compile(r"^  Architecture:\n(?:    .*\n)+", re.MULTILINE)
+
+
+def fix_architecture(template: Path, name: str) -> None:
+    """Let the built template be deployed for this processor and no other."""
+    parameter = (
+        "  Architecture:\n"
+        "    Description: Processor of the function and its layer, which the build has fixed.\n"
+        "    Type: String\n"
+        f"    Default: {name}\n"
+        f"    AllowedValues: [{name}]\n"
+    )
+    text, replaced = _ARCHITECTURE.subn(parameter, template.read_text(encoding="utf-8"))
+    if replaced != 1:
+        raise SystemExit(f"{template}: expected one parameter Architecture, found {replaced}")
+    template.write_text(text, encoding="utf-8")
 
 
 def main() -> None:

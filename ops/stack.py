@@ -34,9 +34,19 @@ class Deployment:
     parameters: Mapping[str, str]
 
     @classmethod
-    def find(cls, name: str, *, region: str | None = None, endpoint_url: str | None = None) -> Self:
-        """Look the stack up; OpsError where it is not there or may not be read."""
-        session = boto3.Session(region_name=region)
+    def find(
+        cls,
+        name: str,
+        *,
+        region: str | None = None,
+        endpoint_url: str | None = None,
+        session: boto3.Session | None = None,
+    ) -> Self:
+        """Look the stack up; OpsError where it is not there or may not be read.
+
+        `session` has credentials and region; by default those of the AWS environment, in `region` where it is given.
+        """
+        session = session or boto3.Session(region_name=region)
 
         def client(service: str) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
             make: Any = session.client

@@ -1,16 +1,21 @@
 """`make sandbox`: the demo's world, staying up on fixed ports for a till to talk to, with what the function logs."""
 
 import json
+import os
 import sys
 import time
 from dataclasses import replace
 from ipaddress import ip_address
+from pathlib import Path
 from typing import NoReturn
 
+from ops.address import Sandbox
+from sandbox.cloud import REGION
 from sandbox.world import BEFORE_THE_EVENTS, MERCHANT, OTHER_MERCHANT, ROOT, Place, World
 
 PLACE = Place(aws=4566, wechat_pay=4510, backup=4511)
 DIRECTORY = ROOT / ".sandbox"
+README_ORDER = "1234323JKHDFE1243252"  # the order of the payload in the README
 
 
 def main(address: str = PLACE.address) -> NoReturn:
@@ -19,7 +24,7 @@ def main(address: str = PLACE.address) -> NoReturn:
         sys.exit(f"{address} can be reached from outside; the sandbox takes any credentials")
     with World.open(DIRECTORY, place=replace(PLACE, address=address)) as world:
         seed(world)
-        (DIRECTORY / "env.json").write_text(json.dumps({"OrdersFunction": environment(world)}, indent=2))
+        write_addresses(world, DIRECTORY)
         _welcome(world)
         _follow(world)
 
@@ -28,7 +33,7 @@ def seed(world: World) -> None:
     """Put the orders that the event files speak of into the states that `events/README.md` tells."""
     wechat_pay = world.wechat_pay
     waiting = ["PAID-OFFLINE-1", "PAID-OFFLINE-2", "PAID-OFFLINE-3", "TWICE-1", "MIXED-1", "MIXED-3"]
-    waiting += ["SNS-1", "SNS-2", "BROKEN-1", "BROKEN-6"]
+    waiting += ["SNS-1", "SNS-2", "BROKEN-1", "BROKEN-6", README_ORDER]
     for number in [*waiting, "WON-BY-WECHAT-1", "DEDUCTING-1", "OUTAGE-1", "OUTAGE-2", "OUTAGE-3"]:
         world.ready(number)
     wechat_pay.deduct(MERCHANT, "WON-BY-WECHAT-1")
@@ -51,6 +56,12 @@ def environment(world: World) -> dict[str, str]:
     return {name: value.replace("//127.0.0.1:", "//host.docker.internal:") for name, value in variables.items()}
 
 
+def write_addresses(world: World, directory: Path) -> None:
+    """Write where this world is: for `sam local invoke` into env.json, for `bin/ops` into a file that it finds."""
+    (directory / "env.json").write_text(json.dumps({"OrdersFunction": environment(world)}, indent=2), encoding="utf-8")
+    Sandbox(world.stack.name, REGION, world.cloud.endpoint_url, "sandbox", "sandbox", os.getpid()).write(directory)
+
+
 def _welcome(world: World) -> None:
     print(f"""
 AWS          {world.cloud.endpoint_url}   (any credentials, region us-east-1)
@@ -60,8 +71,11 @@ queue        {world.stack.outputs["OrderQueueUrl"]}
 function     {world.function}
 the orders of events/ wait; waits between retries are a hundredth of production's
 
-  python -m ops --stack sandbox --endpoint-url {world.cloud.endpoint_url} order list --attention
-  curl {world.wechat_pay.base_url}/__sandbox__/ready_to_sync -d '{{"mchid":"{MERCHANT}","out_order_no":"MINE-1"}}'
+  bin/ops order list --attention
+  curl {world.wechat_pay.base_url}/__sandbox__/ready_to_sync -H 'Content-Type: application/json' \\
+      -d '{{"mchid": "{MERCHANT}", "out_order_no": "MINE-2"}}'
+  bin/ops event send --mchid {MERCHANT} --out-order-no MINE-2 --paid-time "$(date -u +%FT%TZ)"
+  bin/ops order show {MERCHANT} MINE-2
 
 Ctrl-C ends it. What the function logs:
 """)
