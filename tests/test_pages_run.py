@@ -162,7 +162,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with everything of this repository but what a sandbox of the developer's may have written."""
     clone = tmp_path_factory.mktemp("fresh clone")
     for path in ROOT.iterdir():
-        if path.name in {".venv", ".venv-sam", ".aws-sam"} or not path.name.startswith("."):
+        if path.name.startswith((".venv", ".aws-sam")) or not path.name.startswith("."):
             (clone / path.name).symlink_to(path)
     (clone / ".sandbox").mkdir()
     [payload] = [block for block in re.findall(r"```json\n(.*?)```", README, re.DOTALL) if "paid_time" in block]
