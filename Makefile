@@ -16,10 +16,10 @@ HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
 
-demo: venv .aws-sam/sandbox/template.yaml ## ten stories, once: till, queue, function, WeChat Pay, table, dead letters
+demo: venv .aws-sam/sandbox/template.yaml ## the whole story once: till, queue, function, WeChat Pay, table, dead letters
 	python -m sandbox demo
 
-sandbox: venv .aws-sam/sandbox/template.yaml ## the demo's AWS and WeChat Pay, staying up for your till; then use bin/ops
+sandbox: venv .aws-sam/sandbox/template.yaml ## the same world, staying up for a POS to talk to
 	python -m sandbox up
 
 test: lint .aws-sam/sandbox/template.yaml ## formatting, lint, types, template lint and every test
