@@ -4,6 +4,7 @@
 FunctionName. It reads no more of the language than the pages use, and refuses the rest.
 """
 
+import importlib
 import json
 import re
 import sys
@@ -16,7 +17,7 @@ import requests
 
 def aws(words: list[str]) -> None:
     """Call one operation and print its answer as JSON, as `aws SERVICE OPERATION` does."""
-    endpoint_url, blobs_are_raw, given, plain = None, False, {}, []
+    endpoint_url, query, blobs_are_raw, dry, given, plain = None, "@", False, False, {}, []
     while words:
         word = words.pop(0)
         match word:
@@ -24,8 +25,13 @@ def aws(words: list[str]) -> None:
                 endpoint_url = words.pop(0)
             case "--cli-binary-format":
                 blobs_are_raw = words.pop(0) == "raw-in-base64-out"
+            case "--query":
+                query = words.pop(0)
+            case "--only-read-the-command-line":
+                dry = words.pop(0) == "yes"
             case _ if word.startswith("--"):
-                given[word.removeprefix("--")] = words.pop(0)
+                is_flag = not words or words[0].startswith("--")
+                given[word.removeprefix("--")] = "true" if is_flag else words.pop(0)
             case _:
                 plain.append(word)
     service, operation, *outfile = plain
@@ -36,13 +42,20 @@ def aws(words: list[str]) -> None:
     members = {_spelled(name): (name, member.type_name) for name, member in shape.members.items()}
     arguments = {}
     for option, text in given.items():
-        name, kind = members[option]
-        arguments[name] = _value(text, kind, blobs_are_raw=blobs_are_raw)
+        if option in members:
+            name, kind = members[option]
+            arguments[name] = _value(text, kind, blobs_are_raw=blobs_are_raw)
+        else:
+            name, kind = members[option.removeprefix("no-")]
+            assert (kind, text) == ("boolean", "true"), option
+            arguments[name] = False
+    if dry:
+        return
     answer = getattr(client, operation.replace("-", "_"))(**arguments)
     answer.pop("ResponseMetadata")
     for name in [name for name, value in answer.items() if hasattr(value, "read")]:
         Path(outfile[0]).write_bytes(answer.pop(name).read())
-    print(json.dumps(answer, indent=4))
+    print(json.dumps(importlib.import_module("jmespath").search(query, answer), indent=4, default=str))
 
 
 def _spelled(name: str) -> str:
@@ -54,7 +67,7 @@ def _value(text: str, kind: str, *, blobs_are_raw: bool) -> Any:
         assert blobs_are_raw, "version 2 takes base64 without --cli-binary-format raw-in-base64-out"
     if text.startswith("file://"):
         text = Path(text.removeprefix("file://")).read_text(encoding="utf-8")
-    return json.loads(text) if kind in {"list", "structure", "map"} else text
+    return json.loads(text) if kind in {"list", "structure", "map", "boolean", "integer"} else text
 
 
 def curl(words: list[str]) -> None:

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ops import dead_letters
 from orders.order import Status
 from sandbox import up
 from sandbox.wechat_pay.server import Host
@@ -91,11 +92,14 @@ def _is_whole(text: str) -> bool:
 
 
 def _between_backticks(text: str) -> Iterator[Command]:
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.startswith("    "):
-            for code in re.findall(r"(?<!`)`([^`]+)`(?!`)", line):
-                if code.startswith(tuple(f"{program} " for program in PROGRAMS)):
-                    yield Command(number, code)
+    """A command may go on in the next line, in no other paragraph and no other row of a table."""
+    prose = re.sub(
+        r"^(```.*?^```|    .*?)$", lambda block: "\n" * block[0].count("\n"), text, flags=re.MULTILINE | re.DOTALL
+    )
+    for span in re.finditer(r"(?<!`)`((?:[^`\n]|\n(?![\n|]))+)`(?!`)", prose):
+        code = " ".join(span[1].split())
+        if code.startswith(tuple(f"{program} " for program in PROGRAMS)):
+            yield Command(prose.count("\n", 0, span.start()) + 1, code)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -148,7 +152,9 @@ def _in_this_world(command: str, shell: Shell) -> str:
         r"http://127\.0\.0\.1:4566": shell.world.cloud.endpoint_url,
         r"http://127\.0\.0\.1:4510": shell.world.wechat_pay.base_url,
         r"http://127\.0\.0\.1:4512": shell.control_url,
-        r"--stack S\b": f"--stack {shell.world.stack.name}",
+        r"--stack(-name)? S\b": rf"--stack\1 {shell.world.stack.name}",
+        r"\bTABLE\b": shell.world.stack.outputs["OrdersTableName"],
+        r"\b(KEPT_QUEUE_)?URL\b": shell.world.stack.outputs["DeadLettersUrl"],
         r"\bMCHID\b": MERCHANT,
         r"\bOUT_ORDER_NO\b": OUT_ORDER_NO,
         r"\bFUNCTION\b": shell.world.function,
@@ -262,6 +268,25 @@ def _invokes(shell: Shell, command: str) -> None:
     assert len(result.get("batchItemFailures", [])) == int(EVENT_FILES[file])
 
 
+def _redrives_one(shell: Shell, command: str) -> None:
+    """`ID` is that of a letter that is there."""
+    letter = until(lambda: next(iter(dead_letters.peek(shell.world.deployment)), None), 300.0)
+    assert letter
+    assert letter.message_id in _succeeds(shell, re.sub(r"\bID$", letter.message_id, command))
+
+
+def _describes_the_stack(shell: Shell, command: str) -> None:
+    """In the AWS of the operator's environment, which here is the sandbox's."""
+    environment = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
+    ended = shell.run(command, AWS_ENDPOINT_URL=shell.world.cloud.endpoint_url, **environment)
+    assert shell.world.stack.outputs["OrdersTableName"] in ended.stdout, ended
+
+
+def _is_an_operation(shell: Shell, command: str) -> None:
+    """Of AWS, with these options. Calling it would take away what other commands need, or needs a real account."""
+    _succeeds(shell, f"{command} --only-read-the-command-line yes")
+
+
 def _puts_an_event(shell: Shell, command: str) -> None:
     assert json.loads(_succeeds(shell, command))["FailedEntryCount"] == 0
 
@@ -325,7 +350,7 @@ def _prints(text: str) -> Rule:
     return rule
 
 
-OPS = r"(?:bin/ops|\.venv/bin/python -m ops)(?: --stack \w+| --endpoint-url \S+)*"
+OPS = r"(?:bin/ops|\.venv/bin/python -m ops)(?: --(?!help)[\w-]+ \S+)*"
 RULES: Mapping[str, Rule] = {
     r"export ": _sets_variables,
     r"make help": _prints("demo"),
@@ -337,7 +362,10 @@ RULES: Mapping[str, Rule] = {
     rf"{OPS} dead-letters redrive *(#|$)": _needs_the_real_sqs,
     rf"{OPS} event send ": _prints("-"),  # an id
     rf"{OPS} keys check ": _checks_keys,
+    rf"{OPS} dead-letters redrive --message-id ID": _redrives_one,
     r"aws .*events put-events": _puts_an_event,
+    r"aws cloudformation describe-stacks ": _describes_the_stack,
+    r"aws (cloudformation create-change-set|dynamodb (update|delete)-table|sqs delete-queue)": _is_an_operation,
     r"aws lambda invoke ": _invokes,
     r"curl ": _is_answered,
     r"\.venv/bin/python -W ignore -m jsonschema ": _prints(""),
