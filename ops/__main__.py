@@ -1,4 +1,4 @@
-"""The command line of `python -m ops`; what it does is in the modules beside it."""
+"""The command line of `bin/ops` (`python -m ops`); the commands themselves are in the other modules of this package."""
 
 import argparse
 import json
@@ -12,9 +12,10 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops import attention, dead_letters, events, items, keys, screen
+from ops import address, attention, dead_letters, events, items, keys, screen
 from ops.dead_letters import Letter
 from ops.items import Item
 from ops.stack import OPTIONS, Deployment, OpsError, describe
@@ -40,19 +41,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _deployment(given: argparse.Namespace) -> Deployment:
-    """The stack, with what was given by name instead of its own; no stack where only names were given."""
+    """Find the stack, with what was given by name instead of its own; no stack where only names were given.
+
+    Where the running sandbox is meant, say so on stderr, and use the sandbox's own credentials.
+    """
     names = {output: getattr(given, output) for output in OPTIONS if getattr(given, output)}
-    stack = given.stack or (None if names else os.environ.get("STACK", "wechat-payscore-sync"))
-    return Deployment.find(stack, region=given.region, endpoint_url=given.endpoint_url, given=names)
+    where = address.choose(
+        given.stack, given.region, given.endpoint_url, environment=os.environ, sandboxes=address.running()
+    )
+    session = None
+    if where.sandbox:
+        session = boto3.Session(where.sandbox.access_key_id, where.sandbox.secret_access_key, region_name=where.region)
+        if not given.endpoint_url:
+            print(f"ops: using the sandbox on {where.endpoint_url}; give --region for a stack on AWS", file=sys.stderr)
+    stack = where.stack if given.stack or not names else None
+    return Deployment.find(stack, region=where.region, endpoint_url=where.endpoint_url, session=session, given=names)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m ops", description="Orders, dead letters, events and keys of a stack."
-    )
-    parser.add_argument("--stack", help="the stack's name; default: $STACK, otherwise wechat-payscore-sync")
-    parser.add_argument("--region", help="default: that of the AWS environment")
-    parser.add_argument("--endpoint-url", help="another AWS, such as that of `make sandbox`: http://127.0.0.1:4566")
+    parser = argparse.ArgumentParser(prog="bin/ops", description="Orders, dead letters, events and keys of a stack.")
+    sandbox = "that of the sandbox that runs here, otherwise"
+    parser.add_argument("--stack", help=f"the stack's name; default: $STACK, {sandbox} {address.STACK}")
+    parser.add_argument("--region", help=f"default: {sandbox} that of the AWS environment")
+    parser.add_argument("--endpoint-url", help=f"default: {sandbox} AWS's own")
     for output, option in OPTIONS.items():
         parser.add_argument(option, dest=output, help=f"{output} of a stack that is deleted, or instead of the stack's")
     things = parser.add_subparsers(required=True, metavar="order | dead-letters | event | keys")

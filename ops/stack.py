@@ -62,13 +62,15 @@ class Deployment:
         *,
         region: str | None = None,
         endpoint_url: str | None = None,
+        session: boto3.Session | None = None,
         given: Mapping[str, str] | None = None,
     ) -> Self:
         """Look the stack up; OpsError where it is not there or may not be read.
 
+        `session` has credentials and region; by default those of the AWS environment, in `region` where it is given.
         `given`: outputs by name, which stand instead of the stack's own. `name` None: these alone, and no stack.
         """
-        session = boto3.Session(region_name=region)
+        session = session or boto3.Session(region_name=region)
 
         def client(service: str) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
             make: Any = session.client

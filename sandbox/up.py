@@ -1,15 +1,20 @@
 """`make sandbox`: the demo's world, staying up on fixed ports for a till to talk to, with what the function logs."""
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from ops.address import Sandbox
+from sandbox.cloud import REGION
 from sandbox.ports import PLACE, Place
 from sandbox.world import BEFORE_THE_EVENTS, MERCHANT, OTHER_MERCHANT, World
 
 __all__ = ["PLACE", "environment", "main", "seed"]
+
+README_ORDER = "1234323JKHDFE1243252"  # the order of the payload in the README
 
 
 def main(place: Place, directory: Path) -> NoReturn:
@@ -18,7 +23,7 @@ def main(place: Place, directory: Path) -> NoReturn:
     with World.open(directory, place=place, say=say) as world:
         say("opening the orders of events/")
         seed(world)
-        (directory / "env.json").write_text(json.dumps({"OrdersFunction": environment(world)}, indent=2))
+        write_addresses(world, directory)
         _welcome(world)
         _follow(world)
 
@@ -33,7 +38,7 @@ def seed(world: World) -> None:
     """Put the orders that the event files speak of into the states that `events/README.md` tells."""
     wechat_pay = world.wechat_pay
     waiting = ["PAID-OFFLINE-1", "PAID-OFFLINE-2", "PAID-OFFLINE-3", "TWICE-1", "MIXED-1", "MIXED-3"]
-    waiting += ["SNS-1", "SNS-2", "BROKEN-1", "BROKEN-6"]
+    waiting += ["SNS-1", "SNS-2", "BROKEN-1", "BROKEN-6", README_ORDER]
     for number in [*waiting, "WON-BY-WECHAT-1", "DEDUCTING-1", "OUTAGE-1", "OUTAGE-2", "OUTAGE-3"]:
         world.ready(number)
     wechat_pay.deduct(MERCHANT, "WON-BY-WECHAT-1")
@@ -56,9 +61,15 @@ def environment(world: World) -> dict[str, str]:
     return {name: value.replace("//127.0.0.1:", "//host.docker.internal:") for name, value in variables.items()}
 
 
+def write_addresses(world: World, directory: Path) -> None:
+    """Write where this world is: for `sam local invoke` into env.json, for `bin/ops` into a file that it finds."""
+    (directory / "env.json").write_text(json.dumps({"OrdersFunction": environment(world)}, indent=2), encoding="utf-8")
+    Sandbox(world.stack.name, REGION, world.cloud.endpoint_url, "sandbox", "sandbox", os.getpid()).write(directory)
+
+
 def _welcome(world: World) -> None:
     aws, wechat_pay = world.cloud.endpoint_url, world.wechat_pay
-    order = json.dumps({"mchid": MERCHANT, "out_order_no": "MINE-1", "at": int(BEFORE_THE_EVENTS)})
+    order = json.dumps({"mchid": MERCHANT, "out_order_no": "MINE-2"})
     print(
         f"""
 AWS          {aws}   (any credentials, region us-east-1)
@@ -69,9 +80,11 @@ queue        {world.stack.outputs["OrderQueueUrl"]}
 function     {world.function}
 the orders of events/ wait; waits between retries are a hundredth of production's
 
-  export AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x AWS_DEFAULT_REGION=us-east-1
-  .venv/bin/python -m ops --stack sandbox --endpoint-url {aws} order list --attention
-  curl {wechat_pay.control_url}/__sandbox__/ready_to_sync -H 'Content-Type: application/json' -d '{order}'
+  bin/ops order list --attention
+  curl {wechat_pay.control_url}/__sandbox__/ready_to_sync -H 'Content-Type: application/json' \\
+      -d '{order}'
+  bin/ops event send --mchid {MERCHANT} --out-order-no MINE-2 --paid-time "$(date -u +%FT%TZ)"
+  bin/ops order show {MERCHANT} MINE-2
 
 Ctrl-C ends it. What the function logs:
 """,

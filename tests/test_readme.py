@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from orders.event import FUTURE_LIMIT
 from orders.order import Status
 from sandbox.stories import STORIES
 from sandbox.up import PLACE
@@ -56,6 +57,13 @@ def test_the_payload_in_the_readme_is_valid() -> None:
         json.loads(block) for block in re.findall(r"```json\n(.*?)```", README, re.DOTALL) if "paid_time" in block
     ]
     Draft202012Validator(schema).validate(payload)
+
+
+def test_the_readme_says_when_a_payment_may_have_been() -> None:
+    """Both ends of `paid_time`'s window: WeChat Pay's, and the function's own limit (doc 4012587962)."""
+    [row] = re.findall(r"^\| `detail\.paid_time` \|.*$", README, re.MULTILINE)
+    assert "After the shop's complete call" in row
+    assert f"now + {FUTURE_LIMIT:.0f} s" in row
 
 
 def test_the_readme_lists_every_status() -> None:

@@ -1,0 +1,479 @@
+"""Every command that a page prints is run as it is printed, outside the virtual environment, and ends as the page says.
+
+The commands run in a folder that looks like a fresh clone, beside one sandbox. Only the words of `_in_this_world` are
+replaced. A command that no rule knows fails its page: say in RULES how it ends.
+"""
+
+import json
+import os
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+import yaml
+
+from ops import dead_letters
+from orders.order import Status
+from sandbox import up
+from sandbox.wechat_pay.server import Host
+from sandbox.world import BUILD, MERCHANT, ROOT, World, until
+
+PAGES = ("README.md", "docs/runbook.md", "sandbox/README.md", "events/README.md", "layers/wechatpay/README.md")
+PROGRAMS = ("make", "bin/ops", ".venv/bin/python", ".venv-sam/bin/sam", "aws", "curl", "pip", "export")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EVENT_FILES = dict(
+    re.findall(
+        r"^\| (\S+\.json) \| [^|]+ \| [^|]+ \| (\d+) \|$", (ROOT / "events/README.md").read_text("utf-8"), re.MULTILINE
+    )
+)
+
+ANY_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
+OUT_ORDER_NO = "WON-BY-WECHAT-1"  # the order that the runbook and the README ask for
+ENDS = {
+    "1234323JKHDFE1243252": Status.SYNCED,
+    "MINE-1": Status.SYNCED,
+    "MINE-2": Status.SYNCED,
+    "PAID-OFFLINE-1": Status.SYNCED,
+    OUT_ORDER_NO: Status.PAID_BY_WECHAT,
+}
+"""How the orders end that the pages show."""
+
+
+# ---- what the pages print --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command as it is printed, with its line."""
+
+    line: int
+    text: str
+
+
+def printed(page: str) -> list[Command]:
+    """The commands of a page: its indented blocks, and what stands between backticks and begins with a program."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    commands = [*_in_blocks(text), *_between_backticks(text)]
+    return sorted(commands, key=lambda command: command.line)
+
+
+def _in_blocks(text: str) -> Iterator[Command]:
+    fenced, before, collected, first = False, "", "", 0
+    for number, line in enumerate(text.splitlines(), 1):
+        fenced ^= line.startswith("```")
+        indented = line.startswith("    ") and not fenced
+        if indented and (collected or not before.strip() or before.startswith("    ")):
+            first = first if collected else number
+            collected += line.removeprefix("    ") + "\n"
+            if _is_whole(collected):
+                yield Command(first, collected.strip())
+                collected = ""
+        before = line
+    assert not collected, f"line {first}: a command without its end: {collected}"
+
+
+def _is_whole(text: str) -> bool:
+    if text.endswith("\\\n"):
+        return False
+    try:
+        shlex.split(text, comments=True)
+    except ValueError:  # a quotation is open
+        return False
+    return True
+
+
+def _between_backticks(text: str) -> Iterator[Command]:
+    """A command may go on in the next line, in no other paragraph and no other row of a table."""
+    prose = re.sub(
+        r"^(```.*?^```|    .*?)$", lambda block: "\n" * block[0].count("\n"), text, flags=re.MULTILINE | re.DOTALL
+    )
+    for span in re.finditer(r"(?<!`)`((?:[^`\n]|\n(?![\n|]))+)`(?!`)", prose):
+        code = " ".join(span[1].split())
+        if code.startswith(tuple(f"{program} " for program in PROGRAMS)):
+            yield Command(prose.count("\n", 0, span.start()) + 1, code)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_printed_command_brings_its_environment(page: str) -> None:
+    """A bare `python -m` or `sam` fails outside the virtual environment."""
+    programs = {command.text.split()[0] for command in _in_blocks((ROOT / page).read_text(encoding="utf-8"))}
+    assert programs <= set(PROGRAMS)
+    assert not re.search(r"(?<![\w./-])python3? -m", (ROOT / page).read_text(encoding="utf-8"))
+
+
+def test_a_command_of_the_runbook_names_its_stack() -> None:
+    """An operator copies it whole; short forms such as `order show` would ask another stack."""
+    runbook = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
+    for code in re.findall(r"`([^`]+)`", runbook) + [command.text for command in _in_blocks(runbook)]:
+        if re.search(r"\b(order|dead-letters|event|keys) (show|list|redrive|send|check)\b", code):
+            assert code.startswith("bin/ops --stack S "), code
+
+
+# ---- where they run --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Shell:
+    """A terminal in a fresh clone, beside the sandbox."""
+
+    world: World
+    clone: Path
+    control_url: str
+    variables: dict[str, str]
+    tried: set[str] = field(default_factory=set)  # what has ended as it should, on this page or another
+
+    def run(self, command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command line; `variables` are for this one."""
+        line = _in_this_world(command, self)
+        environment = self.variables | variables
+        return subprocess.run(
+            ["sh", "-c", line],
+            cwd=self.clone,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
+
+def _in_this_world(command: str, shell: Shell) -> str:
+    """Replace what a page cannot know: placeholders, and ports, which are free ones here."""
+    for pattern, word in {
+        r"http://127\.0\.0\.1:4566": shell.world.cloud.endpoint_url,
+        r"http://127\.0\.0\.1:4510": shell.world.wechat_pay.base_url,
+        r"http://127\.0\.0\.1:4512": shell.control_url,
+        r"--stack(-name)? S\b": rf"--stack\1 {shell.world.stack.name}",
+        r"\bTABLE\b": shell.world.stack.outputs["OrdersTableName"],
+        r"\b(KEPT_QUEUE_)?URL\b": shell.world.stack.outputs["DeadLettersUrl"],
+        r"\bMCHID\b": MERCHANT,
+        r"\bOUT_ORDER_NO\b": OUT_ORDER_NO,
+        r"\bFUNCTION\b": shell.world.function,
+    }.items():
+        command = re.sub(pattern, word, command)
+    return command
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with everything of this repository but what a sandbox of the developer's may have written."""
+    clone = tmp_path_factory.mktemp("fresh clone")
+    for path in ROOT.iterdir():
+        if path.name.startswith((".venv", ".aws-sam")) or not path.name.startswith("."):
+            (clone / path.name).symlink_to(path)
+    (clone / ".sandbox").mkdir()
+    [payload] = [block for block in re.findall(r"```json\n(.*?)```", README, re.DOTALL) if "paid_time" in block]
+    (clone / "mine.json").write_text(payload, encoding="utf-8")
+    return clone
+
+
+@pytest.fixture(scope="module")
+def beside(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """The sandbox as `make sandbox` has it, after one order that WeChat Pay has collected and two that are no good."""
+    with ExitStack() as stack:
+        world = stack.enter_context(World.open(clone / ".sandbox"))
+        up.seed(world)
+        up.write_addresses(world, clone / ".sandbox")
+        control_url = getattr(world.wechat_pay, "control_url", "")
+        if not control_url:  # where control comes to the hosts alone: one more, which an outage leaves open
+            control = Host("control", world.wechat_pay.answer)
+            control.open()
+            stack.callback(control.close)
+            control_url = control.url
+        for file in ("won-by-wechat.json", "revoked.json", "mixed-batch.json"):
+            world.publish(file)
+        yield Shell(world, clone, control_url, _environment(tmp_path_factory.mktemp("home")))
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """A user's environment without AWS settings, outside the virtual environments."""
+    programs = home / "bin"
+    programs.mkdir()
+    for name in ("aws", "curl"):
+        if name == "aws" or not shutil.which(name):  # the AWS CLI's version 2 is no package of Python's
+            stand_in = f'exec {sys.executable} {ROOT / "tests/page_programs.py"} {name} "$@"\n'
+            (programs / name).write_text(f"#!/bin/sh\n{stand_in}")
+            (programs / name).chmod(0o755)
+    inside = {str(ROOT / name / "bin") for name in (".venv", ".venv-sam")} | {str(Path(sys.executable).parent)}
+    path = [folder for folder in os.environ["PATH"].split(os.pathsep) if folder not in inside]
+    return {"PATH": os.pathsep.join([str(programs), *path]), "HOME": str(home), "LANG": "C.UTF-8"}
+
+
+# ---- how they end ----------------------------------------------------------------------------------------------------
+
+type Rule = Callable[[Shell, str], None]
+
+
+def _shows_an_order(shell: Shell, command: str) -> None:
+    number = _in_this_world(command, shell).split("#")[0].split()[-1]
+    seen: list[str] = []
+
+    def look() -> dict[str, Any] | None:
+        ended = shell.run(command)
+        seen[:] = [ended.stdout, ended.stderr]
+        item: dict[str, Any] = json.loads(ended.stdout) if ended.returncode == 0 else {}
+        return item if item.get("status", Status.RETRYING) != Status.RETRYING else None
+
+    item = until(look, 300.0)
+    assert item is not None, seen
+    assert item["status"] == ENDS[number], seen
+    assert (number == OUT_ORDER_NO) == ("transaction_id" in item)
+
+
+def _checks_keys(shell: Shell, command: str) -> None:
+    out = _succeeds(shell, command)
+    asked = "WeChat Pay echoed" if "--echo" in command else "WeChat Pay was not asked"
+    assert asked in out
+    if f"    {command}\n" in README:
+        [shown] = re.findall(r"```\n(mchid .*?)```", README, re.DOTALL)
+        assert _without_chance(out) == _without_chance(shown)
+
+
+def _without_chance(text: str) -> str:
+    """Serials are random, and the time is now."""
+    return re.sub(r"\b[0-9A-F]{40}\b|(?<=PUB_KEY_ID_)\d+|\d\d:\d\d:\d\d", "…", text)
+
+
+def _succeeds(shell: Shell, command: str) -> str:
+    ended = shell.run(command)
+    assert ended.returncode == 0, f"{command}\n{ended.stdout}{ended.stderr}"
+    return ended.stdout
+
+
+def _lists_letters(shell: Shell, command: str) -> None:
+    assert re.search(r"^\d+ dead letter\(s\)$", _succeeds(shell, command), re.MULTILINE)
+
+
+def _needs_the_real_sqs(shell: Shell, command: str) -> None:
+    """As sandbox/README.md says: the embedded AWS does not move messages."""
+    ended = shell.run(command)
+    assert (ended.returncode, "--message-id" in ended.stderr) == (1, True), ended
+
+
+def _invokes(shell: Shell, command: str) -> None:
+    """What stays is what the table of events/README.md says."""
+    out = _succeeds(shell, command)
+    result, end = json.JSONDecoder().raw_decode(out)
+    assert "FunctionError" not in json.loads(out[end:])
+    [file] = re.findall(r"file://events/(\S+)", command)
+    assert len(result.get("batchItemFailures", [])) == int(EVENT_FILES[file])
+
+
+def _redrives_one(shell: Shell, command: str) -> None:
+    """`ID` is that of a letter that is there."""
+    letter = until(lambda: next(iter(dead_letters.peek(shell.world.deployment)), None), 300.0)
+    assert letter
+    assert letter.message_id in _succeeds(shell, re.sub(r"\bID$", letter.message_id, command))
+
+
+def _describes_the_stack(shell: Shell, command: str) -> None:
+    """In the AWS of the operator's environment, which here is the sandbox's."""
+    ended = shell.run(command, AWS_ENDPOINT_URL=shell.world.cloud.endpoint_url, **ANY_CREDENTIALS)
+    assert shell.world.stack.outputs["OrdersTableName"] in ended.stdout, ended
+
+
+def _is_an_operation(shell: Shell, command: str) -> None:
+    """Of AWS, with these options. Calling it would take away what other commands need, or needs a real account."""
+    ended = shell.run(f"{command} --only-read-the-command-line yes", **ANY_CREDENTIALS)
+    assert ended.returncode == 0, ended
+
+
+def _puts_an_event(shell: Shell, command: str) -> None:
+    assert json.loads(_succeeds(shell, command))["FailedEntryCount"] == 0
+
+
+def _is_answered(shell: Shell, command: str) -> None:
+    assert "error" not in json.loads(_succeeds(shell, command))
+
+
+def _sets_variables(shell: Shell, command: str) -> None:
+    for word in shlex.split(command)[1:]:
+        name, _, value = word.partition("=")
+        shell.variables[name] = value
+
+
+def _is_a_target(shell: Shell, command: str) -> None:
+    """Print what make would run. The targets themselves take minutes, an account, or do not end; see NOT_RUN."""
+    target = command.split()[1]
+    assert target in NOT_RUN, f"say why a test does not run `make {target}`, and what tries it instead"
+    _succeeds(shell, command.replace("make ", "make --dry-run ", 1))
+
+
+NOT_RUN: Mapping[str, str] = {
+    "demo": "tests/test_corridor.py tells its stories; .ci/run runs it",
+    "test": "runs this test",
+    "sandbox": "does not end; this module runs beside its world, and tests/sandbox tries its start",
+    "chaos": "minutes; tests/sandbox/test_chaos.py tries a small one, and .ci/run runs it",
+    "bench": "ten minutes, and packages that are not installed here; .ci/run runs a round",
+    "build": "minutes; `make sandbox` builds by the same two commands, and the sandbox deploys what they write",
+    "deploy": "needs an AWS account; tests/test_template.py tries the template that it deploys",
+    "docs": "half a minute of pdoc; nothing of it ships",
+}
+
+
+def _finds_no_container_engine(shell: Shell, command: str) -> None:
+    """SAM reads its command line, the template, the event and the variables, and then asks for an engine.
+
+    Where there is one, it would download an image of 600 MB; DOCKER_HOST keeps it from looking. AWS_ENDPOINT_URL keeps
+    it from asking AWS who we are.
+    """
+    nowhere = f"unix://{shell.clone}/none.sock"
+    ended = shell.run(
+        command, DOCKER_HOST=nowhere, AWS_ENDPOINT_URL=shell.world.cloud.endpoint_url, SAM_CLI_TELEMETRY="0"
+    )
+    assert "requires a container runtime" in ended.stderr, ended
+
+
+def _installs(shell: Shell, command: str) -> None:
+    """Into a folder, without the package index: hatchling and what the library needs are here."""
+    target = shell.clone.parent / "installed"
+    settings = {"PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_DEPS": "1", "PIP_NO_INDEX": "1", "PIP_TARGET": str(target)}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{shell.variables['PATH']}"
+    ended = shell.run(command, PATH=path, PIP_DISABLE_PIP_VERSION_CHECK="1", **settings)
+    assert ended.returncode == 0, ended
+    assert (target / "wechatpay/__init__.py").is_file()
+
+
+def _prints(text: str) -> Rule:
+    def rule(shell: Shell, command: str) -> None:
+        assert text in _succeeds(shell, command)
+
+    return rule
+
+
+OPS = r"(?:bin/ops|\.venv/bin/python -m ops)(?: --(?!help)[\w-]+ \S+)*"
+RULES: Mapping[str, Rule] = {
+    r"export ": _sets_variables,
+    r"make help": _prints("demo"),
+    r"make ": _is_a_target,
+    rf"{OPS} --help": _prints("dead-letters"),
+    rf"{OPS} order show ": _shows_an_order,
+    rf"{OPS} order list --attention": _prints(""),
+    rf"{OPS} dead-letters list": _lists_letters,
+    rf"{OPS} dead-letters redrive *(#|$)": _needs_the_real_sqs,
+    rf"{OPS} event send ": _prints("-"),  # an id
+    rf"{OPS} keys check ": _checks_keys,
+    rf"{OPS} dead-letters redrive --message-id ID": _redrives_one,
+    r"aws .*events put-events": _puts_an_event,
+    r"aws cloudformation describe-stacks ": _describes_the_stack,
+    r"aws (cloudformation create-change-set|dynamodb (update|delete)-table|sqs delete-queue)": _is_an_operation,
+    r"aws lambda invoke ": _invokes,
+    r"curl ": _is_answered,
+    r"\.venv/bin/python -W ignore -m jsonschema ": _prints(""),
+    r"\.venv/bin/python -m bench\.cost": _prints("ours, through EventBridge | **2.51**"),
+    r"\.venv-sam/bin/sam local invoke": _finds_no_container_engine,
+    r"pip install \./layers/wechatpay": _installs,
+}
+
+
+def _try(shell: Shell, command: Command) -> None:
+    """Run a command and look at its end; one that several pages print the same need not run again."""
+    rule = next((rule for pattern, rule in RULES.items() if re.match(pattern, command.text)), None)
+    assert rule, f"line {command.line}: RULES does not say how this ends: {command.text}"
+    text = " ".join(shlex.split(command.text, comments=True))
+    if text not in shell.tried or rule in {_sets_variables, _is_answered}:
+        rule(shell, command.text)
+        shell.tried.add(text)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_prints_ends_as_it_says(beside: Shell, page: str) -> None:
+    """In the page's order, in one terminal."""
+    commands = printed(page)
+    assert commands
+    terminal = replace(beside, variables=dict(beside.variables))
+    for command in commands:
+        _try(terminal, command)
+
+
+def test_what_the_sandbox_prints_ends_as_it_says(beside: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    """The lines that `make sandbox` invites to copy."""
+    up._welcome(beside.world)
+    shown = re.sub(r"^  ", "    ", capsys.readouterr().out, flags=re.MULTILINE)
+    commands = list(_in_blocks(shown))
+    assert len(commands) >= 2
+    for command in commands:
+        _try(beside, command)
+
+
+def test_the_sandboxs_template_needs_no_more_parameters_for_sam_local() -> None:
+    """It was built for this machine's processor, and says so; the line in README names parameters that exist."""
+    template = yaml.load((BUILD / "template.yaml").read_text(encoding="utf-8"), Loader=_AnyTag)  # noqa: S506  a SafeLoader
+    host = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64")
+    assert template["Parameters"]["Architecture"]["Default"] == host
+    for page in PAGES:
+        for command in printed(page):
+            for name in re.findall(r"--parameter-overrides (\w+)=", command.text):
+                assert name in template["Parameters"]
+
+
+class _AnyTag(yaml.SafeLoader):
+    """Reads CloudFormation's short forms as None."""
+
+
+_AnyTag.add_multi_constructor("!", lambda *_: None)
+
+
+# ---- bin/ops ---------------------------------------------------------------------------------------------------------
+
+
+def test_bin_ops_runs_from_anywhere(beside: Shell, tmp_path: Path) -> None:
+    """By a link, from a folder that has an `ops` of its own, with every argument whole."""
+    (tmp_path / "ops").mkdir()
+    (tmp_path / "ops/__init__.py").write_text("raise SystemExit('the wrong one')")
+    (tmp_path / "link").symlink_to(ROOT / "bin/ops")
+    for program in (str(ROOT / "bin/ops"), "./link"):
+        options = ("--endpoint-url", beside.world.cloud.endpoint_url, "--stack", "no such stack")
+        ended = subprocess.run(
+            [program, *options, "order", "show", MERCHANT, "A B"],
+            cwd=tmp_path,
+            env=beside.variables | ANY_CREDENTIALS,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert (ended.returncode, ended.stdout) == (1, "")
+        assert "ops: stack no such stack: " in ended.stderr
+
+
+MAKEFILE = dedent("""
+    venv:
+    \t@mkdir -p .venv/bin
+    \t@printf '#!/bin/sh\\necho "$$PYTHONPATH" "$$@"\\n' > .venv/bin/python
+    \t@chmod +x .venv/bin/python
+    \t@touch .venv/.ready
+    """)
+
+
+def test_bin_ops_makes_its_environment_once(beside: Shell, tmp_path: Path) -> None:
+    """With one line that says so."""
+    root = tmp_path / "a clone"
+    (root / "bin").mkdir(parents=True)
+    shutil.copy(ROOT / "bin/ops", root / "bin/ops")
+    (root / "Makefile").write_text(MAKEFILE)
+
+    def call() -> "subprocess.CompletedProcess[str]":
+        words = [str(root / "bin/ops"), "order", "A B"]
+        return subprocess.run(
+            words, env=beside.variables, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+        )
+
+    first, second = call(), call()
+    assert first.stderr == "bin/ops: the virtual environment is missing; running make venv\n"
+    assert second.stderr == ""
+    assert {first.stdout, second.stdout} == {f"{root} -P -m ops order A B\n"}
+    shutil.rmtree(root / ".venv")
+    (root / "Makefile").write_text("venv:\n\t@echo no Python >&2; exit 7\n")
+    failed = call()
+    assert (failed.returncode != 0, failed.stdout, "no Python" in failed.stderr) == (True, "", True)
