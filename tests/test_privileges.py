@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
+from orders.circuit import SILENT_ORDERS
 from orders.order import Status
 from sandbox.aws_proxy import AwsProxy, Deed
 from sandbox.cloud import Cloud
@@ -124,11 +125,13 @@ def _tell(watched: Watched) -> None:
     watched.report("REFUSED", ready=False, appid=APPID, service_id=SERVICE_ID)
     assert watched.becomes("REFUSED", Status.REJECTED)
     wechat_pay.misbehave("connection_refused")
-    watched.report("OUTAGE")
+    outage = [f"OUTAGE-{number}" for number in range(SILENT_ORDERS)]  # so many silent orders open the circuit
+    for number in outage:
+        watched.report(number)
     updates = "DynamoDB_20120810.UpdateItem"
     assert until(lambda: watched.asked_for(updates) or None, 60), "the circuit did not open"
     wechat_pay.behave()
-    assert watched.becomes("OUTAGE", Status.SYNCED, 60)
+    assert all(watched.becomes(number, Status.SYNCED, 60) for number in outage)
     assert until(lambda: True if watched.asked_for(updates) > 1 else None, 20), "the circuit did not close"
 
 
