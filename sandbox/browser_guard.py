@@ -23,7 +23,7 @@ class Guard:
     port: int
 
     def objection(self, headers: Iterable[tuple[str, str]]) -> str | None:
-        """Return why a request with these headers is refused; None where it is welcome."""
+        """Return why a request with these headers is refused; None where it is accepted."""
         lowered = [(name.lower(), value.strip()) for name, value in headers]
         hosts = [value.lower() for name, value in lowered if name == "host"]
         if len(hosts) != 1 or hosts[0] not in self._hosts():

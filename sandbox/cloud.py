@@ -116,7 +116,7 @@ class Cloud:
         return True
 
     def stop(self) -> None:
-        """End the process and its workers at once: it holds nothing that is worth a farewell."""
+        """End the process and its workers at once: it holds nothing that has to be saved."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

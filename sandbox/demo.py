@@ -60,7 +60,7 @@ class Screen:
 
 
 class Running:
-    """The story that is being told, drawn anew whenever the screen is."""
+    """The story that is being told, drawn again at each refresh."""
 
     def __init__(self, screen: Screen, story: Story, stage: Stage) -> None:
         self._screen, self._story, self._stage = screen, story, stage

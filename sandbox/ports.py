@@ -21,7 +21,7 @@ from pathlib import Path
 INTERFACES = Path("/sys/class/net")
 CHILD = "aws.json"  # pid of the embedded AWS, and the word on its command line that proves it ours
 LAST_PORT = 65_535
-PATIENCE = 0.3  # seconds for a stranger to say what it is
+PATIENCE = 0.3  # seconds for another program to say what it is
 
 
 class SandboxError(Exception):

@@ -100,7 +100,7 @@ def test_ctrl_c_in_the_first_seconds_is_one_line(clone: Path) -> None:
 
 
 def test_the_sandbox_ends_with_the_make_that_started_it(tmp_path: Path) -> None:
-    """Even by kill -9, which tells nobody."""
+    """Even by kill -9, which no process can catch."""
     place = ports.place([f"--port={ports.spare('127.0.0.1')}"])
     kept = [option for name in ("venv", "venv-sam", ".venv/.ready", ".venv-sam/.ready") for option in ("-o", name)]
     command = ["make", *kept, "-o", ".aws-sam/sandbox/template.yaml", "sandbox", f"PORT={place.aws}"]

@@ -129,7 +129,7 @@ def test_four_ports_are_needed(arguments: list[str]) -> None:
         ports.place(arguments)
 
 
-# ---- strangers -------------------------------------------------------------------------------------------------------
+# ---- other programs -------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -196,7 +196,7 @@ def test_free_ports_are_not_refused() -> None:
 
 
 def left_over(directory: Path, run: str) -> tuple["subprocess.Popen[bytes]", int]:
-    """An embedded AWS whose parent has forgotten to let go of the pipe: as a crash might leave one."""
+    """An embedded AWS whose pipe stays open without its parent, as a crash might leave one."""
     with ports.listen("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
         process = subprocess.Popen(

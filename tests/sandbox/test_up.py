@@ -221,7 +221,7 @@ def test_an_embedded_aws_that_dies_is_reported_in_one_line(place: ports.Place) -
 
 
 def test_a_strangers_port_ends_the_start_before_it_begins(place: ports.Place) -> None:
-    """One line with the stranger's name; nothing is started, nothing deployed into it."""
+    """One line with the other program's name; nothing is started, nothing deployed into it."""
     with ports.listen("127.0.0.1", place.aws), Up(place) as up:
         assert up.process.wait(LIMIT) == 1
         up.wait_for(f"127.0.0.1:{place.aws} is taken by process {os.getpid()}")
