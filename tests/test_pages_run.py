@@ -108,7 +108,7 @@ def test_a_printed_command_brings_its_environment(page: str) -> None:
     """A bare `python -m` or `sam` fails outside the virtual environment."""
     programs = {command.text.split()[0] for command in _in_blocks((ROOT / page).read_text(encoding="utf-8"))}
     assert programs <= set(PROGRAMS)
-    assert not re.search(r"(?<![\w./-])python3? -m", (ROOT / page).read_text(encoding="utf-8"))
+    assert not re.search(r"(?<![\w./-])python3? -m|`sam [a-z ]+ -", (ROOT / page).read_text(encoding="utf-8"))
 
 
 def test_a_command_of_the_runbook_names_its_stack() -> None:
@@ -116,7 +116,9 @@ def test_a_command_of_the_runbook_names_its_stack() -> None:
     runbook = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
     for code in re.findall(r"`([^`]+)`", runbook) + [command.text for command in _in_blocks(runbook)]:
         if re.search(r"\b(order|dead-letters|event|keys) (show|list|redrive|send|check)\b", code):
-            assert code.startswith("bin/ops --stack S "), code
+            assert re.match(r"bin/ops (--stack S|--table-name TABLE) ", code), (
+                code
+            )  # or a table that outlived its stack
 
 
 # ---- where they run --------------------------------------------------------------------------------------------------
@@ -334,6 +336,13 @@ def _finds_no_container_engine(shell: Shell, command: str) -> None:
     assert "requires a container runtime" in ended.stderr, ended
 
 
+def _is_a_command_of_sam(shell: Shell, command: str) -> None:
+    """With these options; running it changes an AWS account."""
+    program, name, *options = shlex.split(command)
+    shown = _succeeds(shell, f"{program} {name} --help")
+    assert [option for option in options if option.startswith("--") and option not in shown] == []
+
+
 def _installs(shell: Shell, command: str) -> None:
     """Into a folder, without the package index: hatchling and what the library needs are here."""
     target = shell.clone.parent / "installed"
@@ -372,6 +381,7 @@ RULES: Mapping[str, Rule] = {
     r"\.venv/bin/python -W ignore -m jsonschema ": _prints(""),
     r"\.venv/bin/python -m bench\.cost": _prints("ours, through EventBridge | **2.51**"),
     r"\.venv-sam/bin/sam local invoke": _finds_no_container_engine,
+    r"\.venv-sam/bin/sam (delete|deploy) ": _is_a_command_of_sam,
     r"pip install \./layers/wechatpay": _installs,
 }
 
