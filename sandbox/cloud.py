@@ -23,6 +23,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from samtranslator.yaml_helper import yaml_parse
 
+from sandbox.waiting import PATIENCE
+
 REGION = "us-east-1"
 STACK = "sandbox"
 SERVICES = "sqs,events,dynamodb,secretsmanager,lambda,cloudformation,s3,iam,sts,logs,cloudwatch"
@@ -81,7 +83,7 @@ class Cloud:
             try:
                 self.client("sqs").list_queues()
             except (BotoCoreError, ClientError):
-                time.sleep(0.1)
+                time.sleep(0.1)  # a process is polled
             else:
                 return
         raise CloudError(f"the embedded AWS did not start: {self._log.read_text(errors='replace')[-2000:]}")
@@ -114,7 +116,7 @@ class Cloud:
         """A boto3 client of this AWS, one per service."""
         if service not in self._clients:
             config = Config(
-                retries={"total_max_attempts": 2}, connect_timeout=2, read_timeout=60, max_pool_connections=30
+                retries={"total_max_attempts": 2}, connect_timeout=60, read_timeout=300, max_pool_connections=30
             )
             make: Any = self.session.client  # whose overloads want literals
             self._clients[service] = make(service, endpoint_url=self.endpoint_url, config=config)
@@ -136,13 +138,13 @@ class Cloud:
             )
         except ClientError as error:
             raise CloudError(f"the template was not taken: {error}") from error
-        for _ in range(600):
+        for _ in range(int(PATIENCE / 0.05)):
             [stack] = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
             if stack["StackStatus"] == "CREATE_COMPLETE":
                 return Stack(STACK, {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]})
             if "PROGRESS" not in stack["StackStatus"]:
                 break
-            time.sleep(0.05)
+            time.sleep(0.05)  # a deployment is polled
         raise CloudError(f"the template was not deployed: {self._failures()}")
 
     def _failures(self) -> str:

@@ -18,7 +18,7 @@ def function(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
 
 def a_record(message_id: str, body: str) -> dict[str, Any]:
     """A record as SQS hands it over."""
-    attributes = {"ApproximateReceiveCount": "2"}
+    attributes = {"ApproximateReceiveCount": "1"}
     return {"messageId": message_id, "receiptHandle": f"r-{message_id}", "body": body, "attributes": attributes}
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from orders.order import RETRIES_EXHAUSTED, Order, Status, instant
 from orders.table import OrdersTable, item_of
+from sandbox.waiting import PATIENCE
 from sandbox.world import APPID, MERCHANT, SERVICE_ID
 
 from .conftest import LONG_AGO, PAID_TIME, Shop, a_message
@@ -380,7 +381,7 @@ class _Gate:
             found = self._table.load(keys)
             self._meanwhile()
             return found
-        self._barrier.wait(timeout=60)  # fails where one read waits for another to end
+        self._barrier.wait(timeout=PATIENCE)  # fails where one read waits for another to end
         self.together = self._barrier.parties
         return self._table.load(keys)
 
