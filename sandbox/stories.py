@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from ops import dead_letters
 from ops.dead_letters import Letter
 from orders.order import Order, Status
-from sandbox.world import MERCHANT, OTHER_MERCHANT, World, until
+from sandbox.waiting import NotReachedError, until
+from sandbox.world import MERCHANT, OTHER_MERCHANT, World
 
 
 class BrokenPromiseError(Exception):
@@ -38,19 +39,29 @@ class Stage:
             self.world.ready(number, self.mchid)
 
     def expect(self, number: str, status: Status, reason: str = "") -> Order:
-        """Wait until the order's item has this status (and reason)."""
+        """Wait until the order's item has this status and reason, or its history tells that it has had them.
+
+        The next attempt may have come between two looks, and ended under another reason.
+        """
 
         def look() -> Order | None:
             order = self.world.order(number, self.mchid)
-            return order if order and (order.status, order.reason) == (status, reason or order.reason) else None
+            return order if order and _has_been(order, status, reason) else None
 
-        found = until(look)
-        if found is None:
+        def seen() -> str:
             order = self.world.order(number, self.mchid)
-            seen = f"{order.status} {order.reason}" if order else "no item"
-            raise BrokenPromiseError(f"{number}: promised {status} {reason}, seen {seen}")
-        self.tell(f"{found.status} {found.reason}".rstrip())
+            return f"{order.status} {order.reason}" if order else "no item"
+
+        found = self.wait(look, f"{number}: {status} {reason}".rstrip(), seen)
+        self.tell(f"{status} {reason or found.reason}".rstrip())
         return found
+
+    def wait[T](self, look: Callable[[], T | None], state: str, seen: Callable[[], object] | None = None) -> T:
+        """Wait for a state; raises BrokenPromiseError with what was seen instead."""
+        try:
+            return until(look, state=state, seen=seen)
+        except NotReachedError as error:
+            raise BrokenPromiseError(str(error)) from None
 
     def expect_dead(self, text: str, reason: str) -> Letter:
         """Wait until the message with this text is among the dead letters, for this reason; it stays there."""
@@ -59,9 +70,9 @@ class Stage:
             letters = dead_letters.peek(self.world.deployment)
             return next((letter for letter in letters if text in letter.body), None)
 
-        found = until(look)
-        if found is None or found.reason != reason:
-            raise BrokenPromiseError(f"{text}: promised a dead letter for {reason}, seen {found and found.reason}")
+        found = self.wait(look, f"{text}: a dead letter for {reason}")
+        if found.reason != reason:
+            raise BrokenPromiseError(f"{text}: promised a dead letter for {reason}, seen {found.reason}")
         self.tell("dead letter")
         return found
 
@@ -95,6 +106,13 @@ class Story:
         return self.tell.__name__.replace("_", "-")
 
 
+def _has_been(order: Order, status: Status, reason: str) -> bool:
+    """Whether the order has this status and reason, or had them while it was retried."""
+    if (order.status, order.reason) == (status, reason or order.reason):
+        return True
+    return status is Status.RETRYING and any(attempt.reason == reason for attempt in order.history)
+
+
 def paid_offline(stage: Stage) -> None:
     """The usual case: one event, one call, the whole answer in the table."""
     stage.ready("PAID-OFFLINE-1")
@@ -119,7 +137,8 @@ def same_event_twice(stage: Stage) -> None:
     stage.publish("same-event-twice.json")
     stage.expect("TWICE-1", Status.SYNCED)
     stage.publish("same-event-twice.json")
-    stage.promise("all four messages are done", until(lambda: len(stage.world.lines("TWICE-1")) == 4 or None))
+    lines = stage.world.lines
+    stage.wait(lambda: len(lines("TWICE-1")) >= 4, "all four messages are done", lambda: lines("TWICE-1"))
     order = stage.expect("TWICE-1", Status.SYNCED)
     stage.promise("no status changed", order.attempts == 1)
     stage.promise("WeChat Pay executed one sync", stage.world.wechat_pay.order(MERCHANT, "TWICE-1").syncs == 1)
@@ -152,7 +171,8 @@ def deducting(stage: Stage) -> None:
     stage.world.wechat_pay.deducting(MERCHANT, "DEDUCTING-1")
     stage.publish("deducting.json")
     stage.expect("DEDUCTING-1", Status.RETRYING, "DEDUCTING")
-    [wait] = until(lambda: stage.world.waits("DEDUCTING-1")[:1] or None) or [0]  # the log comes after the item
+    waits = stage.world.waits
+    [wait] = stage.wait(lambda: waits("DEDUCTING-1")[:1] or None, "its wait is logged")  # after the item is written
     stage.promise("it waits a hundredth of three minutes", wait == 2)
     stage.tell(f"wait {wait} s")
     stage.world.wechat_pay.deducting(MERCHANT, "DEDUCTING-1", on=False)

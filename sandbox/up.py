@@ -99,4 +99,4 @@ def _follow(world: World) -> NoReturn:
         for line in lines[shown:]:
             print(line, flush=True)
         shown = len(lines)
-        time.sleep(0.5)
+        time.sleep(0.5)  # a log is polled

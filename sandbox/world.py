@@ -1,7 +1,6 @@
 """The whole on one machine: the embedded AWS with the real template, beside a WeChat Pay of our own. Loopback only."""
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from orders.errors import UnreadableItemError
 from orders.order import Order
 from sandbox.cloud import Cloud, Stack
 from sandbox.ports import Place
+from sandbox.waiting import until as until  # noqa: PLC0414  for those who wait in a world
 from sandbox.wechat_pay import Simulator
 
 ROOT = Path(__file__).parents[1]
@@ -29,10 +29,11 @@ SERVICE_ID = "500001"
 BEFORE_THE_EVENTS = 1_764_547_200.0  # 2025-12-01T00:00:00Z; the event files report payments of January 2026
 
 # The waits of production, shortened by the template's own parameters; no code takes another path for it.
+# The limits of a call are the longest that the template takes: a slow machine must not make a silence of an answer.
 SHORT_WAITS = {
     "RetryScale": "0.01",  # three minutes become two seconds
-    "HttpConnectTimeout": "1",
-    "HttpReadTimeout": "2",
+    "HttpConnectTimeout": "5",
+    "HttpReadTimeout": "20",
 }
 
 
@@ -145,11 +146,3 @@ def _is_bus_event(body: str) -> bool:
         return "detail-type" in json.loads(body)
     except (ValueError, TypeError):
         return False
-
-
-def until[T](look: Callable[[], T | None], seconds: float = 120.0) -> T | None:
-    """Look again and again until there is something to see; None after so many seconds."""
-    end = time.monotonic() + seconds
-    while (seen := look()) is None and time.monotonic() < end:
-        time.sleep(0.05)
-    return seen

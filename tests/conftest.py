@@ -1,6 +1,8 @@
 """Words of the trade, for every test: a WeChat Pay that signs, and a whole world around it."""
 
+import random
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,28 @@ from sandbox.world import World
 settings.register_profile(
     "quick", max_examples=20, deadline=None
 )  # for `make mutation`, which runs them a thousand times
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--shuffle SEED`: modules, and the tests in each, in an order that the seed decides."""
+    parser.addoption("--shuffle", metavar="SEED", help="run modules, and the tests in each, in random order")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle where that was asked for; a module stays together, because its fixtures cost seconds."""
+    if (seed := config.getoption("--shuffle")) is not None:
+        chance = random.Random(seed)  # noqa: S311  not for secrets
+        modules = [list(tests) for _, tests in groupby(items, key=lambda item: item.path)]
+        chance.shuffle(modules)
+        for tests in modules:
+            chance.shuffle(tests)
+        items[:] = [test for tests in modules for test in tests]
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """With the seed, which makes the same order again."""
+    seed = config.getoption("--shuffle")
+    return None if seed is None else f"shuffled: --shuffle {seed}"
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +51,8 @@ def wechat_pay(key_ring: Path) -> Iterator[Simulator]:
         yield simulator
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """The template, deployed, beside a WeChat Pay; shared by the tests of a module."""
+    """The template, deployed, beside a WeChat Pay; shared by all tests that bring their own orders."""
     with World.open(tmp_path_factory.mktemp("world")) as world:
         yield world

@@ -3,18 +3,23 @@
 import json
 import os
 import queue
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from sandbox.waiting import PATIENCE
 from sandbox.world import BUILD
+
+PATH = os.pathsep.join([str(BUILD / "OrdersFunction"), str(BUILD / "WeChatPayLayer/python")])  # as on Lambda
+DEADLINE = 900  # seconds that an invocation is given: as many as Lambda ever gives
 
 ENVIRONMENT = {
     "ORDERS_TABLE": "orders",
@@ -43,21 +48,36 @@ class RuntimeApi:
     def invoke(self, event: Any) -> tuple[str, Any]:
         """Hand out an event; returns `response` or `error`, and its JSON."""
         self.events.put(event)
-        return self.answers.get(timeout=15)
+        return self.answer()
+
+    def answer(self) -> tuple[str, Any]:
+        """The next answer, of an event that was handed out before."""
+        return self.answers.get(timeout=PATIENCE)
 
 
 def _handler(api: RuntimeApi) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            content = json.dumps(api.events.get()).encode()
+            event = api.events.get()
+            if self._has_left():
+                api.events.put(event)  # for the process that was started after this one was killed
+                self.close_connection = True
+                return
+            content = json.dumps(event).encode()
             self.send_response(200)
             self.send_header("Lambda-Runtime-Aws-Request-Id", "request-1")
-            self.send_header("Lambda-Runtime-Deadline-Ms", str(int((time.time() + 60) * 1000)))
+            self.send_header("Lambda-Runtime-Deadline-Ms", str(int((time.time() + DEADLINE) * 1000)))
             self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:1:function:orders")
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        def _has_left(self) -> bool:
+            """Whether the process that has asked for an event is dead: the kernel has closed its end."""
+            with suppress(BlockingIOError):
+                return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            return False
 
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers["Content-Length"]))
@@ -81,10 +101,10 @@ class Function:
     environment: Mapping[str, str]
     process: "subprocess.Popen[bytes] | None" = None
 
-    def start(self) -> None:
-        """Begin with a cold start."""
+    def start(self, handler: str = "orders.handler") -> None:
+        """Begin with a cold start; `handler` is the module that Lambda would be told."""
         with self.output.open("ab") as log:
-            command = [sys.executable, "-B", "-m", "awslambdaric", "orders.handler.lambda_handler"]
+            command = [sys.executable, "-B", "-m", "awslambdaric", f"{handler}.lambda_handler"]
             self.process = subprocess.Popen(command, env=dict(self.environment), stdout=log, stderr=log)
 
     def kill(self) -> None:
@@ -106,9 +126,8 @@ def a_function(output: Path, **changes: str) -> Iterator[Function]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(api))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    path = os.pathsep.join([str(BUILD / "OrdersFunction"), str(BUILD / "WeChatPayLayer/python")])
     host, port = server.server_address[:2]
-    environment = {**ENVIRONMENT, "PYTHONPATH": path, "AWS_LAMBDA_RUNTIME_API": f"{host!s}:{port}", **changes}
+    environment = {**ENVIRONMENT, "PYTHONPATH": PATH, "AWS_LAMBDA_RUNTIME_API": f"{host!s}:{port}", **changes}
     function = Function(api, output, environment)
     function.start()
     try:

@@ -37,8 +37,7 @@ def test_a_dead_letter_is_the_original(world: World) -> None:
         )
         return next((letter for letter in answer.get("Messages", []) if letter["MessageId"] == sent), None)
 
-    letter = until(look)
-    assert letter is not None
+    letter = until(look, state="the message is among the dead letters")
     assert letter["Body"] == body
     assert letter["Attributes"]["DeadLetterQueueSourceArn"] == outputs["OrderQueueArn"]
     calls = [call for call in world.wechat_pay.calls if call.out_order_no == "ORIGINAL-1"]
@@ -59,12 +58,14 @@ def test_a_redriven_message_gets_one_new_attempt(world: World) -> None:
     def look() -> dead_letters.Letter | None:
         return next((letter for letter in dead_letters.peek(deployment) if "REDRIVEN-1" in letter.body), None)
 
-    first = until(look)
-    assert first is not None
+    first = until(look, state="the message is among the dead letters")
     assert _attempts(first) == 1
     dead_letters.redrive_one(deployment, first.message_id)
-    again = until(lambda: letter if (letter := look()) and letter.message_id != first.message_id else None)
-    assert again is not None
+    again = until(
+        lambda: letter if (letter := look()) and letter.message_id != first.message_id else None,
+        state="the redriven message is among the dead letters",
+        seen=look,
+    )
     assert (_attempts(again), again.reason) == (2, "UNKNOWN_MERCHANT")
 
 

@@ -273,8 +273,7 @@ def _invokes(shell: Shell, command: str) -> None:
 
 def _redrives_one(shell: Shell, command: str) -> None:
     """`ID` is that of a letter that is there."""
-    letter = until(lambda: next(iter(dead_letters.peek(shell.world.deployment)), None), 300.0)
-    assert letter
+    letter = until(lambda: next(iter(dead_letters.peek(shell.world.deployment)), None), state="a dead letter")
     assert letter.message_id in _succeeds(shell, re.sub(r"\bID$", letter.message_id, command))
 
 

@@ -17,7 +17,7 @@ from orders.order import Status
 from sandbox.aws_proxy import AwsProxy, Deed
 from sandbox.cloud import Cloud
 from sandbox.wechat_pay import Simulator
-from sandbox.world import APPID, BUILD, MERCHANT, SERVICE_ID, World, until
+from sandbox.world import APPID, BUILD, MERCHANT, SERVICE_ID, SHORT_WAITS, World, until
 
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 
@@ -63,14 +63,14 @@ class Watched:
             QueueUrl=self.world.stack.outputs["OrderQueueUrl"], MessageBody=body
         )
 
-    def becomes(self, number: str, status: Status, seconds: float = 20.0) -> bool:
-        """Whether the order gets there in time."""
+    def becomes(self, number: str, status: Status) -> None:
+        """Wait until the order gets there."""
 
-        def there() -> bool | None:
+        def there() -> bool:
             order = self.world.order(number)
-            return True if order and order.status is status else None
+            return order is not None and order.status is status
 
-        return bool(until(there, seconds))
+        until(there, state=f"{number}: {status}", seen=lambda: self.world.order(number))
 
     def asked_for(self, target: str) -> int:
         """How often."""
@@ -98,7 +98,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         AwsProxy(cloud.endpoint_url, hear=hear) as proxy,
     ):
         hosts = {"WeChatPayBaseUrl": wechat_pay.base_url, "WeChatPayBackupUrl": wechat_pay.backup_url}
-        waits = {"RetryScale": "0.01", "HttpConnectTimeout": "0.5", "HttpReadTimeout": "1", "MaximumConcurrency": "2"}
+        waits = {**SHORT_WAITS, "MaximumConcurrency": "2"}
         parameters = {"AwsEndpointUrl": proxy.url, **hosts, **waits}
         world = World(cloud, cloud.deploy(parameters, build=BUILD), wechat_pay)
         world.put_secret(MERCHANT)
@@ -111,27 +111,27 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 def _tell(watched: Watched) -> None:
     wechat_pay = watched.world.wechat_pay
     watched.report("SETTLED")
-    assert watched.becomes("SETTLED", Status.SYNCED)
+    watched.becomes("SETTLED", Status.SYNCED)
     watched.report("SETTLED", ready=False)
     watched.send("no JSON")
     watched.refused["BatchExecuteStatement"] = 1
     watched.report("RACED")
-    assert watched.becomes("RACED", Status.SYNCED)
+    watched.becomes("RACED", Status.SYNCED)
     fetched = watched.asked_for("secretsmanager.GetSecretValue")
     wechat_pay.misbehave("bad_sign_401", times=1)
     watched.report("NEW-KEYS")
-    assert watched.becomes("NEW-KEYS", Status.SYNCED)
+    watched.becomes("NEW-KEYS", Status.SYNCED)
     assert watched.asked_for("secretsmanager.GetSecretValue") > fetched
     watched.report("REFUSED", ready=False, appid=APPID, service_id=SERVICE_ID)
-    assert watched.becomes("REFUSED", Status.REJECTED)
+    watched.becomes("REFUSED", Status.REJECTED)
     wechat_pay.misbehave("connection_refused")
     for number in range(SILENT_ORDERS):
         watched.report(f"OUTAGE-{number}")
     updates = "DynamoDB_20120810.UpdateItem"
-    assert until(lambda: watched.asked_for(updates) or None, 60), "the circuit did not open"
+    until(lambda: watched.asked_for(updates) > 0, state="the circuit has opened")
     wechat_pay.behave()
-    assert watched.becomes("OUTAGE-0", Status.SYNCED, 60)
-    assert until(lambda: True if watched.asked_for(updates) > 1 else None, 20), "the circuit did not close"
+    watched.becomes("OUTAGE-0", Status.SYNCED)
+    until(lambda: watched.asked_for(updates) > 1, state="the circuit has closed")
 
 
 def test_the_role_is_what_the_function_uses(watched: Watched) -> None:

@@ -300,7 +300,7 @@ class Simulator:
             answering = Answering(refusal.reply(), Signing(""))
         self._note(request, operation, mchid, answering, host)
         if answering.delay:
-            time.sleep(min(answering.delay, 60.0))
+            time.sleep(min(answering.delay, 60.0))  # the fault `slow` is made of time
         return Response(self._finished(answering), answering.wire, answering.delivery)
 
     def _operate(self, operation: operations.Operation, request: Request, mchid: str, now: float) -> Answering:

@@ -39,13 +39,18 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             world.publish(f"{file}.json")
         ends = {"PAID-OFFLINE-1": "SYNCED", "WON-BY-WECHAT-1": "PAID_BY_WECHAT", "DEDUCTING-1": "RETRYING"}
         for number, status in (ends | {"REVOKED-1": "REJECTED", "MIXED-3": "SYNCED"}).items():
-            assert until(lambda: _is(world, number, Status(status)))  # noqa: B023  looked at within the loop
+            _becomes(world, number, Status(status))
         yield world
 
 
-def _is(world: World, number: str, status: Status) -> bool | None:
-    order = world.order(number)
-    return True if order and order.status is status else None
+def _becomes(world: World, number: str, status: Status) -> None:
+    """Wait until the order has this status."""
+
+    def there() -> bool:
+        order = world.order(number)
+        return order is not None and order.status is status
+
+    until(there, state=f"{number}: {status}", seen=lambda: world.order(number))
 
 
 @pytest.fixture
@@ -89,8 +94,7 @@ def test_dead_letters_are_listed_with_their_reasons_and_stay(desk: Desk) -> None
         _, out, _ = desk.run("dead-letters", "list")
         return out if "2 dead letter(s)" in out else None
 
-    out = until(listed)
-    assert out is not None
+    out = until(listed, state="two dead letters are listed", seen=lambda: desk.run("dead-letters", "list"))
     assert "REVOKED-1  REJECTED  REVOKED" in out
     assert "UNREADABLE\n    detail.paid_time: is not a time" in out
     assert listed() == out
@@ -118,7 +122,7 @@ def test_an_event_is_checked_before_it_is_sent(desk: Desk, tmp_path: Path) -> No
         desk.world.ready(number)
         sent = ("--mchid", MERCHANT, "--out-order-no", number, "--paid-time", "20260101120000", *source)
         assert desk.run("event", "send", *sent)[0] == 0
-        assert until(lambda: _is(desk.world, number, Status.SYNCED))  # noqa: B023  looked at within the loop
+        _becomes(desk.world, number, Status.SYNCED)
     file = tmp_path / "mine.json"
     file.write_text("[]")
     assert desk.run("event", "send", str(file))[0] == 1

@@ -25,6 +25,8 @@ from sandbox.wechat_pay import Simulator
 from sandbox.world import APPID, MERCHANT, SERVICE_ID
 
 PAID_TIME = "20260101120000"
+LIMITS = (10.0, 30.0)  # seconds to connect and to wait for an answer: what fits into a batch of 60
+CALL_BUDGET = 50.0  # seconds: what both make of a call; a batch has 60
 LONG_AGO = 1_764_547_200.0  # 2025-12-01, before the payments
 
 
@@ -86,9 +88,7 @@ def shop(cloud: Cloud, wechat_pay: Simulator) -> Iterator[Shop]:
     prefix = f"shop-{time.monotonic_ns()}"
     secret = wechat_pay.merchant(MERCHANT).secret() | {"appid": APPID, "service_id": SERVICE_ID}
     cloud.put_secret(f"{prefix}/{MERCHANT}", secret)
-    client = partial(
-        wechatpay.Client, base_url=wechat_pay.base_url, backup_url=wechat_pay.backup_url, timeout=(0.5, 0.5)
-    )
+    client = partial(wechatpay.Client, base_url=wechat_pay.base_url, backup_url=wechat_pay.backup_url, timeout=LIMITS)
     merchants = Merchants(cloud.client("secretsmanager"), prefix, client)
     table = OrdersTable(cloud.client("dynamodb"), "orders")
     transitions: list[CircuitTransition] = []
@@ -96,7 +96,7 @@ def shop(cloud: Cloud, wechat_pay: Simulator) -> Iterator[Shop]:
     with ThreadPoolExecutor(8) as pool:
         relay = Relay(
             table=table,
-            wechat_pay=WeChatPay(merchants, call_budget=1.5),
+            wechat_pay=WeChatPay(merchants, call_budget=CALL_BUDGET),
             queue=OrderQueue(lambda: cloud.client("sqs"), queue_url),
             circuit=Circuit(
                 cloud.client("dynamodb"), "orders", on_transition=transitions.append, name=f"CIRCUIT#{prefix}"

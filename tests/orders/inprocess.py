@@ -33,9 +33,10 @@ class Killed(BaseException):
 class Wire(BaseAdapter):
     """Hands requests to a simulator in this process; its faults on the wire become the errors of a network."""
 
-    def __init__(self, simulator: Simulator) -> None:
+    def __init__(self, simulator: Simulator, hosts: Mapping[str, str] | None = None) -> None:
+        """`hosts`: URLs and what the simulator calls them; otherwise it is told the host of the URL."""
         super().__init__()
-        self._simulator = simulator
+        self._simulator, self._hosts = simulator, hosts or {}
         self.down = False
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
@@ -44,7 +45,8 @@ class Wire(BaseAdapter):
             raise requests.ConnectTimeout
         body = request.body if isinstance(request.body, bytes) else b""
         asked = Request(str(request.method), request.path_url, dict(request.headers), body)
-        said = self._simulator.answer(asked, str(request.url).split("/")[2])
+        url = "/".join(str(request.url).split("/")[:3])
+        said = self._simulator.answer(asked, self._hosts.get(url, url.partition("//")[2]))
         if said.wire == "silence":
             raise requests.ReadTimeout
         if said.wire != "whole":

@@ -16,7 +16,7 @@ from orders.event import Message, OrderPaid, read
 from orders.order import Step, decide
 
 NOW = 1_790_000_000.0
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "1500"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "400"))
 AT_LENGTH = settings(
     max_examples=EXAMPLES,
     deadline=None,

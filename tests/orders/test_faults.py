@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 
+import wechatpay
+from orders.conversation import WeChatPay
+from orders.merchants import Merchants
 from orders.order import RETRIES_EXHAUSTED, Order, Status, instant
 from orders.table import OrdersTable, item_of
-from sandbox.world import APPID, MERCHANT, SERVICE_ID
+from sandbox.waiting import PATIENCE
+from sandbox.world import APPID, MERCHANT, OTHER_MERCHANT, SERVICE_ID
 
-from .conftest import LONG_AGO, PAID_TIME, Shop, a_message
+from .conftest import CALL_BUDGET, LIMITS, LONG_AGO, PAID_TIME, Shop, a_message
 
 BEIJING_HOURS = 8 * 3600
 
@@ -380,7 +384,7 @@ class _Gate:
             found = self._table.load(keys)
             self._meanwhile()
             return found
-        self._barrier.wait(timeout=60)  # fails where one read waits for another to end
+        self._barrier.wait(timeout=PATIENCE)  # fails where one read waits for another to end
         self.together = self._barrier.parties
         return self._table.load(keys)
 
@@ -401,13 +405,30 @@ class TestLimits:
         self, shop: Shop, fault: str, options: dict[str, Any]
     ) -> None:
         """Its neighbour is settled; the order waits, and whether it was executed is asked for."""
-        struck, fine = shop.order_no(), shop.order_no()
+        struck, fine = shop.order_no(ready=False), shop.order_no()
+        shop.wechat_pay.ready_to_sync(OTHER_MERCHANT, struck, at=LONG_AGO)
         shop.wechat_pay.misbehave(fault, out_order_no=struck, **options)
-        waits, done = shop.run(a_message(struck, "m1"), a_message(fine, "m2"))
-        item = shop.item(struck)
+        struck_message = a_message(struck, "m1", mchid=OTHER_MERCHANT)
+        waits, done = _hasty(shop, OTHER_MERCHANT).run(struck_message, a_message(fine, "m2"))
+        item = shop.item(struck, OTHER_MERCHANT)
         assert (waits.failed, done.failed) == (True, False)
         assert (item.status, item.reason, item.outcome_unknown) == (Status.RETRYING, "OUTCOME_UNKNOWN", True)
         shop.wechat_pay.behave()
-        shop.run(a_message(struck, "m1", receive_count=2))
-        assert shop.item(struck).status is Status.SYNCED
-        assert shop.wechat_pay.order(MERCHANT, struck).syncs == 1
+        shop.run(replace(struck_message, receive_count=2))
+        assert shop.item(struck, OTHER_MERCHANT).status is Status.SYNCED
+        assert shop.wechat_pay.order(OTHER_MERCHANT, struck).syncs == 1
+
+
+def _hasty(shop: Shop, mchid: str) -> Shop:
+    """The shop with one more merchant, for whose answers it does not wait long; the others have all time."""
+    merchants, prefix = keys_of(shop)
+    secret = shop.wechat_pay.merchant(mchid).secret() | {"appid": APPID, "service_id": SERVICE_ID}
+    shop.cloud.put_secret(f"{prefix}/{mchid}", secret)
+
+    def client(**keys: Any) -> wechatpay.Client:
+        limits = {"timeout": (LIMITS[0], 0.5)} if keys["mchid"] == mchid else {}  # a drip must reach the limit
+        made: wechatpay.Client = merchants._client_factory(**keys | limits)
+        return made
+
+    over_them = Merchants(shop.cloud.client("secretsmanager"), prefix, client)
+    return with_relay(shop, wechat_pay=WeChatPay(over_them, call_budget=CALL_BUDGET))

@@ -75,7 +75,7 @@ def module(cloud: Cloud, key_ring: Path) -> Iterator[tuple[ModuleType, Simulator
             "MERCHANT_SECRET_PREFIX": prefix,
             "WECHATPAY_BASE_URL": wechat_pay.base_url,
             "WECHATPAY_BACKUP_URL": wechat_pay.backup_url,
-            "WECHATPAY_TIMEOUT": "0.5,0.5",
+            "WECHATPAY_TIMEOUT": "10,30",  # what fits into an invocation of 60 s
             "AWS_ENDPOINT_URL": cloud.endpoint_url,
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "sandbox",

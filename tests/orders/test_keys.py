@@ -1,6 +1,5 @@
 """Keys that change, fail or are missing while events flow: one refresh, one more try, nothing permanent by mistake."""
 
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,14 +12,28 @@ from botocore.config import Config
 
 import wechatpay
 from orders.conversation import WeChatPay
-from orders.merchants import Merchants
+from orders.merchants import FAILURE_MAX_AGE, Merchants
 from orders.order import Status
 from sandbox.aws_proxy import AwsProxy, Deed
+from sandbox.waiting import until
 from sandbox.world import APPID, MERCHANT, OTHER_MERCHANT, SERVICE_ID
+from tests.gate import held
 
-from .conftest import LONG_AGO, Shop, a_message
+from .conftest import CALL_BUDGET, LIMITS, LONG_AGO, Shop, a_message
 
 EIGHT = range(8)
+
+
+class Clock:
+    """What the ages of secrets and failures are measured by; a reading takes a microsecond, the test moves it on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Seconds."""
+        self.now += 1e-6
+        return self.now
 
 
 @dataclass
@@ -30,6 +43,7 @@ class Office:
     shop: Shop
     proxy: AwsProxy
     prefix: str
+    clock: Clock
     deeds: dict[str, Deed] = field(default_factory=dict)
 
     def store(self, mchid: str = MERCHANT, /, **changes: Any) -> None:
@@ -54,14 +68,15 @@ def office(shop: Shop) -> Iterator[Office]:
     """One merchant's keys are stored."""
     deeds: dict[str, Deed] = {}
     with AwsProxy(shop.cloud.endpoint_url, lambda operation: deeds.get(operation, "pass")) as proxy:
-        quick = Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=2)
-        secrets = shop.cloud.session.client("secretsmanager", endpoint_url=proxy.url, config=quick)
+        twice = Config(retries={"mode": "standard", "total_max_attempts": 2})
+        secrets = shop.cloud.session.client("secretsmanager", endpoint_url=proxy.url, config=twice)
         hosts: dict[str, Any] = {"base_url": shop.wechat_pay.base_url, "backup_url": shop.wechat_pay.backup_url}
         prefix = f"office-{time.monotonic_ns()}"
-        merchants = Merchants(secrets, prefix, partial(wechatpay.Client, timeout=(0.5, 0.5), **hosts))
+        clock = Clock()
+        merchants = Merchants(secrets, prefix, partial(wechatpay.Client, timeout=LIMITS, **hosts), clock=clock)
         with ThreadPoolExecutor(8) as pool:
-            relay = replace(shop.relay, wechat_pay=WeChatPay(merchants, call_budget=1.5), executor=pool)
-            office = Office(replace(shop, relay=relay), proxy, prefix, deeds)
+            relay = replace(shop.relay, wechat_pay=WeChatPay(merchants, call_budget=CALL_BUDGET), executor=pool)
+            office = Office(replace(shop, relay=relay), proxy, prefix, clock, deeds)
             office.store()
             yield office
 
@@ -79,16 +94,26 @@ def test_a_secret_replaced_between_two_batches_is_taken_up(office: Office) -> No
 
 
 def test_keys_replaced_in_the_middle_of_a_batch_cost_no_message(office: Office) -> None:
-    """Those on their way are refused, and tried again with what the secret holds by then."""
+    """Half of the calls are refused before the secret has the new keys, half of them after."""
     numbers = [office.ready() for _ in EIGHT]
+    early, late = numbers[:4], numbers[4:]
     office.shop.run(a_message(office.ready(), "m0"))
-    office.shop.wechat_pay.misbehave("slow", operation="sync", times=4, seconds=0.2)
     office.shop.wechat_pay.merchant(MERCHANT).rotate_key()
-    threading.Timer(0.05, office.store).start()
-    results = office.shop.run(*(a_message(number, f"m{n}") for n, number in enumerate(numbers)))
-    late = [number for number, result in zip(numbers, results, strict=True) if result.failed]
-    assert all(office.shop.item(number).status is Status.RETRYING for number in late), "nothing permanent"
-    time.sleep(0.2)
+    messages = [a_message(number, f"m{n}") for n, number in enumerate(numbers)]
+    calls = office.shop.calls
+    with (
+        held(office.shop.wechat_pay, holds=lambda request: any(number in request.target for number in late)) as let_go,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        batch = beside.submit(office.shop.run, *messages)
+        until(lambda: all(calls(number) == ["sync"] for number in late), state="the late ones are on their way")
+        until(
+            lambda: all(calls(number) == ["sync", "sync"] for number in early), state="the early ones are refused twice"
+        )
+        office.store()
+        let_go.set()
+        assert all(result.failed for result in batch.result()), "they share what was fetched for the early ones"
+    assert all(office.shop.item(number).status is Status.RETRYING for number in numbers), "nothing permanent"
     again = office.shop.run(*(a_message(number, f"m{number}", receive_count=2) for number in numbers))
     assert not any(result.failed for result in again)
     assert {office.shop.item(number).status for number in numbers} == {Status.SYNCED}
@@ -124,9 +149,11 @@ def test_two_merchants_in_a_batch_sign_with_their_own_keys(office: Office) -> No
     fine, waits = office.shop.run(a_message(good, "m1"), a_message(bad, "m2", mchid=OTHER_MERCHANT))
     assert (fine.failed, waits.failed) == (False, True)
     assert office.shop.item(bad, OTHER_MERCHANT).reason == "SECRET_UNAVAILABLE"
-    office.store(OTHER_MERCHANT)
-    time.sleep(1.1)
     assert office.shop.calls(bad) == []
+    office.store(OTHER_MERCHANT)
+    office.clock.now += FAILURE_MAX_AGE
+    [mended] = office.shop.run(a_message(bad, "m2", receive_count=2, mchid=OTHER_MERCHANT))
+    assert not mended.failed
 
 
 def test_an_unknown_merchant_is_rejected_with_the_remedy(office: Office) -> None:
@@ -159,7 +186,7 @@ def test_while_secrets_manager_is_in_trouble_nothing_is_permanent(office: Office
     assert (result.failed, item.status, item.reason) == (True, Status.RETRYING, "SECRET_UNAVAILABLE")
     assert office.shop.calls(number) == []
     office.deeds.clear()
-    time.sleep(1.1)
+    office.clock.now += FAILURE_MAX_AGE
     assert not office.shop.run(a_message(number, receive_count=2))[0].failed
 
 

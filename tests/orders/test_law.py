@@ -127,7 +127,7 @@ class Law(RuleBasedStateMachine):
         self.circuit = Switch()
         self.relay = Relay(
             table=self.table,
-            wechat_pay=WeChatPay(Keys({MERCHANT: profile}), call_budget=1.0),
+            wechat_pay=WeChatPay(Keys({MERCHANT: profile}), call_budget=1.0),  # of a time that is a number
             queue=NoQueue(),
             circuit=self.circuit,
             executor=InTurn(),

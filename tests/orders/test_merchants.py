@@ -19,6 +19,7 @@ from orders import secret
 from orders.errors import MerchantUnavailableError, OrdersError, UnknownMerchantError
 from orders.merchants import FRESH_LIMIT, MOST, Merchants
 from sandbox.cloud import Cloud
+from sandbox.waiting import PATIENCE
 from sandbox.wechat_pay import Simulator
 from sandbox.world import MERCHANT
 from tests.orders.key_material import KeyMaterial, a_secret
@@ -164,7 +165,7 @@ class Vault:
         mchid = SecretId.rpartition("/")[2]
         self.asked[mchid] += 1
         if self.meeting:
-            self.meeting.wait(10)
+            self.meeting.wait(PATIENCE)
         content = self.contents.get(mchid, refused("ResourceNotFoundException", NOT_FOUND))
         if isinstance(content, Exception):
             raise content

@@ -1,14 +1,21 @@
 """The corridor of a batch, in this process: what is called, written and put back while the world misbehaves."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
+import wechatpay
+from orders.conversation import WeChatPay
 from orders.event import Message
+from orders.merchants import Merchants
 from orders.order import UNKNOWN, Status
 from sandbox.world import MERCHANT, SERVICE_ID
-from tests.orders.conftest import LONG_AGO, PAID_TIME, Shop, a_message
+from tests.orders.conftest import CALL_BUDGET, LONG_AGO, PAID_TIME, Shop, a_message
+from tests.orders.inprocess import Wire, session_with
 
 
 def test_a_payment_is_told_once_and_written_once(shop: Shop) -> None:
@@ -170,9 +177,23 @@ def test_a_forged_success_ends_nothing(shop: Shop) -> None:
     assert shop.calls(number) == ["sync", "query", "query", "sync"]
 
 
+@pytest.fixture
+def wired(shop: Shop) -> Iterator[Shop]:
+    """The shop, whose calls reach WeChat Pay without a network: a silence there takes no time to be one."""
+    hosts: dict[str, Any] = {"base_url": shop.wechat_pay.base_url, "backup_url": shop.wechat_pay.backup_url}
+    names = {shop.wechat_pay.base_url: "main", shop.wechat_pay.backup_url: "backup"}
+    merchants: Any = shop.relay.wechat_pay._merchants  # type: ignore[attr-defined]
+    with session_with(Wire(shop.wechat_pay, names)) as session:
+        client = partial(wechatpay.Client, session=session, **hosts)
+        over_it = Merchants(shop.cloud.client("secretsmanager"), merchants._prefix, client)
+        wechat_pay = WeChatPay(over_it, call_budget=CALL_BUDGET)
+        yield replace(shop, relay=replace(shop.relay, wechat_pay=wechat_pay))
+
+
 @pytest.mark.parametrize("processed", [True, False])
-def test_a_silence_is_settled_by_a_query_on_the_backup_host(shop: Shop, processed: bool) -> None:
+def test_a_silence_is_settled_by_a_query_on_the_backup_host(wired: Shop, processed: bool) -> None:
     """Whether or not the call was executed before the silence: it ends SYNCED, told once."""
+    shop = wired
     number = shop.order_no()
     shop.wechat_pay.misbehave("silence", times=1, operation="sync", processed=processed)
     shop.run(a_message(number))

@@ -12,6 +12,7 @@ from typing import Any, Self
 import pytest
 import requests
 
+from sandbox.waiting import PATIENCE, until
 from sandbox.wechat_pay import FAULTS, Simulator, faults
 from sandbox.wechat_pay.catalogue import KINDS
 from sandbox.wechat_pay.fate import LOTS, Fate
@@ -23,7 +24,7 @@ WHO = {"appid": "wxd678efh567hg6787", "service_id": "500001"}
 LONG_AGO = 1_764_547_200.0
 PAID = json.dumps({**WHO, "type": "Order_Paid", "detail": {"paid_time": "20260101120000"}}).encode()
 QUERY = f"{BASE}?service_id=500001&appid={WHO['appid']}&out_order_no=S1"
-LIMIT = 30.0  # seconds that a test waits for bytes at most
+LIMIT = PATIENCE  # seconds that a test waits for bytes at most
 
 
 class Connection:
@@ -166,7 +167,7 @@ def test_a_fault_that_cannot_be_is_refused_by_name(
     with pytest.raises(ValueError, match=re.escape(message)):
         wechat_pay.misbehave(name, **options)
     url = f"{wechat_pay.base_url}/__sandbox__/misbehave"
-    answer = requests.post(url, json={"name": name, **options}, timeout=5)
+    answer = requests.post(url, json={"name": name, **options}, timeout=LIMIT)
     assert answer.status_code == 400
     assert message in answer.json()["error"]
 
@@ -216,10 +217,7 @@ def test_a_drip_ends_when_the_host_closes(connection: Connection, wechat_pay: Si
     assert connection.socket.recv(1) == b"H"
     for host in wechat_pay._hosts.values():
         host.close()
-    end = time.monotonic() + LIMIT
-    while threading.active_count() > before and time.monotonic() < end:
-        time.sleep(0.01)  # threads end on their own; there is nothing to wait on
-    assert threading.active_count() <= before
+    until(lambda: threading.active_count() <= before, state="its threads have ended", seen=threading.enumerate)
 
 
 def test_headers_can_be_large(connection: Connection, wechat_pay: Simulator) -> None:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from sandbox.waiting import PATIENCE
 from sandbox.wechat_pay import FAULTS, Refusal, Simulator
 from sandbox.wechat_pay.keys import sign
 
@@ -59,7 +60,9 @@ class Caller:
     def send(self, method: str, target: str, content: bytes, **wrong: Any) -> requests.Response:
         """One signed call with exactly this body."""
         headers = self.headers(method, target, content, **wrong)
-        return requests.request(method, self.wechat_pay.base_url + target, data=content, headers=headers, timeout=5)
+        return requests.request(
+            method, self.wechat_pay.base_url + target, data=content, headers=headers, timeout=PATIENCE
+        )
 
 
 @pytest.fixture
@@ -126,7 +129,7 @@ def test_a_signature_covers_what_is_on_the_wire(caller: Caller, wechat_pay: Simu
     method, target = ("PUT" if change == "method" else "POST"), f"{BASE}/{'S2' if change == 'path' else 'S1'}/sync"
     target += "?x=1" if change == "query" else ""
     sent = body + b" " if change == "body" else body
-    answer = requests.request(method, wechat_pay.base_url + target, data=sent, headers=headers, timeout=5)
+    answer = requests.request(method, wechat_pay.base_url + target, data=sent, headers=headers, timeout=PATIENCE)
     assert answer.status_code == (404 if change == "method" else 401)
 
 
@@ -137,7 +140,7 @@ def test_a_request_without_the_official_headers_is_refused(
     """INVALID_REQUEST, of the protocol kind."""
     body = json.dumps(PAID).encode()
     headers = caller.headers("POST", f"{BASE}/S1/sync", body) | {header: value}
-    answer = requests.post(f"{wechat_pay.base_url}{BASE}/S1/sync", data=body, headers=headers, timeout=5)
+    answer = requests.post(f"{wechat_pay.base_url}{BASE}/S1/sync", data=body, headers=headers, timeout=PATIENCE)
     assert said(answer)[:2] == (400, "INVALID_REQUEST")
 
 
@@ -219,7 +222,7 @@ def test_a_till_in_another_process_gives_the_same_commands(wechat_pay: Simulator
     """By HTTP below /__sandbox__/."""
 
     def do(verb: str, **arguments: Any) -> Any:
-        return requests.post(f"{wechat_pay.base_url}/__sandbox__/{verb}", json=arguments, timeout=5).json()
+        return requests.post(f"{wechat_pay.base_url}/__sandbox__/{verb}", json=arguments, timeout=PATIENCE).json()
 
     assert do("ready_to_sync", mchid=MCHID, out_order_no="S1")["collection_state"] == "USER_PAYING"
     assert do("deduct", mchid=MCHID, out_order_no="S1")["paid_type"] == "NEWTON"
@@ -228,9 +231,9 @@ def test_a_till_in_another_process_gives_the_same_commands(wechat_pay: Simulator
     assert "there is no" in do("merchant")["error"]
     assert do("behave") == {}
     look = f"{wechat_pay.base_url}/__sandbox__/"
-    assert requests.get(look + "ledger", timeout=5).json()[0]["out_order_no"] == "S1"
-    assert requests.get(look + "calls", timeout=5).json() == []
-    assert requests.get(look + f"secret?mchid={MCHID}", timeout=5).json() == wechat_pay.merchant(MCHID).secret()
+    assert requests.get(look + "ledger", timeout=PATIENCE).json()[0]["out_order_no"] == "S1"
+    assert requests.get(look + "calls", timeout=PATIENCE).json() == []
+    assert requests.get(look + f"secret?mchid={MCHID}", timeout=PATIENCE).json() == wechat_pay.merchant(MCHID).secret()
 
 
 def test_a_host_that_refuses_connections_comes_back_on_its_port(caller: Caller, wechat_pay: Simulator) -> None:
@@ -238,11 +241,11 @@ def test_a_host_that_refuses_connections_comes_back_on_its_port(caller: Caller, 
     address = wechat_pay.base_url
     wechat_pay.misbehave("connection_refused", host="main")
     with pytest.raises(requests.ConnectionError):
-        requests.get(address, timeout=1)
-    assert requests.get(wechat_pay.backup_url, timeout=1).status_code == 404
+        requests.get(address, timeout=PATIENCE)
+    assert requests.get(wechat_pay.backup_url, timeout=PATIENCE).status_code == 404
     wechat_pay.behave()
     assert wechat_pay.base_url == address
-    assert requests.get(address, timeout=1).status_code == 404
+    assert requests.get(address, timeout=PATIENCE).status_code == 404
 
 
 def test_a_fault_strikes_as_often_and_whom_it_is_told(caller: Caller, wechat_pay: Simulator) -> None:

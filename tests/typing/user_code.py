@@ -16,7 +16,7 @@ def clients(pem: str, keys: Mapping[str, str], session: requests.Session) -> Non
     """Keys as text or bytes, one APIv3 key or several, a session of one's own, a store of one's own."""
     client = wechatpay.Client(mchid="1", serial_no="A", private_key=pem, platform_keys=keys)
     wechatpay.Client(mchid="1", serial_no="A", private_key=b"", platform_keys={}, apiv3_key=["new", "old"])
-    wechatpay.Client(mchid="1", serial_no="A", private_key=pem, platform_keys=keys, session=session, timeout=(1, 2.5))
+    wechatpay.Client(mchid="1", serial_no="A", private_key=pem, platform_keys=keys, session=session, timeout=(30, 45.5))
     wechatpay.Client(mchid="1", serial_no="A", private_key=pem, platform_keys=keys, certificate_store=Store())
     wechatpay.Client("1", "A", pem, keys)  # type: ignore[call-arg]
     wechatpay.Client(mchid=1, serial_no="A", private_key=pem, platform_keys=keys)  # type: ignore[arg-type]
@@ -39,7 +39,7 @@ class Store:
 def six_forms(client: wechatpay.Client) -> None:
     """Every spelling ends in the same answer."""
     assert_type(client.v3.payscore.serviceorder._out_order_no_.sync.post(out_order_no="1", json={}), wechatpay.Answer)
-    assert_type(client.chain("v3/x/{id}").get(id="1", params={"a": 1}, timeout=3.0), wechatpay.Answer)
+    assert_type(client.chain("v3/x/{id}").get(id="1", params={"a": 1}, timeout=60.0), wechatpay.Answer)
     assert_type(client["v3/x/{id}"].delete(id="1", headers={"Accept-Language": "en"}), wechatpay.Answer)
     client.chain("v3/x").post({})  # type: ignore[call-arg]
     client.chain("v3/x").get(timeout="soon")  # type: ignore[arg-type]

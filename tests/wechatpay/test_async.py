@@ -4,14 +4,15 @@ import asyncio
 import logging
 import os
 import threading
-import time
 from collections.abc import Coroutine, Iterator
 from typing import Any
 
 import pytest
 
 import wechatpay
+from sandbox.waiting import PATIENCE
 from sandbox.wechat_pay import Simulator
+from tests.gate import held
 
 from .test_connections import in_a_child
 
@@ -29,6 +30,7 @@ def client(wechat_pay: Simulator) -> Iterator[wechatpay.Client]:
             base_url=wechat_pay.base_url,
             backup_url=wechat_pay.backup_url,
             session=session,
+            timeout=PATIENCE,
         )
 
 
@@ -38,53 +40,55 @@ def ask(client: wechatpay.Client) -> Coroutine[Any, Any, wechatpay.Answer]:
 
 
 async def until_called(wechat_pay: Simulator, times: int) -> None:
-    """Wait until so many calls have arrived."""
-    async with asyncio.timeout(10):
+    """Wait until so many calls have arrived, on the event loop: it runs while they wait for their answers."""
+    async with asyncio.timeout(PATIENCE):
         while len(wechat_pay.calls) < times:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # the simulator is polled
 
 
 def test_twenty_gathered_calls_overlap(client: wechatpay.Client, wechat_pay: Simulator) -> None:
     """All have arrived before the first of them is answered."""
-    wechat_pay.misbehave("slow", seconds=1.5)
 
-    async def together() -> list[wechatpay.Answer]:
+    async def together(let_go: threading.Event) -> list[wechatpay.Answer]:
         calls = [asyncio.create_task(ask(client)) for _ in range(20)]
         await until_called(wechat_pay, 20)
         assert not any(call.done() for call in calls)
+        let_go.set()
         return await asyncio.gather(*calls)
 
-    assert [answer.status for answer in asyncio.run(together())] == [200] * 20
+    with held(wechat_pay) as let_go:
+        assert [answer.status for answer in asyncio.run(together(let_go))] == [200] * 20
 
 
 def test_a_call_can_be_cancelled(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """The waiting ends at once, not the call: it has arrived, so that its outcome is open. The client goes on."""
-    wechat_pay.misbehave("slow", times=1, seconds=2.0)
+    """The waiting ends before there is an answer; the call has arrived: its outcome is open. The client goes on."""
 
-    async def cancelled() -> float:
+    async def cancelled(let_go: threading.Event) -> None:
         call = asyncio.create_task(ask(client))
         await until_called(wechat_pay, 1)
-        begun = time.monotonic()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        waited = time.monotonic() - begun
+        assert not let_go.is_set()
+        let_go.set()
         assert (await ask(client)).status == 200
-        return waited
 
-    assert asyncio.run(cancelled()) < 1.5
+    with held(wechat_pay) as let_go:
+        asyncio.run(cancelled(let_go))
 
 
 def test_a_call_obeys_a_timeout_around_it(client: wechatpay.Client, wechat_pay: Simulator) -> None:
     """`asyncio.timeout` works as with any awaitable."""
-    wechat_pay.misbehave("slow", times=1, seconds=2.0)
 
-    async def impatient() -> None:
-        async with asyncio.timeout(0.2):
-            await ask(client)
+    async def impatient(let_go: threading.Event) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):  # there is no answer before it ends, however late it ends
+                await ask(client)
+        assert not let_go.is_set()
+        let_go.set()  # asyncio waits for its threads when it ends
 
-    with pytest.raises(TimeoutError):
-        asyncio.run(impatient())
+    with held(wechat_pay) as let_go:
+        asyncio.run(impatient(let_go))
 
 
 def test_an_error_arrives_where_it_is_awaited(client: wechatpay.Client, wechat_pay: Simulator) -> None:
@@ -108,15 +112,20 @@ def test_a_wrong_name_is_told_when_awaited_and_nothing_is_sent(client: wechatpay
 def test_asyncio_has_nothing_to_complain_of(
     client: wechatpay.Client, wechat_pay: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In debug mode it tells of callbacks that block the loop, here for half an answer, and of what was not awaited."""
-    wechat_pay.misbehave("slow", seconds=2.0)
+    """In debug mode it tells of what was not awaited, and of callbacks that block the loop.
 
-    async def together() -> None:
-        asyncio.get_running_loop().slow_callback_duration = 1.0
-        await asyncio.gather(*(ask(client) for _ in range(10)))
+    One that waited for an answer would wait for ever: the answers are let go on the loop.
+    """
 
-    with caplog.at_level(logging.WARNING, logger="asyncio"):
-        asyncio.run(together(), debug=True)
+    async def together(let_go: threading.Event) -> None:
+        asyncio.get_running_loop().slow_callback_duration = PATIENCE / 2
+        calls = [asyncio.create_task(ask(client)) for _ in range(10)]
+        await until_called(wechat_pay, 10)
+        let_go.set()
+        await asyncio.gather(*calls)
+
+    with held(wechat_pay) as let_go, caplog.at_level(logging.WARNING, logger="asyncio"):
+        asyncio.run(together(let_go), debug=True)
     assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
@@ -142,7 +151,7 @@ def test_a_notification_is_opened_beside_the_event_loop(client: wechatpay.Client
 def test_a_forked_process_awaits_on_threads_of_its_own(client: wechatpay.Client) -> None:
     """The parent's do not exist there."""
     asyncio.run(ask(client))
-    in_a_child(lambda: asyncio.run(asyncio.wait_for(ask(client), 30)))
+    in_a_child(lambda: asyncio.run(asyncio.wait_for(ask(client), PATIENCE)))
 
 
 def test_one_client_serves_several_event_loops(client: wechatpay.Client) -> None:

@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
+from sandbox.waiting import PATIENCE
 from wechatpay.authorization import Authorization, random_nonce
 from wechatpay.merchant import Merchant
 
@@ -156,7 +157,7 @@ def test_a_plain_session_sends_what_was_signed(
     with requests.Session() as session:
         session.trust_env = False
         session.auth = Authorization(merchant)
-        answer = session.post(server + path, timeout=5, **body)
+        answer = session.post(server + path, timeout=PATIENCE, **body)
     assert answer.status_code == 204
 
 
@@ -166,7 +167,7 @@ def test_a_changed_request_does_not_verify(merchant: Merchant, server: str) -> N
     prepared.body = b"[]"
     with requests.Session() as session:
         session.trust_env = False
-        assert session.send(prepared, timeout=5).status_code == 401
+        assert session.send(prepared, timeout=PATIENCE).status_code == 401
 
 
 def test_debug_tells_what_was_signed_and_nothing_secret(

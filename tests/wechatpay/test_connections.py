@@ -8,7 +8,6 @@ import logging
 import os
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +20,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool, _close_pool_connections
 from urllib3.poolmanager import PoolManager
 
+from sandbox.waiting import PATIENCE, NotReachedError, until
 from wechatpay import connections
 from wechatpay.connections import POOL_SIZE, Session
 
@@ -87,7 +87,7 @@ def session() -> Iterator[Session]:
 
 def get(session: requests.Session, server: Server) -> requests.Response:
     """Make one call over the session as requests has it."""
-    response = session.get(f"{server.url}/v3/x", timeout=30)
+    response = session.get(f"{server.url}/v3/x", timeout=PATIENCE)
     assert response.content == b"ok"
     return response
 
@@ -95,7 +95,7 @@ def get(session: requests.Session, server: Server) -> requests.Response:
 def test_the_session_works_as_any_other(session: Session, main: Server) -> None:
     """Without a client, with requests' own time-outs."""
     main.script = [OK] * 4
-    for timeout in (None, 30, 30.0, (30, 30)):
+    for timeout in (None, 300, PATIENCE, (PATIENCE, PATIENCE)):
         assert session.get(f"{main.url}/v3/x", timeout=timeout).text == "ok"
     assert main.connections == 1
 
@@ -105,7 +105,7 @@ def test_its_timeouts_are_limits_of_the_whole(session: Session, main: Server) ->
     drip = Drip(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
     main.script = [drip]
     with pytest.raises(requests.ConnectionError, match=r"Read timed out"):
-        _ = session.get(f"{main.url}/v3/x", timeout=(10, 0.3)).content
+        _ = session.get(f"{main.url}/v3/x", timeout=(PATIENCE, 0.3)).content  # a limit that is reached
     assert drip.was_cut_short
 
 
@@ -120,7 +120,7 @@ def test_headers_and_body_leave_in_one_piece(session: Session, main: Server, mon
 
     monkeypatch.setattr(connections, "_send", counted)
     main.script = [OK]
-    session.post(f"{main.url}/v3/x", data=b"{}", timeout=30)
+    session.post(f"{main.url}/v3/x", data=b"{}", timeout=PATIENCE)
     assert len(pieces) == 1
 
 
@@ -131,7 +131,7 @@ def test_more_connections_than_the_pool_keeps_are_closed_without_a_word(
     everyone = threading.Barrier(POOL_SIZE + 5)
 
     def together(connection: Any) -> bool:
-        everyone.wait(60)
+        everyone.wait(PATIENCE)
         return OK(connection)
 
     main.script = [together] * (POOL_SIZE + 5)
@@ -140,7 +140,7 @@ def test_more_connections_than_the_pool_keeps_are_closed_without_a_word(
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(PATIENCE)
     assert caplog.records == []
     pools = _any(session.get_adapter(main.url)).poolmanager.pools
     assert [pools[key].pool.qsize() for key in list(pools.keys())] == [POOL_SIZE]
@@ -172,16 +172,15 @@ def in_a_child(work: Callable[[], object]) -> None:
             os.write(2, f"{type(error).__name__}: {error}\n".encode())
         finally:
             os._exit(1)
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            assert status == 0
-            return
-        time.sleep(0.01)  # a process is polled
-    os.kill(child, 9)
-    os.waitpid(child, 0)
-    pytest.fail("the child hangs")
+    try:
+        _, status = until(
+            lambda: seen if (seen := os.waitpid(child, os.WNOHANG))[0] else None, state="the child has ended"
+        )
+    except NotReachedError:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        raise
+    assert status == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
@@ -251,4 +250,4 @@ def test_a_fork_in_the_middle_of_calls_does_not_hang(session: Session, host: Ser
     finally:
         stop.set()
         for thread in threads:
-            thread.join(60)
+            thread.join(PATIENCE)

@@ -14,6 +14,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
+from sandbox.waiting import PATIENCE
 from wechatpay import failures
 from wechatpay.connections import Session, discreet
 from wechatpay.errors import UnansweredError
@@ -32,10 +33,11 @@ PROXIES = (
     "SSL_CERT_FILE",
 )
 OPENID, BODY = "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o", b'{"name": "SECRET-OF-THE-BODY"}'
+BRIEF = 0.3  # seconds: for answers of which none comes
 TARGET = f"/v3/payscore/serviceorder?openid={OPENID}"
 
 
-def call(session: requests.Session, host: str, backup: str = "") -> Reply:
+def call(session: requests.Session, host: str, backup: str = "", *, read: float = PATIENCE) -> Reply:
     """Make a call that holds an openid in its query and a name in its body."""
 
     def prepare(host: str) -> requests.PreparedRequest:
@@ -46,7 +48,7 @@ def call(session: requests.Session, host: str, backup: str = "") -> Reply:
 
     hosts = Hosts(host, backup or host)
     return exchange(
-        Route(session, hosts, hosts.order(0.0), (5.0, 1.0), time.monotonic() + 60, lambda: 0.0),
+        Route(session, hosts, hosts.order(0.0), (PATIENCE, read), time.monotonic() + PATIENCE, lambda: 0.0),
         prepare,
         repeatable=False,
     )
@@ -224,7 +226,7 @@ def test_a_session_that_repeats_by_itself_proves_nothing(main: Server, death: An
     with requests.Session() as session:
         session.mount("http://", HTTPAdapter(max_retries=Retry(2, backoff_factor=0, allowed_methods=None)))
         with pytest.raises(UnansweredError) as caught:
-            call(session, main.url)
+            call(session, main.url, read=BRIEF if death is stay_silent else PATIENCE)
     assert caught.value.sent is True
 
 
@@ -248,7 +250,7 @@ def test_no_traceback_and_no_log_line_shows_query_or_body(
     """Of urllib3 and http.client neither, at whatever level."""
     main.script = [behaviour]
     with caplog.at_level(logging.DEBUG), pytest.raises(UnansweredError) as caught:
-        call(session, main.url)
+        call(session, main.url, read=BRIEF if behaviour is stay_silent else PATIENCE)
     logged = "\n".join(logging.Formatter().format(record) for record in caplog.records)
     for text in (_texts(caught.value), logged):
         assert OPENID not in text

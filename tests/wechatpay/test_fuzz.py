@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import wechatpay
+from sandbox.waiting import PATIENCE
 
 from .conftest import NOW, PUBLIC_KEY_ID, Sign
 from .wire import Server, say
@@ -53,7 +54,7 @@ def client(server: Server, merchant_pem: str, platform_pem: str) -> Iterator[wec
             platform_keys={PUBLIC_KEY_ID: platform_pem},
             base_url=server.url,
             session=session,
-            timeout=(1.0, 0.5),
+            timeout=PATIENCE,  # each answer ends with its connection
             clock=lambda: NOW,
         )
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 import wechatpay
+from sandbox.waiting import PATIENCE, until
 from sandbox.wechat_pay import Simulator
 from wechatpay import transport
 from wechatpay.cipher import Cipher
@@ -51,7 +52,7 @@ class WeChatPay:
     def fetch(self) -> Download:
         """Answer."""
         self.asked += 1
-        assert self.gate.wait(5)
+        assert self.gate.wait(PATIENCE)
         if self.failure:
             raise self.failure
         content = json.dumps({"data": [self.entry(*held) for held in self.certificates.items()]}).encode()
@@ -103,7 +104,7 @@ def renewed(certificates: PlatformCertificates) -> None:
     certificates.prepare()
     for thread in threading.enumerate():
         if thread.name == "wechatpay-certificates":
-            thread.join(5)
+            thread.join(PATIENCE)
 
 
 def test_without_a_key_the_first_call_downloads(made: Made, other_side: WeChatPay) -> None:
@@ -436,13 +437,12 @@ def test_a_call_does_not_wait_for_ever_for_another_threads_download(made: Made, 
     certificates = made()
     first = threading.Thread(target=certificates.prepare)
     first.start()
-    while not other_side.asked:
-        time.sleep(0.01)  # a thread is polled
+    until(lambda: other_side.asked or None, state="the download has begun")
     with pytest.raises(wechatpay.UnansweredError, match="has not ended yet") as caught:
-        certificates.prepare(time.monotonic() + 0.05)
+        certificates.prepare(time.monotonic() + 0.05)  # the limit, which the gate outlasts
     assert caught.value.sent is False
     other_side.gate.set()
-    first.join(5)
+    first.join(PATIENCE)
     certificates.prepare(time.monotonic())
     assert other_side.asked == 1
 

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import wechatpay
+from sandbox.waiting import PATIENCE
 from sandbox.wechat_pay import Simulator
 
 CALLS = int(os.environ.get("SOAK_CALLS", "600"))
@@ -42,7 +43,7 @@ def arguments(key_ring: Path) -> Iterator[dict[str, Any]]:
     wechat_pay.start()
     yield ours.recv()
     ours.send("end")
-    wechat_pay.join(10)
+    wechat_pay.join(PATIENCE)
 
 
 def _sockets() -> int:
@@ -63,7 +64,7 @@ def test_nothing_is_left_behind(arguments: dict[str, Any]) -> None:
     gc.collect()  # what earlier tests have left goes now, not between two counts
     sockets = _sockets()
     with wechatpay.Session() as session:
-        client = wechatpay.Client(**arguments, session=session, timeout=30.0)
+        client = wechatpay.Client(**arguments, session=session, timeout=PATIENCE)
         assert _run(client, 3 * THREADS) == {200: 3 * THREADS}
         assert 0 < _sockets() - sockets <= THREADS
         threads = threading.active_count()

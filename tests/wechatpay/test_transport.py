@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 
+from sandbox.waiting import PATIENCE, until
 from wechatpay.connections import Session
 from wechatpay.errors import UnansweredError
 from wechatpay.hosts import Hosts
@@ -32,7 +33,8 @@ from .wire import (
     stay_silent,
 )
 
-TIMEOUT = (1.0, 0.4)
+TIMEOUT = (PATIENCE, PATIENCE)
+BRIEF = (PATIENCE, 0.3)  # seconds: for calls that meet a silence, and nothing else
 
 
 class Line:
@@ -44,7 +46,7 @@ class Line:
         self.now = 1_800_000_000.0
         self.tries = 0
 
-    def call(self, *, repeatable: bool = False, body: bytes = b"{}") -> Reply:
+    def call(self, *, repeatable: bool = False, body: bytes = b"{}", timeout: tuple[float, float] = TIMEOUT) -> Reply:
         """Make one call."""
 
         def prepare(host: str) -> requests.PreparedRequest:
@@ -52,7 +54,7 @@ class Line:
             return requests.Request("POST", f"{host}/v3/x", headers={"Try": str(self.tries)}, data=body).prepare()
 
         route = Route(
-            self.session, self.hosts, self.hosts.order(self.now), TIMEOUT, time.monotonic() + 60, lambda: self.now
+            self.session, self.hosts, self.hosts.order(self.now), timeout, time.monotonic() + PATIENCE, lambda: self.now
         )
         return exchange(route, prepare, repeatable=repeatable)
 
@@ -161,8 +163,9 @@ def test_a_fresh_connection_gets_no_second_try(line: Line, main: Server, backup:
     """What failed on a fresh connection may have been executed: the caller asks before it is repeated."""
     main.script = [behaviour]
     with pytest.raises(UnansweredError) as caught:
-        line.call(repeatable=True)
+        line.call(repeatable=True, timeout=BRIEF if behaviour is stay_silent else TIMEOUT)
     assert caught.value.sent is True
+    until(lambda: main.requests or None, state="the request has arrived")
     assert (len(main.requests), len(backup.requests)) == (1, 0)
 
 
@@ -174,8 +177,9 @@ def test_a_reused_connection_that_was_heard_or_timed_out_gets_no_second_try(
     main.script = [OK, behaviour]
     line.call()
     with pytest.raises(UnansweredError) as caught:
-        line.call(repeatable=True)
+        line.call(repeatable=True, timeout=BRIEF if behaviour is stay_silent else TIMEOUT)
     assert caught.value.sent is True
+    until(lambda: len(main.requests) >= 2, state="the request has arrived")
     assert len(main.requests) == 2
 
 
@@ -285,7 +289,7 @@ def test_a_bundle_is_parsed_once_whoever_asks(tls_host: tuple[Server, Path], mon
 
     def counted(**given: Any) -> ssl.SSLContext:
         parsed.append(given["cafile"])
-        time.sleep(0.05)
+        time.sleep(0.05)  # gives a second parser the time to begin; on a slow machine it proves less, and never fails
         return create(**given)
 
     monkeypatch.setattr(ssl, "create_default_context", counted)

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from sandbox.waiting import PATIENCE
+
 type Behaviour = Callable[[socket.socket], bool]  # does something with a request's connection; True keeps it open
 
 
@@ -66,7 +68,7 @@ def cut_off(connection: socket.socket) -> bool:
 
 def stay_silent(connection: socket.socket) -> bool:
     """Say nothing until the client has given up."""
-    connection.settimeout(5)
+    connection.settimeout(PATIENCE)
     with suppress(OSError):
         connection.recv(1)
     return False
@@ -97,7 +99,7 @@ class Drip:
     @property
     def was_cut_short(self) -> bool:
         """Whether the client has left long before the end."""
-        return self.client_has_gone.wait(30) and self.sent < self.PIECES / 2
+        return self.client_has_gone.wait(PATIENCE) and self.sent < self.PIECES / 2
 
 
 class Server:

@@ -1,0 +1,32 @@
+"""Waiting for a state of something that runs beside us: polled, with one generous limit, and told what was seen."""
+
+import time
+from collections.abc import Callable
+
+PATIENCE = 300.0  # seconds: a machine may have a tenth of one CPU, on which a cold start takes ten of them
+PAUSE = 0.02  # seconds between two looks
+
+
+class NotReachedError(Exception):
+    """A state was not reached in time; the message says which one, and what was seen instead."""
+
+
+def until[T](
+    look: Callable[[], T | None],
+    seconds: float = PATIENCE,
+    *,
+    state: str = "the state",
+    seen: Callable[[], object] | None = None,
+) -> T:
+    """Look again and again until there is something to see, and return it; False counts as nothing to see.
+
+    `state` names what is waited for; `seen` tells what there is instead, and is asked only in the end. Raises
+    NotReachedError after so many seconds.
+    """
+    begun = time.monotonic()
+    while (value := look()) is None or value is False:
+        if time.monotonic() - begun > seconds:
+            told = "" if seen is None else f"; seen: {seen()}"
+            raise NotReachedError(f"{state} was not reached within {seconds:.0f} s{told}")
+        time.sleep(PAUSE)  # the pause between two looks at a state; no result depends on its length
+    return value
