@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -27,6 +26,8 @@ REGION = "us-east-1"
 STACK = "sandbox"
 SERVICES = "sqs,events,dynamodb,secretsmanager,lambda,cloudformation,s3,iam,sts,logs,cloudwatch"
 BUCKET = "sandbox-code"
+MINISTACK_PYTHON = Path(__file__).parents[1] / ".venv-ministack/bin/python"
+"""An environment of its own: the botocore that MiniStack pins must not hold back the one that ships."""
 
 
 class CloudError(Exception):
@@ -55,12 +56,14 @@ class Cloud:
     @contextmanager
     def start(cls, directory: Path, port: int = 0, address: str = "127.0.0.1") -> Iterator["Cloud"]:
         """Run it for the length of the block; logs and files go to `directory`. Raises CloudError."""
+        if not MINISTACK_PYTHON.exists():
+            raise CloudError("the embedded AWS is not installed: run `make venv`, which makes .venv-ministack")
         directory.mkdir(parents=True, exist_ok=True)
         port = port or free_port()
         log = directory / "aws.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "ministack"],
+                [MINISTACK_PYTHON, "-m", "ministack"],
                 env=_environment(directory, address, port),
                 cwd=directory,
                 stdout=output,
@@ -207,7 +210,7 @@ def _environment(directory: Path, address: str, port: int) -> dict[str, str]:
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "SERVICES": SERVICES,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",  # its workers run `python3`
+        "PATH": f"{MINISTACK_PYTHON.parent}{os.pathsep}{os.environ.get('PATH', '')}",  # its workers run `python3`
         "TMPDIR": str(directory),
     }
 
