@@ -129,7 +129,7 @@ lock: venv ## pin every dependency again, with hashes, from pyproject.toml; what
 	$(COMPILE) --group function -c requirements.lock --no-annotate -o functions/requirements.txt
 	$(COMPILE) --group layer -c requirements.lock --no-annotate -o layers/wechatpay/python/requirements.txt
 	for name in ministack sam audit uv; do $(COMPILE) --group $$name --no-header -o requirements-$$name.lock; done
-	$(COMPILE) --group bench -c requirements.lock --no-header -o requirements-bench.lock
+	for name in bench witness mutation; do $(COMPILE) --group $$name -c requirements.lock --no-header -o requirements-$$name.lock; done
 
 .aws-sam/sandbox/template.yaml: LICENSE NOTICE functions/orders/models/NOTICE
 

@@ -23,7 +23,7 @@ PACKAGES = {
     "wechatpay": 26,
     "aws_lambda_powertools": 51,
     "boto3": 29,
-    "botocore": 73,
+    "botocore": 74,
     "s3transfer": 13,  # boto3 imports it, though nobody here speaks to S3
     "dateutil": 11,
     "jmespath": 8,

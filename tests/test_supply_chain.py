@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from ops import package, vulnerabilities
-from ops.vulnerabilities import AuditError, Audited, Run, Unreachable
+from ops.vulnerabilities import Audited, AuditError, Run, Unreachable
 from sandbox import cloud
 from sandbox.cloud import Cloud, CloudError
 from sandbox.world import BUILD
@@ -34,7 +34,10 @@ LOCKS = {
     "dev": "requirements.lock",
     "function": "functions/requirements.txt",
     "layer": "layers/wechatpay/python/requirements.txt",
-    **{name: f"requirements-{name}.lock" for name in ("ministack", "sam", "audit", "bench", "uv")},
+    **{
+        name: f"requirements-{name}.lock"
+        for name in ("ministack", "sam", "audit", "uv", "bench", "witness", "mutation")
+    },
 }
 """Of each group of pyproject.toml, where `make lock` writes it."""
 
@@ -106,7 +109,7 @@ def test_every_lock_has_a_group() -> None:
 @pytest.mark.parametrize("group", ["function", "layer"])
 @pytest.mark.parametrize("tested", ["dev", "bench"])
 def test_what_ships_is_what_is_tested_and_measured(group: str, tested: str) -> None:
-    """The same versions with the same hashes, down to the last dependency; cffi on the wheels that pip may choose."""
+    """The same versions with the same hashes, down to the last dependency."""
     shipped, held = _locked(LOCKS[group]), _locked(LOCKS[tested])
     assert shipped.items() <= held.items()
 
@@ -160,6 +163,10 @@ def test_everything_that_is_installed_is_checked_by_hash() -> None:
     """Also uv, which installs the rest; and no lock names a host."""
     installing = re.findall(r"^\t.*pip (?:install|sync) .*$", MAKEFILE, re.MULTILINE)
     assert len(installing) >= 3
+    assert [line for line in installing if "--require-hashes" not in line] == []
+    programs = [ROOT / "tests" / name / "__main__.py" for name in ("mutation", "witnesses")]
+    installing = [line for path in programs for line in path.read_text().splitlines() if re.search(r"uv, |pip, ", line)]
+    assert len(installing) == len(programs)
     assert [line for line in installing if "--require-hashes" not in line] == []
     assert "pip" not in (ROOT / ".ci/run").read_text().replace("pip-audit", "").split()
     for path in LOCKS.values():
