@@ -5,13 +5,12 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3.13
-UV := uv==0.13.9
 export SAM_CLI_TELEMETRY := 0
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run here. `make deploy` builds for ARCHITECTURE.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox build deploy models docs soak law fuzz dynamodb-local chaos coverage bench throughput reckonings mutation witnesses audit audit-dependencies venv venv-sam venv-audit lint format lock clean
+.PHONY: help demo test sandbox build deploy models docs soak law fuzz dynamodb-local chaos coverage bench throughput reckonings mutation witnesses audit audit-dependencies venv venv-sam venv-bench venv-audit lint format lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -85,8 +84,8 @@ witnesses: venv ## other WeChat Pay clients against our simulator and our reques
 audit: venv-audit ## the template under checkov; each exception stands in the template with its reason
 	.venv-audit/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
 
-audit-dependencies: venv-audit ## known vulnerabilities of everything pinned; needs a vulnerability database on the network
-	.venv-audit/bin/pip-audit --strict --disable-pip --no-deps -r requirements.lock -r requirements-sam.lock
+audit-dependencies: venv venv-audit ## known vulnerabilities of everything pinned; says so if no database can be reached
+	python -m ops.vulnerabilities
 
 lint: venv venv-sam ## format, style, types, the template's lint
 	ruff format --check .
@@ -116,47 +115,48 @@ deploy: build ## deploy to the AWS account of the environment (asks before it ch
 	@python -m ops.package slim .aws-sam/sandbox
 	touch $@
 
-venv: .venv/.ready
-.venv/.ready: requirements.lock
+# pip checks the hash of uv, uv the hashes of everything else. A source distribution would be built with tools that no lock
+# holds, so only wheels are installed. Outside Linux awslambdaric has none; `make venv WHEELS=` takes sources on any system.
+WHEELS := $(if $(filter Linux,$(shell uname -s)),--no-build)
+venv: .venv/.ready .venv-ministack/.ready
+.venv/.ready: requirements.lock requirements-uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { \
 		echo "Python 3.13 is missing: $(PYTHON) does not run it. Install it, or name yours: make PYTHON=/path/to/python3.13" >&2; \
 		exit 1; }
 	@ops/step "making a virtual environment" $(PYTHON) -m venv .venv
-	@ops/step "fetching uv" .venv/bin/python -m pip install --quiet --disable-pip-version-check $(UV)
-	@ops/step "fetching what the tests and the sandbox need" \
-		.venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+	@ops/step "fetching uv" .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--only-binary :all: --require-hashes -r requirements-uv.lock
+	@ops/step "fetching what the tests need" \
+		.venv/bin/uv pip sync --quiet $(WHEELS) --python .venv/bin/python --require-hashes requirements.lock
 	touch $@
+
+.venv-%/.ready: requirements-%.lock | .venv/.ready
+	@ops/step "making a virtual environment for $*" $(PYTHON) -m venv .venv-$*
+	@ops/step "fetching what $* needs" \
+		.venv/bin/uv pip sync --quiet $(WHEELS) --python .venv-$*/bin/python --require-hashes $(SYNC) requirements-$*.lock
+	touch $@
+.venv-bench/.ready: private SYNC := --compile-bytecode
 
 venv-sam: .venv-sam/.ready
-.venv-sam/.ready: requirements-sam.lock | .venv/.ready
-	@ops/step "making a virtual environment for SAM" $(PYTHON) -m venv .venv-sam
-	@ops/step "fetching SAM" .venv/bin/uv pip sync --quiet --python .venv-sam/bin/python --require-hashes requirements-sam.lock
-	touch $@
-
 venv-bench: .venv-bench/.ready
-.venv-bench/.ready: requirements-bench.lock | .venv/.ready
-	$(PYTHON) -m venv .venv-bench
-	.venv/bin/uv pip sync --quiet --python .venv-bench/bin/python --require-hashes --compile-bytecode requirements-bench.lock
-	touch $@
-
 venv-audit: .venv-audit/.ready
-.venv-audit/.ready: requirements-audit.lock | .venv/.ready
-	$(PYTHON) -m venv .venv-audit
-	.venv/bin/uv pip sync --quiet --python .venv-audit/bin/python --require-hashes requirements-audit.lock
-	touch $@
 
-COMPILE := uv pip compile --universal --python-version 3.13 --generate-hashes --quiet --custom-compile-command "make lock"
+# `make lock` keeps what is pinned already and still allowed; `make lock UPGRADE=--upgrade` takes the newest of everything
+# that no group of pyproject.toml names.
+UPGRADE ?=
+COMPILE := uv pip compile --universal --python-version 3.13 --generate-hashes --quiet --custom-compile-command "make lock" $(UPGRADE)
 
-lock: venv ## pin every dependency again, with hashes; what ships gets the pins that are tested
-	$(COMPILE) pyproject.toml --group dev --no-header -o requirements.lock
-	$(COMPILE) requirements-sam.in --no-header -o requirements-sam.lock
-	$(COMPILE) requirements-audit.in --no-header -o requirements-audit.lock
-	$(COMPILE) requirements-bench.in -c requirements.lock --no-header -o requirements-bench.lock
-	printf '%s\n' aws-lambda-powertools boto3 | $(COMPILE) - -c requirements.lock --no-annotate -o functions/requirements.txt
-	printf '%s\n' cryptography requests | $(COMPILE) - -c requirements.lock --no-annotate -o layers/wechatpay/python/requirements.txt
+lock: venv ## pin every dependency again, with hashes, from pyproject.toml; what ships gets the pins that are tested
+	$(COMPILE) --group dev --no-header -o requirements.lock
+	$(COMPILE) --group function -c requirements.lock --no-annotate -o functions/requirements.txt
+	$(COMPILE) --group layer -c requirements.lock --no-annotate -o layers/wechatpay/python/requirements.txt
+	for name in ministack sam audit uv; do $(COMPILE) --group $$name --no-header -o requirements-$$name.lock; done
+	for name in bench witness mutation; do $(COMPILE) --group $$name -c requirements.lock --no-header -o requirements-$$name.lock; done
+
+.aws-sam/sandbox/template.yaml: LICENSE NOTICE functions/orders/models/NOTICE
 
 models: venv ## the part of boto3's data that the function brings along, again; after each `make lock`
 	python -m ops.package models
 
 clean: ## remove what was made here
-	rm -rf .venv .venv-sam .venv-bench .venv-audit .aws-sam .sandbox .dynamodb-local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-ministack .venv-sam .venv-bench .venv-audit .aws-sam .sandbox .dynamodb-local .mypy_cache .pytest_cache .ruff_cache .hypothesis

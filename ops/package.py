@@ -2,8 +2,9 @@
 
 `models` writes functions/orders/models: of botocore's 1.5 MB of endpoints and its descriptions of services the part
 that the function uses. `slim` is the last step of a build: it takes out what is never read, and compiles what is left,
-because Lambda's disk cannot be written to and would have Python compile it at each cold start. It also writes the
-processor of the binaries into the built template, so that CloudFormation refuses to deploy them for another one.
+because Lambda's disk cannot be written to and would have Python compile it at each cold start. It also adds LICENSE and
+NOTICE, refuses a dependency that comes without the text of its licence, and writes the processor of the binaries into
+the built template, so that CloudFormation refuses to deploy them for another one.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import json
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from py_compile import PycInvalidationMode
@@ -57,6 +59,24 @@ NEVER_READ = (
     "bin",
 )
 """Parts of libraries that this function never imports; its tests and the demo run without them."""
+
+
+LICENCES = ("LICENSE", "NOTICE")
+"""Of this repository; a built package has them beside the code, those of its dependencies in their *.dist-info."""
+
+LICENCE_TEXTS = ("LICEN[CS]E*", "COPYING*")
+
+MODELS_NOTICE = """\
+The files in this folder are derived from botocore {version} (github.com/boto/botocore, folder botocore/data)
+and were changed.
+
+  Copyright 2012-2022 Amazon.com, Inc. or its affiliates. All Rights Reserved.
+  Licensed under the Apache License, Version 2.0; its text is in LICENSE, and in botocore's own distribution.
+
+Changes, all made by `python -m ops.package models`:
+
+{changes}
+"""
 
 
 def models(source: Path = BOTOCORE) -> dict[str, Any]:
@@ -127,6 +147,22 @@ def write_models(into: Path = MODELS) -> None:
         path = into / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content, separators=(",", ":"), ensure_ascii=False) + "\n", encoding="utf-8")
+    (into / "NOTICE").write_text(models_notice(), encoding="utf-8")
+
+
+def models_notice() -> str:
+    """Return the statement of origin and change that the Apache License asks for (section 4)."""
+    changes = [
+        f"{service}/*/service-2.json: of the service's operations only {', '.join(operations)}, the shapes that these "
+        "refer to, no documentation"
+        for service, operations in OPERATIONS.items()
+    ]
+    changes += [
+        f"endpoints.json: of the services only {', '.join(OPERATIONS)}",
+        "all files: unpacked where botocore compresses them, and written as JSON without white space",
+    ]
+    lines = [textwrap.fill(line, 118, initial_indent="- ", subsequent_indent="  ") for line in changes]
+    return MODELS_NOTICE.format(version=botocore.__version__, changes="\n".join(lines))
 
 
 def slim(build: Path) -> None:
@@ -135,6 +171,10 @@ def slim(build: Path) -> None:
         code = build / resource / folder
         for name in NEVER_READ:
             shutil.rmtree(code / name, ignore_errors=True)
+        for name in LICENCES:
+            shutil.copyfile(ROOT / name, code / name)
+        if unlicensed := without_licence(code):
+            raise SystemExit(f"{code}: no text of the licence came with {', '.join(unlicensed)}: do not ship it")
         compiled = compileall.compile_dir(
             code,
             quiet=1,
@@ -180,6 +220,15 @@ def fix_architecture(template: Path, name: str) -> None:
     if replaced != 1:
         raise SystemExit(f"{template}: expected one parameter Architecture, found {replaced}")
     template.write_text(text, encoding="utf-8")
+
+
+def without_licence(code: Path) -> list[str]:
+    """Return the distributions in a folder of code that lack the text of their licence."""
+    return [
+        folder.name.removesuffix(".dist-info")
+        for folder in sorted(code.glob("*.dist-info"))
+        if not any(path.stat().st_size for pattern in LICENCE_TEXTS for path in folder.rglob(pattern) if path.is_file())
+    ]
 
 
 def main() -> None:

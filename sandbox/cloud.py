@@ -12,7 +12,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -35,6 +34,8 @@ SERVICES = "sqs,events,dynamodb,secretsmanager,lambda,cloudformation,s3,iam,sts,
 BUCKET = "sandbox-code"
 PROGRAM = Path(__file__).with_name("embedded_aws.py")
 START = 120  # seconds that the embedded AWS may take to answer, on a machine that is busy
+MINISTACK_PYTHON = Path(__file__).parents[1] / ".venv-ministack/bin/python"
+"""An environment of its own: the botocore that MiniStack pins must not hold back the one that ships."""
 
 
 class CloudError(ports.SandboxError):
@@ -67,6 +68,8 @@ class Cloud:
         The port is bound here and handed down, so that what answers on it is this child and nothing else. The child
         ends with this process, however that ends. Raises CloudError, and PlaceError where another program has the port.
         """
+        if not MINISTACK_PYTHON.exists():
+            raise CloudError("the embedded AWS is not installed: run `make venv`, which makes .venv-ministack")
         files = directory / "aws"
         shutil.rmtree(files, ignore_errors=True)  # a run that was killed could not do it
         files.mkdir(parents=True)
@@ -238,14 +241,14 @@ def _environment(files: Path, address: str, port: int) -> dict[str, str]:
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "SERVICES": SERVICES,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",  # its workers run `python3`
+        "PATH": f"{MINISTACK_PYTHON.parent}{os.pathsep}{os.environ.get('PATH', '')}",  # its workers run `python3`
         "TMPDIR": str(files),
     }
 
 
 def command(listener: int, address: str, port: int, run: str) -> list[str]:
     """Return the command that starts the embedded AWS: its socket's descriptor, and a word that proves it ours."""
-    return [sys.executable, str(PROGRAM), str(listener), address, str(port), run]
+    return [str(MINISTACK_PYTHON), str(PROGRAM), str(listener), address, str(port), run]
 
 
 def free_port() -> int:

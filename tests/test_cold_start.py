@@ -23,7 +23,7 @@ PACKAGES = {
     "wechatpay": 29,
     "aws_lambda_powertools": 51,
     "boto3": 29,
-    "botocore": 73,
+    "botocore": 74,
     "s3transfer": 13,  # boto3 imports it, though nobody here speaks to S3
     "dateutil": 11,
     "jmespath": 8,
@@ -36,7 +36,7 @@ PACKAGES = {
     "idna": 5,
     "cryptography": 34,
 }
-INSIDE = {"_cffi_backend", "_openssl", "_cython_3_3_0", "cython_runtime", "__mp_main__"}  # what compiled modules bring
+INSIDE = {"_cffi_backend", "_openssl", "_cython_3_3_1", "cython_runtime", "__mp_main__"}  # what compiled modules bring
 # What is left for when it is needed, or for never: name → what it would cost.
 LATER = {
     "asyncio": "only who awaits a call needs it: 10 ms",

@@ -68,7 +68,8 @@ def _python(directory: Path) -> list[str]:
     python = directory / "bin/python"
     subprocess.run([sys.executable, "-m", "venv", directory], check=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1"]
-    _install("PyPI", [*pip, f"wechatpayv3=={PEERS['wechatpayv3']}"], directory)
+    lock = HERE.parents[1] / "requirements-witness.lock"
+    _install("PyPI", [*pip, "--no-deps", "--require-hashes", "-r", str(lock)], directory)
     return [str(python), str(HERE / "wechatpayv3_witness.py")]
 
 
