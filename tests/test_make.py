@@ -25,9 +25,9 @@ esac
 """
 UNREACHABLE = (
     "WARNING: Retrying after connection broken by 'NewConnectionError(...): Failed to establish a new connection'",
-    "ERROR: HTTPSConnectionPool(host='pypi.org', port=443): Max retries exceeded with url: /simple/uv/",
+    "ERROR: HTTPSConnectionPool(host='index.example', port=443): Max retries exceeded with url: /simple/uv/",
     "Error: PythonPipBuilder:ResolveDependencies - Could not satisfy the requirement: certifi==2026.10.18",
-    "error: Failed to fetch: `https://pypi.org/simple/boto3/`\n  Caused by: error sending request for url",
+    "error: Failed to fetch: `https://index.example/simple/boto3/`\n  Caused by: error sending request for url",
 )
 
 
@@ -36,7 +36,7 @@ def clone(tmp_path: Path) -> Path:
     """As much of a fresh clone as its first steps need, and a Python that does not do its work."""
     for name in ("ops", "functions", "layers"):
         (tmp_path / name).mkdir()
-    for name in ("Makefile", "requirements.lock", "ops/step"):
+    for name in ("Makefile", "ops/step", *(path.name for path in ROOT.glob("requirements*.lock"))):
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "python").write_text(PYTHON)
     (tmp_path / "python").chmod(0o755)
