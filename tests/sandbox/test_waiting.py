@@ -12,8 +12,8 @@ from sandbox.waiting import NotReachedError, until
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that only pauses move: how long each of them was."""
     made: list[float] = []
-    monkeypatch.setattr(waiting.time, "sleep", made.append)
-    monkeypatch.setattr(waiting.time, "monotonic", lambda: sum(made))
+    monkeypatch.setattr("time.sleep", made.append)
+    monkeypatch.setattr("time.monotonic", lambda: sum(made))
     return made
 
 
