@@ -24,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--shuffle", metavar="SEED", help="run modules, and the tests in each, in random order")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest brings together what shares the parameter of a fixture
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Shuffle where that was asked for; a module stays together, because its fixtures cost seconds."""
     if (seed := config.getoption("--shuffle")) is not None:
