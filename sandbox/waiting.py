@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 PATIENCE = 300.0  # seconds: a machine may have a tenth of one CPU, on which a cold start takes ten of them
-PAUSE = 0.02  # seconds between two looks
+PAUSES = (0.02, 0.25)  # seconds between two looks, at first and at most: looking costs what is waited for its processor
 
 
 class NotReachedError(Exception):
@@ -23,10 +23,11 @@ def until[T](
     `state` names what is waited for; `seen` tells what there is instead, and is asked only in the end. Raises
     NotReachedError after so many seconds.
     """
-    begun = time.monotonic()
+    begun, (pause, longest) = time.monotonic(), PAUSES
     while (value := look()) is None or value is False:
         if time.monotonic() - begun > seconds:
             told = "" if seen is None else f"; seen: {seen()}"
             raise NotReachedError(f"{state} was not reached within {seconds:.0f} s{told}")
-        time.sleep(PAUSE)  # the pause between two looks at a state; no result depends on its length
+        time.sleep(pause)  # a state is polled; no result depends on the pause
+        pause = min(pause * 1.25, longest)
     return value

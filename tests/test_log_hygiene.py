@@ -3,48 +3,12 @@
 import json
 import logging
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from sandbox import demo
 from sandbox.wechat_pay import SimulatedMerchant, Simulator
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """One run of the demo: its exit code, what it showed, and every file it left, logs of the function included."""
-
-    code: int
-    shown: str
-    files: dict[str, str]
-
-    @property
-    def all(self) -> str:
-        """Everything there is to search."""
-        return "\n".join([self.shown, *self.files.values()])
-
-
-@pytest.fixture(scope="module")
-def evidence(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evidence, list[SimulatedMerchant]]:
-    """The demo, run once, with the merchants whose keys it used."""
-    directory = tmp_path_factory.mktemp("demo")
-    merchants: list[SimulatedMerchant] = []
-    original = Simulator.merchant
-
-    def remembered(self: Simulator, mchid: str = "1230000109") -> SimulatedMerchant:
-        merchant = original(self, mchid)
-        merchants.append(merchant)
-        return merchant
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Simulator, "merchant", remembered)
-        console = Console(record=True, width=120)
-        code = demo.run(directory, console)
-    logs = {path.name: path.read_text(errors="replace") for path in directory.glob("*.log")}
-    return Evidence(code, console.export_text(), logs), merchants
+from tests.conftest import Evidence
 
 
 def test_the_demo_succeeds(evidence: tuple[Evidence, list[SimulatedMerchant]]) -> None:

@@ -21,6 +21,7 @@ from orders.queue import OrderQueue
 from orders.relay import Relay, Result
 from orders.table import OrdersTable
 from sandbox.cloud import Cloud
+from sandbox.waiting import PATIENCE
 from sandbox.wechat_pay import Simulator
 from sandbox.world import APPID, MERCHANT, SERVICE_ID
 
@@ -83,8 +84,12 @@ def a_message(number: str, message_id: str = "m1", receive_count: int = 1, **cha
 
 
 @pytest.fixture
-def shop(cloud: Cloud, wechat_pay: Simulator) -> Iterator[Shop]:
-    """A shop with one merchant, whose secret has the appid and the service_id."""
+def shop(cloud: Cloud, wechat_pay: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+    """A shop with one merchant, whose secret has the appid and the service_id.
+
+    New orders of a batch are written together, however far apart their conversations end on a slow machine.
+    """
+    monkeypatch.setattr("orders.relay.GATHERING", PATIENCE)
     prefix = f"shop-{time.monotonic_ns()}"
     secret = wechat_pay.merchant(MERCHANT).secret() | {"appid": APPID, "service_id": SERVICE_ID}
     cloud.put_secret(f"{prefix}/{MERCHANT}", secret)

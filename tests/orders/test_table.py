@@ -152,7 +152,7 @@ def test_a_settled_order_costs_one_unit_of_each_kind(table: OrdersTable, dynamod
 
 def test_orders_that_are_created_together_fail_one_by_one(table: OrdersTable) -> None:
     """Sixty of them, more than one call takes; those that somebody has written before keep what he wrote."""
-    orders = [an_order(f"G{number}") for number in range(60)]
+    orders = [an_order(f"TOGETHER-{number}") for number in range(60)]
     taken = [replace(orders[number], message_id="earlier") for number in (3, 30, 59)]
     assert table.create(taken) == {}
     failed = table.create(orders)

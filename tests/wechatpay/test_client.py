@@ -159,6 +159,7 @@ def test_what_is_no_answer_of_wechat_pay_is_refused(
 )
 def test_without_a_whole_answer_the_request_may_have_arrived(wechat_pay: Simulator, fault: str) -> None:
     """On a fresh connection nothing is sent a second time."""
+    wechat_pay.ready_to_sync(MCHID, "A|1*", at=LONG_AGO)
     wechat_pay.misbehave(fault)
     with wechatpay.Session() as session:
         client = a_client(wechat_pay, session=session, timeout=BRIEF if fault == "silence" else PATIENCE)

@@ -21,7 +21,7 @@ import wechatpay
 from sandbox.waiting import PATIENCE
 from sandbox.wechat_pay import Simulator
 
-CALLS = int(os.environ.get("SOAK_CALLS", "600"))
+CALLS = int(os.environ.get("SOAK_CALLS", "400"))
 THREADS = 50
 MCHID = "1230000109"
 
