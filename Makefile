@@ -124,8 +124,7 @@ venv: .venv/.ready .venv-ministack/.ready
 		echo "Python 3.13 is missing: $(PYTHON) does not run it. Install it, or name yours: make PYTHON=/path/to/python3.13" >&2; \
 		exit 1; }
 	@ops/step "making a virtual environment" $(PYTHON) -m venv .venv
-	@ops/step "fetching uv" .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
-		--only-binary :all: --require-hashes -r requirements-uv.lock
+	@ops/step "fetching uv" .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r requirements-uv.lock
 	@ops/step "fetching what the tests need" \
 		.venv/bin/uv pip sync --quiet $(WHEELS) --python .venv/bin/python --require-hashes requirements.lock
 	touch $@

@@ -40,7 +40,7 @@ class Ending:
 
         def look() -> None:
             while _is_alive(process):
-                time.sleep(0.5)
+                time.sleep(0.5)  # a process is polled
             os.kill(os.getpid(), signal.SIGTERM)
 
         threading.Thread(target=look, daemon=True).start()

@@ -101,8 +101,8 @@ class Cloud:
             shutil.rmtree(files, ignore_errors=True)
 
     def _wait_until_up(self) -> None:
-        end = time.monotonic() + START
-        while self._process.poll() is None and time.monotonic() < end:
+        end = time.monotonic() + START  # the limit of a start, generous
+        while self._process.poll() is None and time.monotonic() < end:  # until it answers
             try:
                 self.client("sqs").list_queues()
             except (BotoCoreError, ClientError):

@@ -275,7 +275,7 @@ def end_left_over(directory: Path) -> None:
     if pid > 1 and len(run) >= 16 and run in _command_of(pid).split():
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
-        end = time.monotonic() + 10
-        while run in _command_of(pid).split() and time.monotonic() < end:
-            time.sleep(0.02)
+        end = time.monotonic() + 10  # after SIGKILL the kernel needs a moment
+        while run in _command_of(pid).split() and time.monotonic() < end:  # until it is gone
+            time.sleep(0.02)  # a process is polled
     forget_child(directory)

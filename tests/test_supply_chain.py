@@ -261,6 +261,8 @@ def test_a_distribution_without_its_licence_is_not_built(tmp_path: Path, left: s
     held.mkdir(parents=True)
     bare.mkdir()
     (held / "COPYING.txt").write_text("text")
+    (code / "binary.so").write_bytes(b"\x7fELF" + bytes(14) + (62).to_bytes(2, "little"))  # for x86-64
+    (tmp_path / "template.yaml").write_text("Parameters:\n  Architecture:\n    Type: String\n")
     if left == "an empty file":
         (bare / "LICENSE").touch()
     elif left == "its authors":
