@@ -114,7 +114,7 @@ class Cloud:
     def _has_ended(self) -> bool:
         """Whether the process is gone, or going: its sockets close a little earlier."""
         try:
-            self._process.wait(3)
+            self._process.wait(3)  # then it is killed
         except subprocess.TimeoutExpired:
             return False
         return True
