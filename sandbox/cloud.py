@@ -114,7 +114,7 @@ class Cloud:
     def _has_ended(self) -> bool:
         """Whether the process is gone, or going: its sockets close a little earlier."""
         try:
-            self._process.wait(3)  # then it is killed
+            self._process.wait(3)  # a process that is still there then counts as running
         except subprocess.TimeoutExpired:
             return False
         return True
