@@ -491,8 +491,8 @@ def storm(orders: int, seed: int, console: Console) -> Iterator[Chaos]:
             "RetryScale": "0.005",
             "MaxReceiveCount": "10",  # some twenty seconds: what cannot succeed is given up within the storm
             "MaximumConcurrency": "2",  # at a kill MiniStack throws all starting workers away; few start at once
-            "HttpConnectTimeout": "0.5",
-            "HttpReadTimeout": "1",
+            "HttpConnectTimeout": "0.5",  # silences are many, and each is waited for
+            "HttpReadTimeout": "1",  # an answer that is late counts as one more silence
         }
         world = World(cloud, cloud.deploy(parameters, build=BUILD), wechat_pay)
         cloud.client("sqs").set_queue_attributes(

@@ -32,8 +32,8 @@ BEFORE_THE_EVENTS = 1_764_547_200.0  # 2025-12-01T00:00:00Z; the event files rep
 # The limits of a call are the longest that the template takes: a slow machine must not make a silence of an answer.
 SHORT_WAITS = {
     "RetryScale": "0.01",  # three minutes become two seconds
-    "HttpConnectTimeout": "5",
-    "HttpReadTimeout": "20",
+    "HttpConnectTimeout": "5",  # the most that the template takes
+    "HttpReadTimeout": "20",  # the most that the template takes
 }
 
 

@@ -44,11 +44,10 @@ def spots(path: str, source: str) -> Iterator[Spot]:
     comments = _comments(source)
     constants = _constants(tree)
     for node in ast.walk(tree):
-        for what in _what(node, constants):
-            assert isinstance(node, ast.expr)
-            lines = {*range(node.lineno, (node.end_lineno or node.lineno) + 1), *_defined(node, tree, constants)}
+        for spot, what in _what(node, constants):
+            lines = {*range(spot.lineno, (spot.end_lineno or spot.lineno) + 1), *_defined(spot, tree, constants)}
             reason = " ".join(comments[line] for line in sorted(lines) if line in comments)
-            yield Spot(path, node.lineno, what, reason)
+            yield Spot(path, spot.lineno, what, reason)
 
 
 def _defined(node: ast.expr, tree: ast.Module, constants: dict[str, float]) -> Iterator[int]:
@@ -63,18 +62,18 @@ def _defined(node: ast.expr, tree: ast.Module, constants: dict[str, float]) -> I
                 yield statement.lineno
 
 
-def _what(node: ast.AST, constants: dict[str, float]) -> Iterator[str]:
+def _what(node: ast.AST, constants: dict[str, float]) -> Iterator[tuple[ast.expr, str]]:
     match node:
         case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
-            yield from _of_call(name, node, constants)
+            yield from ((node, what) for what in _of_call(name, node, constants))
         case ast.Dict(keys=keys, values=values):
             for key, value in zip(keys, values, strict=True):
                 match key, value:
                     case ast.Constant(value=str(name)), ast.Constant(value=str(text)) if name in TEXTS:
                         if min(map(float, text.split(","))) < LEAST:
-                            yield f"{name} {text}"
+                            yield value, f"{name} {text}"
         case ast.Compare(left=left, ops=[ast.Lt() | ast.LtE()]) if any(map(_is_clock, ast.walk(left))):
-            yield "compares how long something took"
+            yield node, "compares how long something took"
 
 
 def _of_call(name: str, call: ast.Call, constants: dict[str, float]) -> Iterator[str]:
@@ -176,6 +175,7 @@ def test_each_pause_and_each_short_limit_has_its_reason_on_its_line(path: Path) 
         ("until(look)", None),
         ('misbehave("slow", seconds=0.8)', "misbehave slow"),
         ('environment = {"WECHATPAY_TIMEOUT": "10,1"}', "WECHATPAY_TIMEOUT 10,1"),
+        ('x = {"a": 1,  # a reason of its own\n "HttpReadTimeout": "1"}', "HttpReadTimeout 1"),
         ("assert time.monotonic() - begun < 1.5", "compares how long something took"),
         ("assert time.monotonic() - begun >= 1.5", None),
         ("BRIEF = 0.3\ncall(read=BRIEF if silent else 300)", "call BRIEF if silent else 300"),

@@ -238,6 +238,7 @@ def test_the_models_know_every_action_of_the_role() -> None:
     granted = {
         action
         for one in statements
+        if "Fn::If" not in one  # UseKey, where a deployment brings a key of its own: AWS's services use it in our name
         for action in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
     }
     by_call = {
