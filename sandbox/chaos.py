@@ -359,7 +359,7 @@ class Chaos:
             if not self._goes_on(CALLS_BETWEEN["weathers"]):
                 break
             wechat_pay.merchant(MERCHANT).rotate_key()  # refused from now on until the secret follows
-            self.over.wait(1.0)  # the time until somebody stores the new key
+            self.over.wait(1.0)  # the time until the new key is stored
             self.world.put_secret(MERCHANT)
             if not self._goes_on(CALLS_BETWEEN["weathers"]):
                 break

@@ -96,7 +96,7 @@ def test_the_artefacts_are_all_it_needs(tmp_path: Path) -> None:
 
 
 def test_a_time_out_ends_the_invocation_and_not_the_function(tmp_path: Path) -> None:
-    """The next one starts anew and is answered, where a start fits into the time, which grows until it does."""
+    """The next one starts again and is answered, where a start fits into the time, which grows until it does."""
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers: a network that hangs
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         for seconds in (3, 10, 30, 100):

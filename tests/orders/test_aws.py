@@ -170,7 +170,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_dualstack_and_fips_hosts_are_those_of_boto3(
     credentials: Path, monkeypatch: pytest.MonkeyPatch, dualstack: str, fips: str
 ) -> None:
-    """In every region of the three partitions, and in one that nobody knows yet: the same host, or the same refusal."""
+    """In every region of the three partitions, and in one that is not known yet: the same host, or the same refusal."""
     monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", dualstack)
     monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", fips)
     aws, session = Aws(ssl.create_default_context(), connections=1), boto3.Session()

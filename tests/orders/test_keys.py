@@ -253,7 +253,7 @@ def test_a_field_that_cannot_be_sent_is_told_on_the_item(office: Office, field: 
 
 
 def test_a_secret_without_a_value_yet_rejects_nothing(office: Office) -> None:
-    """It was created a moment ago, and its keys come with the next call of whoever sets it up."""
+    """It was created a moment ago, and its keys come with the next call of the client that sets it up."""
     office.shop.cloud.client("secretsmanager").create_secret(Name=f"{office.prefix}/1999999996")
     [result] = office.shop.run(a_message("N4", mchid="1999999996"))
     assert result.order is not None

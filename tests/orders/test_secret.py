@@ -104,7 +104,7 @@ SECRET_FORMS: dict[str, Callable[[dict[str, Any]], str]] = {
         {"mchid": "", "appid": " ", "service_id": None, "endpoint": ""}
         | {name: values[name] for name in ("serial_no", "private_key", "platform_keys")}
     ),
-    "with fields of somebody else": lambda values: json.dumps(values | {"owner": {"team": ["payments"]}}),
+    "with fields of another system": lambda values: json.dumps(values | {"owner": {"team": ["payments"]}}),
 }
 
 

@@ -145,7 +145,7 @@ def replay(monkeypatch: pytest.MonkeyPatch, answer: wechatpay.Answer) -> None:
 def test_an_answer_to_a_query_is_not_one_to_a_sync(
     client: wechatpay.Client, wechat_pay: Simulator, monkeypatch: pytest.MonkeyPatch, endpoint: Any
 ) -> None:
-    """Replayed by somebody in between, it must not say that the sync went through."""
+    """Replayed by a third party, it must not say that the sync went through."""
     waiting(wechat_pay, endpoint)
     names = {**WHO[endpoint], "out_order_no": "A1"}
     replay(monkeypatch, client.chain(ENDPOINTS[endpoint].path).get(params=names))
