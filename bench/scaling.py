@@ -183,7 +183,7 @@ def quotas(service: Service) -> list[Quota]:
             IN_FLIGHT,
             broken,
             "queue",
-            "of his orders/s",
+            "of its orders/s",
             well=False,
         ),
         Quota("Secrets Manager, 10,000 GetSecretValue/s", 10_000, 1 / PATIENCE, "secrets", "environments × merchants"),
