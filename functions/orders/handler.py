@@ -170,7 +170,7 @@ def _tell(result: Result) -> None:
     _count("Received")
     if result.visibility:
         _count("VisibilityRefused")
-    story = _story(result)
+    story = _brief(result) if _went_well(result) else _story(result)
     if result.event is None:
         _tell_unreadable(result, story)
     elif result.given_up:
@@ -185,6 +185,14 @@ def _tell(result: Result) -> None:
         _tell_outcome(result, result.outcome, story)
 
 
+def _went_well(result: Result) -> bool:
+    """Whether the message leaves the queue with nothing to tell but which order it was about."""
+    outcome, order = result.outcome, result.order
+    if result.failed or order is None:
+        return False
+    return outcome is None or (outcome.status is order.status is Status.SYNCED and not outcome.reason)
+
+
 def _tell_unreadable(result: Result, story: dict[str, Any]) -> None:
     if result.message.receive_count > 1:
         logger.debug("unreadable, told before", extra=story)
@@ -195,7 +203,7 @@ def _tell_unreadable(result: Result, story: dict[str, Any]) -> None:
 
 def _tell_without_conversation(result: Result, story: dict[str, Any]) -> None:
     if not result.failed:
-        logger.info("already settled", extra=_brief(result))
+        logger.info("already settled", extra=story)
     elif result.problem:
         _count("Deferred")
         _count_failing(result.reason)
@@ -214,7 +222,7 @@ def _tell_outcome(result: Result, outcome: law.Outcome, story: dict[str, Any]) -
         case Status.SYNCED:
             _count("Synced")
             metrics.add_metric("PaidToSynced", MetricUnit.Seconds, _age(outcome.payment.paid_time))
-            logger.info("synced", extra=story if outcome.reason else _brief(result))
+            logger.info("synced", extra=story)
         case Status.PAID_BY_WECHAT:
             _count("PaidByWeChat")
             logger.error("the customer has paid twice: refund", extra=story)
@@ -232,8 +240,11 @@ def _tell_outcome(result: Result, outcome: law.Outcome, story: dict[str, Any]) -
 
 def _brief(result: Result) -> dict[str, Any]:
     """Which order, and the till's name for the event: the item has the rest, for longer than a log is kept."""
-    story = _story(result)
-    return {name: story[name] for name in ("event_id", "mchid", "sub_mchid", "out_order_no") if name in story}
+    if result.event is None:
+        return {}
+    payment, reporter = result.event.payment, result.event.reporter
+    brief = {"event_id": reporter.event_id, "mchid": payment.mchid, "out_order_no": payment.out_order_no}
+    return brief | {"sub_mchid": payment.sub_mchid} if payment.sub_mchid else brief
 
 
 def _count_reason(outcome: law.Outcome) -> None:
