@@ -24,6 +24,8 @@ MODULES = {
     "orders.order": "test_order.py",
     "orders.wechat": "test_wechat.py",
     "orders.event": "test_event.py",
+    "orders.fields": "test_event.py",
+    "orders.records": "test_records.py",
 }
 FOLDERS = {
     "wechatpay": ("layers/wechatpay/python/wechatpay", "tests/wechatpay"),
