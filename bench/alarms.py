@@ -5,32 +5,20 @@ failing has attempts at times whose distribution `bench.retries` counts; OrdersF
 minutes had one. Thresholds are read from template.yaml.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 
 from bench.retries import CAPPED, LAWS, Law, _Run, _runs, one_wait, retries
-from bench.template import TEMPLATE, default
+from bench.template import default, setting
 
 MINUTE = 60
-EVALUATED = (
-    1  # minutes from the end of a minute until CloudWatch has its sum and evaluates the alarm; AWS promises none
-)
+EVALUATED = 1  # minute, from the end of one until CloudWatch evaluates the alarm on it; AWS promises no time
 HORIZON = 30 * MINUTE  # seconds that are followed
 OFFSETS = range(0, MINUTE, 15)  # seconds of the minute in which the first attempt falls, equally likely
 RECEIVES = default("MaxReceiveCount")
 PROMISE = 15  # minutes within which orders that keep failing must be told
-
-
-def setting(alarm: str, name: str) -> float:
-    """Return a number of an alarm in template.yaml; LookupError where it has none."""
-    text = TEMPLATE.read_text(encoding="utf-8")
-    found = re.search(rf"^  {alarm}:\n(?:    .*\n)*?      {name}: ([0-9.]+)", text, re.MULTILINE)
-    if found is None:
-        raise LookupError(f"template.yaml has no {name} in {alarm}")
-    return float(found[1])
 
 
 MINUTES_NEEDED = int(setting("OrdersFailingAlarm", "DatapointsToAlarm"))

@@ -8,17 +8,31 @@ TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 
 def default(parameter: str) -> int:
     """Return the default of a parameter that is a whole number; raises LookupError where the template has none."""
-    return _number(parameter, "Default")
+    return _whole(parameter, "Default")
 
 
 def most(parameter: str) -> int:
     """Return the parameter's MaxValue."""
-    return _number(parameter, "MaxValue")
+    return _whole(parameter, "MaxValue")
 
 
-def _number(parameter: str, key: str) -> int:
-    text = TEMPLATE.read_text(encoding="utf-8")
-    found = re.search(rf"^  {parameter}:\n(?:    .*\n)*?    {key}: ([0-9]+)", text, re.MULTILINE)
+def setting(resource: str, name: str) -> float:
+    """Return a number among a resource's properties; raises LookupError where it has none."""
+    found = _number(resource, f"      {name}")
+    if found is None:
+        raise LookupError(f"template.yaml has no {name} in {resource}")
+    return float(found)
+
+
+def _whole(parameter: str, key: str) -> int:
+    found = _number(parameter, f"    {key}")
     if found is None:
         raise LookupError(f"template.yaml has no parameter {parameter} with {key}")
-    return int(found[1])
+    return int(found)
+
+
+def _number(owner: str, key: str) -> str | None:
+    """Return the digits behind a key, which stands as deep as its blanks say; None where it is not there."""
+    text = TEMPLATE.read_text(encoding="utf-8")
+    found = re.search(rf"^  {owner}:\n(?:    .*\n)*?{key}: ([0-9.]+)", text, re.MULTILINE)
+    return found[1] if found else None

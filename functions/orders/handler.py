@@ -135,10 +135,7 @@ def _bare(message: Message, time_left: Callable[[], float]) -> dict[str, Any]:
 def _story(result: Result) -> dict[str, Any]:
     """What may be known outside the table: identifiers, words and numbers; no body, no header, no openid."""
     story: dict[str, Any] = {"message_id": result.message.message_id, "receive_count": result.message.receive_count}
-    if result.event is not None:
-        payment, reporter = result.event.payment, result.event.reporter
-        story |= {"event_id": reporter.event_id, "mchid": payment.mchid, "out_order_no": payment.out_order_no}
-        story |= {"sub_mchid": payment.sub_mchid}
+    story |= _brief(result)
     if result.order is not None:
         story |= {"status": result.order.status, "reason": result.order.reason, "attempts": result.order.attempts}
     if result.outcome is not None:

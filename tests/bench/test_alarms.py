@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import alarms
+from bench import alarms, template
 from bench.alarms import FAILING, MINUTES_NEEDED, PATIENT, PROMISE, RECEIVES, WINDOW, attempts, partial, rows, told
 from tests.test_template import ALARMS
 
@@ -67,4 +67,4 @@ def test_the_distribution_is_that_of_the_waits(name: str) -> None:
 def test_a_threshold_that_the_template_does_not_have_is_named() -> None:
     """A renamed alarm must not leave the page behind."""
     with pytest.raises(LookupError, match="Threshold in NoSuchAlarm"):
-        alarms.setting("NoSuchAlarm", "Threshold")
+        template.setting("NoSuchAlarm", "Threshold")
