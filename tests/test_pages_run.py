@@ -27,7 +27,7 @@ from orders.order import Status
 from sandbox import up
 from sandbox.world import BUILD, MERCHANT, ROOT, World, until
 
-PAGES = ("README.md", "docs/runbook.md", "sandbox/README.md", "events/README.md", "layers/wechatpay/README.md")
+PAGES = ("README.md", "docs/operate/runbook.md", "sandbox/README.md", "events/README.md", "layers/wechatpay/README.md")
 PROGRAMS = ("make", "bin/ops", ".venv/bin/python", ".venv-sam/bin/sam", "aws", "curl", "pip", "export")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EVENT_FILES = dict(
@@ -112,7 +112,7 @@ def test_a_printed_command_brings_its_environment(page: str) -> None:
 
 def test_a_command_of_the_runbook_names_its_stack() -> None:
     """An operator copies it whole; short forms such as `order show` would ask another stack."""
-    runbook = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
+    runbook = (ROOT / "docs/operate/runbook.md").read_text(encoding="utf-8")
     for code in re.findall(r"`([^`]+)`", runbook) + [command.text for command in _in_blocks(runbook)]:
         if re.search(r"\b(order|dead-letters|event|keys) (show|list|redrive|send|check)\b", code):
             assert re.match(r"bin/ops (--stack S|--table-name TABLE) ", code), (

@@ -106,8 +106,10 @@ def test_nothing_names_this_machine() -> None:
 
 
 def test_every_pain_of_the_users_is_held_by_a_test() -> None:
-    """Rows 1 to 24 of docs/pains.md, each with the names of tests that exist."""
-    rows = re.findall(r"^\| (\d+) \|.*\| (.*) \|$", (ROOT / "docs/pains.md").read_text(encoding="utf-8"), re.MULTILINE)
+    """Rows 1 to 24 of docs/evidence/pains.md, each with the names of tests that exist."""
+    rows = re.findall(
+        r"^\| (\d+) \|.*\| (.*) \|$", (ROOT / "docs/evidence/pains.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert [int(number) for number, _ in rows] == list(range(1, 25))
     for number, cell in rows:
         named = re.findall(r"`([\w/]+\.py)::(\w+)`", cell)

@@ -10,7 +10,7 @@ from bench.alarms import FAILING, MINUTES_NEEDED, PATIENT, PROMISE, RECEIVES, WI
 from tests.test_template import ALARMS
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/alarms.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/operate/alarms.md").read_text(encoding="utf-8")
 
 
 def test_the_page_shows_what_the_program_computes() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bench.cost import DESIGNS, OURS, Prices, batch_ms, memories, per_million, table
 
-PAGE = Path(__file__).parents[2] / "docs/cost.md"
+PAGE = Path(__file__).parents[2] / "docs/operate/cost.md"
 
 
 def test_the_page_has_what_the_calculator_prints() -> None:

@@ -9,7 +9,7 @@ from bench.outage import OUTAGE, RECEIVES, reckon, table
 
 def test_the_page_shows_what_the_script_prints() -> None:
     """A changed wait changes the page."""
-    assert table() in (Path(__file__).parents[2] / "docs/outage.md").read_text(encoding="utf-8")
+    assert table() in (Path(__file__).parents[2] / "docs/operate/outage.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("with_circuit", [False, True])

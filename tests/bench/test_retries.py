@@ -25,7 +25,7 @@ from bench.retries import (
 from orders.order import NO_FLOOR, backoff
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/retries.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/operate/retries.md").read_text(encoding="utf-8")
 PARTS = [0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0]
 
 

@@ -28,7 +28,7 @@ from bench.scaling import (
 )
 from orders import conversation, merchants, wechat
 
-PAGE = (Path(__file__).parents[2] / "docs/scaling.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/operate/scaling.md").read_text(encoding="utf-8")
 SERVICE = Service()
 
 
