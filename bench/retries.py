@@ -1,8 +1,8 @@
 """How long a message is retried before SQS gives it up: the exact distribution, by the function's own waits.
 
 `python -m bench.retries` prints the tables of docs/operate/retries.md. Nothing is measured or simulated: each wait is
-a whole number of seconds, the probability of each number is counted with `orders.order`'s own functions, and the sum of the
-waits is the convolution of these. A message that is received N times has N - 1 waits between its first attempt and its
+a whole number of seconds, the probability of each number is counted with `orders.order`'s own functions, and the sum of
+the waits is the convolution of these. A message that is received N times has N - 1 waits between its first attempt and its
 last; the first receive is the first attempt.
 """
 
