@@ -1,7 +1,6 @@
 """Which alarm fires for what is wrong, and when, computed from the function's own waits.
 
-`python -m bench.alarms` prints the table of docs/operate/alarms.md. Nothing is measured or
-simulated. An order that keeps
+`python -m bench.alarms` prints the table of docs/alarms.md. Nothing is measured or simulated. An order that keeps
 failing has attempts at times whose distribution `bench.retries` counts; OrdersFailingAlarm fires when enough different
 minutes had one. Thresholds are read from template.yaml.
 """
@@ -208,7 +207,7 @@ def _at_once() -> tuple[int, int, int]:
 
 
 def table() -> str:
-    """The table of docs/operate/alarms.md, as Markdown."""
+    """The table of docs/alarms.md, as Markdown."""
     columns = ["what is wrong", "alarm, the first to fire first", "one order, median", "95 %", "one order a minute"]
     lines = [columns, ["---"] * len(columns)]
     for row in rows():

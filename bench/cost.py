@@ -1,4 +1,4 @@
-"""What a million orders cost: `python -m bench.cost` prints the tables of docs/operate/cost.md.
+"""What a million orders cost: `python -m bench.cost` prints the table of docs/cost.md; prices and designs are inputs.
 
     per order = bus + SQS (send + (receive + delete) / batch) + Lambda (request / batch + GB-s / batch)
               + DynamoDB (write units + read units) + log bytes + bytes to WeChat Pay

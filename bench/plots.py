@@ -71,7 +71,7 @@ def draw(found: Mapping[str, Any], into: Path) -> None:
 
 
 def reckoned(into: Path) -> None:
-    """The plots of docs/operate/scaling.md, out of its simulation."""
+    """The plots of docs/scaling.md, out of its simulation."""
     drawn = scaling.series()
     chart(
         into / "scaling-concurrency.svg",

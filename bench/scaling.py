@@ -1,7 +1,7 @@
 """How far the function goes and what stops it: Little's law, and a small simulation that must agree with it.
 
-`python -m bench.scaling` prints the tables of docs/operate/scaling.md; its flags are the fields of `Service`. Nothing
-is measured and nothing waits: time is a number. The queue and Lambda's pollers are models: an environment that is free
+`python -m bench.scaling` prints the tables of docs/scaling.md; its flags are the fields of `Service`. Nothing is
+measured and nothing waits: time is a number. The queue and Lambda's pollers are models: an environment that is free
 takes at once what waits, ten messages at most, and Lambda's own scaling up is left out.
 """
 
@@ -141,7 +141,7 @@ def concurrency_seen(service: Service, rate: float, concurrency: int, *, orders:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """A limit of AWS's, and what one order a second asks of it; `page` is a link of docs/operate/scaling.md.
+    """A limit of AWS's, and what one order a second asks of it; `page` is a link of docs/scaling.md.
 
     `well`: every deployment in us-east-1 meets it, when all is well.
     """
@@ -160,7 +160,7 @@ class Quota:
 
 
 def quotas(service: Service) -> list[Quota]:
-    """AWS's defaults of 2026, lowest first. An order is one read and two write units, its most."""
+    """AWS's defaults of 2026, lowest first. An order is one read and two write units, its most (docs/cost.md)."""
     share = service.full_batch / service.batch_size
     ours = service.maximum_concurrency
     broken = retried_for(KEYS_BROKEN)
@@ -351,7 +351,7 @@ def percentile(values: Iterable[float], part: float) -> float:
 
 
 def tables(service: Service | None = None) -> dict[str, str]:
-    """Every Markdown table of docs/operate/scaling.md, by its name."""
+    """Every Markdown table of docs/scaling.md, by its name."""
     service = service or Service()
     return {
         "concurrency": _table(_CONCURRENCY, [_concurrency_row(service, rate) for rate in RATES]),
@@ -505,9 +505,7 @@ def _duration(seconds: float) -> str:
 
 
 def _arguments(arguments: Sequence[str] | None = None) -> Service:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.scaling", description="Print the tables of docs/operate/scaling.md."
-    )
+    parser = argparse.ArgumentParser(prog="python -m bench.scaling", description="Print the tables of docs/scaling.md.")
     defaults: Mapping[str, float] = {item.name: getattr(Service(), item.name) for item in fields(Service)}
     for name, default in defaults.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
