@@ -1,7 +1,7 @@
 """Every command that a page prints is run as it is printed, outside the virtual environment, and ends as the page says.
 
-The commands run in a folder that looks like a fresh clone, beside one sandbox. Only the words of `_in_this_world` are
-replaced. A command that no rule knows fails its page: say in RULES how it ends.
+The commands run in a folder that looks like a fresh clone, against one sandbox. Only the words of `_in_this_world` are
+replaced. A command without a rule fails its page: say in RULES how it ends.
 """
 
 import json
@@ -45,7 +45,7 @@ ENDS = {
     "PAID-OFFLINE-1": Status.SYNCED,
     OUT_ORDER_NO: Status.PAID_BY_WECHAT,
 }
-"""How the orders end that the pages show."""
+"""The final status of each order that the pages show."""
 
 
 # ---- what the pages print --------------------------------------------------------------------------------------------
@@ -60,7 +60,7 @@ class Command:
 
 
 def printed(page: str) -> list[Command]:
-    """The commands of a page: its indented blocks, and what stands between backticks and begins with a program."""
+    """Return the commands of a page: its indented blocks, and code spans that begin with a program."""
     text = (ROOT / page).read_text(encoding="utf-8")
     commands = [*_in_blocks(text), *_between_backticks(text)]
     return sorted(commands, key=lambda command: command.line)
@@ -92,7 +92,7 @@ def _is_whole(text: str) -> bool:
 
 
 def _between_backticks(text: str) -> Iterator[Command]:
-    """A command may go on in the next line, in no other paragraph and no other row of a table."""
+    """Yield commands in code spans; one may continue in the next line, but not in another paragraph or table row."""
     prose = re.sub(
         r"^(```.*?^```|    .*?)$", lambda block: "\n" * block[0].count("\n"), text, flags=re.MULTILINE | re.DOTALL
     )
@@ -104,14 +104,14 @@ def _between_backticks(text: str) -> Iterator[Command]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_printed_command_brings_its_environment(page: str) -> None:
-    """A bare `python -m` or `sam` fails outside the virtual environment."""
+    """A page prints no bare `python -m` or `sam`: these fail outside the virtual environment."""
     programs = {command.text.split()[0] for command in _in_blocks((ROOT / page).read_text(encoding="utf-8"))}
     assert programs <= set(PROGRAMS)
     assert not re.search(r"(?<![\w./-])python3? -m|`sam [a-z ]+ -", (ROOT / page).read_text(encoding="utf-8"))
 
 
 def test_a_command_of_the_runbook_names_its_stack() -> None:
-    """An operator copies it whole; short forms such as `order show` would ask another stack."""
+    """A command of the runbook is whole: without its stack it would ask another one."""
     runbook = (ROOT / "docs/operate/runbook.md").read_text(encoding="utf-8")
     for code in re.findall(r"`([^`]+)`", runbook) + [command.text for command in _in_blocks(runbook)]:
         if re.search(r"\b(order|dead-letters|event|keys) (show|list|redrive|send|check)\b", code):
@@ -125,13 +125,13 @@ def test_a_command_of_the_runbook_names_its_stack() -> None:
 
 @dataclass
 class Shell:
-    """A terminal in a fresh clone, beside the sandbox."""
+    """A terminal in a fresh clone, next to a running sandbox."""
 
     world: World
     clone: Path
     control_url: str
     variables: dict[str, str]
-    tried: set[str] = field(default_factory=set)  # what has ended as it should, on this page or another
+    tried: set[str] = field(default_factory=set)  # commands that ended as they should, on this page or another
 
     def run(self, command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
         """Run a command line; `variables` are for this one."""
@@ -149,7 +149,7 @@ class Shell:
 
 
 def _in_this_world(command: str, shell: Shell) -> str:
-    """Replace what a page cannot know: placeholders, and ports, which are free ones here."""
+    """Replace placeholders, and the ports, which are free ones here."""
     for pattern, word in {
         r"http://127\.0\.0\.1:4566": shell.world.cloud.endpoint_url,
         r"http://127\.0\.0\.1:4510": shell.world.wechat_pay.base_url,
@@ -167,7 +167,7 @@ def _in_this_world(command: str, shell: Shell) -> str:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with everything of this repository but what a sandbox of the developer's may have written."""
+    """Return a folder with everything of this repository except the files of a developer's own sandbox."""
     clone = tmp_path_factory.mktemp("fresh clone")
     for path in ROOT.iterdir():
         if path.name.startswith((".venv", ".aws-sam")) or not path.name.startswith("."):
@@ -179,8 +179,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def beside(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """The sandbox as `make sandbox` has it, after one order that WeChat Pay has collected and two that are no good."""
+def shell(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """Yield a shell next to a sandbox like `make sandbox`, after a collected order and two that cannot be synced."""
     with ExitStack() as stack:
         world = stack.enter_context(World.open(clone / ".sandbox"))
         up.seed(world)
@@ -191,11 +191,11 @@ def beside(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
 
 
 def _environment(home: Path) -> dict[str, str]:
-    """A user's environment without AWS settings, outside the virtual environments."""
+    """Return a user's environment variables, without AWS settings and outside the virtual environments."""
     programs = home / "bin"
     programs.mkdir()
     for name in ("aws", "curl"):
-        if name == "aws" or not shutil.which(name):  # the AWS CLI's version 2 is no package of Python's
+        if name == "aws" or not shutil.which(name):  # version 2 of the AWS CLI is not a Python package
             stand_in = f'exec {sys.executable} {ROOT / "tests/page_programs.py"} {name} "$@"\n'
             (programs / name).write_text(f"#!/bin/sh\n{stand_in}")
             (programs / name).chmod(0o755)
@@ -211,38 +211,38 @@ type Rule = Callable[[Shell, str], None]
 
 def _shows_an_order(shell: Shell, command: str) -> None:
     number = _in_this_world(command, shell).split("#")[0].split()[-1]
-    seen: list[str] = []
+    output: list[str] = []
 
     def look() -> dict[str, Any] | None:
-        ended = shell.run(command)
-        seen[:] = [ended.stdout, ended.stderr]
-        item: dict[str, Any] = json.loads(ended.stdout) if ended.returncode == 0 else {}
+        process = shell.run(command)
+        output[:] = [process.stdout, process.stderr]
+        item: dict[str, Any] = json.loads(process.stdout) if process.returncode == 0 else {}
         return item if item.get("status", Status.RETRYING) != Status.RETRYING else None
 
     item = until(look, 300.0)
-    assert item is not None, seen
-    assert item["status"] == ENDS[number], seen
+    assert item is not None, output
+    assert item["status"] == ENDS[number], output
     assert (number == OUT_ORDER_NO) == ("transaction_id" in item)
 
 
 def _checks_keys(shell: Shell, command: str) -> None:
     out = _succeeds(shell, command)
-    asked = "WeChat Pay echoed" if "--echo" in command else "WeChat Pay was not asked"
-    assert asked in out
+    words = "WeChat Pay echoed" if "--echo" in command else "WeChat Pay was not asked"
+    assert words in out
     if f"    {command}\n" in README:
-        [shown] = re.findall(r"```\n(mchid .*?)```", README, re.DOTALL)
-        assert _without_chance(out) == _without_chance(shown)
+        [block] = re.findall(r"```\n(mchid .*?)```", README, re.DOTALL)
+        assert _without_chance(out) == _without_chance(block)
 
 
 def _without_chance(text: str) -> str:
-    """Serials are random, and the time is now."""
+    """Replace what differs in each run: random serials, and the time."""
     return re.sub(r"\b[0-9A-F]{40}\b|(?<=PUB_KEY_ID_)\d+|\d\d:\d\d:\d\d", "…", text)
 
 
 def _succeeds(shell: Shell, command: str) -> str:
-    ended = shell.run(command)
-    assert ended.returncode == 0, f"{command}\n{ended.stdout}{ended.stderr}"
-    return ended.stdout
+    process = shell.run(command)
+    assert process.returncode == 0, f"{command}\n{process.stdout}{process.stderr}"
+    return process.stdout
 
 
 def _lists_letters(shell: Shell, command: str) -> None:
@@ -250,13 +250,13 @@ def _lists_letters(shell: Shell, command: str) -> None:
 
 
 def _needs_the_real_sqs(shell: Shell, command: str) -> None:
-    """As sandbox/README.md says: the embedded AWS does not move messages."""
-    ended = shell.run(command)
-    assert (ended.returncode, "--message-id" in ended.stderr) == (1, True), ended
+    """The embedded AWS has no message move task; sandbox/README.md says so."""
+    process = shell.run(command)
+    assert (process.returncode, "--message-id" in process.stderr) == (1, True), process
 
 
 def _invokes(shell: Shell, command: str) -> None:
-    """What stays is what the table of events/README.md says."""
+    """As many messages stay as the table of events/README.md says."""
     out = _succeeds(shell, command)
     result, end = json.JSONDecoder().raw_decode(out)
     assert "FunctionError" not in json.loads(out[end:])
@@ -265,21 +265,21 @@ def _invokes(shell: Shell, command: str) -> None:
 
 
 def _redrives_one(shell: Shell, command: str) -> None:
-    """`ID` is that of a letter that is there."""
+    """`ID` stands for the id of a dead-letter message that exists."""
     letter = until(lambda: next(iter(dead_letters.peek(shell.world.deployment)), None), state="a dead letter")
     assert letter.message_id in _succeeds(shell, re.sub(r"\bID$", letter.message_id, command))
 
 
 def _describes_the_stack(shell: Shell, command: str) -> None:
-    """In the AWS of the operator's environment, which here is the sandbox's."""
-    ended = shell.run(command, AWS_ENDPOINT_URL=shell.world.cloud.endpoint_url, **ANY_CREDENTIALS)
-    assert shell.world.stack.outputs["OrdersTableName"] in ended.stdout, ended
+    """The command asks the AWS of the environment, which is the sandbox's here."""
+    process = shell.run(command, AWS_ENDPOINT_URL=shell.world.cloud.endpoint_url, **ANY_CREDENTIALS)
+    assert shell.world.stack.outputs["OrdersTableName"] in process.stdout, process
 
 
 def _is_an_operation(shell: Shell, command: str) -> None:
-    """Of AWS, with these options. Calling it would take away what other commands need, or needs a real account."""
-    ended = shell.run(f"{command} --only-read-the-command-line yes", **ANY_CREDENTIALS)
-    assert ended.returncode == 0, ended
+    """AWS has the operation with these options. It is not called: it deletes what other commands need, or needs AWS."""
+    process = shell.run(f"{command} --only-read-the-command-line yes", **ANY_CREDENTIALS)
+    assert process.returncode == 0, process
 
 
 def _puts_an_event(shell: Shell, command: str) -> None:
@@ -304,9 +304,9 @@ def _is_a_target(shell: Shell, command: str) -> None:
 
 
 NOT_RUN: Mapping[str, str] = {
-    "demo": "tests/test_corridor.py tells its stories; .ci/run runs it",
+    "demo": "tests/test_end_to_end.py runs its stories; .ci/run runs it",
     "test": "runs this test",
-    "sandbox": "does not end; this module runs beside its world, and tests/sandbox tries its start",
+    "sandbox": "does not end; this module runs next to such a sandbox, and tests/sandbox tries its start",
     "chaos": "minutes; tests/sandbox/test_chaos.py tries a small one, and .ci/run runs it",
     "bench": "ten minutes, and packages that are not installed here; .ci/run runs a round",
     "build": "minutes; `make sandbox` builds by the same two commands, and the sandbox deploys what they write",
@@ -319,29 +319,29 @@ def _finds_no_container_engine(shell: Shell, command: str) -> None:
     """SAM reads its command line, the template, the event and the variables, and then asks for an engine.
 
     Where there is one, it would download an image of 600 MB; DOCKER_HOST keeps it from looking. AWS_ENDPOINT_URL keeps
-    it from asking AWS who we are.
+    it from asking AWS for the caller's identity.
     """
     nowhere = f"unix://{shell.clone}/none.sock"
-    ended = shell.run(
+    process = shell.run(
         command, DOCKER_HOST=nowhere, AWS_ENDPOINT_URL=shell.world.cloud.endpoint_url, SAM_CLI_TELEMETRY="0"
     )
-    assert "requires a container runtime" in ended.stderr, ended
+    assert "requires a container runtime" in process.stderr, process
 
 
 def _is_a_command_of_sam(shell: Shell, command: str) -> None:
-    """With these options; running it changes an AWS account."""
+    """SAM has the command with these options. It is not run: it would change an AWS account."""
     program, name, *options = shlex.split(command)
-    shown = _succeeds(shell, f"{program} {name} --help")
-    assert [option for option in options if option.startswith("--") and option not in shown] == []
+    usage = _succeeds(shell, f"{program} {name} --help")
+    assert [option for option in options if option.startswith("--") and option not in usage] == []
 
 
 def _installs(shell: Shell, command: str) -> None:
-    """Into a folder, without the package index: hatchling and what the library needs are here."""
+    """Install into a folder, without the package index: the build backend and the requirements are installed."""
     target = shell.clone.parent / "installed"
     settings = {"PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_DEPS": "1", "PIP_NO_INDEX": "1", "PIP_TARGET": str(target)}
     path = f"{Path(sys.executable).parent}{os.pathsep}{shell.variables['PATH']}"
-    ended = shell.run(command, PATH=path, PIP_DISABLE_PIP_VERSION_CHECK="1", **settings)
-    assert ended.returncode == 0, ended
+    process = shell.run(command, PATH=path, PIP_DISABLE_PIP_VERSION_CHECK="1", **settings)
+    assert process.returncode == 0, process
     assert (target / "wechatpay/__init__.py").is_file()
 
 
@@ -379,7 +379,7 @@ RULES: Mapping[str, Rule] = {
 
 
 def _try(shell: Shell, command: Command) -> None:
-    """Run a command and look at its end; one that several pages print the same need not run again."""
+    """Run a command and check its end; a command that several pages print alike runs once."""
     rule = next((rule for pattern, rule in RULES.items() if re.match(pattern, command.text)), None)
     assert rule, f"line {command.line}: RULES does not say how this ends: {command.text}"
     text = " ".join(shlex.split(command.text, comments=True))
@@ -389,30 +389,30 @@ def _try(shell: Shell, command: Command) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_what_a_page_prints_ends_as_it_says(beside: Shell, page: str) -> None:
-    """In the page's order, in one terminal."""
+def test_what_a_page_prints_ends_as_it_says(shell: Shell, page: str) -> None:
+    """The commands of a page run in the page's order, in one terminal."""
     commands = printed(page)
     assert commands
-    terminal = replace(beside, variables=dict(beside.variables))
+    terminal = replace(shell, variables=dict(shell.variables))
     try:
         for command in commands:
             _try(terminal, command)
     finally:
-        beside.world.wechat_pay.behave()  # a page that failed in its outage leaves it to no other page
+        shell.world.wechat_pay.behave()  # a page that failed during its outage must not leave it to the next page
 
 
-def test_what_the_sandbox_prints_ends_as_it_says(beside: Shell, capsys: pytest.CaptureFixture[str]) -> None:
-    """The lines that `make sandbox` invites to copy."""
-    up._welcome(beside.world)
-    shown = re.sub(r"^  ", "    ", capsys.readouterr().out, flags=re.MULTILINE)
-    commands = list(_in_blocks(shown))
+def test_what_the_sandbox_prints_ends_as_it_says(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    """The commands that `make sandbox` prints end as they should."""
+    up._welcome(shell.world)
+    welcome = re.sub(r"^  ", "    ", capsys.readouterr().out, flags=re.MULTILINE)
+    commands = list(_in_blocks(welcome))
     assert len(commands) >= 2
     for command in commands:
-        _try(beside, command)
+        _try(shell, command)
 
 
 def test_the_sandboxs_template_needs_no_more_parameters_for_sam_local() -> None:
-    """It was built for this machine's processor, and says so; the line in README names parameters that exist."""
+    """It was built for this machine's architecture, and says so; the pages name parameters that exist."""
     template = yaml.load((BUILD / "template.yaml").read_text(encoding="utf-8"), Loader=_AnyTag)  # noqa: S506  a SafeLoader
     host = {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64")
     assert template["Parameters"]["Architecture"]["Default"] == host
@@ -432,24 +432,24 @@ _AnyTag.add_multi_constructor("!", lambda *_: None)
 # ---- bin/ops ---------------------------------------------------------------------------------------------------------
 
 
-def test_bin_ops_runs_from_anywhere(beside: Shell, tmp_path: Path) -> None:
-    """By a link, from a folder that has an `ops` of its own, with every argument whole."""
+def test_bin_ops_runs_from_anywhere(shell: Shell, tmp_path: Path) -> None:
+    """`bin/ops` runs by a link, from a folder with an `ops` of its own, and passes every argument unchanged."""
     (tmp_path / "ops").mkdir()
     (tmp_path / "ops/__init__.py").write_text("raise SystemExit('the wrong one')")
     (tmp_path / "link").symlink_to(ROOT / "bin/ops")
     for program in (str(ROOT / "bin/ops"), "./link"):
-        options = ("--endpoint-url", beside.world.cloud.endpoint_url, "--stack", "no such stack")
-        ended = subprocess.run(
+        options = ("--endpoint-url", shell.world.cloud.endpoint_url, "--stack", "no such stack")
+        process = subprocess.run(
             [program, *options, "order", "show", MERCHANT, "A B"],
             cwd=tmp_path,
-            env=beside.variables | ANY_CREDENTIALS,
+            env=shell.variables | ANY_CREDENTIALS,
             capture_output=True,
             text=True,
             check=False,
             timeout=300,
         )
-        assert (ended.returncode, ended.stdout) == (1, "")
-        assert "ops: stack no such stack: " in ended.stderr
+        assert (process.returncode, process.stdout) == (1, "")
+        assert "ops: stack no such stack: " in process.stderr
 
 
 MAKEFILE = dedent("""
@@ -461,8 +461,8 @@ MAKEFILE = dedent("""
     """)
 
 
-def test_bin_ops_makes_its_environment_once(beside: Shell, tmp_path: Path) -> None:
-    """With one line that says so."""
+def test_bin_ops_makes_its_environment_once(shell: Shell, tmp_path: Path) -> None:
+    """`bin/ops` makes the missing virtual environment once, and says so in one line."""
     root = tmp_path / "a clone"
     (root / "bin").mkdir(parents=True)
     shutil.copy(ROOT / "bin/ops", root / "bin/ops")
@@ -471,7 +471,7 @@ def test_bin_ops_makes_its_environment_once(beside: Shell, tmp_path: Path) -> No
     def call() -> "subprocess.CompletedProcess[str]":
         words = [str(root / "bin/ops"), "order", "A B"]
         return subprocess.run(
-            words, env=beside.variables, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+            words, env=shell.variables, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
         )
 
     first, second = call(), call()
