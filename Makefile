@@ -64,13 +64,13 @@ bench: venv-bench .aws-sam/sandbox/template.yaml ## our function beside the usua
 throughput: venv .aws-sam/sandbox/template.yaml ## orders a second through the whole sandbox, and where the time goes
 	python -m bench.throughput
 
-reckonings: venv venv-bench ## compute scale, cost, an outage, retries and alarms; draw the plots of docs/operate/scaling.md
+reckonings: venv venv-bench ## compute scale, cost, an outage, retries and alarms; draw the plots of docs/scaling.md
 	python -m bench.scaling
 	python -m bench.cost
 	python -m bench.outage
 	python -m bench.retries
 	python -m bench.alarms
-	.venv-bench/bin/python -m bench.plots docs/operate
+	.venv-bench/bin/python -m bench.plots docs
 
 docs: venv ## the library's API reference, from its docstrings, in build/reference
 	PYTHONPATH=layers/wechatpay/python python -m pdoc --docformat google --output-directory build/reference wechatpay

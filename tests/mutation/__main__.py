@@ -1,7 +1,7 @@
 """`python -m tests.mutation wechatpay.message orders.order`: change one thing, and see whether a test notices.
 
 cosmic-ray does it, in a throw-away environment and on a copy of the tracked files. Prints each module's score and the
-mutants that survived. docs/evidence/mutation.md has the last figures, and the reasons of the survivors.
+mutants that survived. docs/mutation.md has the last figures, and the reasons of the survivors.
 """
 
 import json
