@@ -1,7 +1,7 @@
 """Killed, timed out, refused: each point at which an attempt can end, and what the next delivery makes of it.
 
 The built function runs in a process of its own. A gate stands between it and AWS, and does at the chosen request what
-is to happen there; `kill -9` is a real one. docs/evidence/crashes.md has the table.
+is to happen there; `kill -9` is a real one. docs/crashes.md has the table.
 """
 
 import json
@@ -253,7 +253,7 @@ def test_a_write_that_lost_a_race_is_settled_in_the_same_attempt(scene: Scene) -
 def _tell(row: str) -> None:
     """Print a row, which the page of the matrix has as well."""
     print(row)
-    assert row in (Path(__file__).parents[1] / "docs/evidence/crashes.md").read_text(encoding="utf-8")
+    assert row in (Path(__file__).parents[1] / "docs/crashes.md").read_text(encoding="utf-8")
 
 
 def _batch(*messages: tuple[str, str, int]) -> dict[str, Any]:

@@ -496,7 +496,7 @@ def test_every_alarm_is_the_stacks_own(template: dict[str, Any]) -> None:
 
 def test_every_alarm_is_in_the_runbook() -> None:
     """Whoever is called finds the page."""
-    runbook = (ROOT / "docs/operate/runbook.md").read_text(encoding="utf-8")
+    runbook = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
     assert [alarm for alarm in ALARMS if f"## {alarm}" not in runbook] == []
 
 
@@ -598,7 +598,7 @@ def test_every_exception_of_the_audit_has_its_reason(source: dict[str, Any]) -> 
 
 # ---- the China regions -----------------------------------------------------------------------------------------------
 
-UNCONDITIONAL = {  # resource type → properties that the China regions are known to take (docs/operate/china.md)
+UNCONDITIONAL = {  # resource type → properties that the China regions are known to take (docs/china.md)
     "AWS::Events::Rule": {"Name", "Description", "EventBusName", "EventPattern", "Targets"},
     "AWS::SQS::Queue": {
         *("QueueName", "VisibilityTimeout", "MessageRetentionPeriod", "SqsManagedSseEnabled"),
@@ -645,7 +645,7 @@ def _may_be_absent(value: Any) -> bool:
 
 def test_china_has_a_page_row_by_row() -> None:
     """Each resource type of the template is in it, with a grade; so is what must not be used there."""
-    page = (ROOT / "docs/operate/china.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/china.md").read_text(encoding="utf-8")
     for resource_type in UNCONDITIONAL:
         assert f"`{resource_type}`" in page
     for word in (

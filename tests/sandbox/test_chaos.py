@@ -79,6 +79,6 @@ def test_planted_items_are_what_they_are_called() -> None:
 
 def test_the_page_says_how_many_faults_there_are() -> None:
     """And names every finding of the audit."""
-    page = (Path(__file__).parents[2] / "docs/evidence/chaos.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs/chaos.md").read_text(encoding="utf-8")
     assert f"one of {len(LOTS)} faults" in page
     assert len(re.findall(r"^\| [a-z]", page, re.MULTILINE)) - 1 == len(Findings().counts)
