@@ -34,7 +34,7 @@ NAMES = re.compile(
     r"|logged|lost|made|meant|met|named|noted|prepared|reckoned|said|seen|settled|shown|spoken|struck|taken|told"
     r"|wanted)_*"
 )
-PUBLIC = frozenset({"answered"})
+PUBLIC = frozenset({"answered", "held"})
 """Names that a contract has."""
 
 UNREAD = ("LICENSE", "NOTICE", "vectors/", ".lock", "requirements.txt", ".json", ".svg", "test_words.py", "zh-CN")
