@@ -1,7 +1,7 @@
 """Every override of urllib3, requests, http.client and queue: registered, read, and called on the way of a call.
 
-`wechatpay.http1`, `pools` and `connections` lean on the insides of these libraries. A test fails where one of them
-changes; the changed source is read again then, and the override with it.
+`wechatpay.http1`, `connection_pools` and `connections` lean on the insides of these libraries. A test fails where one
+of them changes; the changed source is read again then, and the override with it.
 """
 
 import hashlib
@@ -26,13 +26,13 @@ from urllib3.poolmanager import PoolManager
 from urllib3.util.ssltransport import SSLTransport
 
 from sandbox.waiting import PATIENCE
-from wechatpay import connections, http1, pools
+from wechatpay import connection_pools, connections, http1
 from wechatpay.connections import Session
 from wechatpay.sockets import ProxySocket
 
 from .wire import OK, Server, loopback_certificate, tunnel_to
 
-ROOMS = (http1, pools, connections)
+ROOMS = (http1, connection_pools, connections)
 THIRD_PARTY = {"http", "queue", "requests", "urllib3"}
 
 
@@ -250,12 +250,12 @@ def test_every_class_is_used_that_a_class_attribute_names(main: Server) -> None:
         assert response.content == b"ok"
         manager = _any(session.get_adapter(main.url)).poolmanager
         (pool,) = (manager.pools[key] for key in list(manager.pools.keys()))
-        assert type(pool) is pools.Pool
-        assert type(pool.pool) is pools.IdleConnections
+        assert type(pool) is connection_pools.Pool
+        assert type(pool.pool) is connection_pools.IdleConnections
         connection = pool.pool.get()
         assert type(connection) is http1.Connection
         pool.pool.put(connection)
         tls_pool = manager.connection_from_url("https://pay.test")
-        assert type(tls_pool) is pools.TLSPool
-        assert type(tls_pool.pool) is pools.IdleConnections
+        assert type(tls_pool) is connection_pools.TLSPool
+        assert type(tls_pool.pool) is connection_pools.IdleConnections
         assert type(tls_pool._new_conn()) is http1.TLSConnection

@@ -15,9 +15,9 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from wechatpay import forks, redaction
+from wechatpay.connection_pools import use_pools
 from wechatpay.hosts import Failover
 from wechatpay.limits import Try, current, trying
-from wechatpay.pools import use_pools
 from wechatpay.tls import ca_bundle, tls_context
 
 if TYPE_CHECKING:
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from requests.adapters import _HostParams, _PoolKwargs
     from requests.sessions import _Settings
     from urllib3 import BaseHTTPResponse, HTTPConnectionPool, PoolManager
+
+    class _Pickled(Protocol):
+        """What the stubs leave out of HTTPAdapter."""
+
+        def __getstate__(self) -> object: ...
+        def __setstate__(self, state: object) -> None: ...
+
 
 HOSTS = 4  # main and backup, each for the mainland and for Hong Kong
 POOL_SIZE = 100  # idle connections kept per host: as many as a batch of orders has calls at a time
@@ -175,13 +182,6 @@ _inherited: "list[tuple[PoolManager, Mapping[str, PoolManager]]]" = []
 def keep_in_one_process(session: requests.Session) -> None:
     """Let a forked process begin with connections of its own over a session that is not `Session`."""
     _plain_sessions.add(session)
-
-
-class _Pickled(Protocol):
-    """What the stubs leave out of HTTPAdapter."""
-
-    def __getstate__(self) -> object: ...
-    def __setstate__(self, state: object) -> None: ...
 
 
 def _renew_plain(adapter: HTTPAdapter) -> None:

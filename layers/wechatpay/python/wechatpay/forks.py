@@ -5,18 +5,19 @@ A child that used or closed them would take the parent's answers, or end the par
 
 import os
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
+if TYPE_CHECKING:
 
-class Detachable(Protocol):
-    """A socket whose descriptor can be taken away from it."""
+    class Detachable(Protocol):
+        """A socket whose descriptor can be taken away from it."""
 
-    def detach(self) -> int:
-        """Return the descriptor, -1 where there is none any more, and forget it."""
+        def detach(self) -> int:
+            """Return the descriptor, -1 where there is none any more, and forget it."""
 
 
-_sockets: WeakSet[Detachable] = WeakSet()
+_sockets: "WeakSet[Detachable]" = WeakSet()
 
 
 def in_child(action: Callable[[], object]) -> None:
@@ -25,7 +26,7 @@ def in_child(action: Callable[[], object]) -> None:
         os.register_at_fork(after_in_child=action)
 
 
-def leave_to_parent(connection: Detachable) -> None:
+def leave_to_parent(connection: "Detachable") -> None:
     """Let forked processes close their copy of this socket's descriptor."""
     _sockets.add(connection)
 
