@@ -76,7 +76,7 @@ STORIES = {
 
 @pytest.mark.parametrize(("first", "other", "repeatable"), STORIES)
 def test_every_story_keeps_the_promises_of_repetition(first: str, other: str, repeatable: bool) -> None:
-    """Whatever happens, and whichever host is asked first.
+    """These promises hold for every sequence of failed tries, whichever host is asked first.
 
     - At most one step to the other host, only where nothing left this machine, and never without a backup.
     - At most one repetition of a request that may have arrived, only of what may be executed twice.

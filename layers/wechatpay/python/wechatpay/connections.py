@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 HOSTS = 4  # main and backup, each for the mainland and for Hong Kong
 POOL_SIZE = 100  # idle connections kept per host: as many as a batch of orders has calls at a time
 
+_adapters: "WeakSet[_Adapter]" = WeakSet()
+_plain_sessions: WeakSet[requests.Session] = WeakSet()
+_inherited: "list[tuple[PoolManager, Mapping[str, PoolManager]]]" = []
+"""The parent's pools in its child: kept, because closing them takes locks that a thread of the parent may hold."""
+
 
 class _Adapter(HTTPAdapter):
     """Pools of limited connections that share one TLS context."""
@@ -136,7 +141,7 @@ def _seconds(timeout: object) -> tuple[float, float]:
 
 
 class Session(requests.Session):
-    """Connections to WeChat Pay; one may serve many clients and threads, which share what is known of a dead host.
+    """Connections to WeChat Pay; one may serve many clients and threads, which share the outages of hosts.
 
     It honours the proxies and CA bundles of the environment, which it reads once for each host; it follows no redirect,
     stores no cookie and calls no hook: a request goes straight to its adapter. A forked process starts with connections
@@ -169,14 +174,6 @@ class Session(requests.Session):
         """
         settings.pop("allow_redirects", None)
         return self.get_adapter(str(request.url)).send(request, **settings)
-
-
-# ---- one process ----
-
-_adapters: WeakSet[_Adapter] = WeakSet()
-_plain_sessions: WeakSet[requests.Session] = WeakSet()
-_inherited: "list[tuple[PoolManager, Mapping[str, PoolManager]]]" = []
-"""The parent's pools in its child: kept, because closing them takes locks that a thread of the parent may hold."""
 
 
 def keep_in_one_process(session: requests.Session) -> None:

@@ -108,7 +108,7 @@ def _resends_by_itself(session: requests.Session, url: str) -> bool:
 def _failed_while_connecting(error: BaseException) -> bool:
     """Return whether an error was met while connecting: to the host, to a proxy, or at the start of a handshake.
 
-    A ProxyError alone is no proof: urllib3 raises it for whatever happens on a connection that is closed already.
+    A ProxyError alone is no proof: urllib3 raises it for every failure on a connection that is closed already.
     """
     chain, cause = [error], _inner(error)
     while cause is not None:

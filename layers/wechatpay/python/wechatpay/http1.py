@@ -129,7 +129,7 @@ class Connection(HTTPConnection):
         super()._tunnel()
         self.sock.settimeout(current_or_unlimited().remaining())
 
-    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  passed on, whatever urllib3 adds
+    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  passed on as urllib3 calls it
         """Send a request in one piece: one system call, one packet, one TLS record.
 
         urllib3 2.8.0, connection.py, HTTPConnection.request: hands headers and body to `send` one after the other.

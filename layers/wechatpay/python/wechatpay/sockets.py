@@ -70,7 +70,7 @@ class ProxySocket:
     def __init__(self, connection: ssl.SSLSocket) -> None:
         self.__dict__["_inner"] = connection
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  whatever SSLTransport and http.client ask a socket for
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  any method of a socket
         return getattr(self._inner, name)
 
     def __setattr__(self, name: str, value: object) -> None:  # SSLTransport.makefile counts in `_io_refs`
