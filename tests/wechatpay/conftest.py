@@ -1,4 +1,4 @@
-"""Words of the trade: both sides' real keys, made once per session, and WeChat Pay's way of signing."""
+"""Real keys of both sides, made once per session, and WeChat Pay's way of signing."""
 
 import base64
 import shutil
@@ -36,13 +36,13 @@ def merchant_key() -> rsa.RSAPrivateKey:
 
 @pytest.fixture(scope="session")
 def merchant_pem(merchant_key: rsa.RSAPrivateKey) -> str:
-    """apiclient_key.pem, as it comes."""
+    """The text of apiclient_key.pem."""
     return merchant_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 @pytest.fixture(scope="session")
 def merchant(merchant_pem: str) -> Merchant:
-    """The merchant who signs."""
+    """The merchant that signs."""
     return Merchant(mchid="1230000109", serial_no="3775B6A45ACD588826D15E583A95F5DD00000001", private_key=merchant_pem)
 
 
@@ -54,7 +54,7 @@ def platform_key() -> rsa.RSAPrivateKey:
 
 @pytest.fixture(scope="session")
 def platform_pem(platform_key: rsa.RSAPrivateKey) -> str:
-    """pub_key.pem, as the console offers it."""
+    """The text of pub_key.pem."""
     return public_pem(platform_key)
 
 
@@ -66,7 +66,7 @@ def certificate_key() -> rsa.RSAPrivateKey:
 
 @pytest.fixture(scope="session")
 def foreign_key() -> rsa.RSAPrivateKey:
-    """A key of somebody else."""
+    """A key that belongs to neither side."""
     return rsa_key()
 
 
@@ -125,11 +125,11 @@ def signed(platform_key: rsa.RSAPrivateKey) -> Sign:
 
 @pytest.fixture(scope="session")
 def openssl() -> Path:
-    """The command `openssl`, which knows nothing of this library."""
-    found = shutil.which("openssl")
-    if found is None:
+    """The command `openssl`, which shares no code with this library."""
+    path = shutil.which("openssl")
+    if path is None:
         pytest.skip("the command openssl is not installed: nothing independent to compare signatures with")
-    return Path(found)
+    return Path(path)
 
 
 @pytest.fixture

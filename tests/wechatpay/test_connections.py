@@ -1,27 +1,19 @@
-"""What the connections lean on, and that they belong to one process."""
+"""The connections of a session: kept, limited, and of one process only."""
 
 import gc
-import hashlib
-import http.client
-import inspect
 import logging
 import os
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool, _close_pool_connections
-from urllib3.poolmanager import PoolManager
 
 from sandbox.waiting import PATIENCE, NotReachedError, until
-from wechatpay import connections
+from wechatpay import connections, forks, http1, sockets
 from wechatpay.connections import POOL_SIZE, Session
 
 from .wire import OK, Drip, Server, loopback_certificate
@@ -30,52 +22,6 @@ from .wire import OK, Drip, Server, loopback_certificate
 def _any(owner: Any) -> Any:
     """Let a type checker pass over what stubs leave out."""
     return owner
-
-
-# What `wechatpay.connections` overrides or is called by, and the version of each that was read. A changed source is
-# read again, and the override with it.
-READ: dict[Callable[..., Any], str] = {
-    HTTPConnection._new_conn: "83e6a5dd7db98a0a",
-    HTTPConnection.connect: "b70c63e7308857b1",
-    HTTPConnection.request: "751c8aa0eb50e741",
-    HTTPConnection.getresponse: "b00fb0a4b235caa1",
-    HTTPConnection.close: "8fe19deb36fa4b24",
-    _any(HTTPConnection).is_connected.fget: "2a727e90f341c6eb",
-    HTTPSConnection.connect: "2a2e1795406d7f38",
-    HTTPSConnection._connect_tls_proxy: "3a32edb139845f44",
-    HTTPConnectionPool._get_conn: "78fb22fdf2f90a26",
-    HTTPConnectionPool._put_conn: "f4b8abb8b95650c7",
-    HTTPConnectionPool._make_request: "34d8501e40be381b",
-    HTTPConnectionPool.urlopen: "6e4cd79631f91d15",
-    HTTPConnectionPool._new_pool_queue: "5b304317a92319b4",
-    _close_pool_connections: "b3129a509e217050",
-    HTTPSConnectionPool._prepare_proxy: "905ee19370068d43",
-    HTTPSConnectionPool._validate_conn: "1733e081ae57da06",
-    PoolManager._new_pool: "6b5c00b2084b0ba4",
-    _any(HTTPAdapter).__setstate__: "7b53db652d49de4c",
-    HTTPAdapter.init_poolmanager: "dcc10b3b4da2db73",
-    HTTPAdapter.proxy_manager_for: "a463432b830fda67",
-    HTTPAdapter.cert_verify: "d5b2e7394e8c45f2",
-    HTTPAdapter.build_response: "e10fa3a87ef21620",
-    HTTPAdapter.build_connection_pool_key_attributes: "5c4516bca20d82d0",
-    HTTPAdapter.send: "a8b4a1d8c114e29d",
-}
-
-
-@pytest.mark.parametrize("function", READ, ids=lambda function: str(function.__qualname__))
-def test_the_pinned_libraries_are_those_that_were_read(function: Callable[..., Any]) -> None:
-    """urllib3 2.8.0 and requests 2.34.2: where an overridden function changes, the override is read again."""
-    digest = hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:16]
-    assert digest == READ[function], f"{function.__qualname__} of urllib3 {version('urllib3')} has changed: read it"
-
-
-def test_http_client_calls_what_is_overridden() -> None:
-    """Of whatever 3.13 it is: `begin` and `_tunnel` read the status by `_read_status`, from the file of `makefile`."""
-    assert "_read_status" in http.client.HTTPResponse.begin.__code__.co_names
-    assert "makefile" in http.client.HTTPResponse.__init__.__code__.co_names
-    assert {"_read_status", "response_class", "send"} <= set(_any(http.client.HTTPConnection)._tunnel.__code__.co_names)
-    assert "response_class" in http.client.HTTPConnection.getresponse.__code__.co_names
-    assert "send" in _any(http.client.HTTPConnection)._send_output.__code__.co_names
 
 
 @pytest.fixture
@@ -93,7 +39,7 @@ def get(session: requests.Session, server: Server) -> requests.Response:
 
 
 def test_the_session_works_as_any_other(session: Session, main: Server) -> None:
-    """Without a client, with requests' own time-outs."""
+    """A session without a client takes every form of time-out that requests takes."""
     main.script = [OK] * 4
     for timeout in (None, 300, PATIENCE, (PATIENCE, PATIENCE)):
         assert session.get(f"{main.url}/v3/x", timeout=timeout).text == "ok"
@@ -101,7 +47,7 @@ def test_the_session_works_as_any_other(session: Session, main: Server) -> None:
 
 
 def test_its_timeouts_are_limits_of_the_whole(session: Session, main: Server) -> None:
-    """A session without a client is bounded as well."""
+    """The read time-out of a session without a client limits the whole answer."""
     drip = Drip(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
     main.script = [drip]
     with pytest.raises(requests.ConnectionError, match=r"Read timed out"):
@@ -110,28 +56,28 @@ def test_its_timeouts_are_limits_of_the_whole(session: Session, main: Server) ->
 
 
 def test_headers_and_body_leave_in_one_piece(session: Session, main: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One system call, one packet, one TLS record."""
+    """A request with a body is one system call, one packet, one TLS record."""
     pieces: list[int] = []
-    real = connections._send
+    send_all = sockets.send_all
 
-    def counted(connection: Any, data: Any, attempt: Any) -> None:
+    def count(connection: Any, data: Any, attempt: Any) -> None:
         pieces.append(len(data))
-        real(connection, data, attempt)
+        send_all(connection, data, attempt)
 
-    monkeypatch.setattr(connections, "_send", counted)
+    monkeypatch.setattr(http1, "send_all", count)
     main.script = [OK]
     session.post(f"{main.url}/v3/x", data=b"{}", timeout=PATIENCE)
     assert len(pieces) == 1
 
 
-def test_more_connections_than_the_pool_keeps_are_closed_without_a_word(
+def test_more_connections_than_the_pool_keeps_are_closed_without_a_log_line(
     session: Session, main: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """urllib3 warns of each."""
-    everyone = threading.Barrier(POOL_SIZE + 5)
+    """A full pool closes a connection silently, where urllib3 would log a warning."""
+    barrier = threading.Barrier(POOL_SIZE + 5)
 
     def together(connection: Any) -> bool:
-        everyone.wait(PATIENCE)
+        barrier.wait(PATIENCE)
         return OK(connection)
 
     main.script = [together] * (POOL_SIZE + 5)
@@ -143,7 +89,7 @@ def test_more_connections_than_the_pool_keeps_are_closed_without_a_word(
             thread.join(PATIENCE)
     assert caplog.records == []
     pools = _any(session.get_adapter(main.url)).poolmanager.pools
-    assert [pools[key].pool.qsize() for key in list(pools.keys())] == [POOL_SIZE]
+    assert [len(pools[key].pool._connections) for key in list(pools.keys())] == [POOL_SIZE]
 
 
 @pytest.fixture(params=["plain", "tls"])
@@ -174,7 +120,7 @@ def in_a_child(work: Callable[[], object]) -> None:
             os._exit(1)
     try:
         _, status = until(
-            lambda: seen if (seen := os.waitpid(child, os.WNOHANG))[0] else None, state="the child has ended"
+            lambda: ending if (ending := os.waitpid(child, os.WNOHANG))[0] else None, state="the child has ended"
         )
     except NotReachedError:
         os.kill(child, 9)
@@ -186,26 +132,26 @@ def in_a_child(work: Callable[[], object]) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_process_has_connections_of_its_own(session: Session, host: Server) -> None:
-    """Sharing one would give each the other's answers; over TLS it would end the parent's connection."""
+    """A child makes connections of its own, and the parent's connection still works afterwards, TLS included."""
     get(session, host)
-    for made in (2, 3, 4):
+    for count in (2, 3, 4):
         in_a_child(lambda: (get(session, host), get(session, host), gc.collect()))
-        assert host.connections == made
+        assert host.connections == count
     get(session, host)
     assert host.connections == 4
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_so_it_has_over_a_session_of_ones_own(main: Server) -> None:
-    """Once a client uses it."""
+def test_a_forked_process_has_connections_of_its_own_over_a_plain_session(main: Server) -> None:
+    """A child over a `requests.Session` that is kept in one process makes connections of its own."""
     main.script = [OK] * 10
     with requests.Session() as session:
         connections.keep_in_one_process(session)
         get(session, main)
-        for made in (2, 3):
+        for count in (2, 3):
             in_a_child(lambda: (get(session, main), get(session, main)))
-            assert main.connections == made
+            assert main.connections == count
         get(session, main)
         assert main.connections == 3
 
@@ -213,11 +159,11 @@ def test_so_it_has_over_a_session_of_ones_own(main: Server) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_child_holds_no_descriptor_of_its_parents_connections(session: Session, host: Server) -> None:
-    """Else the server would not see them end when the parent closes them."""
-    before = set(connections._sockets)
+    """The child closes its copies, so that the server sees the end when the parent closes a connection."""
+    before = set(forks._sockets)
     get(session, host)
-    (connection,) = set(connections._sockets) - before
-    descriptor = connection.fileno()
+    (connection,) = set(forks._sockets) - before
+    descriptor = _any(connection).fileno()
 
     def closed() -> None:
         try:
@@ -233,7 +179,7 @@ def test_a_child_holds_no_descriptor_of_its_parents_connections(session: Session
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_fork_in_the_middle_of_calls_does_not_hang(session: Session, host: Server) -> None:
-    """Whatever locks other threads hold at that moment: of the pools, of the resolver, of the parser of bundles."""
+    """A child that is forked while other threads call does not wait for a lock that one of them holds."""
     host.script = [OK] * 100_000
     stop = threading.Event()
 

@@ -1,4 +1,4 @@
-"""What failed tries prove, and in which words it is told: true evidence, and nothing of the call."""
+"""What a failed try proves, and in which words: evidence that is true, and nothing of the call or the answer."""
 
 import logging
 import os
@@ -16,12 +16,12 @@ from urllib3.util import Retry
 
 from sandbox.waiting import PATIENCE
 from wechatpay import failures
-from wechatpay.connections import Session, discreet
+from wechatpay.connections import Session
 from wechatpay.errors import UnansweredError
 from wechatpay.hosts import Hosts
 from wechatpay.transport import Reply, Route, exchange
 
-from .wire import OK, Server, begin_and_hang_up, cut_off, hang_up, reset, say, stay_silent
+from .wire import Server, begin_and_hang_up, cut_off, hang_up, reset, say, stay_silent
 
 PROXIES = (
     "HTTP_PROXY",
@@ -59,12 +59,12 @@ def session(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """Both kinds of sessions, in an environment without proxies, bundles and names."""
     resolve = socket.getaddrinfo
 
-    def known(host: Any, *args: Any, **kwargs: Any) -> Any:
+    def resolve_or_refuse(host: Any, *args: Any, **kwargs: Any) -> Any:
         if str(host).endswith(".invalid"):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return resolve(host, *args, **kwargs)
 
-    monkeypatch.setattr(socket, "getaddrinfo", known)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_or_refuse)
     for name in PROXIES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -74,7 +74,7 @@ def session(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port that refuses connections, and that no one else takes meanwhile."""
+    """A port that refuses connections and that no other process takes meanwhile."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         yield holder.getsockname()[1]
@@ -101,11 +101,11 @@ def _unreadable_bundle(monkeypatch: pytest.MonkeyPatch, port: int) -> str:
 
 
 def _proxy(url: str) -> Callable[[pytest.MonkeyPatch, int], str]:
-    def prepared(monkeypatch: pytest.MonkeyPatch, _: int) -> str:
+    def configure(monkeypatch: pytest.MonkeyPatch, _: int) -> str:
         monkeypatch.setenv("HTTPS_PROXY", url)
         return "https://pay.test"
 
-    return prepared
+    return configure
 
 
 def _host(url: str) -> Callable[[pytest.MonkeyPatch, int], str]:
@@ -129,16 +129,16 @@ NEVER_SENT = {
 }
 
 
-@pytest.mark.parametrize(("prepared", "words"), NEVER_SENT.values(), ids=NEVER_SENT)
+@pytest.mark.parametrize(("configure", "words"), NEVER_SENT.values(), ids=NEVER_SENT)
 def test_sent_is_false_where_nothing_left_this_machine(
     session: requests.Session,
     monkeypatch: pytest.MonkeyPatch,
     closed_port: int,
-    prepared: Callable[[pytest.MonkeyPatch, int], str],
+    configure: Callable[[pytest.MonkeyPatch, int], str],
     words: str,
 ) -> None:
-    """By whatever session, and the cause is told in words."""
-    host = prepared(monkeypatch, closed_port)
+    """Over both kinds of sessions, `sent` is False, and the cause is given in harmless words."""
+    host = configure(monkeypatch, closed_port)
     with pytest.raises(UnansweredError, match=words) as caught:
         call(session, host)
     assert caught.value.sent is False
@@ -149,7 +149,7 @@ def test_sent_is_false_where_nothing_left_this_machine(
 def test_a_bundle_without_certificates_sends_nothing(
     session: requests.Session, monkeypatch: pytest.MonkeyPatch, main: Server
 ) -> None:
-    """The file is there and holds no authority."""
+    """A bundle that can be opened and holds no certificate authority makes the call fail before it is sent."""
     host = _unreadable_bundle(monkeypatch, int(main.url.rpartition(":")[2]))
     with pytest.raises(UnansweredError) as caught:
         call(session, host)
@@ -173,7 +173,7 @@ ANSWERED_BADLY = {
 def test_sent_is_true_where_the_request_may_have_arrived(
     session: requests.Session, main: Server, behaviour: Any, words: str
 ) -> None:
-    """The words say what happened, and nothing that came."""
+    """Over both kinds of sessions, `sent` is True, and the words repeat nothing of the answer."""
     main.script = [behaviour]
     with pytest.raises(UnansweredError, match=words) as caught:
         call(session, main.url)
@@ -185,7 +185,7 @@ def test_sent_is_true_where_the_request_may_have_arrived(
 def test_a_proxy_that_dies_after_it_has_connected_may_have_passed_the_request_on(
     session: requests.Session, main: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Although urllib3 says that it was unable to connect to the proxy."""
+    """`sent` is True, although urllib3 says that it was unable to connect to the proxy."""
     monkeypatch.setenv("HTTP_PROXY", main.url)
     main.script = [hang_up]
     with pytest.raises(UnansweredError) as caught:
@@ -197,7 +197,7 @@ def test_a_proxy_that_dies_after_it_has_connected_may_have_passed_the_request_on
 def test_a_proxy_that_refuses_to_connect_has_passed_nothing_on(
     session: requests.Session, main: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its own words are told."""
+    """`sent` is False, and the proxy's own status and reason are given."""
     monkeypatch.setenv("HTTPS_PROXY", main.url)
     main.script = [say(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")] * 2
     with pytest.raises(UnansweredError, match="Tunnel connection failed: 407 Proxy Authentication Required") as caught:
@@ -206,7 +206,7 @@ def test_a_proxy_that_refuses_to_connect_has_passed_nothing_on(
 
 
 def test_a_redirect_to_nowhere_is_an_answer_or_may_have_been_executed(session: requests.Session, main: Server) -> None:
-    """A plain session parses `Location` although it does not follow it."""
+    """A malformed `Location` is an answer, or with a plain session, which parses it, an error with `sent` True."""
     main.script = [say(b"HTTP/1.1 302 Found\r\nLocation: http://[::1\r\nContent-Length: 0\r\n\r\n")]
     try:
         assert call(session, main.url).status == 302
@@ -216,7 +216,7 @@ def test_a_redirect_to_nowhere_is_an_answer_or_may_have_been_executed(session: r
 
 @pytest.mark.parametrize("death", [hang_up, stay_silent])
 def test_a_session_that_repeats_by_itself_proves_nothing(main: Server, death: Any) -> None:
-    """Its last try may have failed to connect, an earlier one may have arrived."""
+    """`sent` is True: the last try of such a session failed to connect, an earlier one may have arrived."""
 
     def die_for_good(connection: socket.socket) -> bool:
         main.close()
@@ -231,7 +231,7 @@ def test_a_session_that_repeats_by_itself_proves_nothing(main: Server, death: An
 
 
 def _texts(error: BaseException) -> str:
-    """Everything that a traceback, or a crash reporter without local variables, would show."""
+    """Return what a traceback, or a crash reporter without local variables, shows of an error."""
     texts, chain = ["".join(traceback.format_exception(error))], [error]
     while chain:
         each = chain.pop()
@@ -247,96 +247,46 @@ FAULTS = {**{name: behaviour for name, (behaviour, _) in ANSWERED_BADLY.items()}
 def test_no_traceback_and_no_log_line_shows_query_or_body(
     session: requests.Session, main: Server, behaviour: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Of urllib3 and http.client neither, at whatever level."""
+    """No error and no log line at any level, of urllib3 included, shows a query, a body or an answer."""
     main.script = [behaviour]
     with caplog.at_level(logging.DEBUG), pytest.raises(UnansweredError) as caught:
         call(session, main.url, read=BRIEF if behaviour is stay_silent else PATIENCE)
-    logged = "\n".join(logging.Formatter().format(record) for record in caplog.records)
-    for text in (_texts(caught.value), logged):
+    log = "\n".join(logging.Formatter().format(record) for record in caplog.records)
+    for text in (_texts(caught.value), log):
         assert OPENID not in text
         assert "SECRET" not in text
-    assert "Starting new HTTP connection" in logged
+    assert "Starting new HTTP connection" in log
 
 
-@pytest.mark.parametrize(("prepared", "_words"), NEVER_SENT.values(), ids=NEVER_SENT)
-def test_nor_where_nothing_was_sent(
+@pytest.mark.parametrize(("configure", "_words"), NEVER_SENT.values(), ids=NEVER_SENT)
+def test_no_traceback_and_no_log_line_shows_query_or_body_where_nothing_was_sent(
     session: requests.Session,
     monkeypatch: pytest.MonkeyPatch,
     closed_port: int,
-    prepared: Callable[[pytest.MonkeyPatch, int], str],
+    configure: Callable[[pytest.MonkeyPatch, int], str],
     _words: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The same."""
-    host = prepared(monkeypatch, closed_port)
+    """A call that failed before it was sent shows neither its query nor its body nor a proxy's password."""
+    host = configure(monkeypatch, closed_port)
     with caplog.at_level(logging.DEBUG), pytest.raises(UnansweredError) as caught:
         call(session, host)
-    logged = "\n".join(logging.Formatter().format(record) for record in caplog.records)
-    for text in (_texts(caught.value), logged):
+    log = "\n".join(logging.Formatter().format(record) for record in caplog.records)
+    for text in (_texts(caught.value), log):
         assert OPENID not in text
         assert "SECRET" not in text
 
 
-def test_a_retry_that_urllib3_logs_shows_no_query(main: Server, caplog: pytest.LogCaptureFixture) -> None:
-    """A warning, as it stands in the log of every function whose session repeats."""
-    main.script = [hang_up, OK]
-    with requests.Session() as session, caplog.at_level(logging.DEBUG):
-        session.mount("http://", HTTPAdapter(max_retries=Retry(2, backoff_factor=0, allowed_methods=None)))
-        assert call(session, main.url).status == 200
-    logged = "\n".join(record.getMessage() for record in caplog.records)
-    assert "Retrying (" in logged
-    assert '"POST /… HTTP/1.1" 200' in logged
-    assert OPENID not in logged
-
-
-def test_headers_that_cannot_be_parsed_are_not_logged(main: Server, caplog: pytest.LogCaptureFixture) -> None:
-    """urllib3 warns with the URL, a traceback and what it could not parse."""
-    main.script = [say(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nno header SECRET\r\n\r\n")]
-    with Session() as session, caplog.at_level(logging.DEBUG):
-        assert call(session, main.url).status == 200
-    logged = "\n".join(logging.Formatter().format(record) for record in caplog.records)
-    assert "Failed to parse headers" in logged
-    assert "SECRET" not in logged
-    assert OPENID not in logged
-
-
-def test_what_others_log_over_urllib3_is_left_alone(main: Server, caplog: pytest.LogCaptureFixture) -> None:
-    """The log of a session that has nothing to do with WeChat Pay."""
-    main.script = [OK]
-    with requests.Session() as session, caplog.at_level(logging.DEBUG, logger="urllib3"):
-        session.get(f"{main.url}/reports?month=5")
-    assert '"GET /reports?month=5 HTTP/1.1" 200' in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ('https://pay.test:443 "POST /v3/x?a=b HTTP/1.1" 200 None', 'https://pay.test:443 "POST /… HTTP/1.1" 200 None'),
-        (
-            "Max retries exceeded with url: /v3/x?a=b (Caused by X('y'))",
-            "Max retries exceeded with url: /… (Caused by X('y'))",
-        ),
-        ("(url=http://pay.test/v3/x?a=b): z", "(url=http://pay.test/…): z"),
-        ("http://pay.test?a=b", "http://pay.test/…"),
-        ("Incremented Retry for (url='/v3/x'): Retry(total=1)", "Incremented Retry for (url='/…'): Retry(total=1)"),
-        ("Starting new HTTPS connection (1): pay.test:443", "Starting new HTTPS connection (1): pay.test:443"),
-    ],
-)
-def test_a_log_line_keeps_host_and_method(text: str, expected: str) -> None:
-    """What an operator compares; paths hold order numbers, queries openids."""
-    assert discreet(text) == expected
-
-
 def test_words_are_cleaned_and_bounded() -> None:
-    """A proxy's reason is a stranger's word."""
-    said = failures.words(
+    """The reason of a proxy is untrusted text."""
+    text = failures.words(
         requests.exceptions.ProxyError(OSError("Tunnel connection failed: 407 \x1b[31m" + "x" * 5000))
     )
-    assert said.isprintable()
-    assert len(said) == 200
+    assert text.isprintable()
+    assert len(text) == 200
 
 
 def test_a_file_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    """It is the remedy."""
+    """The words for a missing file contain its name."""
     error = FileNotFoundError(2, "No such file or directory", str(tmp_path / "ca.pem"))
     assert failures.words(error) == f"FileNotFoundError: No such file or directory: {tmp_path / 'ca.pem'}"

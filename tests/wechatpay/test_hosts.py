@@ -1,4 +1,4 @@
-"""Which host is asked first, as a table of what calls have met."""
+"""Which of two hosts is asked first, as a table of events at both."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +9,7 @@ from wechatpay.hosts import RECOVERY, Failover, Hosts
 MAIN, BACKUP = ("main", "backup"), ("backup", "main")
 NOW = 1_800_000_000.0
 
-# What happens, at which second after NOW: `ask` is a call, and what it must be told to ask first.
+# Seconds after NOW and what happens then; after `ask` the order in which a call must ask the hosts.
 STORIES = {
     "a healthy main host is asked first": [(0, "ask", MAIN), (1, "main answered", None), (2, "ask", MAIN)],
     "after one failure the backup is": [(0, "main failed", None), (0, "ask", BACKUP), (59.9, "ask", BACKUP)],
@@ -19,7 +19,7 @@ STORIES = {
         (60, "ask", BACKUP),
         (100, "ask", BACKUP),
     ],
-    "its success brings everything back": [
+    "its success ends the outage": [
         (0, "main failed", None),
         (60, "ask", MAIN),
         (61, "main answered", None),
@@ -33,7 +33,7 @@ STORIES = {
         (122.9, "ask", BACKUP),
         (123, "ask", MAIN),
     ],
-    "a trial that is never heard of again is followed by another": [
+    "a trial without a result is followed by another one after the recovery time": [
         (0, "main failed", None),
         (60, "ask", MAIN),
         (119.9, "ask", BACKUP),
@@ -57,8 +57,8 @@ STORIES = {
 
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
-def test_hosts_by_what_calls_have_met(story: list[tuple[float, str, tuple[str, str] | None]]) -> None:
-    """Each line of the table."""
+def test_the_host_to_ask_first_follows_from_the_events(story: list[tuple[float, str, tuple[str, str] | None]]) -> None:
+    """The main host is asked first unless it failed within the recovery time; one call at a time tries it again."""
     hosts = Hosts("main", "backup")
     for second, event, expected in story:
         host, _, outcome = event.partition(" ")
@@ -71,7 +71,7 @@ def test_hosts_by_what_calls_have_met(story: list[tuple[float, str, tuple[str, s
 
 
 def test_exactly_one_of_many_threads_tries_again() -> None:
-    """However many ask in the same moment."""
+    """Of many threads that ask at the end of the recovery time, one asks the main host first."""
     for _ in range(50):
         hosts = Hosts("main", "backup")
         hosts.failed("main", NOW)
@@ -81,7 +81,7 @@ def test_exactly_one_of_many_threads_tries_again() -> None:
 
 
 def test_a_host_without_a_backup_is_always_asked() -> None:
-    """There is no other."""
+    """Where main and backup are the same host, a failure changes nothing."""
     hosts = Hosts("main", "main")
     hosts.failed("main", NOW)
     assert hosts.order(NOW) == ("main", "main")
@@ -89,7 +89,7 @@ def test_a_host_without_a_backup_is_always_asked() -> None:
 
 
 def test_pairs_of_hosts_are_remembered_apart_and_shared() -> None:
-    """One object for all who ask for the same pair."""
+    """All callers of the same pair of hosts share its outage; another pair has its own."""
     failover = Failover()
     assert failover.hosts("a", "b") is failover.hosts("a", "b")
     failover.hosts("a", "b").failed("a", NOW)

@@ -1,6 +1,6 @@
-"""One limit of time and one of bytes for a call, kept at the socket, whatever the other side does slowly or at length.
+"""One limit of time and one of bytes for a call, kept at the socket, however slow or long the other side is.
 
-What would take a minute is given up; the proof is that the server sees the client leave, long before the minute.
+What would take a minute is given up; the proof is that the server sees the client close long before that.
 """
 
 import socket
@@ -75,7 +75,7 @@ DRIPS = {
 def test_an_answer_that_drips_is_given_up(
     session: Session, drip: Drip, tls: bool, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each byte comes in time, the whole does not; the request may have arrived."""
+    """An answer of which each byte comes in time and the whole does not is given up; the request may have arrived."""
     drip = Drip(drip.head, drip.piece)
     with ExitStack() as stack:
         server = Server(_tls(certificate, monkeypatch) if tls else None)
@@ -101,7 +101,7 @@ def _tls(pem: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
 
 
 def test_an_answer_that_arrived_whole_is_used_however_late_it_is_read(session: Session, main: Server) -> None:
-    """A machine that is slow to read is no reason to discard what came in time."""
+    """An answer that arrived within its time is read after it, on a machine that is slow to read."""
     attempt = Try(time.time, PATIENCE, PATIENCE)
     main.script = [say(HEAD + b"Content-Length: 20000\r\n\r\n" + b"x" * 20_000)]
     request = requests.Request("GET", f"{main.url}/v3/x").prepare()
@@ -109,14 +109,14 @@ def test_an_answer_that_arrived_whole_is_used_however_late_it_is_read(session: S
         response = session.send(request, timeout=(PATIENCE, PATIENCE), stream=True)
     _until(lambda: _readable(response) >= 20_000)
     attempt._end = 0.0  # the limit is over, and everything has arrived
-    read = b""
+    content = b""
     while part := response.raw.read1(65_536):
-        read += part
-    assert len(read) == 20_000
+        content += part
+    assert len(content) == 20_000
 
 
 def test_what_keeps_coming_after_the_limit_is_not_read(session: Session, main: Server) -> None:
-    """A server that pours faster than the machine reads cannot prolong the call; what is read late is bounded."""
+    """At most `LATE_LIMIT` bytes are read after the limit of time from a server that keeps sending."""
     attempt = Try(time.time, PATIENCE, PATIENCE)
     main.script = [say(HEAD + b"Content-Length: 1000000\r\n\r\n" + b"x" * 1_000_000)]
     request = requests.Request("GET", f"{main.url}/v3/x").prepare()
@@ -134,7 +134,7 @@ def _readable(response: requests.Response) -> int:
     """Bytes of the body that have arrived at this machine."""
     raw: Any = response.raw
     buffered = raw._fp.fp
-    connection: socket.socket = buffered.raw._socket
+    connection: socket.socket = buffered.raw._connection
     waiting = connection.recv(65_536, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     return len(waiting) + len(buffered.peek())
 
@@ -181,12 +181,12 @@ def listener() -> Iterator[Callable[[Callable[[socket.socket], Any]], Silent]]:
     """Make listeners that end with the test."""
     with ExitStack() as stack:
 
-        def made(handle: Callable[[socket.socket], Any]) -> Silent:
+        def listen(handle: Callable[[socket.socket], Any]) -> Silent:
             server = Silent(handle)
             stack.callback(server.close)
             return server
 
-        yield made
+        yield listen
 
 
 def _record(drip: Drip) -> Callable[[socket.socket], Any]:
@@ -200,7 +200,7 @@ def _record(drip: Drip) -> Callable[[socket.socket], Any]:
 
 
 def test_a_tls_handshake_that_drips_is_given_up(session: Session, listener: Any) -> None:
-    """Nothing was sent."""
+    """A TLS handshake is within the limit of connecting; nothing was sent."""
     drip = Drip(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc", b"\x00")
     server = listener(_record(drip))
     with pytest.raises(UnansweredError, match=r"no connection within 0.4 s") as caught:
@@ -219,7 +219,7 @@ def test_a_tls_handshake_that_drips_is_given_up(session: Session, listener: Any)
     ids=["header", "headers", "103"],
 )
 def test_a_proxy_that_drips_its_answer_to_connect_is_given_up(session: Session, listener: Any, drip: Drip) -> None:
-    """Connecting includes the proxy; nothing was sent to WeChat Pay."""
+    """A proxy's answer to CONNECT is within the limit of connecting; nothing was sent to WeChat Pay."""
     drip = Drip(drip.head, drip.piece)
     proxy = listener(_record(drip))
     session.proxies = {"https": f"http://127.0.0.1:{proxy.port}"}
@@ -232,7 +232,7 @@ def test_a_proxy_that_drips_its_answer_to_connect_is_given_up(session: Session, 
 def test_tls_through_a_tls_proxy_is_limited_as_a_whole(
     session: Session, certificate: Path, monkeypatch: pytest.MonkeyPatch, listener: Any
 ) -> None:
-    """Where urllib3 speaks TLS in TLS, in many small operations of which each would have a limit of its own."""
+    """TLS in TLS takes many small operations, which share the limit of connecting."""
     context = _tls(certificate, monkeypatch)
     drip = Drip(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc", b"\x00")
 
@@ -252,20 +252,20 @@ def test_tls_through_a_tls_proxy_is_limited_as_a_whole(
 
 def test_a_server_that_never_reads_is_given_up(session: Session, listener: Any) -> None:
     """Sending is within the limit of the answer; part of the request may have arrived."""
-    gone = threading.Event()
-    server = listener(lambda _: gone.wait(PATIENCE))
+    client_has_closed = threading.Event()
+    server = listener(lambda _: client_has_closed.wait(PATIENCE))
     with pytest.raises(UnansweredError, match=r"no whole answer within 0.4 s") as caught:
         call(f"http://127.0.0.1:{server.port}", session, body=b"x" * 50_000_000, timeout=(PATIENCE, READ))
-    gone.set()
+    client_has_closed.set()
     assert caught.value.sent is True
 
 
 def test_a_slow_reader_does_not_prolong_the_sending(
     session: Session, certificate: Path, monkeypatch: pytest.MonkeyPatch, listener: Any
 ) -> None:
-    """Over TLS as well, where `sendall` would give each piece a limit of its own."""
+    """All pieces of a request share one limit over TLS, where `sendall` would give each a limit of its own."""
     context = _tls(certificate, monkeypatch)
-    reads, left = [], threading.Event()
+    reads = []
 
     def slowly(connection: socket.socket) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -276,7 +276,6 @@ def test_a_slow_reader_does_not_prolong_the_sending(
                     time.sleep(0.05)  # a slow reader
             except OSError:
                 pass
-            left.set()
 
     server = listener(slowly)
     with pytest.raises(UnansweredError) as caught:
@@ -296,11 +295,11 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     def resolve(host: str, *args: Any, **kwargs: Any) -> Any:
         if host not in names:
             return real(host, *args, **kwargs)
-        found = names[host]
-        if callable(found):
-            found()
+        addresses_of_host = names[host]
+        if callable(addresses_of_host):
+            addresses_of_host()
             return []
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in found]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses_of_host]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     monkeypatch.setattr(addresses, "_resolver", addresses._Resolver())
@@ -309,7 +308,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
 
 
 def test_a_name_that_does_not_resolve_in_time_is_given_up(session: Session, resolver: dict[str, Any]) -> None:
-    """`getaddrinfo` has no time-out; the call waits for it no longer than for a connection."""
+    """Resolving a name is within the limit of connecting, although `getaddrinfo` has no time-out."""
     resolver["pay.test"] = resolver["wait"]
     with pytest.raises(UnansweredError, match=r"no connection within 0.4 s") as caught:
         call("http://pay.test", session)
@@ -317,18 +316,18 @@ def test_a_name_that_does_not_resolve_in_time_is_given_up(session: Session, reso
 
 
 def test_resolutions_are_shared_and_bounded(session: Session, resolver: dict[str, Any]) -> None:
-    """A batch's first calls ask once; stuck resolutions do not pile up threads."""
-    asked: list[str] = []
+    """Calls share the resolution of a name; at most `LOOKUPS` of them run at a time."""
+    lookups: list[str] = []
 
     def hang() -> None:
-        asked.append("pay.test")
+        lookups.append("pay.test")
         resolver["wait"]()
 
     resolver["pay.test"] = hang
     for _ in range(3):
         with pytest.raises(UnansweredError):
             call("http://pay.test", session, timeout=(0.05, READ))
-    assert len(asked) == 1
+    assert len(lookups) == 1
     for number in range(addresses.LOOKUPS - 1):
         resolver[f"pay{number}.test"] = resolver["wait"]
         with pytest.raises(UnansweredError):
@@ -339,7 +338,7 @@ def test_resolutions_are_shared_and_bounded(session: Session, resolver: dict[str
 
 
 def test_a_stuck_resolution_is_not_joined_for_ever(resolver: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next call starts another, which may find the resolver alive again."""
+    """A call that comes after `SHARED` seconds starts a resolution of its own."""
     monkeypatch.setattr(addresses, "SHARED", 0.0)
     resolver["pay.test"] = resolver["wait"]
     question = ("pay.test", 80, socket.AF_UNSPEC, socket.SOCK_STREAM)
@@ -367,7 +366,7 @@ def dead_address() -> Iterator[tuple[str, int]]:
 def test_four_dead_addresses_leave_time_for_a_good_one(
     session: Session, main: Server, resolver: dict[str, Any], dead_address: tuple[str, int]
 ) -> None:
-    """Each address takes no more than its share of what is left."""
+    """Each address takes no more than its share of what remains."""
     port = int(main.url.rpartition(":")[2])
     resolver["pay.test"] = [dead_address] * 4 + [("127.0.0.1", port)]
     main.script = [OK]
@@ -378,17 +377,17 @@ def test_four_dead_addresses_leave_time_for_a_good_one(
 def test_dead_addresses_together_take_the_limit_of_one_connection(
     session: Session, resolver: dict[str, Any], dead_address: tuple[str, int]
 ) -> None:
-    """Not the limit each: three hundred of them would take two minutes."""
+    """All addresses share the limit of connecting: three hundred of them would take two minutes."""
     resolver["pay.test"] = [dead_address] * 300
-    begun = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(UnansweredError, match=r"no connection within 0.4 s") as caught:
         call("http://pay.test", session)
     assert caught.value.sent is False
-    assert time.monotonic() - begun < 60  # of the two minutes that they would take one by one
+    assert time.monotonic() - start < 60  # of the two minutes that they would take one by one
 
 
-def test_a_try_without_time_left_sends_nothing(session: Session, main: Server) -> None:
-    """A kept connection is no reason to begin what cannot end in time."""
+def test_a_try_without_remaining_time_sends_nothing(session: Session, main: Server) -> None:
+    """Nothing is sent over a kept connection when no time remains."""
     main.script = [OK, OK]
     call(main.url, session, timeout=(PATIENCE, PATIENCE))
     attempt = Try(time.time, PATIENCE, PATIENCE, until=time.monotonic())
@@ -411,12 +410,12 @@ def test_all_tries_of_a_call_share_one_limit(listener: Any, resolver: dict[str, 
 
     end = time.monotonic() + 2.0 + READ
     route = Route(session, hosts, hosts.order(0.0), (1.0, READ), end, time.time)
-    begun = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(UnansweredError) as caught:
         exchange(route, prepare, repeatable=True)
     assert caught.value.sent is True
     assert drip.was_cut_short
-    assert time.monotonic() - begun < 60  # of the two minutes that the drip lasts
+    assert time.monotonic() - start < 60  # of the two minutes that the drip lasts
 
 
 @pytest.mark.parametrize(
@@ -428,7 +427,7 @@ def test_all_tries_of_a_call_share_one_limit(listener: Any, resolver: dict[str, 
     ids=["headers", "interim answers"],
 )
 def test_what_comes_before_the_body_is_bounded(session: Session, main: Server, flood: bytes) -> None:
-    """Each header is small enough and in time; together they are too long."""
+    """Headers and interim answers that are small and in time are given up when they are too long together."""
     poured: list[int] = []
 
     def pour(connection: socket.socket) -> bool:
@@ -456,7 +455,7 @@ def test_what_comes_before_the_body_is_bounded(session: Session, main: Server, f
     ids=["body", "chunks", "chunk extension", "trailers"],
 )
 def test_what_follows_the_head_is_bounded(session: Session, main: Server, head: bytes, piece: bytes) -> None:
-    """Chunk sizes and trailers count as the body does."""
+    """Body, chunk sizes, chunk extensions and trailers are limited together."""
 
     def pour(connection: socket.socket) -> bool:
         with suppress(OSError):
@@ -472,7 +471,7 @@ def test_what_follows_the_head_is_bounded(session: Session, main: Server, head: 
 
 
 def test_the_longest_answer_is_read(session: Session, main: Server) -> None:
-    """One MiB of body after 48 KiB of headers."""
+    """An answer of 1 MiB after 48 KiB of headers is read."""
     headers = b"".join(b"X-%d: %s\r\n" % (number, b"y" * 1000) for number in range(48))
     length = b"Content-Length: %d\r\n\r\n" % ANSWER_LIMIT
     main.script = [say(HEAD + headers + length + b"x" * ANSWER_LIMIT)]
@@ -481,7 +480,7 @@ def test_the_longest_answer_is_read(session: Session, main: Server) -> None:
 
 @pytest.mark.parametrize("status", [b"100 Continue", b"102 Processing", b"103 Early Hints", b"199 X"])
 def test_an_interim_answer_is_not_the_answer(session: Session, main: Server, status: bytes) -> None:
-    """Any of 1xx but 101 announces another one, on the same connection."""
+    """Every 1xx but 101 is skipped, and the connection is kept."""
     interim = b"HTTP/1.1 " + status + b"\r\nX: y\r\n\r\n"
     main.script = [say(interim + interim + HEAD + b"Content-Length: 2\r\n\r\nok"), OK]
     for _ in range(2):
@@ -491,7 +490,7 @@ def test_an_interim_answer_is_not_the_answer(session: Session, main: Server, sta
 
 
 def test_switching_protocols_is_an_answer_that_was_not_asked_for(session: Session, main: Server) -> None:
-    """It is returned as it came, without waiting for more, and its connection serves no other call."""
+    """A 101 is returned without waiting for a body, and its connection is not used again."""
     main.script = [say(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"), OK]
     reply = call(main.url, session, timeout=(PATIENCE, PATIENCE))
     assert (reply.status, reply.content) == (101, b"")

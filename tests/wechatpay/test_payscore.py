@@ -9,8 +9,8 @@ import pytest
 
 import wechatpay
 from sandbox.wechat_pay import Simulator
+from wechatpay import times
 from wechatpay.payscore import ENDPOINTS
-from wechatpay.times import written
 
 MCHID = "1230000109"
 LONG_AGO = 1_764_547_200.0  # 2025-12-01
@@ -277,7 +277,7 @@ def test_a_prepared_sync_needs_an_order_and_a_time(client: wechatpay.Client) -> 
 )
 def test_a_time_is_converted_to_beijing(paid_time: Any, beijing: str, rfc_3339: str) -> None:
     """Digits for four endpoints, RFC 3339 for the overseas one."""
-    assert (written(paid_time), written(paid_time, rfc_3339=True)) == (beijing, rfc_3339)
+    assert (times.write(paid_time), times.write(paid_time, rfc_3339=True)) == (beijing, rfc_3339)
 
 
 def test_overseas_orders_have_a_host_of_their_own() -> None:

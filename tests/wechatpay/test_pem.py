@@ -1,4 +1,4 @@
-"""PEM in every form that people paste, or one clear line that never repeats the key."""
+"""PEM in every form in which it gets copied, or one clear line that never repeats the key."""
 
 import base64
 from contextlib import suppress
@@ -45,19 +45,19 @@ PASTED: dict[str, str | bytes] = {
 
 @pytest.mark.parametrize("pasted", PASTED.values(), ids=PASTED)
 def test_a_key_is_read_however_it_was_pasted(pasted: str | bytes) -> None:
-    """What the eye takes for the same key is the same key."""
+    """Every form in which the same key gets copied is read as the same key."""
     block = find_block(pasted, "private_key")
     assert (block.label, block.der, block.encrypted) == ("PRIVATE KEY", DER, False)
 
 
 @pytest.mark.parametrize("pasted", [LINES, LINES.replace("\n", ""), LINES.replace("\n", "\\n"), f"\n  {LINES}"])
 def test_base64_without_its_frame_is_read_too(pasted: str) -> None:
-    """Some consoles show the key that way."""
+    """Base64 without BEGIN and END lines, as some consoles show a key, is read."""
     assert find_block(pasted, "private_key").der == DER
 
 
 def test_the_first_of_several_blocks_counts() -> None:
-    """As openssl reads them."""
+    """Where no kind is asked for, the first block is returned, as openssl does."""
     assert find_block(f"{PEM}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "x").label == "PRIVATE KEY"
 
 
@@ -67,27 +67,27 @@ CERTIFICATE = f"-----BEGIN CERTIFICATE-----\n{LINES}-----END CERTIFICATE-----\n"
 @pytest.mark.parametrize("before", ["", CERTIFICATE, CERTIFICATE * 2, CERTIFICATE.replace(LINES[:9], "!damaged!")])
 @pytest.mark.parametrize("after", ["", CERTIFICATE])
 def test_the_block_of_the_wanted_kind_is_found_among_others(before: str, after: str) -> None:
-    """Such as the key in a file that begins with its certificate, whatever state that is in."""
+    """The key is found in a file that begins with its certificate, even with a damaged one."""
     for pem in (before + PEM + after, before + PEM.replace("PRIVATE", "RSA PRIVATE") + after):
         assert find_block(pem, "x", "PRIVATE KEY").label.endswith("PRIVATE KEY")
         assert find_block(base64.b64encode(pem.encode()), "x", "PRIVATE KEY").der == DER
 
 
-def test_where_the_wanted_kind_is_missing_the_first_block_tells_what_it_is_instead() -> None:
-    """So that the error can name the file that was given."""
+def test_where_the_wanted_kind_is_missing_the_first_block_is_returned() -> None:
+    """The first block is returned where none has the kind, so that an error can name what the file is instead."""
     assert find_block(CERTIFICATE + PEM, "x", "PUBLIC KEY").label == "CERTIFICATE"
 
 
 def test_all_blocks_of_a_chain_are_found() -> None:
-    """The one that is meant may be any of them."""
+    """Every block of the kind is returned, in the order of the file."""
     assert [block.label for block in find_blocks(CERTIFICATE + PEM + CERTIFICATE, "x", "CERTIFICATE")] == [
         "CERTIFICATE",
         "CERTIFICATE",
     ]
 
 
-def test_what_is_wrapped_and_damaged_is_told_as_if_it_were_not() -> None:
-    """The field and the remedy are those of the file inside, where it can be read."""
+def test_a_damaged_file_in_base64_is_refused_like_a_damaged_file() -> None:
+    """The error about base64 of a damaged file is that of the file, where the base64 can be decoded."""
     cut = base64.b64encode(PEM.partition("-----END")[0].encode()).decode()
     with pytest.raises(InvalidKeyError, match=r"^private_key has no END line that fits its BEGIN line"):
         find_block(cut, "private_key")
@@ -96,7 +96,7 @@ def test_what_is_wrapped_and_damaged_is_told_as_if_it_were_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pasted", "told"),
+    ("pasted", "text"),
     [
         ("", "private_key is empty"),
         (" \n'' ", "private_key is empty"),
@@ -111,17 +111,17 @@ def test_what_is_wrapped_and_damaged_is_told_as_if_it_were_not() -> None:
         (123, "private_key must be the text of a PEM file, not int"),
     ],
 )
-def test_what_is_no_pem_is_told_in_one_line(pasted: str, told: str) -> None:
-    """The field and the remedy, never the content."""
+def test_what_is_no_pem_is_told_in_one_line(pasted: str, text: str) -> None:
+    """Text that is not PEM is refused in one line with the field and the remedy, without its content."""
     with pytest.raises(InvalidKeyError) as caught:
         find_block(pasted, "private_key")
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(text)
     assert LINES[4:20] not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_an_encrypted_key_is_marked() -> None:
-    """Its content is no key until it is opened, so it is not handed out."""
+    """An encrypted block is marked and has no content."""
     pem = (
         f"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: X\n\n{LINES}-----END RSA PRIVATE KEY-----"
     )
@@ -130,13 +130,13 @@ def test_an_encrypted_key_is_marked() -> None:
 
 
 def test_a_block_does_not_show_its_content() -> None:
-    """Nor does anything that prints it."""
+    """The `repr` of a block shows its label alone."""
     assert repr(find_block(PEM, "private_key")) == "Block('PRIVATE KEY')"
 
 
 @settings(max_examples=300)
 @given(st.one_of(st.text(), st.binary(), st.text(alphabet="-BEGIN PRIVATEKEYD\n\\nA=").map(lambda text: PEM + text)))
 def test_nothing_but_the_one_error_comes_out(pasted: str | bytes) -> None:
-    """Whatever is pasted."""
+    """Any text and any bytes are read, or raise InvalidKeyError and nothing else."""
     with suppress(InvalidKeyError):
         assert "PRIVATE" not in repr(find_block(pasted, "x").der)

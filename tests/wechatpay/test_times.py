@@ -1,4 +1,4 @@
-"""Times: written as an endpoint takes them, read from every form that an answer has."""
+"""Times: written in the form that an endpoint takes, read from every form that an answer has."""
 
 import math
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
@@ -9,24 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wechatpay
-from wechatpay.times import BEIJING, read, written
+from wechatpay.times import BEIJING, read, write
 
 
 class Offset(tzinfo):
-    """A time zone whose answers are what a test gives it."""
+    """A time zone with an offset of the test's choice."""
 
     def __init__(self, offset: Any) -> None:
         self.offset = offset
 
     def utcoffset(self, moment: datetime | None) -> Any:
-        """Return what was given."""
+        """Return the offset."""
         return self.offset
 
     def dst(self, moment: datetime | None) -> None:
-        """Say nothing."""
+        """Return None."""
 
     def tzname(self, moment: datetime | None) -> None:
-        """Say nothing."""
+        """Return None."""
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ class Offset(tzinfo):
     ],
 )
 def test_a_moment_is_written_in_beijing_time(moment: Any, digits: str, rfc_3339: str) -> None:
-    """Digits for four endpoints, RFC 3339 for the overseas one; a year has four digits, an offset may have seconds."""
-    assert (written(moment), written(moment, rfc_3339=True)) == (digits, rfc_3339)
+    """A moment is written as digits, or as RFC 3339 for the overseas endpoint, both in Beijing time."""
+    assert (write(moment), write(moment, rfc_3339=True)) == (digits, rfc_3339)
 
 
 WRONG = [
@@ -99,14 +99,14 @@ WRONG = [
 @pytest.mark.parametrize("rfc_3339", [False, True])
 @pytest.mark.parametrize("moment", WRONG, ids=repr)
 def test_everything_else_is_a_value_error_that_names_the_field(moment: Any, rfc_3339: bool) -> None:
-    """Another type, a time without an offset, an impossible date: never AttributeError or TypeError."""
+    """Another type, a time without an offset and an impossible date raise ValueError, never another error."""
     with pytest.raises(ValueError, match=r"^start (must be|has no offset)"):
-        written(moment, rfc_3339=rfc_3339, field="start")
+        write(moment, rfc_3339=rfc_3339, field="start")
 
 
 @pytest.mark.parametrize("moment", WRONG, ids=repr)
 def test_a_wrong_start_of_a_service_is_named(moment: Any) -> None:
-    """The same rule for the times of a service."""
+    """The start of a service follows the rule of every written time."""
     with pytest.raises(ValueError, match=r"^start "):
         wechatpay.TimeRange.between(moment)
 
@@ -122,14 +122,14 @@ def test_a_wrong_start_of_a_service_is_named(moment: Any) -> None:
     ],
 )
 def test_every_form_of_an_answer_is_read_as_a_moment(text: str, moment: str) -> None:
-    """Moments can be compared where their texts differ."""
+    """A time is read as an aware moment, so that moments can be compared where their texts differ."""
     assert read(text) == datetime.fromisoformat(moment)
     assert read(text) == read(text).astimezone(UTC)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("text", ["OnAccept", *WRONG], ids=repr)
 def test_what_is_no_moment_is_read_as_none(text: Any) -> None:
-    """A time beyond year 9999 in Beijing alone still is one."""
+    """A text that is not a time, or has no offset, is read as None; the year 10000 in Beijing alone is a time."""
     if text == "9999-12-31T23:59:59-01:00":
         assert read(text) == datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=-1)))
     else:
@@ -138,20 +138,20 @@ def test_what_is_no_moment_is_read_as_none(text: Any) -> None:
 
 @given(st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30), timezones=st.timezones()))  # noqa: DTZ001
 def test_what_is_written_is_read_as_the_same_moment(moment: datetime) -> None:
-    """To the second, in both forms."""
+    """A moment that is written and read again is the same to the second, in both forms."""
     for rfc_3339 in (False, True):
-        text = written(moment, rfc_3339=rfc_3339)
+        text = write(moment, rfc_3339=rfc_3339)
         again = read(text)
         assert again is not None
         assert again == moment.astimezone(BEIJING).replace(microsecond=0)
-        assert written(again, rfc_3339=rfc_3339) == text
+        assert write(again, rfc_3339=rfc_3339) == text
 
 
 @given(st.text() | st.from_regex(r"[0-9TtZz:+. -]{0,30}", fullmatch=True))
 def test_a_text_is_written_or_refused(text: str) -> None:
-    """There is no third way, and what is written is a moment."""
+    """Any text is either refused with ValueError, or written as digits that can be read again."""
     try:
-        digits = written(text)
+        digits = write(text)
     except ValueError:
         return
     assert read(digits) is not None

@@ -1,4 +1,4 @@
-"""What is sent, how often, over which connection: proven against a server that does exactly what its script says."""
+"""What is sent, how often and over which connection, against a server that does exactly what its script says."""
 
 import ssl
 import time
@@ -16,7 +16,7 @@ from wechatpay.errors import UnansweredError
 from wechatpay.hosts import Hosts
 from wechatpay.limits import ANSWER_LIMIT
 from wechatpay.tls import tls_context
-from wechatpay.transport import Backup, FailedTry, GiveUp, Reply, Resend, Route, exchange, next_try
+from wechatpay.transport import Reply, Route, exchange
 
 from .wire import (
     MOVED,
@@ -38,7 +38,7 @@ BRIEF = (PATIENCE, 0.3)  # seconds: for calls that meet a silence, and nothing e
 
 
 class Line:
-    """A caller: prepares numbered requests, so that each try shows, and has a clock that only the test moves."""
+    """A caller that numbers its requests, so that each try can be seen, with a clock that only the test moves."""
 
     def __init__(self, main: Server, backup: Server, session: requests.Session | None = None) -> None:
         self.session = session or Session()
@@ -57,48 +57,6 @@ class Line:
             self.session, self.hosts, self.hosts.order(self.now), timeout, time.monotonic() + PATIENCE, lambda: self.now
         )
         return exchange(route, prepare, repeatable=repeatable)
-
-
-def _failed(host: str = "main", **evidence: bool) -> FailedTry:
-    return FailedTry(host, **{"sent": True, **evidence})
-
-
-UNREACHED = _failed(sent=False)
-UNHEARD = _failed(reused=True)
-# Failed tries, whether the call may be executed twice, and what follows.
-RULE = {
-    "not connected": ([UNREACHED], False, Backup()),
-    "not connected, and no other host": ([_failed("backup", sent=False)], False, GiveUp(sent=False)),
-    "neither host connected": ([UNREACHED, _failed("backup", sent=False)], True, GiveUp(sent=False)),
-    "a reused connection died": ([UNHEARD], True, Resend()),
-    "a reused connection died under what may not be repeated": ([UNHEARD], False, GiveUp(sent=True)),
-    "a fresh connection died": ([_failed()], True, GiveUp(sent=True)),
-    "a reused connection was silent": ([_failed(reused=True, timed_out=True)], True, GiveUp(sent=True)),
-    "a reused connection began to answer": ([_failed(reused=True, answered=True)], True, GiveUp(sent=True)),
-    "died twice": ([UNHEARD, UNHEARD], True, GiveUp(sent=True)),
-    "died, then not connected": ([UNHEARD, UNREACHED], True, Backup()),
-    "died, then neither host connected": (
-        [UNHEARD, UNREACHED, _failed("backup", sent=False)],
-        True,
-        GiveUp(sent=True),
-    ),
-    "not connected, then the backup's reused connection died": (
-        [UNREACHED, _failed("backup", reused=True)],
-        True,
-        Resend(),
-    ),
-    "not connected, then the backup's reused connection died twice": (
-        [UNREACHED, _failed("backup", reused=True), _failed("backup")],
-        True,
-        GiveUp(sent=True),
-    ),
-}
-
-
-@pytest.mark.parametrize(("tries", "repeatable", "step"), RULE.values(), ids=RULE)
-def test_the_rule_of_repetition(tries: list[FailedTry], repeatable: bool, step: object) -> None:
-    """Each line of the table."""
-    assert next_try(tries, other="backup", repeatable=repeatable) == step
 
 
 @pytest.fixture
@@ -120,7 +78,7 @@ def test_a_connection_is_kept_and_used_again(line: Line, main: Server) -> None:
 def test_an_idle_connection_is_dropped_after_seven_seconds_of_wall_clock(
     line: Line, main: Server, idle: float, connections: int
 ) -> None:
-    """WeChat Pay closes at 8 s, and a frozen environment knows nothing of it; a clock that jumps back is no proof."""
+    """WeChat Pay closes at 8 s, unnoticed by a frozen environment; a clock that was set back counts as too long."""
     main.script = [OK, OK]
     line.call()
     line.now += idle
@@ -130,7 +88,7 @@ def test_an_idle_connection_is_dropped_after_seven_seconds_of_wall_clock(
 
 @pytest.mark.parametrize("death", [hang_up, reset])
 def test_a_reused_connection_that_died_unheard_costs_one_fresh_try(line: Line, main: Server, death: Behaviour) -> None:
-    """What may be executed twice goes out again once, newly signed, on a connection that has never served."""
+    """A call that may be executed twice is sent once more, newly signed, on a connection that has not served before."""
     main.script = [OK, death, OK]
     line.call()
     assert line.call(repeatable=True).status == 200
@@ -141,7 +99,7 @@ def test_a_reused_connection_that_died_unheard_costs_one_fresh_try(line: Line, m
 
 @pytest.mark.parametrize("death", [hang_up, reset])
 def test_what_must_not_be_executed_twice_is_not_sent_twice(line: Line, main: Server, death: Behaviour) -> None:
-    """The server may have executed the call before the connection died: ask before it is repeated."""
+    """The server may have executed the call before the connection closed: the caller has to query first."""
     main.script = [OK, death, OK]
     line.call()
     with pytest.raises(UnansweredError) as caught:
@@ -150,7 +108,7 @@ def test_what_must_not_be_executed_twice_is_not_sent_twice(line: Line, main: Ser
 
 
 def test_the_second_death_is_the_last(line: Line, main: Server, backup: Server) -> None:
-    """One re-send, not more; and the request may have arrived."""
+    """A call is sent again once at most; after that its request may have arrived."""
     main.script = [OK, hang_up, hang_up]
     line.call()
     with pytest.raises(UnansweredError) as caught:
@@ -160,7 +118,7 @@ def test_the_second_death_is_the_last(line: Line, main: Server, backup: Server) 
 
 @pytest.mark.parametrize("behaviour", [hang_up, reset, stay_silent, begin_and_hang_up, cut_off])
 def test_a_fresh_connection_gets_no_second_try(line: Line, main: Server, backup: Server, behaviour: Behaviour) -> None:
-    """What failed on a fresh connection may have been executed: the caller asks before it is repeated."""
+    """A call that failed on a fresh connection may have been executed: the caller has to query first."""
     main.script = [behaviour]
     with pytest.raises(UnansweredError) as caught:
         line.call(repeatable=True, timeout=BRIEF if behaviour is stay_silent else TIMEOUT)
@@ -184,7 +142,7 @@ def test_a_reused_connection_that_was_heard_or_timed_out_gets_no_second_try(
 
 
 def test_a_host_that_refuses_connections_is_replaced_by_its_backup(line: Line, main: Server, backup: Server) -> None:
-    """Once, newly signed."""
+    """A call whose connection is refused is signed again and sent to the backup host, once."""
     main.close()
     backup.script = [OK]
     assert line.call().status == 200
@@ -192,7 +150,7 @@ def test_a_host_that_refuses_connections_is_replaced_by_its_backup(line: Line, m
 
 
 def test_where_no_host_can_be_reached_nothing_was_sent(line: Line, main: Server, backup: Server) -> None:
-    """`sent` False is a promise."""
+    """`sent` is False where both hosts refuse the connection."""
     main.close()
     backup.close()
     with pytest.raises(UnansweredError) as caught:
@@ -202,7 +160,7 @@ def test_where_no_host_can_be_reached_nothing_was_sent(line: Line, main: Server,
 
 
 def test_an_unheard_death_and_a_refused_retry_still_may_have_arrived(line: Line, main: Server, backup: Server) -> None:
-    """The earlier try counts: `sent` stays True although the last try never left."""
+    """`sent` stays True because of an earlier try, although the last try was not sent."""
     main.script = [OK, hang_up]
     line.call()
     main.close()
@@ -213,14 +171,14 @@ def test_an_unheard_death_and_a_refused_retry_still_may_have_arrived(line: Line,
 
 
 def test_a_redirect_is_not_followed(line: Line, main: Server) -> None:
-    """It is an answer like any other, without a body worth reading."""
+    """A redirect is returned as an answer, without its body."""
     main.script = [MOVED]
     reply = line.call()
     assert (reply.status, reply.content) == (302, b"")
 
 
 def test_an_endless_answer_is_given_up(line: Line, main: Server) -> None:
-    """Not more than 1 MiB is read."""
+    """At most 1 MiB of a body is read; the request may have arrived."""
     body = b"x" * (ANSWER_LIMIT + 1)
     main.script = [say(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)]
     with pytest.raises(UnansweredError) as caught:
@@ -229,7 +187,7 @@ def test_an_endless_answer_is_given_up(line: Line, main: Server) -> None:
 
 
 def test_a_session_of_ones_own_is_judged_by_its_errors(main: Server, backup: Server) -> None:
-    """A plain requests.Session fails over where connecting failed, and never sends a second time otherwise."""
+    """A plain requests.Session uses the backup host where connecting failed, and sends nothing twice otherwise."""
     line = Line(main, backup, requests.Session())
     main.script = [OK, hang_up]
     line.call()
@@ -255,7 +213,7 @@ def tls_host(tmp_path: Path) -> Iterator[tuple[Server, Path]]:
 
 
 def test_a_host_with_an_unknown_certificate_gets_nothing(tls_host: tuple[Server, Path]) -> None:
-    """TLS verification is on: the handshake fails, and nothing was sent."""
+    """TLS verification is on: the handshake with an unknown certificate fails, and nothing is sent."""
     server, _ = tls_host
     line = Line(server, server)
     cause = r"\(SSLError: certificate verify failed: self-signed certificate\)"
@@ -269,7 +227,7 @@ def test_a_host_with_an_unknown_certificate_gets_nothing(tls_host: tuple[Server,
 def test_the_environments_ca_bundle_is_trusted(
     tls_host: tuple[Server, Path], monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    """A proxy that inspects TLS is configured as everywhere else."""
+    """The bundle of a proxy that inspects TLS is configured by the usual environment variables."""
     server, pem = tls_host
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
@@ -281,18 +239,18 @@ def test_the_environments_ca_bundle_is_trusted(
     line.session.close()
 
 
-def test_a_bundle_is_parsed_once_whoever_asks(tls_host: tuple[Server, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many threads ask at the same moment; another bundle is another context."""
+def test_a_bundle_is_parsed_once_by_all_threads(tls_host: tuple[Server, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that need the same bundle at the same moment share one context; another bundle has another."""
     _, pem = tls_host
     parsed: list[object] = []
     create = ssl.create_default_context
 
-    def counted(**given: Any) -> ssl.SSLContext:
-        parsed.append(given["cafile"])
+    def count(**options: Any) -> ssl.SSLContext:
+        parsed.append(options["cafile"])
         time.sleep(0.05)  # gives a second parser the time to begin; on a slow machine it proves less, and never fails
-        return create(**given)
+        return create(**options)
 
-    monkeypatch.setattr(ssl, "create_default_context", counted)
+    monkeypatch.setattr(ssl, "create_default_context", count)
     with ThreadPoolExecutor(8) as pool:
         contexts = set(pool.map(lambda _: tls_context(str(pem)), range(8)))
     assert (len(contexts), parsed) == (1, [str(pem)])
@@ -300,26 +258,26 @@ def test_a_bundle_is_parsed_once_whoever_asks(tls_host: tuple[Server, Path], mon
 
 
 def test_a_shared_context_verifies_as_any_other() -> None:
-    """Certificates and names are checked."""
+    """The shared TLS context verifies certificates and host names."""
     context = tls_context()
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
 def test_a_directory_of_authorities_is_taken_as_well(tmp_path: Path) -> None:
-    """OpenSSL's hashed form, of which nothing is parsed before it is needed."""
+    """A directory in OpenSSL's hashed form is accepted; nothing in it is parsed before it is needed."""
     assert tls_context(str(tmp_path)).get_ca_certs() == []
 
 
 def test_the_environment_is_read_once_for_a_host(line: Line, main: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its proxies are not looked for again with every call."""
-    asked: list[object] = []
+    """The proxies of a host are read from the environment for the first call alone."""
+    urls: list[object] = []
     merge = requests.Session.merge_environment_settings
 
-    def noted(self: Any, url: Any, *given: Any) -> Any:
-        asked.append(url)
-        return merge(self, url, *given)
+    def record(self: Any, url: Any, *arguments: Any) -> Any:
+        urls.append(url)
+        return merge(self, url, *arguments)
 
-    monkeypatch.setattr(requests.Session, "merge_environment_settings", noted)
+    monkeypatch.setattr(requests.Session, "merge_environment_settings", record)
     main.script = [OK, OK]
     assert (line.call().status, line.call().status) == (200, 200)
-    assert len(asked) == 1
+    assert len(urls) == 1

@@ -1,4 +1,4 @@
-"""Is this from WeChat Pay? Every way to be deceived, named; all of them end in the same error."""
+"""Verifying signatures: every attack by name; each ends in the same error."""
 
 import json
 from collections.abc import Mapping
@@ -28,41 +28,41 @@ def refused(headers: Mapping[str, str], body: bytes, keys: PlatformKeys, now: fl
 
 
 def test_an_answer_signed_with_the_public_key_is_trusted(signed: Sign, platform_keys: PlatformKeys) -> None:
-    """And the serial of the key that signed is told."""
+    """Verification returns the serial of the key that signed."""
     assert verify(signed(BODY), BODY, platform_keys, NOW) == PUBLIC_KEY_ID
 
 
 def test_an_answer_signed_with_a_platform_certificate_is_trusted(
     signed: Sign, platform_keys: PlatformKeys, certificate_key: rsa.RSAPrivateKey
 ) -> None:
-    """The key is chosen by `Wechatpay-Serial` among several: a merchant in migration sees both kinds."""
+    """The key is chosen by `Wechatpay-Serial` among several of both kinds, as a merchant in migration has them."""
     headers = signed(BODY, key=certificate_key, serial=CERTIFICATE_SERIAL)
     assert verify(headers, BODY, platform_keys, NOW) == CERTIFICATE_SERIAL
 
 
 def test_the_documentations_answer_is_trusted() -> None:
-    """A known answer that we did not sign."""
-    known = json.loads((VECTORS / "answer.json").read_text(encoding="utf-8"))
-    serial = known["headers"]["Wechatpay-Serial"]
-    keys = PlatformKeys({serial: known["public_key"]})
-    assert serial == verify(known["headers"], known["body"].encode(), keys, 1722850421)
+    """The sample answer of the documentation verifies with the documentation's key."""
+    sample = json.loads((VECTORS / "answer.json").read_text(encoding="utf-8"))
+    serial = sample["headers"]["Wechatpay-Serial"]
+    keys = PlatformKeys({serial: sample["public_key"]})
+    assert serial == verify(sample["headers"], sample["body"].encode(), keys, 1722850421)
 
 
 def test_an_empty_body_is_signed_too(signed: Sign, platform_keys: PlatformKeys) -> None:
-    """A 204 has three lines, of which the last is empty; an unsigned one proves nothing."""
+    """The signature of a 204 covers an empty body; an unsigned one is refused."""
     assert verify(signed(b""), b"", platform_keys, NOW) == PUBLIC_KEY_ID
     assert refused({}, b"", platform_keys).reason == "unsigned"
 
 
 @pytest.mark.parametrize("spelling", [str.lower, str.upper, str.title], ids=["lower", "upper", "title"])
 def test_header_names_ignore_case(signed: Sign, platform_keys: PlatformKeys, spelling: type[str]) -> None:
-    """API Gateway and HTTP/2 write them in lower case."""
+    """Header names are accepted in any case: API Gateway and HTTP/2 use lower case."""
     headers = {spelling(name): value for name, value in signed(BODY).items()}
     assert verify(headers, BODY, platform_keys, NOW) == PUBLIC_KEY_ID
 
 
 def test_an_absent_signature_type_counts_as_rsa(signed: Sign, platform_keys: PlatformKeys) -> None:
-    """Older traffic does not send it."""
+    """An answer without `Wechatpay-Signature-Type` is verified as RSA."""
     headers = signed(BODY)
     del headers["Wechatpay-Signature-Type"]
     assert verify(headers, BODY, platform_keys, NOW) == PUBLIC_KEY_ID
@@ -70,7 +70,7 @@ def test_an_absent_signature_type_counts_as_rsa(signed: Sign, platform_keys: Pla
 
 @pytest.mark.parametrize("kind", ["WECHATPAY2-SM2-WITH-SM3", "wechatpay2-sha256-rsa2048", "", "x" * 10_000])
 def test_another_signature_type_is_refused(signed: Sign, platform_keys: PlatformKeys, kind: str) -> None:
-    """What we cannot verify, we do not trust, and say what we were offered."""
+    """A signature of another type is refused, and the error names that type."""
     error = refused(signed(BODY) | {"Wechatpay-Signature-Type": kind}, BODY, platform_keys)
     assert error.reason == "signature_type"
     assert repr(kind[:64]) in str(error)
@@ -90,7 +90,7 @@ def test_another_signature_type_is_refused(signed: Sign, platform_keys: Platform
     ids=["tampered", "a blank more", "truncated", "emptied", "re-serialised", "re-serialised compactly"],
 )
 def test_other_bytes_than_those_signed_are_refused(signed: Sign, platform_keys: PlatformKeys, body: bytes) -> None:
-    """A body that says the same in other bytes is not what WeChat Pay signed."""
+    """A body in other bytes is refused, even one with the same meaning."""
     error = refused(signed(BODY), body, platform_keys)
     assert (error.reason, error.serial) == ("signature", PUBLIC_KEY_ID)
 
@@ -98,7 +98,7 @@ def test_other_bytes_than_those_signed_are_refused(signed: Sign, platform_keys: 
 @settings(max_examples=150, deadline=None)
 @given(position=st.integers(0, len(BODY) - 1), flipped=st.integers(1, 255))
 def test_no_single_byte_may_differ(signed: Sign, platform_keys: PlatformKeys, position: int, flipped: int) -> None:
-    """Wherever it stands."""
+    """A change of any byte of the body is refused."""
     body = bytearray(BODY)
     body[position] ^= flipped
     assert refused(signed(BODY), bytes(body), platform_keys).reason == "signature"
@@ -106,13 +106,13 @@ def test_no_single_byte_may_differ(signed: Sign, platform_keys: PlatformKeys, po
 
 @pytest.mark.parametrize("changed", ["Wechatpay-Timestamp", "Wechatpay-Nonce"])
 def test_the_signature_covers_timestamp_and_nonce(signed: Sign, platform_keys: PlatformKeys, changed: str) -> None:
-    """An old answer does not become young by a new header."""
+    """An answer whose timestamp or nonce was changed is refused."""
     headers = signed(BODY) | {changed: str(NOW + 1)}
     assert refused(headers, BODY, platform_keys).reason == "signature"
 
 
 def test_a_line_of_the_body_cannot_be_moved_into_the_nonce(signed: Sign, platform_keys: PlatformKeys) -> None:
-    """The signed message would be the same, the body another: a nonce is one line."""
+    """A nonce with a line end is refused: the signed message would be the same with another body."""
     body = b'{"state": "DOING"}\n{"state": "DONE"}'
     first, rest = body.split(b"\n")
     headers = signed(body)
@@ -122,7 +122,7 @@ def test_a_line_of_the_body_cannot_be_moved_into_the_nonce(signed: Sign, platfor
 
 @pytest.mark.parametrize("seconds", [-400, -301, 301, 400, 86_400 * 365])
 def test_a_stale_answer_is_refused(signed: Sign, platform_keys: PlatformKeys, seconds: int) -> None:
-    """A replay of an old answer, or a clock that is off: both times are told."""
+    """An answer more than 300 s from our clock is refused; the error has both times."""
     error = refused(signed(BODY, at=NOW + seconds), BODY, platform_keys)
     assert error.reason == "stale"
     assert str(NOW) in str(error)
@@ -131,7 +131,7 @@ def test_a_stale_answer_is_refused(signed: Sign, platform_keys: PlatformKeys, se
 
 @pytest.mark.parametrize("seconds", [-300, -299, 0, 299, 300])
 def test_clocks_may_differ_by_five_minutes(signed: Sign, platform_keys: PlatformKeys, seconds: int) -> None:
-    """Either way, the boundary included."""
+    """A timestamp up to 300 s from our clock is accepted, before and after."""
     assert verify(signed(BODY, at=NOW + seconds), BODY, platform_keys, NOW) == PUBLIC_KEY_ID
 
 
@@ -139,14 +139,14 @@ def test_clocks_may_differ_by_five_minutes(signed: Sign, platform_keys: Platform
     "timestamp", ["now", "-1", "1.8e9", "1800000000.0", "１８０００００００", "9" * 13, " 1800000000"]
 )
 def test_a_timestamp_must_be_a_number(signed: Sign, platform_keys: PlatformKeys, timestamp: str) -> None:
-    """Whole seconds in plain digits."""
+    """A timestamp that is not whole seconds in ASCII digits is refused."""
     assert refused(signed(BODY) | {"Wechatpay-Timestamp": timestamp}, BODY, platform_keys).reason == "timestamp"
 
 
 @pytest.mark.parametrize("missing", REQUIRED)
 @pytest.mark.parametrize("how", ["absent", "empty"])
 def test_each_missing_header_is_named(signed: Sign, platform_keys: PlatformKeys, missing: str, how: str) -> None:
-    """A proxy that drops one of them shall be found by the error alone."""
+    """An answer without one of the four headers is refused, and the error names the header."""
     headers = signed(BODY)
     headers[missing] = ""
     if how == "absent":
@@ -157,10 +157,10 @@ def test_each_missing_header_is_named(signed: Sign, platform_keys: PlatformKeys,
 
 
 def test_an_unknown_serial_is_refused_and_told_beside_those_held(signed: Sign, platform_keys: PlatformKeys) -> None:
-    """The key id is opaque text, which crashed others who read it as a number."""
-    error = refused(signed(BODY, serial="PUB_KEY_ID_OF_SOMEBODY_ELSE"), BODY, platform_keys)
+    """An unknown serial is refused as opaque text; the error has it and those that are trusted."""
+    error = refused(signed(BODY, serial="PUB_KEY_ID_UNKNOWN"), BODY, platform_keys)
     assert error.reason == "unknown_serial"
-    assert error.serial == "PUB_KEY_ID_OF_SOMEBODY_ELSE"
+    assert error.serial == "PUB_KEY_ID_UNKNOWN"
     assert error.held == (PUBLIC_KEY_ID, CERTIFICATE_SERIAL)
     assert all(serial in str(error) for serial in (error.serial, *error.held))
 
@@ -168,19 +168,19 @@ def test_an_unknown_serial_is_refused_and_told_beside_those_held(signed: Sign, p
 def test_a_foreign_key_under_our_serial_is_refused(
     signed: Sign, platform_keys: PlatformKeys, foreign_key: rsa.RSAPrivateKey
 ) -> None:
-    """Who claims to be WeChat Pay must sign like it."""
+    """A signature of another key under WeChat Pay's serial is refused."""
     assert refused(signed(BODY, key=foreign_key), BODY, platform_keys).reason == "signature"
 
 
 def test_a_key_verifies_under_its_own_serial_alone(signed: Sign, platform_keys: PlatformKeys) -> None:
-    """A genuine signature under the name of another key that we hold is refused."""
+    """A genuine signature under the serial of another trusted key is refused."""
     assert refused(signed(BODY, serial=CERTIFICATE_SERIAL), BODY, platform_keys).reason == "signature"
 
 
 def test_while_certificates_are_replaced_both_are_trusted(
     signed: Sign, certificate: str, certificate_key: rsa.RSAPrivateKey, foreign_key: rsa.RSAPrivateKey
 ) -> None:
-    """The old and the new key sign side by side (doc 4012068829); when the old one is dropped, it is unknown."""
+    """Old and new key are trusted together (doc 4012068829); after the old one is removed, it is unknown."""
     new, old = "5F" * 20, CERTIFICATE_SERIAL
     during = PlatformKeys({old: certificate, new: foreign_key.public_key()})
     after = PlatformKeys({new: foreign_key.public_key()})
@@ -193,7 +193,7 @@ def test_while_certificates_are_replaced_both_are_trusted(
 
 
 def test_a_probe_is_told_from_an_attack(signed: Sign, platform_keys: PlatformKeys) -> None:
-    """WeChat Pay signs wrongly on purpose now and then, to see whether anybody looks (doc 4013053249)."""
+    """A signature that WeChat Pay makes wrong on purpose has a reason of its own (doc 4013053249)."""
     headers = signed(BODY)
     headers["Wechatpay-Signature"] = f"WECHATPAY/SIGNTEST/{headers['Wechatpay-Signature']}"
     assert refused(headers, BODY, platform_keys).reason == "probe"
@@ -202,16 +202,16 @@ def test_a_probe_is_told_from_an_attack(signed: Sign, platform_keys: PlatformKey
 @pytest.mark.parametrize(
     "signature",
     ["a", "====", "not base64!", "c2lnbmVk", "签名", "\ud800", "A" * 353, "A" * 344, "\n"],
-    ids=["a letter", "padding", "signs", "too short", "Chinese", "surrogate", "undecodable", "zeros", "line end"],
+    ids=["a letter", "padding", "not base64", "too short", "Chinese", "surrogate", "undecodable", "zeros", "line end"],
 )
 def test_what_is_no_signature_is_refused(signed: Sign, platform_keys: PlatformKeys, signature: str) -> None:
-    """Undecodable is as wrong as forged, and no other error."""
+    """A signature that cannot be decoded is refused like a forged one."""
     error = refused(signed(BODY) | {"Wechatpay-Signature": signature}, BODY, platform_keys)
     assert error.reason == "signature"
 
 
 def test_the_request_id_is_kept_for_the_search_that_follows(signed: Sign, platform_keys: PlatformKeys) -> None:
-    """WeChat Pay's support asks for it."""
+    """An UntrustedError has the Request-ID, which WeChat Pay's support asks for."""
     assert refused(signed(b""), BODY, platform_keys).request_id == "08F5B8C2B506102C18FDDFEEA30620BE821E28EDC405-0"
 
 
@@ -249,14 +249,14 @@ def test_the_request_id_is_kept_for_the_search_that_follows(signed: Sign, platfo
 def test_the_error_says_what_to_look_at(
     signed: Sign, platform_keys: PlatformKeys, changes: dict[str, str], text: str, request: pytest.FixtureRequest
 ) -> None:
-    """One line for each reason, read at three in the morning."""
+    """Each reason has one line of text that names what to check."""
     error = refused(signed(BODY) | changes, BODY, platform_keys)
     assert str(error) == text
     assert error.reason == request.node.callspec.id
 
 
-def test_whoever_holds_no_key_is_told_so(signed: Sign) -> None:
-    """And an answer without a Request-ID has none."""
+def test_without_any_key_the_error_says_so(signed: Sign) -> None:
+    """Without platform keys the error says that none are trusted; without Request-ID it has none."""
     headers = signed(BODY)
     del headers["Request-ID"]
     error = refused(headers, BODY, PlatformKeys({}))
@@ -265,14 +265,14 @@ def test_whoever_holds_no_key_is_told_so(signed: Sign) -> None:
 
 
 def test_a_signature_is_base64_to_the_letter(signed: Sign, platform_keys: PlatformKeys) -> None:
-    """A genuine one with a blank in it was written by somebody else."""
+    """A genuine signature with a blank in it is refused."""
     headers = signed(BODY)
     headers["Wechatpay-Signature"] = f"{headers['Wechatpay-Signature'][:9]} {headers['Wechatpay-Signature'][9:]}"
     assert refused(headers, BODY, platform_keys).reason == "signature"
 
 
 def test_no_error_text_holds_signature_or_body(signed: Sign, platform_keys: PlatformKeys) -> None:
-    """Logs get ids, never content."""
+    """The error of a refused answer contains neither signature nor nonce nor body."""
     headers = signed(BODY)
     for now in (NOW, NOW + 400):
         text = str(refused(headers, BODY + b"!", platform_keys, now))
@@ -282,7 +282,7 @@ def test_no_error_text_holds_signature_or_body(signed: Sign, platform_keys: Plat
 
 
 def test_every_reason_is_explained() -> None:
-    """The word in the log can be looked up where it is defined."""
+    """Every reason is explained where it is defined."""
     import wechatpay.errors
 
     source = Path(str(wechatpay.errors.__file__)).read_text(encoding="utf-8")
@@ -297,5 +297,5 @@ def test_every_reason_is_explained() -> None:
 def test_nothing_but_the_one_error_comes_out(
     signed: Sign, platform_keys: PlatformKeys, changes: dict[str, str], body: bytes
 ) -> None:
-    """Whatever headers and bodies are made up."""
+    """Any headers with a body that was not signed raise UntrustedError and nothing else."""
     assert refused(signed(BODY) | changes, body + b"!", platform_keys).reason in get_args(Reason)

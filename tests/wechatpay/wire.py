@@ -1,6 +1,7 @@
 """A server that does exactly what its script says, byte by byte."""
 
 import re
+import select
 import socket
 import ssl
 import struct
@@ -20,7 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from sandbox.waiting import PATIENCE
 
-type Behaviour = Callable[[socket.socket], bool]  # does something with a request's connection; True keeps it open
+type Behaviour = Callable[[socket.socket], bool]  # what a server does with a request; True keeps its connection
 
 
 def say(data: bytes) -> Behaviour:
@@ -66,8 +67,26 @@ def cut_off(connection: socket.socket) -> bool:
     return False
 
 
+def tunnel_to(target: "Server") -> Behaviour:
+    """Be a proxy: answer CONNECT, then pass bytes on in both directions until one side closes."""
+
+    def behaviour(connection: socket.socket) -> bool:
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with socket.create_connection(target.address) as inner:
+            peers = {connection: inner, inner: connection}
+            while True:
+                pending = isinstance(connection, ssl.SSLSocket) and connection.pending()
+                for source in [connection] if pending else select.select([*peers], [], [], PATIENCE)[0]:
+                    data = source.recv(65_536)
+                    if not data:
+                        return False
+                    peers[source].sendall(data)
+
+    return behaviour
+
+
 def stay_silent(connection: socket.socket) -> bool:
-    """Say nothing until the client has given up."""
+    """Send nothing until the client has given up."""
     connection.settimeout(PATIENCE)
     with suppress(OSError):
         connection.recv(1)
@@ -75,17 +94,17 @@ def stay_silent(connection: socket.socket) -> bool:
 
 
 class Drip:
-    """Send `head`, then one piece after the other, each in time, the whole in a minute; end when the client leaves."""
+    """Send `head`, then piece after piece, each in time, the whole in a minute; end when the client closes."""
 
     PIECES = 1200
 
     def __init__(self, head: bytes, piece: bytes = b".", *, pause: float = 0.05) -> None:
         self.head, self.piece, self.pause = head, piece, pause
         self.sent = 0
-        self.client_has_gone = threading.Event()
+        self.client_has_closed = threading.Event()
 
     def __call__(self, connection: socket.socket) -> bool:
-        """Be a behaviour."""
+        """Drip over a connection."""
         try:
             connection.sendall(self.head)
             for _ in range(self.PIECES):
@@ -93,13 +112,13 @@ class Drip:
                 self.sent += 1
                 time.sleep(self.pause)  # a drip is slow by nature
         except OSError:
-            self.client_has_gone.set()
+            self.client_has_closed.set()
         return False
 
     @property
     def was_cut_short(self) -> bool:
-        """Whether the client has left long before the end."""
-        return self.client_has_gone.wait(PATIENCE) and self.sent < self.PIECES / 2
+        """Whether the client has closed long before the end."""
+        return self.client_has_closed.wait(PATIENCE) and self.sent < self.PIECES / 2
 
 
 class Server:
@@ -111,8 +130,9 @@ class Server:
         self.connections = 0
         self._context = context
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address: tuple[str, int] = self._listener.getsockname()
         scheme = "https" if context else "http"
-        self.url = f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"{scheme}://127.0.0.1:{self.address[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
@@ -139,7 +159,7 @@ class Server:
 
 
 def _request(connection: socket.socket) -> bytes:
-    """Read one request, its body as long as its Content-Length says; empty where the client has gone."""
+    """Read one request, its body as long as its Content-Length says; empty where the client has closed."""
     request = b""
     while True:
         head, end, body = request.partition(b"\r\n\r\n")

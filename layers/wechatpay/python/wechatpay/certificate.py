@@ -1,4 +1,4 @@
-"""One X.509 certificate: its key, its serial as WeChat Pay writes it, whose it is."""
+"""Reading an X.509 certificate: its RSA key, its serial as WeChat Pay writes it, its common name."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 
-def load_certificate(given: "str | bytes | Block", field: str) -> "Certificate":
-    """Read a certificate from PEM in any form people paste it; InvalidKeyError naming `field` where it is none."""
+def load_certificate(source: "str | bytes | Block", field: str) -> "Certificate":
+    """Load a certificate from PEM (see `wechatpay.pem`); raise InvalidKeyError naming `field` where it is none."""
     from cryptography.x509 import load_der_x509_certificate  # noqa: PLC0415  36 ms that public-key mode never needs
 
-    block = given if isinstance(given, Block) else find_block(given, field, "CERTIFICATE")
+    block = source if isinstance(source, Block) else find_block(source, field, "CERTIFICATE")
     try:
         return load_der_x509_certificate(block.der)
     except (ValueError, TypeError):
@@ -25,13 +25,13 @@ def load_certificate(given: "str | bytes | Block", field: str) -> "Certificate":
 
 
 def choose_certificate(blocks: Sequence[Block], name: str, field: str) -> "Certificate":
-    """Return the certificate of a chain that has this serial, otherwise the first; InvalidKeyError as above."""
+    """Return the certificate of a chain whose serial is `name`, otherwise the first; raise as `load_certificate`."""
     chain = [load_certificate(block, field) for block in blocks]
-    return next((certificate for certificate in chain if serial(certificate) == name.upper()), chain[0])
+    return next((certificate for certificate in chain if read_serial(certificate) == name.upper()), chain[0])
 
 
-def public_key(certificate: "Certificate", field: str) -> rsa.RSAPublicKey:
-    """Return the certificate's RSA key; InvalidKeyError where it is of another kind."""
+def read_public_key(certificate: "Certificate", field: str) -> rsa.RSAPublicKey:
+    """Return the certificate's RSA key; raise InvalidKeyError where it has another kind of key."""
     try:
         key = certificate.public_key()
     except (ValueError, UnsupportedAlgorithm, InternalError):
@@ -41,14 +41,14 @@ def public_key(certificate: "Certificate", field: str) -> rsa.RSAPublicKey:
     return key
 
 
-def serial(certificate: "Certificate") -> str:
+def read_serial(certificate: "Certificate") -> str:
     """Return the serial as WeChat Pay writes it: upper-case hexadecimal, whole bytes."""
     text = f"{certificate.serial_number:X}"
     return text if len(text) % 2 == 0 else f"0{text}"
 
 
-def common_name(certificate: "Certificate", field: str) -> str:
-    """Return the subject's common name: of a merchant's certificate, the mchid. InvalidKeyError if unreadable."""
+def read_common_name(certificate: "Certificate", field: str) -> str:
+    """Return the subject's common name, which is the mchid in a merchant's certificate; raise InvalidKeyError."""
     from cryptography.x509.oid import NameOID  # noqa: PLC0415  as above
 
     try:

@@ -1,7 +1,7 @@
-"""Opening what WeChat Pay encrypts, and encrypting what it must read.
+"""Decrypting what WeChat Pay encrypts, and encrypting what it must read.
 
-Notifications and certificates come under the APIv3 key (AES-256-GCM, doc 4012071382); sensitive fields such as a
-name or a card number travel under RSA-OAEP, both ways (doc 4013053257).
+Notifications and certificates are encrypted with the APIv3 key (AES-256-GCM, doc 4012071382); sensitive fields such as
+a name or a card number with RSA-OAEP, in both directions (doc 4013053257).
 """
 
 import base64
@@ -21,10 +21,10 @@ _OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), l
 
 
 class Cipher:
-    """Opens resources with the APIv3 key, or with one of the previous ones.
+    """Decrypts resources with the APIv3 key, or with one of the previous ones.
 
     A changed APIv3 key has no period of overlap (doc 4013053274): keep the previous one in the list for some days.
-    Raises InvalidKeyError unless each key has 32 bytes.
+    Raise InvalidKeyError unless each key has 32 bytes.
     """
 
     __slots__ = ("_keys",)
@@ -36,14 +36,14 @@ class Cipher:
         self._keys = tuple(AESGCM(_key_bytes(key)) for key in keys)
 
     def open(self, *, ciphertext: str, nonce: str, associated_data: str = "") -> bytes:
-        """Return the plaintext of a base64 ciphertext with its tag; UndecryptableError where no key opens it."""
+        """Return the plaintext of a base64 ciphertext with its tag; raise UndecryptableError if no key decrypts it."""
         try:
-            sealed = base64.b64decode(ciphertext, validate=True)
+            content = base64.b64decode(ciphertext, validate=True)
         except ValueError:
             raise UndecryptableError("the ciphertext is not base64") from None
         for key in self._keys:
             try:
-                return key.decrypt(nonce.encode(), sealed, associated_data.encode())
+                return key.decrypt(nonce.encode(), content, associated_data.encode())
             except (InvalidTag, ValueError):  # ValueError: a nonce of impossible length
                 continue
         raise UndecryptableError(f"none of our {len(self._keys)} APIv3 keys opens it: was the key changed?")
@@ -59,12 +59,12 @@ def _key_bytes(key: str) -> bytes:
 
 
 def encrypt(text: str, key: rsa.RSAPublicKey) -> str:
-    """Encrypt one sensitive field for the holder of `key`; ValueError above 214 bytes of UTF-8."""
+    """Encrypt one sensitive field for the holder of `key`; raise ValueError above 214 bytes of UTF-8."""
     return base64.b64encode(key.encrypt(text.encode(), _OAEP)).decode()
 
 
 def decrypt(ciphertext: str, key: rsa.RSAPrivateKey) -> str:
-    """Decrypt one sensitive field of an answer; UndecryptableError where it was not encrypted for `key`."""
+    """Decrypt one sensitive field of an answer; raise UndecryptableError if it was not encrypted for `key`."""
     try:
         return key.decrypt(base64.b64decode(ciphertext, validate=True), _OAEP).decode()
     except ValueError:

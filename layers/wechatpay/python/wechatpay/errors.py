@@ -1,19 +1,26 @@
-"""Every error of this library, one family, named by what happened to the conversation with WeChat Pay.
+"""Every error of this library: one tree, each with its evidence.
 
-WeChatPayError                  root: `except WeChatPayError` catches all of them
-├── UnansweredError             no whole answer: refused, reset, silent or cut off; `sent` says whether to ask first
-├── RefusedError                any answer but 2xx, redirects included: WeChat Pay's own words are on it
-├── UntrustedError              a 2xx or a notification that does not verify: the outcome is unknown
-├── MalformedError              verified, but not what the documentation promises
-├── UndecryptableError          a ciphertext that none of our keys opens
-└── InvalidKeyError             a key, serial or certificate that cannot be used (a ValueError as well)
+WeChatPayError
+├── UnansweredError      No whole answer: refused, reset, time-out or cut off. `sent`: the request may have arrived.
+├── RefusedError         Any answer but 2xx, redirects included, with WeChat Pay's own `code` and `message`.
+├── UntrustedError       A 2xx or a notification that does not verify. The outcome of the call is unknown.
+├── MalformedError       A verified answer or notification that is not what the documentation promises.
+├── UndecryptableError   A ciphertext that none of the keys decrypts.
+└── InvalidKeyError      A key, serial or certificate that cannot be used. Also a ValueError.
+
+What may have happened at WeChat Pay after each of them:
+
+- Nothing: InvalidKeyError, and UnansweredError with `sent` False. The call may be repeated as it is.
+- Anything: UnansweredError with `sent` True, UntrustedError, MalformedError, UndecryptableError. Query first.
+- What `status` and `code` say: RefusedError. Only `verified` True proves that WeChat Pay sent it.
 
 A call that is wrong in itself raises Python's own TypeError (missing or surplus names) or ValueError (bad values)
-before anything is sent. No error text ever holds a key, a signature or a body; a path is shown as the caller wrote it.
+before anything is sent. No error text ever contains a key, a signature or a body; a path is shown as the caller
+wrote it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Literal, TypeAlias
 
 from wechatpay.text import printable
 
@@ -21,17 +28,17 @@ Reason = Literal["unsigned", "signature_type", "timestamp", "unknown_serial", "s
 """Why an answer is not trusted.
 
 - `unsigned`: a `Wechatpay-*` header is missing.
-- `signature_type`: signed in a way we do not verify, such as `WECHATPAY2-SM2-WITH-SM3`.
+- `signature_type`: signed in a way that is not supported, such as `WECHATPAY2-SM2-WITH-SM3`.
 - `timestamp`: the timestamp is not a number.
-- `unknown_serial`: signed with a key that we do not hold.
+- `unknown_serial`: signed with a key that is not among the platform keys.
 - `stale`: the timestamp lies more than 300 s from our clock.
-- `probe`: a `WECHATPAY/SIGNTEST/` signature, wrong on purpose; WeChat Pay tests whether we look (doc 4013053249).
+- `probe`: a `WECHATPAY/SIGNTEST/` signature, wrong on purpose: WeChat Pay tests verification (doc 4013053249).
 - `signature`: the signature is not that of these bytes.
 """
 
 
 class WeChatPayError(Exception):
-    """Root of the family; `method` and `path` (without query) tell the call, where there was one."""
+    """The root of the tree; `method` and `path` (without query) name the call, empty where there was none."""
 
     def __init__(self, text: str, *, method: str = "", path: str = "") -> None:
         super().__init__(text)
@@ -42,11 +49,14 @@ class WeChatPayError(Exception):
         text = str(self.args[0])
         return f"{self.method} {self.path}: {text}" if self.method else text
 
-    def __reduce__(self) -> tuple[Callable[..., "WeChatPayError"], tuple[Any, ...]]:
+    def __reduce__(self) -> "tuple[Callable[..., WeChatPayError], _Pickled]":
         return _restore, (type(self), self.args, self.__dict__)
 
 
-def _restore(kind: type[WeChatPayError], args: tuple[Any, ...], evidence: dict[str, Any]) -> WeChatPayError:
+_Pickled: TypeAlias = tuple[type[WeChatPayError], tuple[object, ...], dict[str, object]]
+
+
+def _restore(kind: type[WeChatPayError], args: tuple[object, ...], evidence: dict[str, object]) -> WeChatPayError:
     """Rebuild a pickled error: the constructors take keywords, which pickling by `args` alone would lose."""
     error = kind.__new__(kind, *args)
     error.args = args
@@ -57,8 +67,8 @@ def _restore(kind: type[WeChatPayError], args: tuple[Any, ...], evidence: dict[s
 class UnansweredError(WeChatPayError):
     """No whole answer arrived.
 
-    `sent`: whether the request, or an earlier try of it, may have reached WeChat Pay. False is a promise: it did not,
-    and the call may be repeated as it is. True asks for a query before anything is repeated.
+    `sent`: the request, or an earlier try of it, may have reached WeChat Pay; query before anything is repeated. False
+    is a promise that it did not: the call may be repeated as it is.
     """
 
     def __init__(self, text: str, *, sent: bool, method: str = "", path: str = "") -> None:
@@ -67,13 +77,13 @@ class UnansweredError(WeChatPayError):
 
 
 class RefusedError(WeChatPayError):
-    """WeChat Pay answered with something else than 2xx (doc 4012081709 for the shape of the body).
+    """WeChat Pay answered with another status than 2xx (doc 4012081709 for the shape of the body).
 
     `status`, `code`, `message` and `request_id` are WeChat Pay's, empty where it sent none; `headers` are the answer's.
     `field`, `location` and `issue` are what its `detail` says about the parameter at fault. All text is cleaned and
-    bounded (`wechatpay.text`); `detail` itself stays as it came and holds the parameter's value, which no text repeats.
-    `verified` is True (signed by WeChat Pay), False (the signature is wrong) or None (unsigned, as many errors are):
-    only a verified refusal proves anything about the order.
+    bounded (`wechatpay.text`); `detail` itself stays as it came and may hold the parameter's value, which no text
+    repeats. `verified` is True (signed by WeChat Pay), False (the signature is wrong) or None (unsigned, as many
+    errors are): only a verified refusal proves anything about the order.
     """
 
     def __init__(  # noqa: PLR0913  the whole answer is evidence
@@ -112,15 +122,15 @@ class RefusedError(WeChatPayError):
 
 
 def _detail(detail: object, name: str) -> str:
-    """Return one word of an error's `detail`, empty where there is none."""
-    word = detail.get(name) if isinstance(detail, Mapping) else None
-    return printable(word, 200) if isinstance(word, str) else ""
+    """Return one text of an error's `detail`, empty where there is none."""
+    text = detail.get(name) if isinstance(detail, Mapping) else None
+    return printable(text, 200) if isinstance(text, str) else ""
 
 
 class UntrustedError(WeChatPayError):
     """A 2xx answer or a notification that does not verify: never act on its content.
 
-    `reason` is one word (see `Reason`), `serial` the key it names, `held` the serials of the keys we hold.
+    `reason` is one word (see `Reason`), `serial` the key it names, `held` the serials of the keys that are trusted.
     """
 
     def __init__(
@@ -146,7 +156,7 @@ class MalformedError(WeChatPayError):
 
 
 class UndecryptableError(WeChatPayError):
-    """A ciphertext that cannot be opened: another APIv3 key, another private key, or damaged on the way."""
+    """A ciphertext that cannot be decrypted: another APIv3 key, another private key, or damaged on the way."""
 
 
 class InvalidKeyError(WeChatPayError, ValueError):

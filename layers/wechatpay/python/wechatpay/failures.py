@@ -1,7 +1,7 @@
-"""What an exception of requests, urllib3 or http.client says: whether the request may have left, and in which words.
+"""Reading the exceptions of requests, urllib3 and http.client: may the request have left, and which words are harmless.
 
-Their own texts repeat URLs with queries, proxies' passwords and pieces of answers, so that only words that are known
-to be harmless are passed on.
+Their own texts repeat URLs with queries, passwords of proxies and pieces of answers; only texts that cannot hold any of
+these are passed on.
 """
 
 import ssl
@@ -49,7 +49,7 @@ def root(error: BaseException) -> BaseException:
 
 
 def _inner(error: BaseException) -> BaseException | None:
-    """Return what an error of requests or urllib3 was made of; their places for it are many."""
+    """Return the error that one of requests or urllib3 wraps, in whichever place it keeps it."""
     if not isinstance(error, requests.RequestException | HTTPError):
         return None
     candidates = (getattr(error, "reason", None), *reversed(error.args), error.__cause__)
@@ -57,7 +57,7 @@ def _inner(error: BaseException) -> BaseException | None:
 
 
 def timed_out(error: BaseException) -> bool:
-    """Whether a limit of time was over, rather than the other side gone."""
+    """Return whether a limit of time was over, rather than the connection closed by the other side."""
     return isinstance(error, requests.Timeout | TimeoutError) or isinstance(root(error), TimeoutError)
 
 
@@ -68,6 +68,7 @@ def words(error: BaseException) -> str:
 
 
 def _cause(error: BaseException) -> str:
+    """Return a harmless text for an error, empty where there is none."""
     match error:
         case ssl.SSLCertVerificationError():
             text = f"certificate verify failed: {error.verify_message}"
@@ -83,30 +84,31 @@ def _cause(error: BaseException) -> str:
 
 
 def never_sent(error: BaseException, session: requests.Session, url: str) -> bool:
-    """Whether nothing can have left this machine, by the error alone: the connections are not ours.
+    """Return whether nothing can have left this machine, by the error alone: the connections are not this library's.
 
     False where there is a doubt, such as a session that repeats by itself: an earlier try may have arrived.
     """
     if isinstance(error, exceptions.InvalidSchema | exceptions.MissingSchema):
-        return True  # there is not even an adapter
-    if _repeats(session, url):
+        return True  # requests finds no adapter
+    if _resends_by_itself(session, url):
         return False
     if isinstance(error, _BEFORE_ANY_CONNECTION):
         return True
     if type(error) is OSError:  # urllib3's are wrapped: this is requests', of a CA bundle that does not exist
         return str(error).startswith("Could not find")
-    return _is_before_sending(error)
+    return _failed_while_connecting(error)
 
 
-def _repeats(session: requests.Session, url: str) -> bool:
+def _resends_by_itself(session: requests.Session, url: str) -> bool:
+    """Return whether a session has been given `max_retries`."""
     retries = getattr(session.get_adapter(url), "max_retries", None)
     return isinstance(retries, Retry) and bool(retries.total)
 
 
-def _is_before_sending(error: BaseException) -> bool:
-    """Whether an error was met while connecting: to the host, to a proxy, or in a handshake that has just begun.
+def _failed_while_connecting(error: BaseException) -> bool:
+    """Return whether an error was met while connecting: to the host, to a proxy, or at the start of a handshake.
 
-    A ProxyError alone is no proof: urllib3 calls everything so that happens on a connection already closed.
+    A ProxyError alone is no proof: urllib3 raises it for every failure on a connection that is closed already.
     """
     chain, cause = [error], _inner(error)
     while cause is not None:

@@ -11,21 +11,21 @@ RECOVERY = 60.0
 
 @dataclass(frozen=True, slots=True)
 class _Outage:
-    """The main host does not answer; `probe` holds one element, which the call that tries it again takes out."""
+    """The main host does not answer until Unix time `until`; the call that takes the element of `probe` tries it."""
 
     until: float
     probe: list[None] = field(default_factory=lambda: [None])
 
-    def over(self, now: float) -> bool:
-        """Whether it is time to try again; a clock that was set back is no reason to wait longer."""
+    def is_over(self, now: float) -> bool:
+        """Return whether it is time to try again; a clock that was set back does not prolong the outage."""
         return not 0 < self.until - now <= RECOVERY
 
 
 class Hosts:
-    """A main host and its backup, and what calls have met there; safe to use from many threads.
+    """A main host, its backup, and whether the main one is out; safe to use from many threads.
 
     One failure of the main host sends the calls that follow to the backup. After `RECOVERY` seconds exactly one call
-    asks the main host again, while the others stay; its success brings everything back.
+    asks the main host again, while the others stay with the backup; its success ends the outage.
     """
 
     def __init__(self, main: str, backup: str) -> None:
@@ -38,7 +38,7 @@ class Hosts:
         outage = self._outage
         if outage is None:
             return self.main, self.backup
-        if not outage.over(now):
+        if not outage.is_over(now):
             return self.backup, self.main
         try:
             outage.probe.pop()  # one thread gets it: `list.pop` is atomic
@@ -48,7 +48,7 @@ class Hosts:
         return self.main, self.backup
 
     def failed(self, host: str, now: float) -> None:
-        """Note that a host could not be connected to, or sent no whole answer in time."""
+        """Record that a host could not be connected to, or sent no whole answer in time."""
         if self.main == self.backup:
             return
         if host == self.main:
@@ -57,13 +57,13 @@ class Hosts:
             self._outage = _Outage(now)  # both are out: the next call tries the main host
 
     def answered(self, host: str) -> None:
-        """Note that a host has answered, whatever it said."""
+        """Record that a host has answered, with whatever status."""
         if host == self.main:
             self._outage = None
 
 
 class Failover:
-    """The hosts of everything that one session calls, so that all its clients share what one of them has met."""
+    """The hosts of everything that one session calls: all its clients share the outages that one of them has met."""
 
     def __init__(self) -> None:
         self._hosts: dict[tuple[str, str], Hosts] = {}

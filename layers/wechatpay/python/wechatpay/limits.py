@@ -1,6 +1,6 @@
-"""The limits of a call, in seconds and in bytes, and what is known of a try while they run.
+"""The limits of a try, in seconds and in bytes, and the evidence that is collected while they run.
 
-Pure but for the clock; what keeps them at the socket is in `connections`.
+Pure but for the monotonic clock. `wechatpay.sockets` and `wechatpay.http1` keep the limits at the socket.
 """
 
 import math
@@ -11,31 +11,33 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 HEAD_LIMIT = 1 << 16
-"""Bytes that come before an answer's body at most: interim answers (1xx), status line and headers together."""
+"""The most bytes that may come before an answer's body: interim answers (1xx), status line and headers together."""
 
 ANSWER_LIMIT = 1 << 20
-"""Bytes of an answer that are read besides at most, chunk sizes and trailers included; a service order has 2 KB."""
+"""The most bytes that may follow the head, chunk sizes and trailers included; a service order has 2 KB."""
 
 LATE_LIMIT = 1 << 16
-"""Bytes that are read after the limit of time at most, where they have arrived by then: a slow machine's."""
+"""The most bytes that are read after the limit of time, where they have arrived by then on a slow machine."""
 
 
 class OverdueError(TimeoutError):
-    """A limit of time is over; the text may be shown."""
+    """A limit of time is over; the text is safe to show."""
 
 
 class TooLongError(OSError):
-    """An answer has more bytes than are read; the text may be shown."""
+    """An answer has more bytes than are read; the text is safe to show."""
 
 
 @dataclass(slots=True)
 class Try:
-    """One try of a call over one connection: its limits, and what is known of it.
+    """One try of a call over one connection: its limits, and the evidence about it.
 
     `connect` limits name resolution, all addresses, the proxy and the TLS handshake together, `read` everything from
     the first byte sent to the last byte of the answer; both are seconds and end at `until` (`time.monotonic`) at the
-    latest. `fresh`: use no connection that has served before. `observed` is True where the connection is one of
-    `wechatpay.connections`: only then `sent`, `reused` and `received` (bytes of an answer) say what happened.
+    latest. `clock` gives Unix seconds. `fresh`: use no connection that has served before.
+
+    `observed` is True where the connection is one of `wechatpay.connections`. Only then `sent`, `reused` and `received`
+    (bytes of an answer) are evidence. `allowed` is the most bytes that may be received so far.
     """
 
     clock: Callable[[], float]
@@ -49,39 +51,45 @@ class Try:
     received: int = 0
     allowed: int = HEAD_LIMIT
     _end: float = math.inf
-    _words: str = ""
+    _phase: str = ""
 
     def begin_connecting(self) -> None:
-        """Start the limit of `connect`."""
+        """Start the limit `connect`."""
         self._end = min(self.until, time.monotonic() + self.connect)
-        self._words = f"no connection within {self.connect:.3g} s"
+        self._phase = f"no connection within {self.connect:.3g} s"
 
-    def begin_talking(self, *, reused: bool) -> None:
-        """Start the limit of `read`; from here on the request may arrive. Raises OverdueError where no time is left."""
+    def begin_exchange(self, *, reused: bool) -> None:
+        """Start the limit `read`; from here on the request may arrive. Raise OverdueError where no time remains."""
         self._end = min(self.until, time.monotonic() + self.read)
-        self._words = f"no whole answer within {self.read:.3g} s"
-        self.left()
+        self._phase = f"no whole answer within {self.read:.3g} s"
+        self.remaining()
         self.reused, self.sent, self.received, self.allowed = reused, True, 0, HEAD_LIMIT
 
-    def left(self) -> float | None:
-        """Return the seconds left, None without a limit; raises OverdueError where none are."""
-        left = self._end - time.monotonic()
-        if left <= 0:
+    def remaining(self) -> float | None:
+        """Return the seconds that remain, None without a limit; raise OverdueError where none do."""
+        seconds = self._end - time.monotonic()
+        if seconds <= 0:
             raise self.overdue()
-        return None if left == math.inf else left
+        return None if seconds == math.inf else seconds
 
-    def patience(self) -> float | None:
-        """Return the seconds left, 0 where none are: what has arrived by then is still read."""
-        left = self._end - time.monotonic()
-        return None if left == math.inf else max(left, 0.0)
+    def remaining_to_read(self) -> float | None:
+        """Return the seconds that remain, 0 where none do: what has arrived by then is still read."""
+        seconds = self._end - time.monotonic()
+        return None if seconds == math.inf else max(seconds, 0.0)
+
+    def count(self, size: int) -> None:
+        """Count bytes of an answer; raise TooLongError above the limit."""
+        self.received += size
+        if self.received > self.allowed:
+            raise TooLongError(f"the answer is longer than {self.allowed} bytes")
 
     def overdue(self) -> OverdueError:
-        """Return the error that says which limit is over."""
-        return OverdueError(self._words)
+        """Return the error that names the limit which is over."""
+        return OverdueError(self._phase)
 
 
 class _Current(threading.local):
-    """The try that this thread is in; urllib3 has no other way to tell its connections."""
+    """The try that this thread is in: urllib3 has no argument to hand it to a connection."""
 
     attempt: Try | None = None
 
@@ -91,14 +99,19 @@ _current = _Current()
 
 @contextmanager
 def trying(attempt: Try) -> Iterator[None]:
-    """Make this the try that the connections of this thread serve."""
-    before, _current.attempt = _current.attempt, attempt
+    """Make `attempt` the try that the connections of this thread serve."""
+    outer, _current.attempt = _current.attempt, attempt
     try:
         yield
     finally:
-        _current.attempt = before
+        _current.attempt = outer
 
 
 def current() -> Try | None:
     """Return the try that this thread is in."""
     return _current.attempt
+
+
+def current_or_unlimited() -> Try:
+    """Return the try that this thread is in, or one without limits of time."""
+    return _current.attempt or Try(time.time)

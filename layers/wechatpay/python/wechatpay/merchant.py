@@ -1,4 +1,4 @@
-"""The merchant: who signs. Its private key never leaves this object, whatever prints it."""
+"""The merchant that signs: its number, its serial and its private key, which nothing that prints ever shows."""
 
 import base64
 import re
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from wechatpay import cipher
-from wechatpay.certificate import common_name, load_certificate, public_key, serial
+from wechatpay.certificate import load_certificate, read_common_name, read_public_key, read_serial
 from wechatpay.errors import InvalidKeyError
 from wechatpay.pem import Block, find_block
 
@@ -30,9 +30,9 @@ class Merchant:
     """A merchant number, the serial of its API certificate, and the private key of that certificate.
 
     `serial_no` is hexadecimal; lower case becomes upper case, as WeChat Pay writes it.
-    `private_key` is the content of `apiclient_key.pem` in any form people paste it, or a key object of `cryptography`.
+    `private_key` is the content of `apiclient_key.pem` (see `wechatpay.pem`) or a key object of `cryptography`.
     RSA with 2048 bits only, as WeChat Pay issues it (doc 4013053057). The key is loaded without the slow test of its
-    primes (47 ms); that it signs and verifies is tried at once instead. Raises InvalidKeyError, which never shows it.
+    primes (47 ms); one signature is made and verified at once instead. Raise InvalidKeyError, which never shows it.
     """
 
     __slots__ = ("_key", "mchid", "serial_no")
@@ -50,24 +50,24 @@ class Merchant:
         return base64.b64encode(self._key.sign(message, PADDING, SHA256)).decode()
 
     def decrypt(self, ciphertext: str) -> str:
-        """Decrypt one sensitive field of an answer (RSA-OAEP); UndecryptableError where it is not for this merchant."""
+        """Decrypt one sensitive field of an answer (RSA-OAEP); raise UndecryptableError where it is for another key."""
         return cipher.decrypt(ciphertext, self._key)
 
     def check(self, certificate: str | bytes | None = None) -> None:
-        """Try the key, and that it belongs to `certificate` (apiclient_cert.pem) where one is given.
+        """Check the key, and that `certificate` (apiclient_cert.pem), where there is one, belongs to this merchant.
 
-        Asks nobody. Raises InvalidKeyError naming what does not fit: the pair of keys, the serial, or the mchid.
+        Without a call. Raise InvalidKeyError naming what does not fit: the pair of keys, the serial, or the mchid.
         """
         check_private_key(self._key)
         if certificate is not None:
             self._check_certificate(load_certificate(certificate, "certificate"))
 
-    def _check_certificate(self, held: "Certificate") -> None:
-        if public_key(held, "certificate").public_numbers() != self.public_key.public_numbers():
+    def _check_certificate(self, certificate: "Certificate") -> None:
+        if read_public_key(certificate, "certificate").public_numbers() != self.public_key.public_numbers():
             raise InvalidKeyError("certificate does not belong to private_key: they were not made together")
-        if (own := serial(held)) != self.serial_no:
-            raise InvalidKeyError(f"serial_no is {self.serial_no}, the certificate's is {own}")
-        if (name := common_name(held, "certificate")) != self.mchid:
+        if (serial := read_serial(certificate)) != self.serial_no:
+            raise InvalidKeyError(f"serial_no is {self.serial_no}, the certificate's is {serial}")
+        if (name := read_common_name(certificate, "certificate")) != self.mchid:
             raise InvalidKeyError(f"mchid is {self.mchid}, the certificate was issued to {name[:64]!r}")
 
     @property
@@ -80,9 +80,9 @@ class Merchant:
 
 
 def load_private_key(pem: str | bytes) -> rsa.RSAPrivateKey:
-    r"""Read a private key from PEM: PKCS#1 or PKCS#8, with CRLF, a literal `\n`, a BOM or without its line ends.
+    """Load a private key from PEM, PKCS#1 or PKCS#8 (see `wechatpay.pem`).
 
-    Raises InvalidKeyError saying what it is instead: a certificate, a public key, encrypted, not RSA, damaged.
+    Raise InvalidKeyError naming what it is instead: a certificate, a public key, encrypted, not RSA, damaged.
     """
     block = find_block(pem, "private_key", "PRIVATE KEY")
     _refuse_label(block)
@@ -107,7 +107,7 @@ def _refuse_label(block: Block) -> None:
 def refuse_own_keys(
     serial_no: str, own: rsa.RSAPublicKey, platform_keys: Mapping[str, rsa.RSAPublicKey], field: str = "platform_keys"
 ) -> None:
-    """Raise InvalidKeyError where the merchant's own key or serial is among those that are WeChat Pay's."""
+    """Raise InvalidKeyError if the merchant's own key or serial is among those of WeChat Pay."""
     if serial_no in {name.upper() for name in platform_keys}:
         raise InvalidKeyError(f"serial_no is among {field}: the one is the merchant's, the others WeChat Pay's")
     for name, key in platform_keys.items():
@@ -118,16 +118,16 @@ def refuse_own_keys(
 
 
 def merchant_serial(serial_no: str) -> str:
-    """Return the serial of a merchant's certificate in upper case; InvalidKeyError for what is certainly none.
+    """Return the serial of a merchant's certificate in upper case; raise InvalidKeyError for what is certainly none.
 
-    A serial has 40 digits. Shorter ones, as tests and simulators use them, are taken, but not what 40 digits become
-    where a program treats them as a number: decimal, with `0x`, or without their leading zeros.
+    A serial has 40 digits. Shorter ones, as tests and simulators use them, are accepted, but not what 40 digits become
+    in a program that treats them as a number: decimal, with `0x`, or without their leading zeros.
     """
     if isinstance(serial_no, str) and serial_no.upper().startswith("PUB_KEY_ID_"):
         raise InvalidKeyError("serial_no is WeChat Pay's key id: give the serial of the merchant's own API certificate")
     if not isinstance(serial_no, str) or not _SERIAL.fullmatch(serial_no):
         raise InvalidKeyError(
-            f"serial_no {_misspelling(serial_no)}: give the serial of the merchant's API certificate, "
+            f"serial_no {_describe(serial_no)}: give the serial of the merchant's API certificate, "
             f"{SERIAL_DIGITS} hexadecimal digits"
         )
     if 32 < len(serial_no) < SERIAL_DIGITS:
@@ -136,14 +136,15 @@ def merchant_serial(serial_no: str) -> str:
 
 
 def cut_serial(serial_no: str) -> str:
-    """Say what is wrong with a serial that is too short."""
+    """Return what is wrong with a serial that is too short."""
     return (
         f"serial_no has {len(serial_no)} of {SERIAL_DIGITS} hexadecimal digits: a copy was cut off, or a spreadsheet "
         "dropped leading zeros"
     )
 
 
-def _misspelling(serial_no: object) -> str:
+def _describe(serial_no: object) -> str:
+    """Return what a text looks like that is not a serial."""
     if not isinstance(serial_no, str):
         return f"is not text but {type(serial_no).__name__}"
     if serial_no[:2] in {"0x", "0X"}:
@@ -154,9 +155,9 @@ def _misspelling(serial_no: object) -> str:
 
 
 def check_private_key(key: rsa.RSAPrivateKey) -> None:
-    """Try the key once; InvalidKeyError unless it has 2048 bits and signs what its public half verifies.
+    """Raise InvalidKeyError unless the key has 2048 bits and signs what its public half verifies.
 
-    What the skipped test of its primes would have found shows here, forty times faster.
+    This finds what the skipped test of its primes would have found, in a fortieth of the time.
     """
     if key.key_size != 2048:
         raise InvalidKeyError(f"private_key has {key.key_size} bits: WeChat Pay takes RSA with 2048 bits only")

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack
 
+from wechatpay import times
 from wechatpay.chain import Call
 from wechatpay.direct_orders import DirectOrders, identified_by
 from wechatpay.endpoints import ENDPOINTS, SYNC_DETAIL, Endpoint, EndpointName
 from wechatpay.errors import MalformedError
 from wechatpay.service_order import ServiceOrder, about, service_order
-from wechatpay.times import written
 
 if TYPE_CHECKING:
     from wechatpay.answer import Answer
@@ -157,7 +157,7 @@ class _SyncRequest:
         name = payment.get("endpoint", "direct")
         self.endpoint, fields = _checked(name, {key: value for key, value in payment.items() if key not in _APART})
         self._out_order_no, self._identity = payment["out_order_no"], self.endpoint.identified_by(fields)
-        detail: dict[str, str | int] = {"paid_time": written(payment["paid_time"], rfc_3339=self.endpoint.rfc_3339)}
+        detail: dict[str, str | int] = {"paid_time": times.write(payment["paid_time"], rfc_3339=self.endpoint.rfc_3339)}
         detail |= {key: _whole(key, fields.pop(key)) for key in SYNC_DETAIL if key in fields}
         body = {**fields, "type": "Order_Paid", "detail": detail}
         path = f"{self.endpoint.path}/{{out_order_no}}/sync"

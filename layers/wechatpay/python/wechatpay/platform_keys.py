@@ -1,4 +1,4 @@
-"""WeChat Pay's keys: who may have signed an answer. One name, one key; a merchant in migration holds both kinds."""
+"""WeChat Pay's keys by serial: public keys and platform certificates; a merchant in migration has both kinds."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,22 +8,22 @@ from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from wechatpay import certificate
+from wechatpay.certificate import choose_certificate, read_public_key, read_serial
 from wechatpay.errors import InvalidKeyError
 from wechatpay.pem import Block, find_blocks
 
 PUBLIC_KEY_ID = "PUB_KEY_ID_"
-"""How the serial of a WeChat Pay public key begins (doc 4012154180); a certificate's is hexadecimal."""
+"""The prefix of a WeChat Pay public key's serial (doc 4012154180); a certificate's serial is hexadecimal."""
 
 _SERIAL = re.compile(r"[0-9A-Za-z_]{1,128}")
 _SHOWN = re.compile(r"PUB_KEY_ID_\w*|[0-9A-F]{40}", re.ASCII | re.IGNORECASE)  # what cannot be an APIv3 key
 
 
 class PlatformKeys(Mapping[str, rsa.RSAPublicKey]):
-    """WeChat Pay's public keys by what `Wechatpay-Serial` calls them: `PUB_KEY_ID_…` or a certificate's serial.
+    """WeChat Pay's public keys by the serial in `Wechatpay-Serial`: `PUB_KEY_ID_…` or that of a certificate.
 
     Values are PEM (a public key under its `PUB_KEY_ID_…`, or a platform certificate under its own serial) or key
-    objects. Names become upper case, as answers write them, and are opaque text otherwise. Raises InvalidKeyError
+    objects. Names become upper case, as answers write them, and are opaque text otherwise. Raise InvalidKeyError
     naming the entry, for all but RSA with 2048 bits.
     """
 
@@ -34,28 +34,28 @@ class PlatformKeys(Mapping[str, rsa.RSAPublicKey]):
             raise InvalidKeyError(f"platform_keys must map serials to keys, not be {type(keys).__name__}")
         self._keys: dict[str, rsa.RSAPublicKey] = {}
         self._validities: dict[str, tuple[datetime, datetime]] = {}
-        for serial, given in keys.items():
-            self._add(serial, given)
+        for serial, source in keys.items():
+            self._add(serial, source)
 
     @classmethod
     def of(cls, keys: "Mapping[str, str | bytes | rsa.RSAPublicKey]") -> "PlatformKeys":
-        """Return the keys themselves where they have been parsed before, otherwise parse them."""
+        """Return `keys` as they are where they have been parsed before, otherwise parse them."""
         return keys if isinstance(keys, cls) else cls(keys)
 
-    def _add(self, serial: str, given: "str | bytes | rsa.RSAPublicKey") -> None:
-        if not isinstance(serial, str) or not _SERIAL.fullmatch(serial):  # not repeated: it may be a key, pasted here
+    def _add(self, serial: str, source: "str | bytes | rsa.RSAPublicKey") -> None:
+        if not isinstance(serial, str) or not _SERIAL.fullmatch(serial):  # not repeated: it may be a key
             raise InvalidKeyError("platform_keys: a name must be PUB_KEY_ID_… or the serial of a platform certificate")
         field = f"platform_keys[{serial!r}]" if _SHOWN.fullmatch(serial) else "platform_keys: an entry"
         serial = serial.upper()
-        if isinstance(given, rsa.RSAPublicKey):
-            key = given
-        elif "CERTIFICATE" in (blocks := _blocks(given, serial, field))[0].label:
-            held = certificate.choose_certificate(blocks, serial, field)
-            _require_own_serial(certificate.serial(held), serial, field)
-            key = certificate.public_key(held, field)
-            self._validities[serial] = held.not_valid_before_utc, held.not_valid_after_utc
+        if isinstance(source, rsa.RSAPublicKey):
+            key = source
+        elif "CERTIFICATE" in (blocks := _find_blocks(source, serial, field))[0].label:
+            certificate = choose_certificate(blocks, serial, field)
+            _require_own_serial(read_serial(certificate), serial, field)
+            key = read_public_key(certificate, field)
+            self._validities[serial] = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         else:
-            key = _public(blocks[0], field)
+            key = _load_public_key(blocks[0], field)
             if not serial.startswith(PUBLIC_KEY_ID):
                 raise InvalidKeyError(
                     f"{field} is a public key, not a certificate: its name must be its id, {PUBLIC_KEY_ID}…"
@@ -66,12 +66,12 @@ class PlatformKeys(Mapping[str, rsa.RSAPublicKey]):
 
     @property
     def public_key_id(self) -> str | None:
-        """The `PUB_KEY_ID_…` to ask for in the request header `Wechatpay-Serial`; None in pure certificate mode."""
+        """The `PUB_KEY_ID_…` to send as the request header `Wechatpay-Serial`; None in pure certificate mode."""
         return next((serial for serial in self._keys if serial.startswith(PUBLIC_KEY_ID)), None)
 
     @property
     def certificates(self) -> bool:
-        """Whether platform certificates are in use: one is among the keys, or none is here and they must be fetched."""
+        """Whether platform certificates are in use: one is among the keys, or there is no key and they are fetched."""
         return not self._keys or not all(serial.startswith(PUBLIC_KEY_ID) for serial in self._keys)
 
     @property
@@ -82,23 +82,23 @@ class PlatformKeys(Mapping[str, rsa.RSAPublicKey]):
 
     @property
     def validities(self) -> Mapping[str, tuple[datetime, datetime]]:
-        """From when until when each certificate among the keys is valid by its own X.509, UTC; by serial."""
+        """First and last moment of each certificate among the keys by its own X.509, UTC; by serial."""
         return self._validities
 
     def valid_at(self, now: datetime) -> "PlatformKeys":
-        """Return the keys without the certificates that have ended by then, by their own X.509."""
-        lasting = PlatformKeys({})
-        lasting._validities = {serial: span for serial, span in self._validities.items() if span[1] > now}
-        ended = self._validities.keys() - lasting._validities.keys()
-        lasting._keys = {serial: key for serial, key in self._keys.items() if serial not in ended}
-        return lasting
+        """Return the keys without the certificates that have expired by `now`, by their own X.509."""
+        subset = PlatformKeys({})
+        subset._validities = {serial: span for serial, span in self._validities.items() if span[1] > now}
+        expired = self._validities.keys() - subset._validities.keys()
+        subset._keys = {serial: key for serial, key in self._keys.items() if serial not in expired}
+        return subset
 
     def __or__(self, other: "PlatformKeys") -> "PlatformKeys":
-        """Return both together; where both know a serial, `other` counts."""
-        joined = PlatformKeys({})
-        joined._keys = self._keys | other._keys
-        joined._validities = self._validities | other._validities
-        return joined
+        """Return the union; where both have a serial, the key of `other` counts."""
+        union = PlatformKeys({})
+        union._keys = self._keys | other._keys
+        union._validities = self._validities | other._validities
+        return union
 
     def __getitem__(self, serial: str) -> rsa.RSAPublicKey:
         return self._keys[serial]
@@ -113,18 +113,18 @@ class PlatformKeys(Mapping[str, rsa.RSAPublicKey]):
         return f"PlatformKeys({', '.join(self._keys)})"
 
 
-def _blocks(pem: str | bytes, serial: str, field: str) -> list[Block]:
-    """Return the blocks of the kind that the name promises, where the file has one of it."""
+def _find_blocks(pem: str | bytes, serial: str, field: str) -> list[Block]:
+    """Return the blocks of the kind that the serial promises, where the file has one of that kind."""
     kind = "PUBLIC KEY" if serial.startswith(PUBLIC_KEY_ID) else "CERTIFICATE"
     return find_blocks(pem, field, kind)
 
 
-def _require_own_serial(own: str, name: str, field: str) -> None:
-    if own != name:
-        raise InvalidKeyError(f"{field} holds the certificate {own}: use that as its name")
+def _require_own_serial(serial: str, name: str, field: str) -> None:
+    if serial != name:
+        raise InvalidKeyError(f"{field} holds the certificate {serial}: use that as its name")
 
 
-def _public(block: Block, field: str) -> rsa.RSAPublicKey:
+def _load_public_key(block: Block, field: str) -> rsa.RSAPublicKey:
     if "PRIVATE" in block.label:
         raise InvalidKeyError(f"{field} is a private key: give WeChat Pay's public key (pub_key.pem)")
     try:

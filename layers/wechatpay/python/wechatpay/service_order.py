@@ -58,8 +58,8 @@ class TimeRange:
     @classmethod
     def between(cls, start: datetime | str, end: datetime | str | None = None) -> Self:
         """Make one from aware datetimes, digits of Beijing time or RFC 3339; `start` may be `OnAccept`."""
-        begin = "OnAccept" if isinstance(start, str) and start == "OnAccept" else times.written(start, field="start")
-        return cls(begin, None if end is None else times.written(end, field="end"))
+        begin = "OnAccept" if isinstance(start, str) and start == "OnAccept" else times.write(start, field="start")
+        return cls(begin, None if end is None else times.write(end, field="end"))
 
     @property
     def start(self) -> datetime | None:

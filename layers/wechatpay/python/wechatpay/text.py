@@ -1,10 +1,10 @@
-"""Text from outside, made safe to store, log and print: cleaned and bounded once, where it enters."""
+"""Text from outside, cleaned and bounded once, where it enters: safe to store, log and print."""
 
 
 def printable(text: str, limit: int = 300) -> str:
-    """Return at most `limit` characters, each control, escape, bidi or otherwise unprintable one as a blank.
+    """Return at most `limit` characters of `text`, each unprintable one replaced by a blank.
 
-    An escape sequence cannot move a terminal's cursor, a line break cannot forge a log line, U+202E cannot turn the
-    rest of a line round, and half a character (a lone surrogate) cannot keep a log line or an item from being written.
+    That covers escape sequences (they control a terminal), line breaks (they forge log lines), bidi controls such as
+    U+202E (they reverse the rest of a line) and lone surrogates (they cannot be encoded, in a log line or an item).
     """
     return "".join(character if character.isprintable() else " " for character in text[:limit])

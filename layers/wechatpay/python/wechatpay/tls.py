@@ -8,6 +8,8 @@ from pathlib import Path
 
 import certifi
 
+from wechatpay import forks
+
 _contexts: dict[str, ssl.SSLContext] = {}
 _parsing = threading.Lock()
 
@@ -16,7 +18,7 @@ def tls_context(bundle: str | None = None) -> ssl.SSLContext:
     """Return the process's one TLS context for a bundle of certificate authorities, a file or a hashed directory.
 
     Parsing a bundle takes 15 to 40 ms of CPU time; clients that share the context pay it once. Without `bundle` it is
-    the environment's (see `ca_bundle`). Raises OSError for a bundle that does not exist or cannot be read.
+    the environment's (see `ca_bundle`). Raise OSError for a bundle that does not exist or cannot be read.
     """
     bundle = bundle or ca_bundle()
     with _parsing:  # the first calls of a batch come together
@@ -30,15 +32,14 @@ def tls_context(bundle: str | None = None) -> ssl.SSLContext:
 
 def ca_bundle() -> str:
     """Return the environment's bundle (`REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE`), or certifi's."""
-    named = (os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"))
-    return next(filter(None, named), certifi.where())
+    paths = (os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"))
+    return next(filter(None, paths), certifi.where())
 
 
-def _after_fork() -> None:
+def _replace_lock() -> None:
     """Replace the lock: a thread that does not exist in the child may hold it."""
     global _parsing  # noqa: PLW0603  there is one per process
     _parsing = threading.Lock()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
-    os.register_at_fork(after_in_child=_after_fork)
+forks.in_child(_replace_lock)

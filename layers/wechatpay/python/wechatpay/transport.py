@@ -1,12 +1,7 @@
-"""When a call may be sent again, or elsewhere: the rule as a function over values, and the loop that follows it.
-
-A call is repeated by itself only where that is harmless, newly signed each time: on the other host once, when
-connecting failed; on a fresh connection once, when a *reused* one died before any byte of an answer and the call may be
-executed twice. Never after a time-out or a byte of an answer (docs 4012075113, 4012081717).
-"""
+"""Sending a call and reading its whole answer; `wechatpay.retries` decides about what may be sent again."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import requests
@@ -16,56 +11,11 @@ from wechatpay import failures
 from wechatpay.errors import UnansweredError
 from wechatpay.hosts import Hosts
 from wechatpay.limits import ANSWER_LIMIT, OverdueError, TooLongError, Try, trying
+from wechatpay.retries import Backup, FailedTry, GiveUp, Resend, next_try
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-
-# ---- the rule ----
-
-
-@dataclass(frozen=True, slots=True)
-class FailedTry:
-    """What is known of a try that brought no whole answer."""
-
-    host: str
-    sent: bool
-    reused: bool = False
-    answered: bool = False
-    timed_out: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Backup:
-    """Send the call to the other host: nothing has arrived at this one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resend:
-    """Send the call again on a fresh connection: the old one had died."""
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """Send nothing more; `sent`: whether any try may have arrived."""
-
-    sent: bool
-
-
-def next_try(tries: Sequence[FailedTry], *, other: str, repeatable: bool) -> Backup | Resend | GiveUp:
-    """Decide what follows failed tries: `other` is the host that the first did not ask.
-
-    `repeatable`: the call may be executed twice.
-    """
-    last, earlier = tries[-1], tries[:-1]
-    if not last.sent and other not in {each.host for each in tries}:
-        return Backup()
-    died = last.sent and last.reused and not last.answered and not last.timed_out
-    if died and repeatable and not any(each.sent for each in earlier):
-        return Resend()
-    return GiveUp(any(each.sent for each in tries))
-
-
-# ---- the loop ----
+_PIECE = 65_536  # bytes of a body that are read at a time
+_FAILURES = requests.RequestException, HTTPError, OSError, ValueError  # ValueError: of a bad Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,48 +44,47 @@ class Route:
 
 
 def exchange(route: Route, prepare: Callable[[str], requests.PreparedRequest], *, repeatable: bool) -> Reply:
-    """Send a call and read its whole answer.
+    """Send a call and read its whole answer; repeat it where `wechatpay.retries` allows that.
 
-    `prepare` makes the newly signed request for a host. Raises UnansweredError. With a session that is not
-    `wechatpay.Session` the limits hold for each single operation only, as requests has them.
+    `prepare` makes the newly signed request for a host. `repeatable`: the call may be executed twice. Raise
+    UnansweredError. With a session that is not `wechatpay.Session` the limits hold for each single operation only, as
+    requests has them.
     """
-    host, fresh = route.order[0], False
+    host, other = route.order
+    fresh = False
     tries: list[FailedTry] = []
     while True:
         request = prepare(host)
         attempt = Try(route.clock, *route.timeout, route.end, fresh)
         with trying(attempt):
             try:
-                reply = _once(route.session, request, attempt)
-            except (
-                requests.RequestException,
-                HTTPError,
-                OSError,
-                ValueError,
-            ) as error:  # ValueError: of a bad Location
-                tries.append(_failed(error, host, attempt, route.session, request))
-                words = failures.words(error)
+                reply = _send(route.session, request, attempt)
+            except _FAILURES as error:
+                failed = _evidence(error, host, attempt, route.session, request)
+                cause = failures.words(error)
             else:
                 route.hosts.answered(host)
                 return reply
-        if not tries[-1].sent or tries[-1].timed_out:
+        if not failed.sent or failed.timed_out:
             route.hosts.failed(host, route.clock())
-        match next_try(tries, other=route.order[1], repeatable=repeatable):
-            case Backup():
-                host = route.order[1]
-            case Resend():
+        tries.append(failed)
+        match next_try(tries, other=other, repeatable=repeatable):
+            case Backup(host):
+                pass
+            case Resend(host):
                 fresh = True
             case GiveUp(sent):
                 break
-    # Outside of the handler: the exceptions of requests and urllib3 repeat URLs, and hold requests with their bodies.
-    story = "the request may have arrived" if sent else "nothing was sent"
+    # Not raised in the handler: the exceptions of requests and urllib3 repeat URLs, and hold requests with bodies.
+    consequence = "the request may have arrived" if sent else "nothing was sent"
     path = request.path_url.partition("?")[0]
-    raise UnansweredError(f"no whole answer ({words}), {story}", sent=sent, method=str(request.method), path=path)
+    raise UnansweredError(f"no whole answer ({cause}), {consequence}", sent=sent, method=str(request.method), path=path)
 
 
-def _failed(
+def _evidence(
     error: Exception, host: str, attempt: Try, session: requests.Session, request: requests.PreparedRequest
 ) -> FailedTry:
+    """Return what a try proves: what its connection recorded, or what the error says where that is not ours."""
     timed_out = failures.timed_out(error)
     if attempt.observed:
         return FailedTry(host, attempt.sent, attempt.reused, attempt.sent and attempt.received > 0, timed_out)
@@ -143,10 +92,11 @@ def _failed(
     return FailedTry(host, sent, timed_out=timed_out)
 
 
-def _once(session: requests.Session, request: requests.PreparedRequest, attempt: Try) -> Reply:
-    left = max(attempt.until - time.monotonic(), 0.001)
+def _send(session: requests.Session, request: requests.PreparedRequest, attempt: Try) -> Reply:
+    """Send a request once and read its answer, within the limits of `attempt`."""
+    seconds = max(attempt.until - time.monotonic(), 0.001)
     settings = session.merge_environment_settings(request.url, {}, True, None, None)
-    timeout = min(attempt.connect, left), min(attempt.read, left)
+    timeout = min(attempt.connect, seconds), min(attempt.read, seconds)
     response = session.send(request, timeout=timeout, allow_redirects=False, **settings)
     attempt.sent = True
     try:
@@ -161,13 +111,13 @@ def _once(session: requests.Session, request: requests.PreparedRequest, attempt:
 
 
 def _content(response: requests.Response, attempt: Try) -> bytes:
-    """Read the body; raises TooLongError, or OverdueError where the connection does not keep the limit itself."""
-    chunks, size = [], 0
-    while chunk := response.raw.read1(65_536, decode_content=True):
-        chunks.append(chunk)
-        size += len(chunk)
+    """Read the body; raise TooLongError, or OverdueError where the connection does not keep the limit itself."""
+    pieces, size = [], 0
+    while piece := response.raw.read1(_PIECE, decode_content=True):
+        pieces.append(piece)
+        size += len(piece)
         if size > ANSWER_LIMIT:
             raise TooLongError(f"the answer is longer than {ANSWER_LIMIT} bytes")
         if not attempt.observed and time.monotonic() > attempt.until and not response.raw.closed:
             raise OverdueError(f"no whole answer within {attempt.read:.3g} s")
-    return b"".join(chunks)
+    return b"".join(pieces)

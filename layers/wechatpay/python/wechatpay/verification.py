@@ -1,4 +1,4 @@
-"""Is this from WeChat Pay? One pure function, the same for answers and notifications (doc 4013053249, 4013053420)."""
+"""Verifying WeChat Pay's signatures: one pure function for answers and notifications (docs 4013053249, 4013053420)."""
 
 import base64
 import re
@@ -12,9 +12,10 @@ from wechatpay.errors import Reason, UntrustedError
 from wechatpay.message import SCHEME, answer_message
 
 WINDOW = 300
-"""Seconds that a signature's timestamp may lie from our clock, either way: an old answer replayed is refused."""
+"""The most seconds between a signature's timestamp and our clock, either way; a replayed old answer has more."""
 
 PROBE = "WECHATPAY/SIGNTEST/"
+"""The prefix of a signature that WeChat Pay makes wrong on purpose (doc 4013053249)."""
 
 _PADDING = padding.PKCS1v15()
 _SHA256 = hashes.SHA256()
@@ -26,38 +27,38 @@ def verify(headers: Mapping[str, str], body: bytes, keys: Mapping[str, rsa.RSAPu
     """Return the serial of the key that signed exactly these bytes; `now` is Unix seconds.
 
     The key is the one that `Wechatpay-Serial` names. Header names ignore case; an absent `Wechatpay-Signature-Type`
-    counts as RSA. Raises UntrustedError with its `reason` for everything that does not verify.
+    counts as RSA. Raise UntrustedError with its `reason` for everything that does not verify.
     """
-    sent = {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
-    serial, timestamp, nonce, signature = (sent.get(name.lower(), "") for name in _REQUIRED)
+    values = {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
+    serial, timestamp, nonce, signature = (values.get(name.lower(), "") for name in _REQUIRED)
 
     def untrusted(reason: Reason, text: str) -> UntrustedError:
-        return UntrustedError(text, reason=reason, serial=serial, held=keys, request_id=sent.get("request-id", ""))
+        return UntrustedError(text, reason=reason, serial=serial, held=keys, request_id=values.get("request-id", ""))
 
-    if missing := [name for name in _REQUIRED if not sent.get(name.lower())]:
+    if missing := [name for name in _REQUIRED if not values.get(name.lower())]:
         raise untrusted("unsigned", f"not signed: {', '.join(missing)} missing (a proxy may have dropped the headers)")
-    if (kind := sent.get("wechatpay-signature-type", SCHEME)) != SCHEME:
+    if (kind := values.get("wechatpay-signature-type", SCHEME)) != SCHEME:
         raise untrusted("signature_type", f"signed with {kind[:64]!r}, only {SCHEME} is verified")
     if not _NUMBER.fullmatch(timestamp):
         raise untrusted("timestamp", "Wechatpay-Timestamp is not a number of seconds")
     if (key := keys.get(serial)) is None:
-        held = ", ".join(keys) or "none"
-        raise untrusted("unknown_serial", f"signed with the key {serial[:64]!r}, which is not among ours: {held}")
+        ours = ", ".join(keys) or "none"
+        raise untrusted("unknown_serial", f"signed with the key {serial[:64]!r}, which is not among ours: {ours}")
     if abs(now - int(timestamp)) > WINDOW:
         raise untrusted("stale", f"signed at {timestamp}, our clock says {now:.0f}: more than {WINDOW} s apart")
     if signature.startswith(PROBE):
         raise untrusted("probe", "signed wrongly on purpose, to test that signatures are verified here")
-    if not _signed(key, signature, timestamp, nonce, body):
+    if not _verifies(key, signature, timestamp, nonce, body):
         raise untrusted("signature", f"the signature is not that of the key {serial} over these {len(body)} bytes")
     return serial
 
 
-def _signed(key: rsa.RSAPublicKey, signature: str, timestamp: str, nonce: str, body: bytes) -> bool:
-    if "\n" in nonce:  # else the first lines of a signed body could be moved into the nonce
+def _verifies(key: rsa.RSAPublicKey, signature: str, timestamp: str, nonce: str, body: bytes) -> bool:
+    if "\n" in nonce:  # otherwise the first lines of a signed body could be moved into the nonce
         return False
     try:
         message = answer_message(timestamp, nonce, body)
         key.verify(base64.b64decode(signature, validate=True), message, _PADDING, _SHA256)
-    except (InvalidSignature, ValueError):  # what is no base64 or no text is as wrong as what is forged
+    except (InvalidSignature, ValueError):  # ValueError: not base64, or not text
         return False
     return True

@@ -1,0 +1,71 @@
+"""Pools of kept connections: urllib3's, with connections of `wechatpay.http1` and a queue without locks.
+
+Read from urllib3 2.8.0; `tests/wechatpay/test_overrides.py` fails where the installed source differs.
+"""
+
+from collections import deque
+from queue import Empty, LifoQueue
+from typing import Any
+
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection
+
+from wechatpay.http1 import Connection, TLSConnection
+
+
+class IdleConnections(LifoQueue[Any]):  # Any: as urllib3 declares its queue
+    """Idle connections, the last one used first.
+
+    Without the locks of `LifoQueue`, so that a process may fork at any moment: `deque` is atomic. Without a warning
+    when it is full, and without the None with which urllib3 fills a pool.
+    """
+
+    def __init__(self, maxsize: int = 0) -> None:  # not `LifoQueue.__init__`, which makes locks
+        """Hold at most `maxsize`. urllib3 2.8.0, connectionpool.py, HTTPConnectionPool._new_pool_queue."""
+        self.maxsize = maxsize
+        self._connections: deque[HTTPConnection] = deque()
+
+    def put(self, connection: HTTPConnection | None, block: bool = True, timeout: float | None = None) -> None:
+        """Keep a connection, or close it where there is no room.
+
+        urllib3 2.8.0, connectionpool.py, HTTPConnectionPool._put_conn, and __init__ with None.
+        """
+        if connection is None:
+            return
+        if len(self._connections) < self.maxsize:
+            self._connections.append(connection)
+        else:
+            connection.close()
+
+    def get(self, block: bool = True, timeout: float | None = None) -> HTTPConnection:
+        """Take a connection; raise queue.Empty where there is none.
+
+        urllib3 2.8.0, connectionpool.py, HTTPConnectionPool._get_conn, and _close_pool_connections.
+        """
+        try:
+            return self._connections.pop()
+        except IndexError:
+            raise Empty from None
+
+
+class Pool(HTTPConnectionPool):
+    """Connections to one host."""
+
+    ConnectionCls = Connection
+    """urllib3 2.8.0, connectionpool.py, HTTPConnectionPool._new_conn."""
+    QueueCls = IdleConnections
+    """urllib3 2.8.0, connectionpool.py, HTTPConnectionPool._new_pool_queue."""
+
+
+class TLSPool(HTTPSConnectionPool):
+    """Connections to one host over TLS."""
+
+    ConnectionCls = TLSConnection
+    """urllib3 2.8.0, connectionpool.py, HTTPSConnectionPool._new_conn."""
+    QueueCls = IdleConnections
+    """urllib3 2.8.0, connectionpool.py, HTTPConnectionPool._new_pool_queue."""
+
+
+def use_pools(manager: PoolManager) -> None:
+    """Let a manager make these pools. urllib3 2.8.0, poolmanager.py, PoolManager._new_pool."""
+    manager.pool_classes_by_scheme = {"http": Pool, "https": TLSPool}

@@ -1,0 +1,183 @@
+"""One HTTP/1.1 connection of urllib3's within the limits of a try, and the answer that is read from it.
+
+Each override names the source that it was read from: urllib3 2.8.0, and http.client of CPython 3.11 to 3.14.
+`tests/wechatpay/test_overrides.py` fails where the installed sources differ.
+"""
+
+import socket
+from http.client import HTTPResponse
+from typing import TYPE_CHECKING, Any
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import allowed_gai_family
+
+from wechatpay import addresses, forks
+from wechatpay.limits import ANSWER_LIMIT, current_or_unlimited
+from wechatpay.sockets import LimitedReader, ProxySocket, send_all
+
+if TYPE_CHECKING:
+    from ssl import SSLSocket
+
+    from _typeshed import ReadableBuffer
+    from urllib3.response import HTTPResponse as Response
+
+IDLE_LIMIT = 7.0
+"""Seconds of wall clock after which an idle connection is not used again.
+
+WeChat Pay closes it at 8 s, and a Lambda environment that was frozen in between does not notice.
+"""
+
+_SWITCHING_PROTOCOLS = 101
+_LINE = 65_536  # bytes of a header line that are read at a time
+
+
+class Answer(HTTPResponse):
+    """An answer that is read within the limits of a try, after all interim ones."""
+
+    def __init__(
+        self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
+    ) -> None:
+        """Read from a `LimitedReader`. http.client, HTTPResponse.__init__: asks `sock` for `makefile("rb")` alone."""
+        self._attempt = current_or_unlimited()
+        super().__init__(LimitedReader(sock, self._attempt), debuglevel, method, url)  # type: ignore[arg-type]
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Skip every interim answer. http.client, HTTPResponse.begin: skips 100 alone and takes 103 for the answer."""
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # the stubs leave it out
+            if not 100 <= status < 200 or status == _SWITCHING_PROTOCOLS:
+                return version, status, reason
+            while self.fp.readline(_LINE).strip(b"\r\n"):
+                pass
+
+    def begin(self) -> None:
+        """Read the head, then allow a body. http.client, HTTPResponse.begin: what follows a 101 is no HTTP."""
+        super().begin()
+        self._attempt.allowed += ANSWER_LIMIT
+        if self.status == _SWITCHING_PROTOCOLS:
+            self.will_close = True
+
+
+class Connection(HTTPConnection):
+    """A connection that keeps the limits of a try, and records whether it has served before and since when it idles."""
+
+    response_class = Answer
+    """http.client, HTTPConnection.getresponse and _tunnel: make the answer."""
+
+    _idle_since: float | None = None
+    _outgoing: list[bytes] | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Return False for a connection that idled too long, or where a fresh one is asked for.
+
+        urllib3 2.8.0, connectionpool.py, HTTPConnectionPool._get_conn: asks before it uses an idle connection.
+        """
+        attempt = current_or_unlimited()
+        if self._idle_since is not None:
+            idle = attempt.clock() - self._idle_since
+            if attempt.fresh or not 0 <= idle < IDLE_LIMIT:
+                return False
+        return super().is_connected
+
+    def connect(self) -> None:
+        """Connect within the limit.
+
+        urllib3 2.8.0, connection.py, HTTPConnection.connect and HTTPSConnection.connect: called by `request`, and for
+        TLS and proxies by connectionpool.py, HTTPSConnectionPool._validate_conn and _prepare_proxy.
+        """
+        attempt = current_or_unlimited()
+        attempt.begin_connecting()
+        try:
+            super().connect()
+        except TimeoutError:  # the text of `ssl` names a line of its source
+            raise attempt.overdue() from None
+        forks.leave_to_parent(getattr(self.sock, "socket", self.sock))  # SSLTransport holds a socket
+
+    def _new_conn(self) -> socket.socket:
+        """Connect a socket within the limit.
+
+        urllib3 2.8.0, connection.py, HTTPConnection._new_conn: has a time-out for each address and none for the name.
+        """
+        attempt = current_or_unlimited()
+        try:
+            connection = addresses.connect(
+                self._dns_host.strip("[]"),
+                int(self.port or self.default_port),
+                attempt.remaining,
+                family=allowed_gai_family(),
+                source_address=self.source_address,
+                options=self.socket_options or (),
+            )
+            connection.settimeout(attempt.remaining())  # a TLS handshake may follow
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except TimeoutError:
+            raise ConnectTimeoutError(self, "timed out") from attempt.overdue()
+        except OSError as error:
+            raise NewConnectionError(self, str(error)) from error
+        except UnicodeError:
+            raise LocationParseError(self.host) from None
+        return connection
+
+    def _tunnel(self) -> None:
+        """Ask a proxy to connect, and limit the TLS handshake that follows.
+
+        http.client, HTTPConnection._tunnel: calls `send` and makes a `response_class`, which keep the limit.
+        """
+        super()._tunnel()
+        self.sock.settimeout(current_or_unlimited().remaining())
+
+    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  passed on as urllib3 calls it
+        """Send a request in one piece: one system call, one packet, one TLS record.
+
+        urllib3 2.8.0, connection.py, HTTPConnection.request: hands headers and body to `send` one after the other.
+        """
+        if self.sock is None:
+            self.connect()
+        self._outgoing = []
+        try:
+            super().request(*args, **kwargs)
+            outgoing = b"".join(self._outgoing)
+        finally:
+            self._outgoing = None
+        attempt = current_or_unlimited()
+        attempt.begin_exchange(reused=self._idle_since is not None)
+        send_all(self.sock, outgoing, attempt)
+
+    def send(self, data: "ReadableBuffer") -> None:  # type: ignore[override]  # http.client takes files too
+        """Collect what `request` is to send; send what `_tunnel` asks for.
+
+        http.client, HTTPConnection.send: the one place where http.client and urllib3 write to the socket.
+        """
+        if self._outgoing is None:
+            send_all(self.sock, data, current_or_unlimited())
+        else:
+            self._outgoing.append(bytes(data))
+
+    def getresponse(self) -> "Response":  # type: ignore[override]  # as urllib3 has it
+        """Read the head of the answer; the connection idles from here on, as far as can be seen.
+
+        urllib3 2.8.0, connection.py, HTTPConnection.getresponse.
+        """
+        response = super().getresponse()
+        self._idle_since = current_or_unlimited().clock()
+        return response
+
+    def close(self) -> None:
+        """Close; what is connected next has not served before. urllib3 2.8.0, connection.py, HTTPConnection.close."""
+        self._idle_since = None
+        super().close()
+
+
+class TLSConnection(Connection, HTTPSConnection):
+    """A connection over TLS; `SSLSocket` limits its handshake as a whole."""
+
+    def _connect_tls_proxy(self, hostname: str, sock: socket.socket) -> "SSLSocket":
+        """Connect to a proxy over TLS; what is tunnelled through it is limited by `ProxySocket`.
+
+        urllib3 2.8.0, connection.py, HTTPSConnection._connect_tls_proxy.
+        """
+        connection = super()._connect_tls_proxy(hostname, sock)
+        return ProxySocket(connection) if self.proxy_is_tunneling else connection  # type: ignore[return-value]
