@@ -1,18 +1,18 @@
-"""Stands between the function and the embedded AWS, and does there what AWS and the kernel are known to do."""
+"""A proxy between the function and the embedded AWS: it fails requests as AWS and the network are known to."""
 
 import json
 import threading
 from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import requests
 
 from sandbox.browser_guard import Guard
 
-Deed = Literal["pass", "throttle", "conflict", "fail", "cut before", "cut after"]
-"""What happens to a request: passed on, refused in AWS's words, or cut off before or after AWS has executed it."""
+ProxyAction = Literal["pass", "throttle", "conflict", "fail", "cut before", "cut after"]
+"""What happens to a request: passed on, refused as AWS refuses, or cut off before or after AWS has executed it."""
 
 _REFUSALS = {
     "throttle": (400, "ThrottlingException"),
@@ -22,28 +22,32 @@ _REFUSALS = {
 
 
 class AwsProxy:
-    """Passes requests on; `decide` names each one's deed by its operation, such as `PutItem`.
-
-    `on_cut` runs before a connection is cut: whoever kills the process there leaves it no time to try again.
-    `hear` is given each request's `X-Amz-Target` and body.
-    """
+    """Passes requests on, or fails them; `actions` counts what happened, by operation."""
 
     def __init__(
         self,
         behind: str,
-        decide: Callable[[str], Deed] = lambda _: "pass",
+        decide: Callable[[str], ProxyAction] = lambda _: "pass",
         on_cut: Callable[[], None] = lambda: None,
         hear: Callable[[str, bytes], object] = lambda *_: None,
     ) -> None:
+        """Prepare it before the AWS at `behind`.
+
+        Args:
+            behind: the URL that requests are passed to.
+            decide: returns the action for an operation, such as `PutItem`.
+            on_cut: runs before a connection is cut; a process that is killed there has no time to try again.
+            hear: receives each request's `X-Amz-Target` and body before `decide` is called.
+        """
         self.behind = behind
         self.decide = decide
         self.on_cut = on_cut
         self.hear = hear
-        self.deeds: Counter[tuple[str, Deed]] = Counter()
+        self.actions: Counter[tuple[str, ProxyAction]] = Counter()
         self._server: ThreadingHTTPServer | None = None
 
     def __enter__(self) -> Self:
-        self._server = _Server(("127.0.0.1", 0), BaseHTTPRequestHandler)
+        self._server = _ProxyServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
         self._server.RequestHandlerClass = _handler(self, ("127.0.0.1", self._server.server_address[1]))
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
@@ -55,17 +59,17 @@ class AwsProxy:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The address that it listens on."""
         assert self._server is not None, "use it in a `with` block"  # noqa: S101
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
 
-class _Server(ThreadingHTTPServer):
+class _ProxyServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  as socketserver has it
-        """A caller that was killed is no news."""
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Report nothing: a caller may be killed."""
 
 
 def _handler(proxy: AwsProxy, address: tuple[str, int]) -> type[BaseHTTPRequestHandler]:
@@ -87,27 +91,27 @@ def _handler(proxy: AwsProxy, address: tuple[str, int]) -> type[BaseHTTPRequestH
             target = self.headers.get("X-Amz-Target", "")
             proxy.hear(target, body)
             operation = target.rpartition(".")[2]
-            deed = proxy.decide(operation)
-            proxy.deeds[operation, deed] += 1
-            if deed == "conflict" and operation == "BatchExecuteStatement":  # which answers each statement by itself
-                refused = {"Error": {"Code": "DuplicateItem", "Message": deed}}
+            action = proxy.decide(operation)
+            proxy.actions[operation, action] += 1
+            if action == "conflict" and operation == "BatchExecuteStatement":  # which answers each statement by itself
+                refused = {"Error": {"Code": "DuplicateItem", "Message": action}}
                 answers = [refused] * len(json.loads(body)["Statements"])
                 self._answer(200, {}, json.dumps({"Responses": answers}).encode())
                 return
-            if deed in _REFUSALS:
-                status, kind = _REFUSALS[deed]
-                self._answer(status, {}, json.dumps({"__type": kind, "message": deed}).encode())
+            if action in _REFUSALS:
+                status, kind = _REFUSALS[action]
+                self._answer(status, {}, json.dumps({"__type": kind, "message": action}).encode())
                 return
-            answer = None if deed == "cut before" else self._passed_on(body)
-            if answer is None or deed == "cut after":
+            answer = None if action == "cut before" else self._pass_on(body)
+            if answer is None or action == "cut after":
                 proxy.on_cut()
                 self.close_connection = True
                 return
             self._answer(answer.status_code, dict(answer.headers), answer.content)
 
-        def _passed_on(self, body: bytes) -> requests.Response:
-            own = {"connection", "host"}  # of this hop alone
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in own}
+        def _pass_on(self, body: bytes) -> requests.Response:
+            hop = {"connection", "host"}  # headers of this hop alone
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in hop}
             url = proxy.behind + self.path
             return onward.request(self.command, url, data=body, headers=headers, timeout=30, allow_redirects=False)
 
@@ -123,6 +127,6 @@ def _handler(proxy: AwsProxy, address: tuple[str, int]) -> type[BaseHTTPRequestH
         do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve  # noqa: N815  as http.server has it
 
         def log_message(self, format: str, *args: object) -> None:
-            """Silent: `AwsProxy.deeds` counts."""
+            """Print nothing: `AwsProxy.actions` counts."""
 
     return Handler

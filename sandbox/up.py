@@ -1,4 +1,4 @@
-"""`make sandbox`: the demo's world, staying up on fixed ports for a till to talk to, with what the function logs."""
+"""`make sandbox`: the demo's world on fixed ports, for a till to send reports to, with the function's log."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from ops.address import Sandbox
 from sandbox.cloud import REGION
-from sandbox.ports import PLACE, Place
+from sandbox.place import PLACE, Place
 from sandbox.world import BEFORE_THE_EVENTS, MERCHANT, OTHER_MERCHANT, World
 
 __all__ = ["PLACE", "environment", "main", "seed"]
@@ -18,7 +18,7 @@ README_ORDER = "1234323JKHDFE1243252"  # the order of the payload in the README
 
 
 def main(place: Place, directory: Path) -> NoReturn:
-    """Run there until a signal; files go to `directory`."""
+    """Run at this place until a signal; files go to `directory`."""
     say = _clock()
     with World.open(directory, place=place, say=say) as world:
         say("opening the orders of events/")
@@ -29,13 +29,13 @@ def main(place: Place, directory: Path) -> NoReturn:
 
 
 def _clock() -> Callable[[str], object]:
-    """Tell a step and the seconds that have passed before it."""
+    """Return a function that prints a step and the seconds that have passed before it."""
     began = time.monotonic()
     return lambda step: print(f"{time.monotonic() - began:4.0f} s  {step}", flush=True)
 
 
 def seed(world: World) -> None:
-    """Put the orders that the event files speak of into the states that `events/README.md` tells."""
+    """Put the orders that the event files name into the states that `events/README.md` lists."""
     wechat_pay = world.wechat_pay
     waiting = ["PAID-OFFLINE-1", "PAID-OFFLINE-2", "PAID-OFFLINE-3", "TWICE-1", "MIXED-1", "MIXED-3"]
     waiting += ["SNS-1", "SNS-2", "BROKEN-1", "BROKEN-6", README_ORDER]
@@ -44,7 +44,7 @@ def seed(world: World) -> None:
     wechat_pay.deduct(MERCHANT, "WON-BY-WECHAT-1")
     wechat_pay.deducting(MERCHANT, "DEDUCTING-1")
     world.ready("WRONG-KEY-1", OTHER_MERCHANT)
-    wechat_pay.merchant(OTHER_MERCHANT).rotate_key()  # his secret still has the old one
+    wechat_pay.merchant(OTHER_MERCHANT).rotate_key()  # its secret still has the old one
     wechat_pay.ready_to_sync(MERCHANT, "PARTNER-1", at=BEFORE_THE_EVENTS, sub_mchid=OTHER_MERCHANT)
     for number in ("NOTHING-DUE-1", "NOT-COMPLETED-1", "REVOKED-1"):
         wechat_pay.open(MERCHANT, number, at=BEFORE_THE_EVENTS)
@@ -54,15 +54,15 @@ def seed(world: World) -> None:
 
 
 def environment(world: World) -> dict[str, str]:
-    """The function's variables in this world, for `sam local invoke --env-vars`: as a container has to call us."""
+    """Return the function's variables for `sam local invoke --env-vars`, with the addresses that a container uses."""
     configuration = world.cloud.client("lambda").get_function_configuration(FunctionName=world.function)
     variables: dict[str, str] = configuration["Environment"]["Variables"]
-    # Docker Desktop leads host.docker.internal to our loopback. On Linux nothing leads there: see sandbox/README.md.
+    # Docker Desktop routes host.docker.internal to loopback. On Linux nothing does: see sandbox/README.md.
     return {name: value.replace("//127.0.0.1:", "//host.docker.internal:") for name, value in variables.items()}
 
 
 def write_addresses(world: World, directory: Path) -> None:
-    """Write where this world is: for `sam local invoke` into env.json, for `bin/ops` into a file that it finds."""
+    """Write where this world listens: for `sam local invoke` into env.json, for `bin/ops` into a file that it finds."""
     (directory / "env.json").write_text(json.dumps({"OrdersFunction": environment(world)}, indent=2), encoding="utf-8")
     Sandbox(world.stack.name, REGION, world.cloud.endpoint_url, "sandbox", "sandbox", os.getpid()).write(directory)
 
@@ -93,10 +93,10 @@ Ctrl-C ends it. What the function logs:
 
 
 def _follow(world: World) -> NoReturn:
-    shown = 0
+    printed = 0
     while True:
         lines = [line for line in world.cloud.logs(world.function) if line.startswith('{"level"')]
-        for line in lines[shown:]:
+        for line in lines[printed:]:
             print(line, flush=True)
-        shown = len(lines)
+        printed = len(lines)
         time.sleep(0.5)  # a log is polled

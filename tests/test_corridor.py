@@ -67,7 +67,7 @@ def test_a_redriven_message_gets_one_new_attempt(world: World) -> None:
     again = until(
         lambda: letter if (letter := look()) and letter.message_id != first.message_id else None,
         state="the redriven message is among the dead letters",
-        seen=look,
+        instead=look,
     )
     assert (_attempts(again), again.reason) == (2, "UNKNOWN_MERCHANT")
 

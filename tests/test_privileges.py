@@ -14,7 +14,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from orders.circuit import SILENT_ORDERS
 from orders.order import Status
-from sandbox.aws_proxy import AwsProxy, Deed
+from sandbox.aws_proxy import AwsProxy, ProxyAction
 from sandbox.cloud import Cloud
 from sandbox.wechat_pay import Simulator
 from sandbox.world import APPID, BUILD, MERCHANT, SERVICE_ID, SHORT_WAITS, World, until
@@ -70,13 +70,13 @@ class Watched:
             order = self.world.order(number)
             return order is not None and order.status is status
 
-        until(there, state=f"{number}: {status}", seen=lambda: self.world.order(number))
+        until(there, state=f"{number}: {status}", instead=lambda: self.world.order(number))
 
     def asked_for(self, target: str) -> int:
         """How often."""
         return sum(1 for one, _ in self.asked if one == target)
 
-    def decide(self, operation: str) -> Deed:
+    def decide(self, operation: str) -> ProxyAction:
         """Pass on, unless a race is to be lost."""
         if self.refused[operation] > 0:
             self.refused[operation] -= 1

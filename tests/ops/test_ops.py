@@ -50,7 +50,7 @@ def _becomes(world: World, number: str, status: Status) -> None:
         order = world.order(number)
         return order is not None and order.status is status
 
-    until(there, state=f"{number}: {status}", seen=lambda: world.order(number))
+    until(there, state=f"{number}: {status}", instead=lambda: world.order(number))
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_dead_letters_are_listed_with_their_reasons_and_stay(desk: Desk) -> None
         _, out, _ = desk.run("dead-letters", "list")
         return out if "2 dead letter(s)" in out else None
 
-    out = until(listed, state="two dead letters are listed", seen=lambda: desk.run("dead-letters", "list"))
+    out = until(listed, state="two dead letters are listed", instead=lambda: desk.run("dead-letters", "list"))
     assert "REVOKED-1  REJECTED  REVOKED" in out
     assert "UNREADABLE\n    detail.paid_time: is not a time" in out
     assert listed() == out

@@ -14,13 +14,14 @@ from rich.live import Live
 
 from ops import dead_letters
 from sandbox import demo
-from sandbox.stories import STORIES, BrokenPromiseError, Stage, Story
+from sandbox.stage import BrokenPromiseError, Stage
+from sandbox.stories import STORIES, Story
 from sandbox.world import World
 from tests.sandbox.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
 CALLS = ["sync 404 ORDER_NOT_EXIST", "sync 404 ORDER_NOT_EXIST", "sync 400 INVALID_REQUEST", "sync 200", "query 200"]
-TOLD = ["REJECTED ORDER_NOT_EXIST", "dead letter", "redriven", "RETRYING UNREACHABLE", "WeChat Pay is back", "SYNCED"]
+STEPS = ["REJECTED ORDER_NOT_EXIST", "dead letter", "redriven", "RETRYING UNREACHABLE", "WeChat Pay is back", "SYNCED"]
 
 
 @pytest.fixture
@@ -41,15 +42,15 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Terminal
         live: list[Any] = []
 
         def pretend(story: Story) -> Callable[[Stage], None]:
-            def tell(stage: Stage) -> None:
-                for word in TOLD:
-                    stage.tell(word)
+            def run(stage: Stage) -> None:
+                for step in STEPS:
+                    stage.show(step)
                     live[-1].refresh()  # as its thread does eight times a second
                 if story.name == broken:
                     raise BrokenPromiseError("promised otherwise")
 
-            tell.__name__ = story.tell.__name__
-            return tell
+            run.__name__ = story.run.__name__
+            return run
 
         class Watched(Live):
             def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -75,20 +76,20 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Terminal
 def test_the_screen_holds_each_story_once(played: Any, tmp_path: Path, columns: int, rows: int) -> None:
     """As many lines as there is to say."""
     code, terminal, _ = played(tmp_path, columns, rows)
-    shown = [line.rstrip() for line in terminal.lines]
+    lines = [line.rstrip() for line in terminal.lines]
     assert code == 0
     assert terminal.wrapped == 0
-    assert max(map(len, shown)) <= columns
-    assert not any("…" in line for line in shown)
-    assert sum("✓" in line for line in shown) == len(STORIES)
+    assert max(map(len, lines)) <= columns
+    assert not any("…" in line for line in lines)
+    assert sum("✓" in line for line in lines) == len(STORIES)
     for story in STORIES:
-        assert sum(story.title in line for line in shown) == 1
-    assert len(shown) < 12 + 6 * len(STORIES)
-    words = re.sub(r"\s+", " ", " ".join(shown))
+        assert sum(story.title in line for line in lines) == 1
+    assert len(lines) < 12 + 6 * len(STORIES)
+    words = re.sub(r"\s+", " ", " ".join(lines))
     assert "10 of 10 stories ended as promised" in words
 
 
-def test_a_broken_promise_is_told(played: Any, tmp_path: Path) -> None:
+def test_a_broken_promise_is_shown(played: Any, tmp_path: Path) -> None:
     """With its mark, and once more at the end; the exit code is 1."""
     code, terminal, _ = played(tmp_path, 80, 24, broken="deducting")
     assert code == 1
@@ -115,7 +116,7 @@ def test_the_columns_are_those_of_the_readme() -> None:
     screen = demo.Screen(demo.WIDEST)
     console.print(screen.head())
     stage: Any = SimpleNamespace(calls=lambda: ["sync 400 INVALID_REQUEST", "sync 200"])
-    stage.told = ["RETRYING DEDUCTING", "wait 2 s", "SYNCED"]
+    stage.steps = ["RETRYING DEDUCTING", "wait 2 s", "SYNCED"]
     console.print(screen.story(STORIES[5], "kept", stage, 2.2))
     for line in console.export_text().splitlines():
         assert line.rstrip() in readme

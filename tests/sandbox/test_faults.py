@@ -1,22 +1,27 @@
-"""Each fault of the simulator does on the wire what its line in the catalogue says. Read here with bare sockets."""
+"""Each fault of the simulator does on the wire what its description says. Read here with bare sockets."""
 
+import inspect
 import json
 import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
 import requests
 
+from sandbox import __main__ as command_line
 from sandbox.waiting import PATIENCE, until
-from sandbox.wechat_pay import FAULTS, Simulator, faults
-from sandbox.wechat_pay.catalogue import KINDS
-from sandbox.wechat_pay.fate import LOTS, Fate
+from sandbox.wechat_pay import FAULTS, Simulator
+from sandbox.wechat_pay.draft import Response
+from sandbox.wechat_pay.faults import KINDS, MODULES, Fault, FaultKind, When, table
 from sandbox.wechat_pay.keys import sign
+from sandbox.wechat_pay.message import Request
+from sandbox.wechat_pay.random_faults import DRAWN, RandomFaults
 
 MCHID = "1230000109"
 BASE = "/v3/payscore/serviceorder"
@@ -27,13 +32,28 @@ QUERY = f"{BASE}?service_id=500001&appid={WHO['appid']}&out_order_no=S1"
 LIMIT = PATIENCE  # seconds that a test waits for bytes at most
 
 
+def signed_request(wechat_pay: Simulator, method: str, target: str, body: bytes = b"") -> Request:
+    """A request that the merchant has signed by hand, now."""
+    merchant, now = wechat_pay.merchant(MCHID), str(int(time.time()))
+    signature = sign(merchant.key, f"{method}\n{target}\n{now}\nNONCE\n".encode() + body + b"\n")
+    pairs = {"mchid": MCHID, "nonce_str": "NONCE", "timestamp": now, "serial_no": merchant.serial_no}
+    value = ",".join(f'{name}="{text}"' for name, text in {**pairs, "signature": signature}.items())
+    headers = {
+        "Host": "localhost",
+        "Authorization": f"WECHATPAY2-SHA256-RSA2048 {value}",
+        "Accept": "application/json",
+        "User-Agent": "till/1",
+        "Content-Type": "application/json",
+        "Wechatpay-Serial": wechat_pay.platform.public_key_id,
+    }
+    return Request(method, target, headers, body)
+
+
 class Connection:
     """A merchant on a socket: signs its requests, and reads what comes byte by byte."""
 
     def __init__(self, wechat_pay: Simulator) -> None:
-        merchant = wechat_pay.merchant(MCHID)
-        self._key, self._serial = merchant.key, merchant.serial_no
-        self._platform = wechat_pay.platform.public_key_id
+        self._wechat_pay = wechat_pay
         host, port = wechat_pay.base_url.removeprefix("http://").split(":")
         self.socket = socket.create_connection((host, int(port)), timeout=LIMIT)
         self.buffered = b""
@@ -46,19 +66,7 @@ class Connection:
 
     def ask(self, method: str, target: str, body: bytes = b"") -> None:
         """Send one signed request."""
-        now = str(int(time.time()))
-        signature = sign(self._key, f"{method}\n{target}\n{now}\nNONCE\n".encode() + body + b"\n")
-        pairs = {"mchid": MCHID, "nonce_str": "NONCE", "timestamp": now, "serial_no": self._serial}
-        value = ",".join(f'{name}="{text}"' for name, text in {**pairs, "signature": signature}.items())
-        headers = {
-            "Host": "localhost",
-            "Authorization": f"WECHATPAY2-SHA256-RSA2048 {value}",
-            "Accept": "application/json",
-            "User-Agent": "till/1",
-            "Content-Type": "application/json",
-            "Content-Length": str(len(body)),
-            "Wechatpay-Serial": self._platform,
-        }
+        headers = {**signed_request(self._wechat_pay, method, target, body).headers, "Content-Length": str(len(body))}
         lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {text}" for name, text in headers.items()), "", ""]
         self.socket.sendall("\r\n".join(lines).encode() + body)
 
@@ -118,31 +126,51 @@ def queried(connection: Connection) -> dict[str, Any]:
     return words
 
 
-# ---- the catalogue ---------------------------------------------------------------------------------------------------
+# ---- the registry ----------------------------------------------------------------------------------------------------
 
 
-def test_every_fault_of_the_catalogue_does_something() -> None:
-    """Each name stands in the table of one place where faults strike, or is wired into the simulator itself."""
-    wired = {"connection_refused", "certificate_serial", "ok_on_replay", "forged_success"}
-    tables = (faults.INSTEAD, faults.REFUSED, faults.ON_REPLAY, faults.AFTER, faults.ON_THE_WAY, faults.ON_THE_WIRE)
-    names = [name for table in tables for name in table] + sorted(wired)
-    assert sorted(names) == sorted(FAULTS)
-    assert all(kind.summary for kind in KINDS.values())
+def test_every_fault_is_a_function_of_a_module_of_faults() -> None:
+    """The registry holds every function that a module of faults enters, and nothing else."""
+    entered = {name for module in MODULES for name, one in vars(module).items() if _is_of(module.__name__, one)}
+    assert {name for name in entered if not name.startswith("_")} == FAULTS
+    assert all(
+        kind.summary and kind.change.__module__.startswith("sandbox.wechat_pay.faults.") for kind in KINDS.values()
+    )
 
 
-def test_every_lot_is_a_fault_with_options_it_has() -> None:
-    """Chaos draws every fault that can strike a single call."""
-    assert set(LOTS) == FAULTS - {"connection_refused", "certificate_serial"}
-    for name, options in LOTS.items():
-        faults.Fault.named(name, options)
+def _is_of(module: str, thing: object) -> bool:
+    return inspect.isfunction(thing) and thing.__module__ == module
 
 
-def test_a_lot_is_drawn_only_for_what_it_can_strike() -> None:
-    """A query is never told that its paid_time is ahead."""
-    fate = Fate(seed=1, rate=1.0)
-    drawn = {fault.name for number in range(2000) if (fault := fate.draw("query", str(number)))}
-    assert "paid_time_ahead" not in drawn
-    assert {"drip_headers", "gateway_408", "collection_empty"} <= drawn
+def test_the_page_of_the_sandbox_has_the_table_of_faults() -> None:
+    """`sandbox/README.md` lists every fault, where it strikes, its options with their defaults, and what happens."""
+    page = (Path(__file__).parents[2] / "sandbox/README.md").read_text(encoding="utf-8")
+    assert table() in page
+
+
+def test_control_and_command_line_list_every_fault(wechat_pay: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """`GET /__sandbox__/faults` has them as JSON, `python -m sandbox faults` as the table of the page."""
+    view = requests.get(f"{wechat_pay.base_url}/__sandbox__/faults", timeout=LIMIT).json()
+    assert {kind["name"] for kind in view} == FAULTS
+    assert {"strikes", "options", "what"} <= view[0].keys()
+    assert command_line.run(["faults"]) == 0
+    assert capsys.readouterr().out == table() + "\n"
+
+
+def test_chaos_draws_every_fault_that_strikes_a_single_call() -> None:
+    """Refused connections strike a host, the choice of the key all of a merchant's calls; both are left out."""
+    left_out = {When.CONNECT, When.KEY}
+    assert set(DRAWN) == {name for name, kind in KINDS.items() if kind.when not in left_out}
+    for name in DRAWN:
+        Fault.of(name, KINDS[name].chaos_options)
+
+
+def test_a_random_fault_is_drawn_only_for_an_operation_that_it_can_strike() -> None:
+    """A query is never answered that its paid_time is ahead."""
+    random_faults = RandomFaults(seed=1, rate=1.0)
+    names = {fault.kind.name for number in range(2000) if (fault := random_faults.draw("query", str(number)))}
+    assert names == {name for name in DRAWN if KINDS[name].can_strike("query")}
+    assert "paid_time_ahead" not in names
 
 
 @pytest.mark.parametrize(
@@ -217,7 +245,7 @@ def test_a_drip_ends_when_the_host_closes(connection: Connection, wechat_pay: Si
     assert connection.socket.recv(1) == b"H"
     for host in wechat_pay._hosts.values():
         host.close()
-    until(lambda: threading.active_count() <= before, state="its threads have ended", seen=threading.enumerate)
+    until(lambda: threading.active_count() <= before, state="its threads have ended", instead=threading.enumerate)
 
 
 def test_headers_can_be_large(connection: Connection, wechat_pay: Simulator) -> None:
@@ -456,12 +484,67 @@ def test_an_answer_is_signed_by_another_key(connection: Connection, wechat_pay: 
     assert headers["wechatpay-signature"] != wechat_pay.platform.sign(wechat_pay.platform.public_key_id, message)
 
 
-@pytest.mark.parametrize("name", sorted(FAULTS - {"connection_refused", "silence"}))
+def _situations(wechat_pay: Simulator) -> dict[str, Callable[[], object]]:
+    """The states of the order S1 in which a fault is tried."""
+    return {
+        "waits": lambda: wechat_pay.ready_to_sync(MCHID, "S1", at=LONG_AGO),
+        "is paid": lambda: (wechat_pay.ready_to_sync(MCHID, "S1", at=LONG_AGO), wechat_pay.deduct(MCHID, "S1")),
+        "is created": lambda: wechat_pay.open(MCHID, "S1", at=LONG_AGO),
+    }
+
+
+def _bare(response: Response) -> tuple[object, ...]:
+    """What of an answer is the same at each time: all but numbers and signatures that are random."""
+    fresh = {"Request-ID", "Wechatpay-Nonce", "Wechatpay-Timestamp", "Wechatpay-Signature"}
+    headers = {name: value for name, value in response.reply.headers.items() if name not in fresh}
+    lengths = {name: len(value) for name, value in response.reply.headers.items() if name in fresh}
+    return response.wire, response.delivery, response.reply.status, response.reply.body, headers, lengths
+
+
+def _verifies(wechat_pay: Simulator, response: Response) -> bool:
+    headers = response.reply.headers
+    message = f"{headers.get('Wechatpay-Timestamp')}\n{headers.get('Wechatpay-Nonce')}\n".encode()
+    signature = wechat_pay.platform.sign(headers.get("Wechatpay-Serial", ""), message + response.reply.body + b"\n")
+    age = abs(int(headers.get("Wechatpay-Timestamp", "0")) - time.time())
+    return headers.get("Wechatpay-Signature") == signature and age < 300
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_every_fault_strikes(wechat_pay: Simulator, kind: FaultKind) -> None:
+    """In some state of an order, a fault changes the answer to a sync or a query, as its place in a call demands."""
+    strikes = differences = 0
+    for prepare in _situations(wechat_pay).values():
+        for method, target, body in (("GET", QUERY, b""), ("POST", f"{BASE}/S1/sync", PAID)):
+            request = signed_request(wechat_pay, method, target, body)
+            prepare()
+            before = wechat_pay.order(MCHID, "S1")
+            honest = wechat_pay.answer(request)
+            wechat_pay._store(before)
+            wechat_pay.misbehave(kind.name)
+            was_active = list(wechat_pay._faults)
+            for fault in was_active:
+                fault.times = 1
+            struck = wechat_pay.answer(request)
+            strikes += kind.when is When.CONNECT or was_active[0].times == 0
+            wechat_pay.behave()
+            differences += _bare(struck) != _bare(honest) or _verifies(wechat_pay, struck) != _verifies(
+                wechat_pay, honest
+            )
+            if kind.when in {When.BEFORE, When.UNEXECUTED, When.STATE, When.REPLAY} and _bare(struck) != _bare(honest):
+                assert wechat_pay.order(MCHID, "S1").state == before.state
+            assert struck.wire == honest.wire or kind.when in {When.CONNECT, When.WIRE, When.AFTER}
+            assert struck.delivery == honest.delivery or kind.when is When.DELIVERY
+    assert strikes
+    assert differences or kind.when is When.REPLAY  # a second sync may be refused as the simulator itself refuses it
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in DRAWN if KINDS[name].when is not When.WIRE] + ["reset_before_answer"]
+)
 def test_no_fault_breaks_the_simulator(wechat_pay: Simulator, name: str) -> None:
     """After it has struck a query and a sync of each state of an order, the answer on a new connection is honest."""
     quick: dict[str, Any] = {"seconds": 0.0} if "seconds" in KINDS[name].options else {}
-    for prepare in (lambda: None, lambda: wechat_pay.deduct(MCHID, "S1"), lambda: wechat_pay.open(MCHID, "S1")):
-        wechat_pay.ready_to_sync(MCHID, "S1", at=LONG_AGO)
+    for prepare in _situations(wechat_pay).values():
         prepare()
         for method, target, body in (("GET", QUERY, b""), ("POST", f"{BASE}/S1/sync", PAID)):
             if KINDS[name].operations and method == "GET":

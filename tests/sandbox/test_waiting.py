@@ -28,7 +28,7 @@ def test_what_is_seen_is_returned(pauses: list[float]) -> None:
 def test_what_is_not_reached_is_told_with_what_was_seen(pauses: list[float]) -> None:
     """After the limit, which is generous unless another is given."""
     with pytest.raises(NotReachedError, match=r"^A-1: SYNCED was not reached within 300 s; seen: RETRYING$"):
-        until(lambda: None, state="A-1: SYNCED", seen=lambda: "RETRYING")
+        until(lambda: None, state="A-1: SYNCED", instead=lambda: "RETRYING")
     assert 300 < sum(pauses) < 301
     with pytest.raises(NotReachedError, match=r"^the state was not reached within 60 s$"):
         until(lambda: None, 60)

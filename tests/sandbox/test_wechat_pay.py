@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sandbox.waiting import PATIENCE
-from sandbox.wechat_pay import FAULTS, Refusal, Simulator
+from sandbox.wechat_pay import FAULTS, SimulatedRefusal, Simulator
 from sandbox.wechat_pay.keys import sign
 
 MCHID = "1230000109"
@@ -202,11 +202,11 @@ def test_states_follow_the_official_machine(wechat_pay: Simulator) -> None:
     """What a state does not allow is refused, in Python as over HTTP."""
     wechat_pay.open(MCHID, "S1")
     for deed in (wechat_pay.complete, wechat_pay.deduct):
-        with pytest.raises(Refusal, match="INVALID_ORDER_STATE"):
+        with pytest.raises(SimulatedRefusal, match="INVALID_ORDER_STATE"):
             deed(MCHID, "S1")
     wechat_pay.confirm(MCHID, "S1")
     assert wechat_pay.complete(MCHID, "S1", total_amount=0).state == "DONE"
-    with pytest.raises(Refusal, match="ORDER_DONE"):
+    with pytest.raises(SimulatedRefusal, match="ORDER_DONE"):
         wechat_pay.cancel(MCHID, "S1")
     assert "collection" not in wechat_pay.order(MCHID, "S1").answer()
 
