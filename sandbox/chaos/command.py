@@ -41,8 +41,8 @@ def _print(console: Console, findings: Findings, drawn_faults: Counter[str], run
         failures[action] += count
     failures.pop("pass", None)
     calls = len(run.world.wechat_pay.calls)
-    struck = f"struck by a fault: {drawn_faults.total():,} ({len(drawn_faults)} kinds)"
-    console.print(f"Calls to WeChat Pay: {calls:,}; {struck}.", soft_wrap=True)
+    faults = f"struck by a fault: {drawn_faults.total():,} ({len(drawn_faults)} kinds)"
+    console.print(f"Calls to WeChat Pay: {calls:,}; {faults}.", soft_wrap=True)
     killed = run.disturbances.killed
     console.print(f"Requests to AWS struck: {dict(failures)}; workers killed: {killed}.", soft_wrap=True)
     console.print(f"Dead letters that stay: {dict(findings.dead)}.", soft_wrap=True)

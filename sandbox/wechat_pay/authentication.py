@@ -8,11 +8,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from sandbox.wechat_pay.keys import SimulatedMerchant
+from sandbox.wechat_pay.keys import SCHEME, SimulatedMerchant
 from sandbox.wechat_pay.message import Request
 from sandbox.wechat_pay.refusals import malformed_request, wrong_signature
 
-SCHEME = "WECHATPAY2-SHA256-RSA2048"
 WINDOW = 300  # seconds between the request's timestamp and WeChat Pay's clock, either way
 
 _PAIR = re.compile(r'([a-z_]+)="([^"]*)"')

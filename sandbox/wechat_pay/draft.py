@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from sandbox.wechat_pay.authentication import SCHEME
-from sandbox.wechat_pay.keys import SimulatedPlatform
+from sandbox.wechat_pay.keys import SCHEME, SimulatedPlatform
 from sandbox.wechat_pay.message import SimulatedReply
 from sandbox.wechat_pay.orders import SimulatedOrder
 

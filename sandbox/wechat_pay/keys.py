@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+SCHEME = "WECHATPAY2-SHA256-RSA2048"
+
 # WeChat Pay's RSA-OAEP is the one with SHA-1.
 _OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303
 

@@ -1,4 +1,4 @@
-"""`make demo` on screens of several sizes: nothing wraps, nothing is left of what was drawn again."""
+"""`make demo` on screens of several sizes: no line wraps, and no earlier drawing remains."""
 
 import io
 import re
@@ -26,7 +26,7 @@ STEPS = ["REJECTED ORDER_NOT_EXIST", "dead letter", "redriven", "RETRYING UNREAC
 
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Terminal, str]]:
-    """The demo with stories that only pretend, on a screen of this size: exit code, terminal, what was written."""
+    """The demo with simulated stories on a screen of this size: exit code, terminal, what was written."""
 
     @contextmanager
     def open_world(directory: Path, **_: Any) -> Iterator[SimpleNamespace]:
@@ -74,7 +74,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Terminal
 
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (100, 24), (120, 40), (60, 10), (99, 24), (115, 24)])
 def test_the_screen_holds_each_story_once(played: Any, tmp_path: Path, columns: int, rows: int) -> None:
-    """As many lines as there is to say."""
+    """Each story is on the screen once, no line wraps, and the count of stories is printed."""
     code, terminal, _ = played(tmp_path, columns, rows)
     lines = [line.rstrip() for line in terminal.lines]
     assert code == 0
@@ -90,7 +90,7 @@ def test_the_screen_holds_each_story_once(played: Any, tmp_path: Path, columns: 
 
 
 def test_a_broken_promise_is_shown(played: Any, tmp_path: Path) -> None:
-    """With its mark, and once more at the end; the exit code is 1."""
+    """A story that ends otherwise is marked, listed again at the end, and makes the exit code 1."""
     code, terminal, _ = played(tmp_path, 80, 24, broken="deducting")
     assert code == 1
     assert sum("✗" in line for line in terminal.lines) == 2
@@ -99,7 +99,7 @@ def test_a_broken_promise_is_shown(played: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("columns", "width"), [(80, 80), (100, 100), (120, 115), (300, 115)])
 def test_the_console_is_as_wide_as_the_screen(monkeypatch: pytest.MonkeyPatch, columns: int, width: int) -> None:
-    """Up to the width of the README's picture, which a pipe gets as well."""
+    """The console is as wide as the screen, up to the width of the README's picture, which a pipe gets as well."""
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.delenv("TTY_COMPATIBLE", raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes it for a terminal
@@ -110,7 +110,7 @@ def test_the_console_is_as_wide_as_the_screen(monkeypatch: pytest.MonkeyPatch, c
 
 
 def test_the_columns_are_those_of_the_readme() -> None:
-    """Its picture is what the screen draws."""
+    """Every line that the screen draws for a story is in the README."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     console = Console(file=io.StringIO(), width=demo.WIDEST, record=True)
     screen = demo.Screen(demo.WIDEST)

@@ -77,8 +77,8 @@ class Connection:
             if not more:
                 raise EOFError(self.buffered)
             self.buffered += more
-        seen, found, self.buffered = self.buffered.partition(end)
-        return seen + found
+        before, match, self.buffered = self.buffered.partition(end)
+        return before + match
 
     def head(self) -> tuple[int, dict[str, str]]:
         """Read one status line with its headers, their names in lower case."""
@@ -94,8 +94,8 @@ class Connection:
             if not more:
                 raise EOFError(self.buffered)
             self.buffered += more
-        seen, self.buffered = self.buffered[:length], self.buffered[length:]
-        return seen
+        content, self.buffered = self.buffered[:length], self.buffered[length:]
+        return content
 
     def answer(self) -> tuple[int, dict[str, str], bytes]:
         """Read one whole answer."""
@@ -166,7 +166,7 @@ def test_chaos_draws_every_fault_that_strikes_a_single_call() -> None:
 
 
 def test_a_random_fault_is_drawn_only_for_an_operation_that_it_can_strike() -> None:
-    """A query is never answered that its paid_time is ahead."""
+    """A random fault is one that can strike the operation: no query is answered that its paid_time is ahead."""
     random_faults = RandomFaults(seed=1, rate=1.0)
     names = {fault.kind.name for number in range(2000) if (fault := random_faults.draw("query", str(number)))}
     assert names == {name for name in DRAWN if KINDS[name].can_strike("query")}
@@ -191,7 +191,7 @@ def test_a_random_fault_is_drawn_only_for_an_operation_that_it_can_strike() -> N
 def test_a_fault_that_cannot_be_is_refused_by_name(
     wechat_pay: Simulator, name: str, options: dict[str, Any], message: str
 ) -> None:
-    """In Python by a ValueError, over HTTP by a 400 with the same words."""
+    """A fault or option that does not exist raises ValueError, and over HTTP answers 400 with its text."""
     with pytest.raises(ValueError, match=re.escape(message)):
         wechat_pay.misbehave(name, **options)
     url = f"{wechat_pay.base_url}/__sandbox__/misbehave"
@@ -204,24 +204,24 @@ def test_a_fault_that_cannot_be_is_refused_by_name(
 
 
 def test_headers_come_one_byte_at_a_time(connection: Connection, wechat_pay: Simulator) -> None:
-    """Every byte of the head is an arrival of its own; then the answer is whole and verified as usual."""
+    """Under `drip_headers` every byte of the head arrives on its own, and the answer is whole."""
     wechat_pay.misbehave("drip_headers", seconds=0.0005)
     connection.ask("POST", f"{BASE}/S1/sync", PAID)
     connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-    began, reads, seen = time.monotonic(), 0, b""
-    while b"\r\n\r\n" not in seen:
-        seen += connection.socket.recv(65_536)
+    began, reads, received = time.monotonic(), 0, b""
+    while b"\r\n\r\n" not in received:
+        received += connection.socket.recv(65_536)
         reads += 1
     assert reads > 20
-    assert time.monotonic() - began >= 0.0005 * len(seen.partition(b"\r\n\r\n")[0])
-    connection.buffered = seen
+    assert time.monotonic() - began >= 0.0005 * len(received.partition(b"\r\n\r\n")[0])
+    connection.buffered = received
     status, _, body = connection.answer()
     assert (status, json.loads(body)["state"]) == (200, "DONE")
 
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_comes_one_byte_at_a_time(connection: Connection, wechat_pay: Simulator, chunked: bool) -> None:
-    """By Content-Length, or in chunks of one byte."""
+    """Under `drip_body` the body arrives byte by byte, by Content-Length or in chunks of one byte."""
     wechat_pay.misbehave("drip_body", seconds=0.0002, chunked=chunked)
     began = time.monotonic()
     connection.ask("POST", f"{BASE}/S1/sync", PAID)
@@ -238,7 +238,7 @@ def test_a_body_comes_one_byte_at_a_time(connection: Connection, wechat_pay: Sim
 
 
 def test_a_drip_ends_when_the_host_closes(connection: Connection, wechat_pay: Simulator) -> None:
-    """No thread of the simulator stays behind for the hours that the drip would take."""
+    """A host that closes ends its threads, however long a drip would take."""
     wechat_pay.misbehave("drip_headers", seconds=30.0)
     before = threading.active_count()
     connection.ask("POST", f"{BASE}/S1/sync", PAID)
@@ -249,7 +249,7 @@ def test_a_drip_ends_when_the_host_closes(connection: Connection, wechat_pay: Si
 
 
 def test_headers_can_be_large(connection: Connection, wechat_pay: Simulator) -> None:
-    """Ten of 100 KB, or one of a megabyte, or many small ones; signature and body are as ever."""
+    """Under `big_headers` the headers have the number and size of the options; signature and body are unchanged."""
     cases: list[tuple[dict[str, Any], int, int]] = [
         ({}, 10, 1_024_000),
         ({"bytes": 1 << 20, "lines": 1}, 1, 1 << 20),
@@ -266,7 +266,7 @@ def test_headers_can_be_large(connection: Connection, wechat_pay: Simulator) -> 
 
 
 def test_trailers_can_be_large(connection: Connection, wechat_pay: Simulator) -> None:
-    """The body is chunked and whole; what follows it is not small."""
+    """Under `big_trailers` the body is chunked and whole, and large trailers follow it."""
     wechat_pay.misbehave("big_trailers", bytes=70_000, lines=3)
     connection.ask("GET", QUERY)
     assert connection.head()[1]["transfer-encoding"] == "chunked"
@@ -278,7 +278,7 @@ def test_trailers_can_be_large(connection: Connection, wechat_pay: Simulator) ->
 
 @pytest.mark.parametrize("status", [100, 103])
 def test_interim_answers_precede_the_real_one(connection: Connection, wechat_pay: Simulator, status: int) -> None:
-    """As many as were asked for, with headers as large as asked for."""
+    """`interim_answers` come in the number, status and size of the options before the real answer."""
     wechat_pay.misbehave("interim_answers", count=4, status=status, bytes=1000)
     connection.ask("POST", f"{BASE}/S1/sync", PAID)
     interim = [connection.head() for _ in range(4)]
@@ -288,7 +288,7 @@ def test_interim_answers_precede_the_real_one(connection: Connection, wechat_pay
 
 
 def test_interim_answers_can_go_on_for_ever(connection: Connection, wechat_pay: Simulator) -> None:
-    """A thousand are read here, and none of them is the real one."""
+    """With `endless`, interim answers go on and no real answer follows."""
     wechat_pay.misbehave("interim_answers", endless=True)
     connection.ask("POST", f"{BASE}/S1/sync", PAID)
     assert {connection.head()[0] for _ in range(1000)} == {103}
@@ -296,7 +296,7 @@ def test_interim_answers_can_go_on_for_ever(connection: Connection, wechat_pay: 
 
 @pytest.mark.parametrize("fault", ["system_error", "gateway_408", "html_200"])
 def test_the_way_strikes_what_another_fault_has_said(connection: Connection, wechat_pay: Simulator, fault: str) -> None:
-    """A slow 500 is `system_error` and `slow`; a dripped gateway page, `gateway_408` and `drip_body`."""
+    """A fault of delivery strikes the answer of another fault too: a slow 500 is `system_error` and `slow`."""
     wechat_pay.misbehave(fault)
     wechat_pay.misbehave("interim_answers", count=1)
     connection.ask("POST", f"{BASE}/S1/sync", PAID)
@@ -306,7 +306,7 @@ def test_the_way_strikes_what_another_fault_has_said(connection: Connection, wec
 
 
 def test_a_refusal_takes_the_same_way(connection: Connection, wechat_pay: Simulator) -> None:
-    """ORDER_NOT_EXIST after an interim answer; and a silence in its place."""
+    """A refusal is delivered under the same faults as an answer: after an interim answer, or not at all."""
     wechat_pay.misbehave("interim_answers", times=1, count=1)
     connection.ask("POST", f"{BASE}/S2/sync", PAID)
     assert (connection.head()[0], connection.answer()[0]) == (103, 404)
@@ -324,7 +324,7 @@ def test_a_refusal_takes_the_same_way(connection: Connection, wechat_pay: Simula
 def test_a_gateway_refuses_without_a_code(
     connection: Connection, wechat_pay: Simulator, name: str, state: str, status: int
 ) -> None:
-    """With a page or an empty body, instead of the operation or after it."""
+    """A gateway answers with a page or an empty body, unsigned, instead of the operation or after it."""
     wechat_pay.misbehave(name, times=1, status=status)
     got, headers, body = synced(connection)
     assert (got, headers["content-type"], body[:6]) == (status, "text/html", b"<html>")
@@ -336,7 +336,7 @@ def test_a_gateway_refuses_without_a_code(
 
 
 def test_a_captive_portal_says_200(connection: Connection, wechat_pay: Simulator) -> None:
-    """In HTML, unsigned; nothing was executed."""
+    """`html_200` answers 200 in HTML, unsigned, and executes nothing."""
     wechat_pay.misbehave("html_200")
     status, headers, body = synced(connection)
     assert (status, headers["content-type"], body[:6]) == (200, "text/html", b"<html>")
@@ -356,7 +356,7 @@ def test_a_captive_portal_says_200(connection: Connection, wechat_pay: Simulator
 def test_a_refusal_has_its_code_under_400(
     connection: Connection, wechat_pay: Simulator, name: str, code: str, words: str
 ) -> None:
-    """Nothing is executed."""
+    """A refusal in the operation's place has its code and message under 400, and nothing is executed."""
     wechat_pay.misbehave(name)
     status, _, body = synced(connection)
     assert (status, json.loads(body)["code"]) == (400, code)
@@ -365,21 +365,21 @@ def test_a_refusal_has_its_code_under_400(
 
 
 def test_a_time_is_ahead_only_once(connection: Connection, wechat_pay: Simulator) -> None:
-    """WeChat Pay's clock catches up: the second sync is executed."""
+    """`paid_time_ahead` refuses one sync; the second is executed."""
     wechat_pay.misbehave("paid_time_ahead")
     assert json.loads(synced(connection)[2])["detail"]["field"] == "/detail/paid_time"
     assert synced(connection)[0] == 200
 
 
 def test_a_fault_of_sync_never_strikes_a_query(connection: Connection, wechat_pay: Simulator) -> None:
-    """Whatever it was switched on for."""
+    """A fault of sync never strikes a query, even where it is set for one."""
     for operation in (None, "query"):
         wechat_pay.misbehave("paid_time_ahead", operation=operation)
         assert queried(connection)["state"] == "DOING"
 
 
 def test_a_state_is_refused_as_a_parameter(connection: Connection, wechat_pay: Simulator) -> None:
-    """PARAM_ERROR instead of ORDER_DONE or INVALID_ORDER_STATE; an order that is open is synced all the same."""
+    """`param_error_done` answers PARAM_ERROR where the state forbids a sync, and lets an open order be synced."""
     wechat_pay.misbehave("param_error_done")
     assert synced(connection)[0] == 200
     assert json.loads(synced(connection)[2])["code"] == "PARAM_ERROR"
@@ -387,8 +387,8 @@ def test_a_state_is_refused_as_a_parameter(connection: Connection, wechat_pay: S
     assert json.loads(synced(connection)[2])["code"] == "PARAM_ERROR"
 
 
-def test_a_refusal_can_be_unwashed(connection: Connection, wechat_pay: Simulator) -> None:
-    """Escape sequences, U+202E, line breaks, half a character, and half a megabyte of it."""
+def test_a_refusal_can_have_unsafe_text(connection: Connection, wechat_pay: Simulator) -> None:
+    """`dirty_words` has escape sequences, U+202E, line breaks and a lone surrogate in half a megabyte."""
     wechat_pay.misbehave("dirty_words")
     status, _, body = synced(connection)
     words = json.loads(body)
@@ -424,10 +424,10 @@ def test_a_refusal_can_be_unwashed(connection: Connection, wechat_pay: Simulator
         ),
     ],
 )
-def test_a_verified_order_is_mutilated(
+def test_a_fault_changes_one_field_of_a_verified_order(
     connection: Connection, wechat_pay: Simulator, name: str, options: dict[str, Any], changes: dict[str, Any]
 ) -> None:
-    """The one member and nothing else; the signature is over what is sent."""
+    """A fault of the order's fields changes the one field and nothing else, before the answer is signed."""
     synced(connection)
     whole = queried(connection)
     wechat_pay.misbehave(name, **options)
@@ -436,17 +436,17 @@ def test_a_verified_order_is_mutilated(
 
 
 @pytest.mark.parametrize("details", [None, "x", [{}], [7], {"seq": 1}])
-def test_the_details_of_a_collection_are_mutilated(
+def test_a_fault_replaces_the_details_of_a_collection(
     connection: Connection, wechat_pay: Simulator, details: object
 ) -> None:
-    """[null] unless told otherwise."""
+    """`details_unreadable` puts its option in the place of the details, [null] by default."""
     synced(connection)
     wechat_pay.misbehave("details_unreadable", details=details)
     assert queried(connection)["collection"]["details"] == ([None] if details is None else details)
 
 
-def test_an_open_order_is_told_in_foreign_words(connection: Connection, wechat_pay: Simulator) -> None:
-    """FINISHED is payafter's word for an order that is to be paid; other words no endpoint has."""
+def test_an_open_order_is_answered_in_foreign_words(connection: Connection, wechat_pay: Simulator) -> None:
+    """`foreign_words` names an open order as payafter does, FINISHED, or as no endpoint does."""
     wechat_pay.misbehave("foreign_words", times=1)
     assert (queried(connection)["state"], queried(connection)["state"]) == ("FINISHED", "DOING")
     wechat_pay.misbehave("foreign_words", words="unknown", times=1)
@@ -456,7 +456,7 @@ def test_an_open_order_is_told_in_foreign_words(connection: Connection, wechat_p
 def test_an_order_without_collection_is_not_given_one_before_it_is_done(
     connection: Connection, wechat_pay: Simulator
 ) -> None:
-    """Nothing due: `collection: []` where the true answer has none; not completed yet: as ever."""
+    """`collection_empty` adds `collection: []` to an order without anything due, nothing to an open one."""
     wechat_pay.misbehave("collection_empty")
     wechat_pay.ready_to_sync(MCHID, "S1", total_amount=0, at=LONG_AGO)
     assert queried(connection)["collection"] == []
@@ -465,7 +465,7 @@ def test_an_order_without_collection_is_not_given_one_before_it_is_done(
 
 
 def test_an_answer_is_nested_deeply(connection: Connection, wechat_pay: Simulator) -> None:
-    """A thousand levels, and as many as are asked for."""
+    """`nested_answer` adds a member that is nested as deeply as the option says, a thousand levels by default."""
     cases: list[tuple[dict[str, Any], int]] = [({}, 1000), ({"depth": 5}, 5)]
     for options, depth in cases:
         wechat_pay.misbehave("nested_answer", times=1, **options)
@@ -475,7 +475,7 @@ def test_an_answer_is_nested_deeply(connection: Connection, wechat_pay: Simulato
 
 
 def test_an_answer_is_signed_by_another_key(connection: Connection, wechat_pay: Simulator) -> None:
-    """Under the serial of the right one: the same bytes would verify with no key that the merchant has."""
+    """`wrong_signature` signs by another key under the right serial, so that no key of the merchant verifies it."""
     wechat_pay.misbehave("wrong_signature")
     _, headers, body = synced(connection)
     assert headers["wechatpay-serial"] == wechat_pay.platform.public_key_id
@@ -494,7 +494,7 @@ def _situations(wechat_pay: Simulator) -> dict[str, Callable[[], object]]:
 
 
 def _bare(response: Response) -> tuple[object, ...]:
-    """What of an answer is the same at each time: all but numbers and signatures that are random."""
+    """The parts of an answer that are the same each time: all but random numbers and signatures."""
     fresh = {"Request-ID", "Wechatpay-Nonce", "Wechatpay-Timestamp", "Wechatpay-Signature"}
     headers = {name: value for name, value in response.reply.headers.items() if name not in fresh}
     lengths = {name: len(value) for name, value in response.reply.headers.items() if name in fresh}
@@ -524,16 +524,18 @@ def test_every_fault_strikes(wechat_pay: Simulator, kind: FaultKind) -> None:
             was_active = list(wechat_pay._faults)
             for fault in was_active:
                 fault.times = 1
-            struck = wechat_pay.answer(request)
+            response = wechat_pay.answer(request)
             strikes += kind.when is When.CONNECT or was_active[0].times == 0
             wechat_pay.behave()
-            differences += _bare(struck) != _bare(honest) or _verifies(wechat_pay, struck) != _verifies(
+            differences += _bare(response) != _bare(honest) or _verifies(wechat_pay, response) != _verifies(
                 wechat_pay, honest
             )
-            if kind.when in {When.BEFORE, When.UNEXECUTED, When.STATE, When.REPLAY} and _bare(struck) != _bare(honest):
+            if kind.when in {When.BEFORE, When.UNEXECUTED, When.STATE, When.REPLAY} and _bare(response) != _bare(
+                honest
+            ):
                 assert wechat_pay.order(MCHID, "S1").state == before.state
-            assert struck.wire == honest.wire or kind.when in {When.CONNECT, When.WIRE, When.AFTER}
-            assert struck.delivery == honest.delivery or kind.when is When.DELIVERY
+            assert response.wire == honest.wire or kind.when in {When.CONNECT, When.WIRE, When.AFTER}
+            assert response.delivery == honest.delivery or kind.when is When.DELIVERY
     assert strikes
     assert differences or kind.when is When.REPLAY  # a second sync may be refused as the simulator itself refuses it
 
@@ -542,7 +544,7 @@ def test_every_fault_strikes(wechat_pay: Simulator, kind: FaultKind) -> None:
     "name", [name for name in DRAWN if KINDS[name].when is not When.WIRE] + ["reset_before_answer"]
 )
 def test_no_fault_breaks_the_simulator(wechat_pay: Simulator, name: str) -> None:
-    """After it has struck a query and a sync of each state of an order, the answer on a new connection is honest."""
+    """After a fault has struck a query and a sync in each state, the answer on a new connection is honest."""
     quick: dict[str, Any] = {"seconds": 0.0} if "seconds" in KINDS[name].options else {}
     for prepare in _situations(wechat_pay).values():
         prepare()
@@ -550,9 +552,9 @@ def test_no_fault_breaks_the_simulator(wechat_pay: Simulator, name: str) -> None
             if KINDS[name].operations and method == "GET":
                 continue
             wechat_pay.misbehave(name, times=1, **quick)
-            with Connection(wechat_pay) as struck, suppress(ConnectionError, EOFError):
-                struck.ask(method, target, body)
-                struck.head()
+            with Connection(wechat_pay) as connection, suppress(ConnectionError, EOFError):
+                connection.ask(method, target, body)
+                connection.head()
             wechat_pay.end_faults()
         with Connection(wechat_pay) as honest:
             assert queried(honest)["out_order_no"] == "S1"

@@ -71,25 +71,25 @@ def address_of(interface: str) -> str:
     ],
 )
 def test_loopback_and_container_bridges_are_admitted(interfaces: Path, address: str, bound: str) -> None:
-    """A user-defined bridge of Docker's too."""
+    """Loopback and the address of a container bridge, a user-defined one included, are admitted."""
     assert addresses.admissible(address, interfaces, address_of) == bound
 
 
 @pytest.mark.parametrize("address", OTHERS)
 def test_every_other_address_is_refused_with_the_remedy(interfaces: Path, address: str) -> None:
-    """All interfaces, private networks, bridges into the network, other spellings of loopback, and names."""
+    """Every other address is refused with the remedy: all interfaces, private networks, other spellings, names."""
     with pytest.raises(PlaceError, match=r"use 127\.0\.0\.1, or the address of a container bridge"):
         addresses.admissible(address, interfaces, address_of)
 
 
 def test_a_machine_without_such_interfaces_has_loopback_alone(tmp_path: Path) -> None:
-    """As macOS, where Docker Desktop leads containers there."""
+    """Without such interfaces, as on macOS, loopback alone is admitted."""
     assert addresses.container_bridges(tmp_path / "none") == []
     assert addresses.admissible("127.0.0.1", tmp_path / "none") == "127.0.0.1"
 
 
 def test_an_interface_is_asked_for_its_address() -> None:
-    """By the kernel's own call on Linux; elsewhere, and where there is no such interface, it has none."""
+    """An interface's address is read by the kernel's own call on Linux; an unknown interface has none."""
     assert addresses._address_of("lo") == ("127.0.0.1" if sys.platform == "linux" else "")
     assert addresses._address_of("no-such-interface") == ""
 
@@ -108,7 +108,7 @@ def test_an_interface_is_asked_for_its_address() -> None:
     ],
 )
 def test_one_number_moves_the_whole_sandbox(arguments: list[str], expected: Place) -> None:
-    """WeChat Pay follows, unless it has a number of its own."""
+    """One port number moves the whole sandbox, unless WeChat Pay has a number of its own."""
     assert read_place(arguments) == expected
     assert (directory_of(expected) == FOLDER) is (expected == PLACE)
 
@@ -117,7 +117,7 @@ def test_one_number_moves_the_whole_sandbox(arguments: list[str], expected: Plac
     "port", ["", "0", "65536", "-1", "4_566", "４５６６", "45 66", "4566;true", "../x", "0x1", "1e3"]
 )
 def test_a_port_is_digits(port: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """It becomes the name of a folder."""
+    """A port that is not 1 to 65535 in ASCII digits is refused: it becomes the name of a folder."""
     with pytest.raises(SystemExit):
         read_place([f"--port={port}"])
     assert "must be a number from 1 to 65535" in capsys.readouterr().err
@@ -125,7 +125,7 @@ def test_a_port_is_digits(port: str, capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.parametrize("arguments", [["--port=65535"], ["--port=4510", "--wechat-pay-port=4509"]])
 def test_four_ports_are_needed(arguments: list[str]) -> None:
-    """Below the last one, and none twice."""
+    """The four ports must be different and at most 65535."""
     with pytest.raises(PlaceError, match="needs four ports"):
         read_place(arguments)
 
@@ -150,7 +150,7 @@ def another_program(body: bytes, server: str) -> Iterator[tuple[int, list[str]]]
         do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815  as http.server has it
 
         def log_message(self, format: str, *args: object) -> None:
-            """Silent."""
+            """Print nothing."""
 
     listening = HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=listening.serve_forever, args=(0.02,))
@@ -189,7 +189,7 @@ def test_a_silent_program_is_named_by_its_process() -> None:
 
 
 def test_free_ports_are_not_refused() -> None:
-    """Nor kept."""
+    """Free ports are not refused, and stay free."""
     ports.refuse_taken(Place())
 
 
@@ -213,7 +213,7 @@ def left_over(directory: Path, run: str) -> tuple["subprocess.Popen[bytes]", int
 
 
 def test_what_an_earlier_run_has_left_ends_at_the_next_start(tmp_path: Path) -> None:
-    """Its port is free afterwards."""
+    """The next start in a folder ends the embedded AWS that an earlier run has left, and frees its port."""
     process, port = left_over(tmp_path, "0123456789abcdef")
     with process:
         instance.remember_child(tmp_path, process.pid, "0123456789abcdef")
@@ -238,7 +238,7 @@ def test_what_an_earlier_run_has_left_ends_at_the_next_start(tmp_path: Path) -> 
     ],
 )
 def test_a_process_that_is_not_ours_is_left_alone(tmp_path: Path, changes: dict[str, object]) -> None:
-    """A process id may have gone to another program meanwhile."""
+    """A process whose command line lacks the run's word is left alone: its id may belong to another program now."""
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as other:
         try:
             (tmp_path / instance.CHILD).write_text(json.dumps({"pid": other.pid, "run": "0123456789abcdef"} | changes))
@@ -249,14 +249,14 @@ def test_a_process_that_is_not_ours_is_left_alone(tmp_path: Path, changes: dict[
 
 
 def test_a_note_that_cannot_be_read_is_none(tmp_path: Path) -> None:
-    """Half written by a crash."""
+    """A note that a crash has half written is ignored."""
     for text in ("", "[]", "{", '{"pid": 1}', "null"):
         (tmp_path / instance.CHILD).write_text(text)
         instance.end_left_over(tmp_path)
 
 
 def test_one_sandbox_a_folder(tmp_path: Path) -> None:
-    """The second is told who runs; the lock goes with its holder."""
+    """A second sandbox in a folder is refused with the first one's process id, until the first ends."""
     with (
         instance.alone(tmp_path),
         pytest.raises(PlaceError, match=r"runs already \(process \d+\)"),

@@ -89,7 +89,7 @@ class Up:
         return code
 
     def is_gone(self) -> bool:
-        """Whether every port of it is free."""
+        """Return whether every port of it is free."""
         try:
             ports.refuse_taken(self.place)
         except PlaceError:
@@ -132,7 +132,7 @@ def run(commands: str, place: Place, home: Path) -> str:
 
 
 def test_a_first_order_goes_as_the_page_says(place: Place, tmp_path: Path) -> None:
-    """The steps of the start; a second sandbox at the same time; the page's commands as printed; an outage; Ctrl-C."""
+    """The page's commands work as printed, next to a second sandbox and through an outage, until Ctrl-C."""
     (tmp_path / "aws").write_text(AWS)
     (tmp_path / "aws").chmod(0o755)
     with Up(place) as up:
@@ -191,7 +191,7 @@ def test_a_first_order_goes_as_the_page_says(place: Place, tmp_path: Path) -> No
     ],
 )
 def test_a_signal_at_any_moment_ends_everything(place: Place, stage: str, number: signal.Signals) -> None:
-    """One line, no traceback, no process, no port: Ctrl-C, a kill, a closed terminal."""
+    """A signal at any stage ends the sandbox with one line, and leaves no traceback, process or port."""
     with Up(place) as up:
         up.wait_for(stage)
         child = up.child() if stage != "loading the sandbox" else 0
@@ -204,7 +204,7 @@ def test_a_signal_at_any_moment_ends_everything(place: Place, stage: str, number
 
 
 def test_kill_9_ends_everything(place: Place) -> None:
-    """The embedded AWS notices; the next start finds its ports free."""
+    """After `kill -9` of the sandbox the embedded AWS ends too, and its ports are free."""
     with Up(place) as up:
         up.wait_for("deploying template.yaml")
         child = up.child()
@@ -214,7 +214,7 @@ def test_kill_9_ends_everything(place: Place) -> None:
 
 
 def test_an_embedded_aws_that_dies_is_reported_in_one_line(place: Place) -> None:
-    """With the name of its log."""
+    """An embedded AWS that dies is reported in one line that names its log."""
     with Up(place) as up:
         up.wait_for("deploying template.yaml")
         os.killpg(up.child(), signal.SIGKILL)
@@ -225,7 +225,7 @@ def test_an_embedded_aws_that_dies_is_reported_in_one_line(place: Place) -> None
 
 
 def test_a_port_of_another_program_ends_the_start_before_it_begins(place: Place) -> None:
-    """One line with the other program's name; nothing is started, nothing deployed into it."""
+    """A port of another program ends the start with one line that names the program, before anything is deployed."""
     with ports.listen("127.0.0.1", place.aws), Up(place) as up:
         assert up.process.wait(LIMIT) == 1
         up.wait_for(f"127.0.0.1:{place.aws} is taken by process {os.getpid()}")
@@ -249,7 +249,7 @@ def handler(event, context):
 
 
 def test_functions_that_are_busy_end_with_the_parent_of_the_embedded_aws(tmp_path: Path) -> None:
-    """Killed in the middle of an invocation that would last ten minutes; the functions' processes go too."""
+    """Functions in the middle of an invocation end with the parent of the embedded AWS when it is killed."""
     command = [sys.executable, "-c", PARENT, str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
         try:
@@ -283,9 +283,9 @@ def _make_busy(url: str, directory: Path) -> None:
 
 
 def test_what_answers_on_the_port_is_our_child(tmp_path: Path) -> None:
-    """The port is bound before the child starts: nothing can come between."""
-    with ports.listen("127.0.0.1", 0) as taken:
-        port = taken.getsockname()[1]
+    """The port is bound before the child starts, so a port that is taken ends the start."""
+    with ports.listen("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
         with pytest.raises(PlaceError, match="cannot be listened on"), Cloud.start(tmp_path, port):
             pass
     assert not (tmp_path / CHILD).exists()

@@ -120,10 +120,10 @@ def fault[**P](
 def _options(change: Callable[..., Draft]) -> dict[str, Option]:
     parameters = inspect.signature(change).parameters.values()
     hints: dict[str, Any] = get_type_hints(inspect.unwrap(change))
-    named = [parameter for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
+    keywords = [parameter for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
     return {
         one.name: Option(one.default, get_args(hints[one.name]) if isinstance(one.default, str) else ())
-        for one in named
+        for one in keywords
     }
 
 
@@ -191,10 +191,10 @@ def table() -> str:
 
 
 def _listing(kind: FaultKind) -> str:
-    return ", ".join(f"`{name}` {_shown(option)}".rstrip() for name, option in kind.options.items())
+    return ", ".join(f"`{name}` {_default(option)}".rstrip() for name, option in kind.options.items())
 
 
-def _shown(option: Option) -> str:
+def _default(option: Option) -> str:
     match option:
         case Option(choices=(_, *_)):
             return " or ".join(option.choices)
