@@ -13,7 +13,7 @@ from rich.text import Text
 from ops import dead_letters
 from sandbox.stage import BrokenPromiseError, Stage
 from sandbox.stories import STORIES, Story
-from sandbox.world import World
+from sandbox.testbed import Testbed
 
 MARKS = {"running": "…", "kept": "✓", "broken": "✗"}
 STYLES = {"running": "bold", "kept": "", "broken": "red"}
@@ -78,16 +78,15 @@ class RunningStory:
 
 
 def run(directory: Path, console: Console | None = None) -> int:
-    """Open the world, run every story, list the dead letters; 0 if all ended as promised. Files go to `directory`."""
+    """Open the testbed, run every story, list the dead letters; 0 if all ended as promised. Files go to `directory`."""
     console = console or _console()
     started = time.monotonic()
-    with World.open(directory, say=lambda step: console.print(f"{step} …", style="dim")) as world:
-        console.print(
-            f"The template is deployed: AWS on {world.cloud.endpoint_url}, WeChat Pay on {world.wechat_pay.base_url}.\n"
-        )
-        broken = _run_all(world, console)
-        _list_letters(world, console)
-        (directory / "function.log").write_text("\n".join(world.cloud.logs(world.function)), encoding="utf-8")
+    with Testbed.open(directory, say=lambda step: console.print(f"{step} …", style="dim")) as testbed:
+        aws, wechat_pay = testbed.cloud.endpoint_url, testbed.wechat_pay.base_url
+        console.print(f"The template is deployed: AWS on {aws}, WeChat Pay on {wechat_pay}.\n")
+        broken = _run_all(testbed, console)
+        _list_letters(testbed, console)
+        (directory / "function.log").write_text("\n".join(testbed.cloud.logs(testbed.function)), encoding="utf-8")
     successes = len(STORIES) - len(broken)
     console.print(f"{successes} of {len(STORIES)} stories ended as promised, in {time.monotonic() - started:.0f} s.")
     for story, error in broken:
@@ -102,13 +101,13 @@ def _console() -> Console:
     return console
 
 
-def _run_all(world: World, console: Console) -> list[tuple[Story, BrokenPromiseError]]:
+def _run_all(testbed: Testbed, console: Console) -> list[tuple[Story, BrokenPromiseError]]:
     """Draw only the running story again; earlier ones are printed above it, so that no screen is too low."""
     broken = []
     screen = Screen(console.width)
     console.print(screen.head())
     for story in STORIES:
-        stage, mark = Stage(world), "kept"
+        stage, mark = Stage(testbed), "kept"
         running = RunningStory(screen, story, stage)
         with Live(running, console=console, refresh_per_second=8, transient=True):
             try:
@@ -120,9 +119,9 @@ def _run_all(world: World, console: Console) -> list[tuple[Story, BrokenPromiseE
     return broken
 
 
-def _list_letters(world: World, console: Console) -> None:
+def _list_letters(testbed: Testbed, console: Console) -> None:
     console.print("\nDead letters that wait for an operator:")
-    for letter in dead_letters.peek(world.deployment):
+    for letter in dead_letters.peek(testbed.deployment):
         whose = letter.order.out_order_no if letter.order else letter.message_id
         console.print(Text(f"  {whose}  {letter.reason}  {letter.said}"))
 

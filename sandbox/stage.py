@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from ops import dead_letters
 from ops.dead_letters import Letter
 from orders.order import Order, Status
+from sandbox.testbed import MERCHANT, Testbed
 from sandbox.waiting import NotReachedError, until
-from sandbox.world import MERCHANT, World
 
 
 class BrokenPromiseError(Exception):
@@ -16,9 +16,9 @@ class BrokenPromiseError(Exception):
 
 @dataclass(slots=True)
 class Stage:
-    """Where one story runs: the world, and what the screen shows of it."""
+    """Where one story runs: the testbed, and what the screen shows of it."""
 
-    world: World
+    testbed: Testbed
     event: str = ""
     steps: list[str] = field(default_factory=list)
     orders: list[str] = field(default_factory=list)
@@ -27,13 +27,13 @@ class Stage:
     def publish(self, file: str) -> None:
         """Send what an event file contains, as the till does."""
         self.event = file
-        self.world.publish(file)
+        self.testbed.publish(file)
 
     def ready(self, *numbers: str) -> None:
         """Complete these orders at WeChat Pay: they wait for their money."""
         self.orders += numbers
         for number in numbers:
-            self.world.ready(number, self.mchid)
+            self.testbed.ready(number, self.mchid)
 
     def expect(self, number: str, status: Status, reason: str = "") -> Order:
         """Wait until the order's item has this status and reason, or has had them by its history.
@@ -42,11 +42,11 @@ class Stage:
         """
 
         def look() -> Order | None:
-            order = self.world.order(number, self.mchid)
+            order = self.testbed.order(number, self.mchid)
             return order if order and _has_been(order, status, reason) else None
 
         def current() -> str:
-            order = self.world.order(number, self.mchid)
+            order = self.testbed.order(number, self.mchid)
             return f"{order.status} {order.reason}" if order else "no item"
 
         order = self.wait(look, f"{number}: {status} {reason}".rstrip(), current)
@@ -64,7 +64,7 @@ class Stage:
         """Wait until the message with this text is among the dead letters, for this reason; it stays there."""
 
         def look() -> Letter | None:
-            letters = dead_letters.peek(self.world.deployment)
+            letters = dead_letters.peek(self.testbed.deployment)
             return next((letter for letter in letters if text in letter.body), None)
 
         letter = self.wait(look, f"{text}: a dead letter for {reason}")
@@ -85,7 +85,7 @@ class Stage:
 
     def calls(self, number: str | None = None) -> list[str]:
         """Return the calls to WeChat Pay about the story's orders, such as `sync 400 ORDER_DONE`."""
-        calls = self.world.wechat_pay.calls
+        calls = self.testbed.wechat_pay.calls
         mine = [call for call in calls if call.out_order_no in ([number] if number else self.orders)]
         return [f"{call.operation} {call.status or '-'} {call.code}".rstrip() for call in mine]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ops import dead_letters
 from orders.order import Status
 from sandbox.stage import Stage
-from sandbox.world import MERCHANT, OTHER_MERCHANT
+from sandbox.testbed import MERCHANT, OTHER_MERCHANT
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def paid_offline(stage: Stage) -> None:
     stage.ready("PAID-OFFLINE-1")
     stage.publish("paid-offline.json")
     order = stage.expect("PAID-OFFLINE-1", Status.SYNCED)
-    answer = stage.world.wechat_pay.order(MERCHANT, "PAID-OFFLINE-1").answer()
+    answer = stage.testbed.wechat_pay.order(MERCHANT, "PAID-OFFLINE-1").answer()
     stage.require("the item holds WeChat Pay's whole answer", order.wechat == answer)
     stage.require("one call was made", stage.calls() == ["sync 200"])
 
@@ -49,11 +49,11 @@ def same_event_twice(stage: Stage) -> None:
     stage.publish("same-event-twice.json")
     stage.expect("TWICE-1", Status.SYNCED)
     stage.publish("same-event-twice.json")
-    lines = stage.world.lines
+    lines = stage.testbed.lines
     stage.wait(lambda: len(lines("TWICE-1")) >= 4, "all four messages are done", lambda: lines("TWICE-1"))
     order = stage.expect("TWICE-1", Status.SYNCED)
     stage.require("no status changed", order.attempts == 1)
-    stage.require("WeChat Pay executed one sync", stage.world.wechat_pay.order(MERCHANT, "TWICE-1").syncs == 1)
+    stage.require("WeChat Pay executed one sync", stage.testbed.wechat_pay.order(MERCHANT, "TWICE-1").syncs == 1)
 
 
 def mixed_batch(stage: Stage) -> None:
@@ -71,7 +71,7 @@ def mixed_batch(stage: Stage) -> None:
 def won_by_wechat(stage: Stage) -> None:
     """WeChat Pay was faster: the customer has paid twice, and an alarm reports it."""
     stage.ready("WON-BY-WECHAT-1")
-    deducted = stage.world.wechat_pay.deduct(MERCHANT, "WON-BY-WECHAT-1")
+    deducted = stage.testbed.wechat_pay.deduct(MERCHANT, "WON-BY-WECHAT-1")
     stage.publish("won-by-wechat.json")
     order = stage.expect("WON-BY-WECHAT-1", Status.PAID_BY_WECHAT)
     stage.require("the item has what a refund needs", order.transaction_id == deducted.transaction_id)
@@ -80,14 +80,14 @@ def won_by_wechat(stage: Stage) -> None:
 def deducting(stage: Stage) -> None:
     """WeChat Pay is deducting at this moment: wait its three minutes, then try again."""
     stage.ready("DEDUCTING-1")
-    stage.world.wechat_pay.deducting(MERCHANT, "DEDUCTING-1")
+    stage.testbed.wechat_pay.deducting(MERCHANT, "DEDUCTING-1")
     stage.publish("deducting.json")
     stage.expect("DEDUCTING-1", Status.RETRYING, "DEDUCTING")
-    waits = stage.world.waits
+    waits = stage.testbed.waits
     [wait] = stage.wait(lambda: waits("DEDUCTING-1")[:1] or None, "its wait is logged")  # after the item is written
     stage.require("it waits a hundredth of three minutes", wait == 2)
     stage.show(f"wait {wait} s")
-    stage.world.wechat_pay.deducting(MERCHANT, "DEDUCTING-1", on=False)
+    stage.testbed.wechat_pay.deducting(MERCHANT, "DEDUCTING-1", on=False)
     stage.expect("DEDUCTING-1", Status.SYNCED)
 
 
@@ -100,7 +100,7 @@ def order_unknown(stage: Stage) -> None:
     before = len(stage.calls())
     stage.require("one short retry, then no call more", before == 2)
     stage.ready("UNKNOWN-1")
-    dead_letters.redrive_one(stage.world.deployment, letter.message_id)
+    dead_letters.redrive_one(stage.testbed.deployment, letter.message_id)
     stage.show("redriven")
     stage.expect("UNKNOWN-1", Status.SYNCED)
     stage.require("one new attempt", len(set(stage.calls())) == 2 and len(stage.calls()) == before + 1)
@@ -120,13 +120,13 @@ def wrong_key(stage: Stage) -> None:
     """A merchant's key is wrong: its orders wait, none is dead-lettered, all succeed once the secret is repaired."""
     stage.mchid = OTHER_MERCHANT
     stage.ready("WRONG-KEY-1")
-    stage.world.wechat_pay.merchant(OTHER_MERCHANT).rotate_key()
+    stage.testbed.wechat_pay.merchant(OTHER_MERCHANT).rotate_key()
     stage.publish("wrong-key.json")
     stage.expect("WRONG-KEY-1", Status.RETRYING, "SIGN_ERROR")
-    stage.world.put_secret(OTHER_MERCHANT)
+    stage.testbed.put_secret(OTHER_MERCHANT)
     stage.show("secret mended")
     stage.expect("WRONG-KEY-1", Status.SYNCED)
-    bodies = [letter.body for letter in dead_letters.peek(stage.world.deployment)]
+    bodies = [letter.body for letter in dead_letters.peek(stage.testbed.deployment)]
     stage.require("nothing was dead-lettered for it", not any("WRONG-KEY-1" in body for body in bodies))
 
 
@@ -134,15 +134,15 @@ def outage(stage: Stage) -> None:
     """WeChat Pay is down for a while: every order waits, and is synced afterwards."""
     numbers = ("OUTAGE-1", "OUTAGE-2", "OUTAGE-3")
     stage.ready(*numbers)
-    stage.world.wechat_pay.misbehave("connection_refused")
+    stage.testbed.wechat_pay.misbehave("connection_refused")
     stage.publish("outage.json")
     for number in numbers:
         stage.expect(number, Status.RETRYING, "UNREACHABLE")
-    stage.world.wechat_pay.behave()
+    stage.testbed.wechat_pay.behave()
     stage.show("WeChat Pay is back")
     for number in numbers:
         stage.expect(number, Status.SYNCED)
-        stage.require("one sync each", stage.world.wechat_pay.order(MERCHANT, number).syncs == 1)
+        stage.require("one sync each", stage.testbed.wechat_pay.order(MERCHANT, number).syncs == 1)
 
 
 STORIES = (

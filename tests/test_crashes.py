@@ -20,9 +20,9 @@ from orders.order import Order, Status
 from orders.table import OrdersTable
 from sandbox.aws_proxy import AwsProxy, ProxyAction
 from sandbox.cloud import Cloud
+from sandbox.testbed import APPID, MERCHANT, SERVICE_ID
 from sandbox.waiting import PATIENCE, until
 from sandbox.wechat_pay import Simulator
-from sandbox.world import APPID, MERCHANT, SERVICE_ID
 
 from .gate import held
 from .lambda_runtime import PATH, Function, a_function

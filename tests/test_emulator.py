@@ -16,8 +16,8 @@ import pytest
 import requests
 
 from sandbox.cloud import free_port
+from sandbox.testbed import BUILD
 from sandbox.waiting import PATIENCE, until
-from sandbox.world import BUILD
 
 from .lambda_runtime import ENVIRONMENT
 

@@ -12,7 +12,7 @@ import pytest
 from sandbox import ports
 from sandbox.errors import PlaceError
 from sandbox.place import directory_of, read_place
-from sandbox.world import until
+from sandbox.testbed import until
 
 ROOT = Path(__file__).parents[1]
 LIMIT = 240.0  # seconds; a machine may be slow

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     options = parser.parse_args(arguments)
     console = Console()
     with prepare(options.orders, options.seed, console) as run:
-        random_faults = run.world.wechat_pay.random_faults
+        random_faults = run.testbed.wechat_pay.random_faults
         findings = run.run()
         _print(console, findings, random_faults.counts if random_faults else Counter(), run)
     return 1 if findings.faults or any(status not in _ENDED for _, status in findings.ledger) else 0
@@ -40,7 +40,7 @@ def _print(console: Console, findings: Findings, drawn_faults: Counter[str], run
     for (_, action), count in run.proxy.actions.items():
         failures[action] += count
     failures.pop("pass", None)
-    calls = len(run.world.wechat_pay.calls)
+    calls = len(run.testbed.wechat_pay.calls)
     faults = f"struck by a fault: {drawn_faults.total():,} ({len(drawn_faults)} kinds)"
     console.print(f"Calls to WeChat Pay: {calls:,}; {faults}.", soft_wrap=True)
     killed = run.disturbances.killed

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from sandbox.audit import Auditor
 from sandbox.chaos.items import make_unreadable
 from sandbox.chaos.workload import Workload
-from sandbox.world import MERCHANT, World
+from sandbox.testbed import MERCHANT, Testbed
 
 CALLS_BETWEEN_KILLS = 300
 CALLS_BETWEEN_CHANGES = 150  # between an outage, a new key and a wrong clock
@@ -25,7 +25,7 @@ EDITED_AT_ONCE = 2  # items that become unreadable with each outage
 class Disturbances:
     """Threads that disturb a run until `stop`; `killed` counts the workers."""
 
-    world: World
+    testbed: Testbed
     workload: Workload
     auditor: Auditor
     seed: int
@@ -48,18 +48,18 @@ class Disturbances:
     def _kill_workers(self) -> None:
         dice = random.Random(self.seed)  # noqa: S311  not for secrets
         while self._wait_for_calls(CALLS_BETWEEN_KILLS):
-            if workers := self.world.cloud.workers:
+            if workers := self.testbed.cloud.workers:
                 with suppress(ProcessLookupError):
                     os.kill(dice.choice(workers), signal.SIGKILL)
                     self.killed += 1
 
     def _change(self) -> None:
         """Again and again: an operator's edits, an outage, a new key, a clock that jumps."""
-        wechat_pay = self.world.wechat_pay
+        wechat_pay = self.testbed.wechat_pay
         readable = list(self.workload.kinds["unreadable later"])
         while self._wait_for_calls(CALLS_BETWEEN_CHANGES):
             for sale in readable[:EDITED_AT_ONCE]:
-                self.auditor.expect_untouched(make_unreadable(self.world, sale), since=time.time())
+                self.auditor.expect_untouched(make_unreadable(self.testbed, sale), since=time.time())
             del readable[:EDITED_AT_ONCE]
             wechat_pay.misbehave("connection_refused")
             self._over.wait(2.0)  # the length of an outage
@@ -68,7 +68,7 @@ class Disturbances:
                 break
             wechat_pay.merchant(MERCHANT).rotate_key()  # refused from now on until the secret follows
             self._over.wait(1.0)  # the time until the new key is stored
-            self.world.put_secret(MERCHANT)
+            self.testbed.put_secret(MERCHANT)
             if not self._wait_for_calls(CALLS_BETWEEN_CHANGES):
                 break
             wechat_pay.misbehave("stale_timestamp", seconds=-400)
@@ -77,8 +77,8 @@ class Disturbances:
 
     def _wait_for_calls(self, calls: int) -> bool:
         """Wait until so many further calls were made, whatever the machine's pace; False once the run is over."""
-        target = len(self.world.wechat_pay.calls) + calls
-        while len(self.world.wechat_pay.calls) < target:
+        target = len(self.testbed.wechat_pay.calls) + calls
+        while len(self.testbed.wechat_pay.calls) < target:
             if self._over.wait(0.2):  # calls are polled
                 return False
         return True

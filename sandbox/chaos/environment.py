@@ -1,4 +1,4 @@
-"""The world of a chaos run: the template with short waits, random faults at WeChat Pay, and a proxy before AWS."""
+"""The testbed of a chaos run: the template with short waits, random faults at WeChat Pay, and a proxy before AWS."""
 
 import random
 import tempfile
@@ -13,9 +13,9 @@ from sandbox.aws_proxy import AwsProxy, ProxyAction
 from sandbox.chaos.run import ChaosRun
 from sandbox.chaos.workload import draw_workload
 from sandbox.cloud import Cloud
+from sandbox.testbed import BUILD, MERCHANT, OTHER_MERCHANT, Testbed
 from sandbox.wechat_pay import Simulator
 from sandbox.wechat_pay.random_faults import RandomFaults
-from sandbox.world import BUILD, MERCHANT, OTHER_MERCHANT, World
 
 WECHAT_PAY_FAULTS = 0.10  # of all calls
 AWS_FAULTS = 0.01  # of the function's requests to DynamoDB, Secrets Manager and SQS
@@ -65,12 +65,12 @@ def prepare(orders: int, seed: int, console: Console) -> Iterator[ChaosRun]:
             "WeChatPayBaseUrl": wechat_pay.base_url,
             "WeChatPayBackupUrl": wechat_pay.backup_url,
         }
-        world = World(cloud, cloud.deploy({**endpoints, **PARAMETERS}, build=BUILD), wechat_pay)
+        testbed = Testbed(cloud, cloud.deploy({**endpoints, **PARAMETERS}, build=BUILD), wechat_pay)
         cloud.client("sqs").set_queue_attributes(
-            QueueUrl=world.stack.outputs["OrderQueueUrl"], Attributes={"VisibilityTimeout": str(CRASHED_FOR)}
+            QueueUrl=testbed.stack.outputs["OrderQueueUrl"], Attributes={"VisibilityTimeout": str(CRASHED_FOR)}
         )
         for mchid in (MERCHANT, OTHER_MERCHANT):
-            world.put_secret(mchid)
+            testbed.put_secret(mchid)
         workload = draw_workload(orders, seed, wechat_pay)
         wechat_pay.random_faults = RandomFaults(seed, WECHAT_PAY_FAULTS)
-        yield ChaosRun(world, proxy, workload, seed, console)
+        yield ChaosRun(testbed, proxy, workload, seed, console)

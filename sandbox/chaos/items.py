@@ -7,7 +7,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from sandbox.audit import Item
 from sandbox.chaos.reports import PAID_TIME
 from sandbox.chaos.sales import Sale
-from sandbox.world import World
+from sandbox.testbed import Testbed
 
 _serialize, _deserialize = TypeSerializer().serialize, TypeDeserializer().deserialize
 
@@ -45,28 +45,28 @@ def unreadable_item(sale: Sale, position: int) -> Item:
     return item | dict(UNREADABLE_STATUS[position % len(UNREADABLE_STATUS)])
 
 
-def read_items(world: World) -> dict[str, Item]:
+def read_items(testbed: Testbed) -> dict[str, Item]:
     """Return every order's item by its key, as it stands."""
     pages = (
-        world.cloud.client("dynamodb")
+        testbed.cloud.client("dynamodb")
         .get_paginator("scan")
-        .paginate(TableName=world.stack.outputs["OrdersTableName"], ConsistentRead=True)
+        .paginate(TableName=testbed.stack.outputs["OrdersTableName"], ConsistentRead=True)
     )
     items = [{name: _deserialize(value) for name, value in item.items()} for page in pages for item in page["Items"]]
     return {item["pk"]: item for item in items if "out_order_no" in item}
 
 
-def put_item(world: World, item: Item) -> None:
+def put_item(testbed: Testbed, item: Item) -> None:
     """Write an item to the orders table as it is."""
     serialized = {name: _serialize(value) for name, value in item.items()}
-    world.cloud.client("dynamodb").put_item(TableName=world.stack.outputs["OrdersTableName"], Item=serialized)
+    testbed.cloud.client("dynamodb").put_item(TableName=testbed.stack.outputs["OrdersTableName"], Item=serialized)
 
 
-def make_unreadable(world: World, sale: Sale) -> Item:
+def make_unreadable(testbed: Testbed, sale: Sale) -> Item:
     """Edit an order's item as an operator might: an unknown status, the version one more; return the item."""
     values = {":status": "REFUNDED", ":none": 0, ":one": 1, ":mchid": sale.mchid, ":number": sale.out_order_no}
-    attributes = world.cloud.client("dynamodb").update_item(
-        TableName=world.stack.outputs["OrdersTableName"],
+    attributes = testbed.cloud.client("dynamodb").update_item(
+        TableName=testbed.stack.outputs["OrdersTableName"],
         Key={"pk": {"S": sale.key}},
         UpdateExpression="SET #status = :status, #version = if_not_exists(#version, :none) + :one, "
         "mchid = :mchid, out_order_no = :number",

@@ -6,14 +6,14 @@ from itertools import batched
 from typing import Any
 
 from sandbox.audit import TillReport
-from sandbox.world import World
+from sandbox.testbed import Testbed
 
 
 @dataclass(frozen=True, slots=True)
 class Queues:
     """The order queue, the event bus and the dead letters of a deployed template."""
 
-    world: World
+    testbed: Testbed
 
     def send(self, reports: Sequence[TillReport]) -> None:
         """Send half through EventBridge, half straight to the queue, and so what a bus does not carry."""
@@ -30,10 +30,10 @@ class Queues:
 
     def _put_events(self, reports: Sequence[TillReport]) -> None:
         if reports:
-            bus = self.world.stack.outputs["EventBusName"]
+            bus = self.testbed.stack.outputs["EventBusName"]
             fields = {"Source": "pos.chaos", "DetailType": "Order_Paid", "EventBusName": bus}
             entries = [{**fields, "Detail": report.body} for report in reports]
-            self.world.cloud.client("events").put_events(Entries=entries)
+            self.testbed.cloud.client("events").put_events(Entries=entries)
 
     def depth(self) -> int:
         """Return how many messages are in the order queue, in flight included."""
@@ -68,12 +68,12 @@ class Queues:
 
     @property
     def _sqs(self) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
-        return self.world.cloud.client("sqs")
+        return self.testbed.cloud.client("sqs")
 
     @property
     def _orders(self) -> str:
-        return self.world.stack.outputs["OrderQueueUrl"]
+        return self.testbed.stack.outputs["OrderQueueUrl"]
 
     @property
     def _dead(self) -> str:
-        return self.world.stack.outputs["DeadLettersUrl"]
+        return self.testbed.stack.outputs["DeadLettersUrl"]

@@ -16,8 +16,8 @@ from sandbox.chaos.items import later_version_item, put_item, read_items, unread
 from sandbox.chaos.queues import Queues
 from sandbox.chaos.sales import KEYLESS_MERCHANT
 from sandbox.chaos.workload import Workload
+from sandbox.testbed import BEFORE_THE_EVENTS, MERCHANT, OTHER_MERCHANT, Testbed
 from sandbox.wechat_pay import SimulatedCall
-from sandbox.world import BEFORE_THE_EVENTS, MERCHANT, OTHER_MERCHANT, World
 
 NEEDS_REPAIR = ("deducting", "not completed yet", "unreadable item", "unreadable later")
 """The kinds of orders whose messages keep coming back until the causes are repaired."""
@@ -25,9 +25,9 @@ NEEDS_REPAIR = ("deducting", "not completed yet", "unreadable item", "unreadable
 
 @dataclass(slots=True)
 class ChaosRun:
-    """A deployed world, its faults, its workload, and the auditor that compares."""
+    """A deployed testbed, its faults, its workload, and the auditor that compares."""
 
-    world: World
+    testbed: Testbed
     proxy: AwsProxy
     workload: Workload
     seed: int
@@ -38,9 +38,9 @@ class ChaosRun:
     _began: float = 0.0
 
     def __post_init__(self) -> None:
-        self.auditor = Auditor(lambda: read_items(self.world))
-        self.disturbances = Disturbances(self.world, self.workload, self.auditor, self.seed)
-        self._queues = Queues(self.world)
+        self.auditor = Auditor(lambda: read_items(self.testbed))
+        self.disturbances = Disturbances(self.testbed, self.workload, self.auditor, self.seed)
+        self._queues = Queues(self.testbed)
 
     def run(self) -> Findings:
         """Send everything under faults, repair, redrive once, audit."""
@@ -59,7 +59,7 @@ class ChaosRun:
         self._wait("after the redrive", self._queue_is_empty, 120 + 0.1 * len(reports))
         findings = self.auditor.compare(
             reports,
-            self.world.wechat_pay.ledger(),
+            self.testbed.wechat_pay.ledger(),
             self._calls(),
             self._queues.dead_letters(),
             self._queues.depth(),
@@ -71,14 +71,14 @@ class ChaosRun:
         """Before the first message: items that cannot be read, and items with unknown members."""
         for position, sale in enumerate(self.workload.kinds["unreadable item"]):
             item = unreadable_item(sale, position)
-            put_item(self.world, item)
+            put_item(self.testbed, item)
             self.auditor.expect_untouched(item, since=0.0)
         for sale in self.workload.kinds["item of a later version"]:
-            put_item(self.world, later_version_item(sale))
+            put_item(self.testbed, later_version_item(sale))
 
     def _repair(self) -> None:
         """End every fault, and do what the shops and the administrator have left undone."""
-        wechat_pay, kinds = self.world.wechat_pay, self.workload.kinds
+        wechat_pay, kinds = self.testbed.wechat_pay, self.workload.kinds
         wechat_pay.random_faults = None
         wechat_pay.behave()
         self.proxy.decide = lambda _: "pass"
@@ -89,7 +89,7 @@ class ChaosRun:
         for sale in kinds["not created yet"]:
             wechat_pay.ready_to_sync(sale.mchid, sale.out_order_no, at=BEFORE_THE_EVENTS, sub_mchid=sale.sub_mchid)
         for mchid in (MERCHANT, OTHER_MERCHANT, KEYLESS_MERCHANT):
-            self.world.put_secret(mchid)
+            self.testbed.put_secret(mchid)
 
     def _wait(self, phase: str, is_over: Callable[[], bool], seconds: float) -> None:
         """Wait for the end of a phase, for so many seconds at most; show now and then what the table says."""
@@ -114,7 +114,7 @@ class ChaosRun:
         return self._queues.depth() == 0
 
     def _calls(self) -> Iterator[tuple[str, float]]:
-        for call in self.world.wechat_pay.calls:
+        for call in self.testbed.wechat_pay.calls:
             yield order_key(call.mchid, call.out_order_no, _sub_mchid(call)), call.at
 
     def _say(self, text: str) -> None:

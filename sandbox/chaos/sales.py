@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sandbox.audit import WITH_SUB_MERCHANT, order_key
-from sandbox.world import MERCHANT, OTHER_MERCHANT
+from sandbox.testbed import MERCHANT, OTHER_MERCHANT
 
 KEYLESS_MERCHANT = "1999000109"  # a merchant whose secret is created only in the repair
 SUB_MERCHANT, OTHER_SUB_MERCHANT, CHANNEL = "1900000555", "1900000777", "CHANNEL-1"

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from sandbox.audit import TillReport
 from sandbox.chaos.reports import draw_poison, draw_reports
 from sandbox.chaos.sales import Sale, draw, draw_sales
+from sandbox.testbed import BEFORE_THE_EVENTS
 from sandbox.wechat_pay import Simulator
-from sandbox.world import BEFORE_THE_EVENTS
 
 # percent of the orders, by kind
 ORDER_KINDS = {

@@ -10,14 +10,14 @@ import pytest
 from ops.__main__ import main
 from orders.order import Status
 from sandbox import up
-from sandbox.world import MERCHANT, OTHER_MERCHANT, World, until
+from sandbox.testbed import MERCHANT, OTHER_MERCHANT, Testbed, until
 
 
 @dataclass(frozen=True)
 class Desk:
     """Where the operator sits."""
 
-    world: World
+    world: Testbed
     capsys: pytest.CaptureFixture[str]
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
@@ -28,9 +28,9 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     """A world in which one order is synced, one paid twice, one deducting, one revoked, and one message unreadable."""
-    with pytest.MonkeyPatch.context() as patch, World.open(tmp_path_factory.mktemp("busy")) as world:
+    with pytest.MonkeyPatch.context() as patch, Testbed.open(tmp_path_factory.mktemp("busy")) as world:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "sandbox")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -43,7 +43,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world
 
 
-def _becomes(world: World, number: str, status: Status) -> None:
+def _becomes(world: Testbed, number: str, status: Status) -> None:
     """Wait until the order has this status."""
 
     def there() -> bool:
@@ -54,7 +54,7 @@ def _becomes(world: World, number: str, status: Status) -> None:
 
 
 @pytest.fixture
-def desk(busy: World, capsys: pytest.CaptureFixture[str]) -> Desk:
+def desk(busy: Testbed, capsys: pytest.CaptureFixture[str]) -> Desk:
     """The operator's desk in that world."""
     return Desk(busy, capsys)
 

@@ -15,8 +15,8 @@ from orders.conversation import WeChatPay
 from orders.merchants import FAILURE_MAX_AGE, Merchants
 from orders.order import Status
 from sandbox.aws_proxy import AwsProxy, ProxyAction
+from sandbox.testbed import APPID, MERCHANT, OTHER_MERCHANT, SERVICE_ID
 from sandbox.waiting import until
-from sandbox.world import APPID, MERCHANT, OTHER_MERCHANT, SERVICE_ID
 from tests.gate import held
 
 from .conftest import CALL_BUDGET, LIMITS, LONG_AGO, Shop, a_message

@@ -23,11 +23,11 @@ from orders.errors import OrdersError, UnreadableItemError
 from orders.event import Message
 from orders.order import RETRIES_EXHAUSTED, Order, Status
 from orders.relay import Relay, Result
+from sandbox.testbed import APPID, MERCHANT, SERVICE_ID
 from sandbox.wechat_pay import Simulator
 from sandbox.wechat_pay.faults import can_strike
 from sandbox.wechat_pay.refusals import SimulatedRefusal
 from sandbox.wechat_pay.times import digits
-from sandbox.world import APPID, MERCHANT, SERVICE_ID
 
 from .inprocess import InTurn, Keys, Killed, MemoryTable, NoQueue, Profile, Switch, Wire, session_with
 

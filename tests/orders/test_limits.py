@@ -18,8 +18,8 @@ from orders.errors import SettingsError
 from orders.event import BODY_LIMIT, Message
 from orders.order import Status
 from orders.settings import Settings
+from sandbox.testbed import MERCHANT
 from sandbox.wechat_pay import Simulator
-from sandbox.world import MERCHANT
 
 from .conftest import PAID_TIME, Shop, a_message
 

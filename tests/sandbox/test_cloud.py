@@ -9,7 +9,7 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from sandbox.cloud import Cloud, CloudError
-from sandbox.world import BUILD, World
+from sandbox.testbed import BUILD, Testbed
 
 
 @pytest.fixture
@@ -19,27 +19,27 @@ def declared() -> dict[str, Any]:
     return resources
 
 
-def test_every_resource_of_the_template_is_deployed(world: World, declared: dict[str, Any]) -> None:
+def test_every_resource_of_the_template_is_deployed(world: Testbed, declared: dict[str, Any]) -> None:
     """Every resource that the template declares is in the deployed stack."""
     resources = world.cloud.client("cloudformation").describe_stack_resources(StackName="sandbox")["StackResources"]
     deployed = [resource["LogicalResourceId"] for resource in resources]
     assert [name for name in declared if not any(one.startswith(name) for one in deployed)] == []
 
 
-def test_every_output_names_something(world: World) -> None:
+def test_every_output_names_something(world: Testbed) -> None:
     """The stack has the documented outputs, and the table that one of them names exists."""
     outputs = world.stack.outputs
     assert set(outputs) >= {"OrderQueueUrl", "DeadLettersUrl", "OrdersTableName", "OrdersFunctionName", "EventBusName"}
     assert world.cloud.client("dynamodb").describe_table(TableName=outputs["OrdersTableName"])["Table"]
 
 
-def test_the_alarms_are_there(world: World) -> None:
+def test_the_alarms_are_there(world: Testbed) -> None:
     """The template's alarms are created, although this AWS never evaluates them."""
     names = [alarm["MetricName"] for alarm in world.cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]]
     assert {"PaidByWeChat", "SignatureRefused", "ApproximateAgeOfOldestMessage", "Errors", "Failing"} <= set(names)
 
 
-def test_it_listens_on_loopback_alone(world: World) -> None:
+def test_it_listens_on_loopback_alone(world: Testbed) -> None:
     """The embedded AWS accepts no connection on another address of this machine than loopback."""
     port = int(world.cloud.endpoint_url.rpartition(":")[2])
     own_addresses = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}

@@ -16,7 +16,7 @@ from ops import dead_letters
 from sandbox import demo
 from sandbox.stage import BrokenPromiseError, Stage
 from sandbox.stories import STORIES, Story
-from sandbox.world import World
+from sandbox.testbed import Testbed
 from tests.sandbox.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +58,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Terminal
                 live.append(self)
 
         monkeypatch.setattr(demo, "Live", Watched)
-        monkeypatch.setattr(World, "open", open_world)
+        monkeypatch.setattr(Testbed, "open", open_world)
         monkeypatch.setattr(demo, "STORIES", tuple(Story(story.title, pretend(story)) for story in STORIES))
         monkeypatch.setattr(dead_letters, "peek", lambda _: [])
         monkeypatch.setattr(Stage, "calls", lambda _, __=None: CALLS)

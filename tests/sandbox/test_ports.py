@@ -15,7 +15,7 @@ from sandbox import addresses, instance, ports
 from sandbox.cloud import command
 from sandbox.errors import PlaceError
 from sandbox.place import FOLDER, PLACE, Place, directory_of, read_place
-from sandbox.world import until
+from sandbox.testbed import until
 
 LIMIT = 120.0  # seconds; a machine may be slow
 

@@ -20,7 +20,7 @@ from sandbox.cloud import Cloud
 from sandbox.errors import PlaceError
 from sandbox.instance import CHILD
 from sandbox.place import PLACE, Place, directory_of, read_place
-from sandbox.world import until
+from sandbox.testbed import until
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "sandbox/README.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from orders.errors import UnreadableItemError
 from orders.order import Order
 from sandbox.cloud import Cloud, Stack
 from sandbox.place import Place
-from sandbox.waiting import until as until  # noqa: PLC0414  for tests that wait in a world
+from sandbox.waiting import until as until  # noqa: PLC0414  for tests that wait in a testbed
 from sandbox.wechat_pay import Simulator
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +38,7 @@ SHORT_WAITS = {
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Testbed:
     """Everything that a till or an operator can reach: queues and bus, the table, WeChat Pay."""
 
     cloud: Cloud
@@ -54,7 +54,7 @@ class World:
         place: Place = ANYWHERE,
         parameters: Mapping[str, str] = SHORT_WAITS,
         say: Callable[[str], object] = lambda _: None,
-    ) -> Iterator["World"]:
+    ) -> Iterator["Testbed"]:
         """Start both, deploy the template, store the two merchants' secrets; everything ends with the block.
 
         `say` receives each step as it begins.
@@ -73,11 +73,11 @@ class World:
             cloud = stack.enter_context(Cloud.start(directory, place.aws, place.address))
             hosts = {"WeChatPayBaseUrl": wechat_pay.base_url, "WeChatPayBackupUrl": wechat_pay.backup_url}
             say("deploying template.yaml on it")
-            world = cls(cloud, cloud.deploy({**hosts, **parameters}, build=BUILD), wechat_pay)
+            testbed = cls(cloud, cloud.deploy({**hosts, **parameters}, build=BUILD), wechat_pay)
             say("storing the merchants' keys")
             for mchid in (MERCHANT, OTHER_MERCHANT):
-                world.put_secret(mchid)
-            yield world
+                testbed.put_secret(mchid)
+            yield testbed
 
     @property
     def deployment(self) -> Deployment:
