@@ -6,14 +6,14 @@ Requests of browsers are refused: WeChat Pay's hosts are called by programs, and
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from sandbox.browser_guard import Guard
-from sandbox.wechat_pay.draft import Delivery, Interim, Response
+from sandbox.wechat_pay import encoding
+from sandbox.wechat_pay.draft import Delivery, Response
 from sandbox.wechat_pay.message import Request, SimulatedReply
 
 SILENCE = 60.0  # seconds that a silent server keeps a caller waiting at most
@@ -96,7 +96,8 @@ class _HostHandler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         if objection := self.server.guard.objection(self.headers.items()):
             self.close_connection = True
-            self._send(_head(reply := SimulatedReply(403, f"{objection}\n".encode()), chunked=False) + reply.body)
+            reply = SimulatedReply(403, f"{objection}\n".encode())
+            self._send(encoding.head(reply, chunked=False) + reply.body)
             return
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         request = Request(self.command, self.path, dict(self.headers.items()), body)
@@ -112,16 +113,16 @@ class _HostHandler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve  # noqa: N815  as http.server has it
 
     def _write(self, reply: SimulatedReply, delivery: Delivery, *, half: bool) -> None:
-        for interim in _interim_answers(delivery.interim):
+        for interim in encoding.interim_answers(delivery.interim):
             self._send(interim)
             self._wait(delivery.interim.seconds)
         body = reply.body[: len(reply.body) // 2] if half else reply.body
-        self._send(_head(reply, chunked=delivery.chunked), delivery.head_pace)
+        self._send(encoding.head(reply, chunked=delivery.chunked), delivery.head_pace)
         if delivery.chunked:
-            for chunk in _chunks(body, 1 if delivery.body_pace else CHUNK):
+            for chunk in encoding.chunks(body, 1 if delivery.body_pace else encoding.CHUNK):
                 self._send(chunk)
                 self._wait(delivery.body_pace)
-            self._send(_last_chunk(delivery))
+            self._send(encoding.last_chunk(delivery))
         else:
             self._send(body, delivery.body_pace)
 
@@ -156,44 +157,3 @@ class _HostHandler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Print nothing: `Simulator.calls` is the log."""
-
-
-CHUNK = 4096  # bytes of a chunk that is not dripped
-
-
-def _head(reply: SimulatedReply, *, chunked: bool) -> bytes:
-    """Return status line and headers, as they stand on the wire."""
-    headers = dict(reply.headers)
-    if reply.status != 204:
-        headers |= {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(len(reply.body))}
-    return _lines(f"HTTP/1.1 {reply.status} {_phrase(reply.status)}", headers)
-
-
-def _interim_answers(interim: Interim) -> Iterator[bytes]:
-    """Yield the interim answers one by one; without end where the fault says so."""
-    headers = {"Link": "</help>; rel=preload"} | ({"X-Padding": "x" * interim.size} if interim.size else {})
-    answer = _lines(f"HTTP/1.1 {interim.status} {_phrase(interim.status)}", headers)
-    sent = 0
-    while interim.endless or sent < interim.count:
-        sent += 1
-        yield answer
-
-
-def _chunks(body: bytes, size: int) -> Iterator[bytes]:
-    for start in range(0, len(body), size):
-        part = body[start : start + size]
-        yield f"{len(part):x}\r\n".encode() + part + b"\r\n"
-
-
-def _last_chunk(delivery: Delivery) -> bytes:
-    """Return the end of a chunked body, with its trailers."""
-    return _lines("0", delivery.trailers)
-
-
-def _lines(first: str, headers: Mapping[str, str]) -> bytes:
-    lines = [first, *(f"{name}: {value}" for name, value in headers.items()), "", ""]
-    return "\r\n".join(lines).encode("latin-1")
-
-
-def _phrase(status: int) -> str:
-    return HTTPStatus(status).phrase if status in HTTPStatus else "Unassigned"

@@ -4,17 +4,16 @@ It repeats the protocol and shares no line with the library `wechatpay`, so that
 other.
 """
 
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sandbox.wechat_pay import operations, security
 from sandbox.wechat_pay.authentication import authenticate
+from sandbox.wechat_pay.call import SimulatedCall
 from sandbox.wechat_pay.draft import Draft, Response, Signing
-from sandbox.wechat_pay.faults import Fault, When
+from sandbox.wechat_pay.faults import ActiveFaults, Fault, When
 from sandbox.wechat_pay.ledger import Ledger
 from sandbox.wechat_pay.message import Request, SimulatedReply, ok
 from sandbox.wechat_pay.orders import SimulatedOrder
@@ -23,24 +22,6 @@ from sandbox.wechat_pay.refusals import STATE_CODES, SimulatedRefusal
 from sandbox.wechat_pay.routes import Operation, Parameters, parameters_of, read_operation
 
 HOSTS = ("main", "backup")
-
-
-@dataclass(frozen=True, slots=True)
-class SimulatedCall:
-    """One call that arrived; `status` 0 where no answer reached the wire."""
-
-    method: str
-    path: str
-    operation: str
-    mchid: str
-    out_order_no: str
-    status: int
-    code: str
-    at: float
-    host: str
-    body: bytes = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)
-    target: str = field(repr=False)  # path and query, as they stood on the wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +45,7 @@ class Service(Ledger):
         """Start without orders and faults; `clock` and `keys` are those of the ledger."""
         super().__init__(clock=clock, keys=keys)
         self._calls: list[SimulatedCall] = []
-        self._faults: list[Fault] = []
+        self._faults = ActiveFaults()
         self.random_faults: RandomFaults | None = None
         self.refusing: frozenset[str] = frozenset()  # hosts that refuse connections
 
@@ -94,7 +75,7 @@ class Service(Ledger):
             self.refusing |= frozenset(HOSTS if host == "both" else (host,))
             return
         with self._lock:
-            self._faults.append(fault)
+            self._faults.add(fault)
 
     def behave(self) -> None:
         """End all misbehaviour."""
@@ -127,15 +108,20 @@ class Service(Ledger):
             draft = self._operate(_Exchange(request, operation, mchid, now))
         except SimulatedRefusal as refusal:
             draft = Draft(refusal.reply())
-        self._record(request, operation, mchid, draft, host)
+        call = SimulatedCall.of(request, operation, draft, mchid=mchid, at=self._clock(), host=host)
+        with self._lock:
+            self._calls.append(call)
         return draft.sign(self.platform, self._clock())
 
     def _operate(self, exchange: _Exchange) -> Draft:
         """Execute, and let the active faults strike; one call has the lock, as in WeChat Pay's database."""
-        with self._lock, self._random_fault(exchange.operation):
-            draft = self._draft(exchange)
-            fault = self._take(When.DELIVERY, exchange) if draft.wire == "whole" else None
-            return fault.strike(draft) if fault else draft
+        name, number = exchange.operation.name, exchange.operation.out_order_no
+        with self._lock:
+            random_fault = self.random_faults.draw(name, number) if self.random_faults else None
+            with self._faults.during_call(random_fault):
+                draft = self._draft(exchange)
+                fault = self._take(When.DELIVERY, exchange) if draft.wire == "whole" else None
+                return fault.strike(draft) if fault else draft
 
     def _draft(self, exchange: _Exchange) -> Draft:
         if fault := self._take(When.BEFORE, exchange):
@@ -190,50 +176,5 @@ class Service(Ledger):
         fault = self._take(When.KEY, exchange)
         return fault.strike(draft) if fault else draft
 
-    @contextmanager
-    def _random_fault(self, operation: Operation) -> Iterator[None]:
-        """Activate what the random faults draw for this call, for this call alone."""
-        fault = self.random_faults.draw(operation.name, operation.out_order_no) if self.random_faults else None
-        if fault is None:
-            yield
-            return
-        self._faults.append(fault)
-        try:
-            yield
-        finally:
-            self._faults.remove(fault)
-
     def _take(self, when: When, exchange: _Exchange) -> Fault | None:
-        """Return the first active fault that strikes this call there, and count it as used once."""
-        for fault in self._faults:
-            if fault.kind.when is when and fault.fits(exchange.operation.name, exchange.operation.out_order_no):
-                if fault.times is not None:
-                    fault.times -= 1
-                return fault
-        return None
-
-    def _record(self, request: Request, operation: Operation, mchid: str, draft: Draft, host: str) -> None:
-        reply = draft.reply
-        call = SimulatedCall(
-            request.method,
-            request.target.partition("?")[0],
-            operation.name,
-            mchid,
-            operation.out_order_no,
-            reply.status if draft.wire == "whole" else 0,
-            reply.code or _code_in(reply),
-            self._clock(),
-            host,
-            request.body,
-            request.headers,
-            request.target,
-        )
-        with self._lock:
-            self._calls.append(call)
-
-
-def _code_in(reply: SimulatedReply) -> str:
-    """Return the error code of a refusal's body; empty where there is none."""
-    if reply.status < 400 or reply.body[:1] != b"{":
-        return ""
-    return str(json.loads(reply.body).get("code", ""))
+        return self._faults.take(when, exchange.operation.name, exchange.operation.out_order_no)

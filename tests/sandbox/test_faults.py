@@ -1,106 +1,20 @@
 """Each fault of the simulator does on the wire what its description says. Read here with bare sockets."""
 
-import inspect
 import json
-import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
-import requests
 
-from sandbox import __main__ as command_line
-from sandbox.waiting import PATIENCE, until
-from sandbox.wechat_pay import FAULTS, Simulator
-from sandbox.wechat_pay.draft import Response
-from sandbox.wechat_pay.faults import KINDS, MODULES, Fault, FaultKind, When, table
-from sandbox.wechat_pay.keys import sign
-from sandbox.wechat_pay.message import Request
-from sandbox.wechat_pay.random_faults import DRAWN, RandomFaults
-
-MCHID = "1230000109"
-BASE = "/v3/payscore/serviceorder"
-WHO = {"appid": "wxd678efh567hg6787", "service_id": "500001"}
-LONG_AGO = 1_764_547_200.0
-PAID = json.dumps({**WHO, "type": "Order_Paid", "detail": {"paid_time": "20260101120000"}}).encode()
-QUERY = f"{BASE}?service_id=500001&appid={WHO['appid']}&out_order_no=S1"
-LIMIT = PATIENCE  # seconds that a test waits for bytes at most
-
-
-def signed_request(wechat_pay: Simulator, method: str, target: str, body: bytes = b"") -> Request:
-    """A request that the merchant has signed by hand, now."""
-    merchant, now = wechat_pay.merchant(MCHID), str(int(time.time()))
-    signature = sign(merchant.key, f"{method}\n{target}\n{now}\nNONCE\n".encode() + body + b"\n")
-    pairs = {"mchid": MCHID, "nonce_str": "NONCE", "timestamp": now, "serial_no": merchant.serial_no}
-    value = ",".join(f'{name}="{text}"' for name, text in {**pairs, "signature": signature}.items())
-    headers = {
-        "Host": "localhost",
-        "Authorization": f"WECHATPAY2-SHA256-RSA2048 {value}",
-        "Accept": "application/json",
-        "User-Agent": "till/1",
-        "Content-Type": "application/json",
-        "Wechatpay-Serial": wechat_pay.platform.public_key_id,
-    }
-    return Request(method, target, headers, body)
-
-
-class Connection:
-    """A merchant on a socket: signs its requests, and reads what comes byte by byte."""
-
-    def __init__(self, wechat_pay: Simulator) -> None:
-        self._wechat_pay = wechat_pay
-        host, port = wechat_pay.base_url.removeprefix("http://").split(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=LIMIT)
-        self.buffered = b""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
-
-    def ask(self, method: str, target: str, body: bytes = b"") -> None:
-        """Send one signed request."""
-        headers = {**signed_request(self._wechat_pay, method, target, body).headers, "Content-Length": str(len(body))}
-        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {text}" for name, text in headers.items()), "", ""]
-        self.socket.sendall("\r\n".join(lines).encode() + body)
-
-    def until(self, end: bytes) -> bytes:
-        """Read up to and with these bytes; EOFError where the connection ends before."""
-        while end not in self.buffered:
-            more = self.socket.recv(65_536)
-            if not more:
-                raise EOFError(self.buffered)
-            self.buffered += more
-        before, match, self.buffered = self.buffered.partition(end)
-        return before + match
-
-    def head(self) -> tuple[int, dict[str, str]]:
-        """Read one status line with its headers, their names in lower case."""
-        first, *lines = self.until(b"\r\n\r\n").decode("latin-1").split("\r\n")[:-2]
-        return int(first.split(" ")[1]), {
-            name.lower(): text for name, _, text in (line.partition(": ") for line in lines)
-        }
-
-    def body(self, length: int) -> bytes:
-        """Read so many bytes."""
-        while len(self.buffered) < length:
-            more = self.socket.recv(65_536)
-            if not more:
-                raise EOFError(self.buffered)
-            self.buffered += more
-        content, self.buffered = self.buffered[:length], self.buffered[length:]
-        return content
-
-    def answer(self) -> tuple[int, dict[str, str], bytes]:
-        """Read one whole answer."""
-        status, headers = self.head()
-        return status, headers, self.body(int(headers.get("content-length", "0")))
+from sandbox.waiting import until
+from sandbox.wechat_pay import Simulator
+from sandbox.wechat_pay.faults import KINDS, When
+from sandbox.wechat_pay.random_faults import DRAWN
+from tests.sandbox.signed import BASE, LONG_AGO, MCHID, PAID, QUERY, Connection, situations
 
 
 @pytest.fixture
@@ -124,83 +38,6 @@ def queried(connection: Connection) -> dict[str, Any]:
     assert status == 200
     words: dict[str, Any] = json.loads(body)
     return words
-
-
-# ---- the registry ----------------------------------------------------------------------------------------------------
-
-
-def test_every_fault_is_a_function_of_a_module_of_faults() -> None:
-    """The registry holds every function that a module of faults enters, and nothing else."""
-    entered = {name for module in MODULES for name, one in vars(module).items() if _is_of(module.__name__, one)}
-    assert {name for name in entered if not name.startswith("_")} == FAULTS
-    assert all(
-        kind.summary and kind.change.__module__.startswith("sandbox.wechat_pay.faults.") for kind in KINDS.values()
-    )
-
-
-def _is_of(module: str, thing: object) -> bool:
-    return inspect.isfunction(thing) and thing.__module__ == module
-
-
-def test_the_page_of_the_sandbox_has_the_table_of_faults() -> None:
-    """`sandbox/README.md` lists every fault, where it strikes, its options with their defaults, and what happens."""
-    page = (Path(__file__).parents[2] / "sandbox/README.md").read_text(encoding="utf-8")
-    assert table() in page
-
-
-def test_control_and_command_line_list_every_fault(wechat_pay: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
-    """`GET /__sandbox__/faults` has them as JSON, `python -m sandbox faults` as the table of the page."""
-    view = requests.get(f"{wechat_pay.base_url}/__sandbox__/faults", timeout=LIMIT).json()
-    assert {kind["name"] for kind in view} == FAULTS
-    assert {"strikes", "options", "what"} <= view[0].keys()
-    assert command_line.run(["faults"]) == 0
-    assert capsys.readouterr().out == table() + "\n"
-
-
-def test_chaos_draws_every_fault_that_strikes_a_single_call() -> None:
-    """Refused connections strike a host, the choice of the key all of a merchant's calls; both are left out."""
-    left_out = {When.CONNECT, When.KEY}
-    assert set(DRAWN) == {name for name, kind in KINDS.items() if kind.when not in left_out}
-    for name in DRAWN:
-        Fault.of(name, KINDS[name].chaos_options)
-
-
-def test_a_random_fault_is_drawn_only_for_an_operation_that_it_can_strike() -> None:
-    """A random fault is one that can strike the operation: no query is answered that its paid_time is ahead."""
-    random_faults = RandomFaults(seed=1, rate=1.0)
-    names = {fault.kind.name for number in range(2000) if (fault := random_faults.draw("query", str(number)))}
-    assert names == {name for name in DRAWN if KINDS[name].can_strike("query")}
-    assert "paid_time_ahead" not in names
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "message"),
-    [
-        ("sulk", {}, "no fault is named 'sulk'"),
-        ("slow", {"second": 1}, "slow has no option 'second'; its options: seconds"),
-        ("tampered_body", {"x": 1}, "tampered_body has no option 'x'; its options: none"),
-        ("slow", {"seconds": "1"}, "slow: seconds must be a number, not '1'"),
-        ("slow", {"seconds": True}, "slow: seconds must be a number, not True"),
-        ("silence", {"processed": 1}, "silence: processed must be true or false, not 1"),
-        ("redirect", {"location": 7}, "redirect: location must be text, not 7"),
-        ("connection_refused", {"host": "third"}, "connection_refused: host must be one of both, main, backup"),
-        ("slow", {"times": "2"}, "slow: times must be a whole number of calls, not '2'"),
-        ("slow", {"times": -1}, "slow: times must be a whole number of calls, not -1"),
-    ],
-)
-def test_a_fault_that_cannot_be_is_refused_by_name(
-    wechat_pay: Simulator, name: str, options: dict[str, Any], message: str
-) -> None:
-    """A fault or option that does not exist raises ValueError, and over HTTP answers 400 with its text."""
-    with pytest.raises(ValueError, match=re.escape(message)):
-        wechat_pay.misbehave(name, **options)
-    url = f"{wechat_pay.base_url}/__sandbox__/misbehave"
-    answer = requests.post(url, json={"name": name, **options}, timeout=LIMIT)
-    assert answer.status_code == 400
-    assert message in answer.json()["error"]
-
-
-# ---- on the way ------------------------------------------------------------------------------------------------------
 
 
 def test_headers_come_one_byte_at_a_time(connection: Connection, wechat_pay: Simulator) -> None:
@@ -316,9 +153,6 @@ def test_a_refusal_takes_the_same_way(connection: Connection, wechat_pay: Simula
         connection.head()
 
 
-# ---- refusals --------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("status", [407, 408, 409, 413, 421, 425])
 @pytest.mark.parametrize(("name", "state"), [("gateway_408", "DOING"), ("gateway_408_after", "DONE")])
 def test_a_gateway_refuses_without_a_code(
@@ -397,9 +231,6 @@ def test_a_refusal_can_have_unsafe_text(connection: Connection, wechat_pay: Simu
         assert all(dirt in text for dirt in ("\x1b[2J", "\u202e", "\r\n"))
     assert "\ud800" in words["message"]
     assert '\n{"level":"ERROR"' in words["message"]
-
-
-# ---- verified answers ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -484,69 +315,13 @@ def test_an_answer_is_signed_by_another_key(connection: Connection, wechat_pay: 
     assert headers["wechatpay-signature"] != wechat_pay.platform.sign(wechat_pay.platform.public_key_id, message)
 
 
-def _situations(wechat_pay: Simulator) -> dict[str, Callable[[], object]]:
-    """The states of the order S1 in which a fault is tried."""
-    return {
-        "waits": lambda: wechat_pay.ready_to_sync(MCHID, "S1", at=LONG_AGO),
-        "is paid": lambda: (wechat_pay.ready_to_sync(MCHID, "S1", at=LONG_AGO), wechat_pay.deduct(MCHID, "S1")),
-        "is created": lambda: wechat_pay.open(MCHID, "S1", at=LONG_AGO),
-    }
-
-
-def _bare(response: Response) -> tuple[object, ...]:
-    """The parts of an answer that are the same each time: all but random numbers and signatures."""
-    fresh = {"Request-ID", "Wechatpay-Nonce", "Wechatpay-Timestamp", "Wechatpay-Signature"}
-    headers = {name: value for name, value in response.reply.headers.items() if name not in fresh}
-    lengths = {name: len(value) for name, value in response.reply.headers.items() if name in fresh}
-    return response.wire, response.delivery, response.reply.status, response.reply.body, headers, lengths
-
-
-def _verifies(wechat_pay: Simulator, response: Response) -> bool:
-    headers = response.reply.headers
-    message = f"{headers.get('Wechatpay-Timestamp')}\n{headers.get('Wechatpay-Nonce')}\n".encode()
-    signature = wechat_pay.platform.sign(headers.get("Wechatpay-Serial", ""), message + response.reply.body + b"\n")
-    age = abs(int(headers.get("Wechatpay-Timestamp", "0")) - time.time())
-    return headers.get("Wechatpay-Signature") == signature and age < 300
-
-
-@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
-def test_every_fault_strikes(wechat_pay: Simulator, kind: FaultKind) -> None:
-    """In some state of an order, a fault changes the answer to a sync or a query, as its place in a call demands."""
-    strikes = differences = 0
-    for prepare in _situations(wechat_pay).values():
-        for method, target, body in (("GET", QUERY, b""), ("POST", f"{BASE}/S1/sync", PAID)):
-            request = signed_request(wechat_pay, method, target, body)
-            prepare()
-            before = wechat_pay.order(MCHID, "S1")
-            honest = wechat_pay.answer(request)
-            wechat_pay._store(before)
-            wechat_pay.misbehave(kind.name)
-            was_active = list(wechat_pay._faults)
-            for fault in was_active:
-                fault.times = 1
-            response = wechat_pay.answer(request)
-            strikes += kind.when is When.CONNECT or was_active[0].times == 0
-            wechat_pay.behave()
-            differences += _bare(response) != _bare(honest) or _verifies(wechat_pay, response) != _verifies(
-                wechat_pay, honest
-            )
-            if kind.when in {When.BEFORE, When.UNEXECUTED, When.STATE, When.REPLAY} and _bare(response) != _bare(
-                honest
-            ):
-                assert wechat_pay.order(MCHID, "S1").state == before.state
-            assert response.wire == honest.wire or kind.when in {When.CONNECT, When.WIRE, When.AFTER}
-            assert response.delivery == honest.delivery or kind.when is When.DELIVERY
-    assert strikes
-    assert differences or kind.when is When.REPLAY  # a second sync may be refused as the simulator itself refuses it
-
-
 @pytest.mark.parametrize(
     "name", [name for name in DRAWN if KINDS[name].when is not When.WIRE] + ["reset_before_answer"]
 )
 def test_no_fault_breaks_the_simulator(wechat_pay: Simulator, name: str) -> None:
     """After a fault has struck a query and a sync in each state, the answer on a new connection is honest."""
     quick: dict[str, Any] = {"seconds": 0.0} if "seconds" in KINDS[name].options else {}
-    for prepare in _situations(wechat_pay).values():
+    for prepare in situations(wechat_pay).values():
         prepare()
         for method, target, body in (("GET", QUERY, b""), ("POST", f"{BASE}/S1/sync", PAID)):
             if KINDS[name].operations and method == "GET":

@@ -6,9 +6,9 @@ their defaults; a `Literal` lists the words that an option permits, a default of
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Concatenate, Self, get_args, get_type_hints
+from typing import Any, Concatenate, get_args, get_type_hints
 
 from sandbox.wechat_pay.draft import Draft
 
@@ -134,73 +134,6 @@ def kind_of(name: str) -> FaultKind:
     return KINDS[name]
 
 
-@dataclass(slots=True)
-class Fault:
-    """An active fault: for the next `times` calls (None: all), of one operation or order where one is named."""
-
-    kind: FaultKind
-    times: int | None = None
-    operation: str | None = None
-    out_order_no: str | None = None
-    options: Options = field(default_factory=dict)
-
-    @classmethod
-    def of(
-        cls,
-        name: str,
-        options: Options,
-        *,
-        times: int | None = None,
-        operation: str | None = None,
-        out_order_no: str | None = None,
-    ) -> Self:
-        """Make a fault with its defaults filled in; raise ValueError for a name or option that does not exist."""
-        kind = kind_of(name)
-        complete = kind.complete(options)
-        require_times(name, times)
-        return cls(kind, kind.times if times is None else times, operation, out_order_no, complete)
-
-    def fits(self, operation: str, out_order_no: str) -> bool:
-        """Whether it strikes this call."""
-        if self.times is not None and self.times <= 0:
-            return False
-        right_operation = self.kind.can_strike(operation) and self.operation in {None, operation}
-        return right_operation and self.out_order_no in {None, out_order_no}
-
-    def strike(self, draft: Draft) -> Draft:
-        """Return the draft as the fault leaves it."""
-        return self.kind.change(draft, **self.options)
-
-
-def require_times(name: str, times: object) -> None:
-    """Raise ValueError unless a fault can strike so many calls: None for all, otherwise 0 or more."""
-    if times is not None and (isinstance(times, bool) or not isinstance(times, int) or times < 0):
-        raise ValueError(f"{name}: times must be a whole number of calls, not {times!r:.80}")
-
-
 def can_strike(name: str, operation: str) -> bool:
     """Whether a fault of this name makes sense for the operation."""
     return kind_of(name).can_strike(operation)
-
-
-def table() -> str:
-    """Return every fault with its options in Markdown, as `sandbox/README.md` shows it, by where it strikes."""
-    kinds = sorted(KINDS.values(), key=lambda kind: list(When).index(kind.when))
-    rows = [f"| `{kind.name}` | {kind.when} | {_listing(kind)} | {kind.summary} |" for kind in kinds]
-    return "\n".join(["| fault | strikes | options | what happens |", "|---|---|---|---|", *rows])
-
-
-def _listing(kind: FaultKind) -> str:
-    return ", ".join(f"`{name}` {_default(option)}".rstrip() for name, option in kind.options.items())
-
-
-def _default(option: Option) -> str:
-    match option:
-        case Option(choices=(_, *_)):
-            return " or ".join(option.choices)
-        case Option(default=None):
-            return ""
-        case Option(default=bool()):
-            return "true" if option.default else "false"
-        case _:
-            return str(option.default)
