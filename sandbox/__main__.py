@@ -96,7 +96,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _demo(_: Sequence[str]) -> int:
-    from sandbox import demo  # noqa: PLC0415  takes a second, in which a signal is already ours
+    from sandbox import demo  # noqa: PLC0415  takes a second, in which signals are handled already
 
     return demo.main()
 
@@ -120,7 +120,7 @@ def _up(arguments: Sequence[str]) -> int:
     with instance.alone(directory):
         ports.refuse_taken(chosen_place)
         print("loading the sandbox", flush=True)
-        from sandbox import up  # noqa: PLC0415  only once it is known that it can listen
+        from sandbox import up  # noqa: PLC0415  only once every port is free
 
         return up.main(chosen_place, directory)
 

@@ -95,7 +95,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     with (
         Simulator() as wechat_pay,
         Cloud.start(tmp_path_factory.mktemp("privileges")) as cloud,
-        AwsProxy(cloud.endpoint_url, hear=hear) as proxy,
+        AwsProxy(cloud.endpoint_url, inspect=hear) as proxy,
     ):
         hosts = {"WeChatPayBaseUrl": wechat_pay.base_url, "WeChatPayBackupUrl": wechat_pay.backup_url}
         waits = {**SHORT_WAITS, "MaximumConcurrency": "2"}

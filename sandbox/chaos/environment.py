@@ -58,7 +58,7 @@ def prepare(orders: int, seed: int, console: Console) -> Iterator[ChaosRun]:
         tempfile.TemporaryDirectory() as directory,
         Simulator() as wechat_pay,
         Cloud.start(Path(directory)) as cloud,
-        AwsProxy(cloud.endpoint_url, faults.decide, hear=faults.inspect) as proxy,
+        AwsProxy(cloud.endpoint_url, faults.decide, inspect=faults.inspect) as proxy,
     ):
         endpoints = {
             "AwsEndpointUrl": proxy.url,
