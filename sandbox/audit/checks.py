@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Set
 
-from sandbox.audit.evidence import FINAL, FINAL_STATUSES, Evidence
+from sandbox.audit.evidence import FINAL, FINAL_STATUSES, AuditEvidence
 from sandbox.audit.findings import Findings
 from sandbox.audit.texts import unsafe_texts
 from sandbox.audit.till_report import moment
@@ -11,7 +11,7 @@ from sandbox.audit.till_report import moment
 IN_FLIGHT = 5.0  # seconds that a call may have begun before a verdict that it follows
 
 
-def check(evidence: Evidence, changed: Set[str]) -> Findings:
+def check(evidence: AuditEvidence, changed: Set[str]) -> Findings:
     """Run every check; `changed` are the orders whose final status was seen to change."""
     return Findings(
         orders=len(evidence.times),
@@ -30,7 +30,7 @@ def check(evidence: Evidence, changed: Set[str]) -> Findings:
     )
 
 
-def _lost_orders(evidence: Evidence) -> Iterator[str]:
+def _lost_orders(evidence: AuditEvidence) -> Iterator[str]:
     """Yield the orders of which neither an item nor a dead letter is left, once the queue is empty.
 
     An item that was unreadable before the first message says nothing about the report.
@@ -43,14 +43,14 @@ def _lost_orders(evidence: Evidence) -> Iterator[str]:
             yield key
 
 
-def _wrong_statuses(evidence: Evidence) -> Iterator[str]:
+def _wrong_statuses(evidence: AuditEvidence) -> Iterator[str]:
     for key in evidence.times:
         status, truth = evidence.status(key), evidence.truth(key)
         if status in FINAL and status != FINAL_STATUSES.get(truth):
             yield f"{key} is {status}, WeChat Pay has {truth}"
 
 
-def _false_times(evidence: Evidence) -> Iterator[str]:
+def _false_times(evidence: AuditEvidence) -> Iterator[str]:
     """Yield the orders for which WeChat Pay has a time of payment that no till reported."""
     for key, times in evidence.times.items():
         order = evidence.ledger.get(key)
@@ -58,7 +58,7 @@ def _false_times(evidence: Evidence) -> Iterator[str]:
             yield key
 
 
-def _late_calls(evidence: Evidence) -> Iterator[str]:
+def _late_calls(evidence: AuditEvidence) -> Iterator[str]:
     """Yield the order of each call that began when its verdict had long been recorded."""
     verdicts = evidence.verdict_times()
     for key, at in evidence.calls:
@@ -66,12 +66,12 @@ def _late_calls(evidence: Evidence) -> Iterator[str]:
             yield key
 
 
-def _unexplained_letters(evidence: Evidence) -> Iterator[str]:
+def _unexplained_letters(evidence: AuditEvidence) -> Iterator[str]:
     letters = zip(evidence.dead_orders, evidence.letters, _explanations(evidence), strict=True)
     yield from (key or body[:80] for key, body, explanation in letters if not explanation)
 
 
-def _retrying_letters(evidence: Evidence) -> Iterator[str]:
+def _retrying_letters(evidence: AuditEvidence) -> Iterator[str]:
     """Yield the orders whose message SQS has given up while the item still says RETRYING, once the queue is empty."""
     dead = set(evidence.dead_orders)
     for key in evidence.times if not evidence.waiting else ():
@@ -79,13 +79,13 @@ def _retrying_letters(evidence: Evidence) -> Iterator[str]:
             yield key
 
 
-def _open_orders(evidence: Evidence) -> Iterator[str]:
+def _open_orders(evidence: AuditEvidence) -> Iterator[str]:
     for key in evidence.times:
         if (status := evidence.status(key)) not in FINAL:
             yield f"{evidence.truth(key)}: {status} {evidence.reason(key)}".rstrip()
 
 
-def _explanations(evidence: Evidence) -> Iterator[str]:
+def _explanations(evidence: AuditEvidence) -> Iterator[str]:
     """Yield why each dead letter is one; empty where nothing explains it."""
     for key, body in zip(evidence.dead_orders, evidence.letters, strict=True):
         if body in evidence.poison:

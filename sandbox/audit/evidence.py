@@ -6,7 +6,7 @@ from typing import Any
 
 from sandbox.audit.till_report import TillReport, instant, moment, order_key, order_of
 
-type Item = dict[str, Any]  # of whatever form the function or another program has written
+type RawItem = dict[str, Any]  # of whatever form the function or another program has written
 type LedgerEntry = Mapping[str, Any]  # an order as `Simulator.ledger` returns it
 
 FINAL_STATUSES: Mapping[str, str] = {
@@ -23,15 +23,15 @@ FINAL = frozenset(FINAL_STATUSES.values())
 class Untouched:
     """An item that nothing may overwrite, since this Unix time; 0 stands for before the first message."""
 
-    item: Item
+    item: RawItem
     since: float
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class AuditEvidence:
     """Everything that the checks compare; orders are named by their keys in the table."""
 
-    items: Mapping[str, Item]
+    items: Mapping[str, RawItem]
     times: Mapping[str, Set[float]]  # of payment, as the tills reported them
     poison: Set[str]  # bodies that cannot be read
     ledger: Mapping[str, LedgerEntry]
@@ -73,7 +73,7 @@ class Evidence:
         return times | {key: untouched.since for key, untouched in self.untouched.items()}
 
 
-def _final_since(item: Item) -> float:
+def _final_since(item: RawItem) -> float:
     """Return when the item became final, in Unix seconds: the first entry of its history with that status."""
     entries = [entry["at"] for entry in item.get("history", []) if entry["outcome"] == item["status"]]
     return instant(entries[0] if entries else item["updated_at"])

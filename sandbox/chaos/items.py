@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
-from sandbox.audit import Item
+from sandbox.audit import RawItem
 from sandbox.chaos.reports import PAID_TIME
 from sandbox.chaos.sales import Sale
 from sandbox.testbed import Testbed
@@ -15,7 +15,7 @@ UNREADABLE_STATUS: tuple[Mapping[str, object], ...] = ({"status": "REFUNDED"}, {
 """The status of items that cannot be read: an operator's word, a number, none."""
 
 
-def later_version_item(sale: Sale) -> Item:
+def later_version_item(sale: Sale) -> RawItem:
     """Return the item that an earlier attempt of a later version wrote: readable, with unknown members."""
     at = "2026-01-01T04:00:01.000Z"
     entry = {"at": at, "message_id": "earlier", "outcome": "RETRYING", "code": "UNREACHABLE", "region": "cn-north-1"}
@@ -39,13 +39,13 @@ def later_version_item(sale: Sale) -> Item:
     }
 
 
-def unreadable_item(sale: Sale, position: int) -> Item:
+def unreadable_item(sale: Sale, position: int) -> RawItem:
     """Return the same with a status that no version of the function has written."""
     item = {name: value for name, value in later_version_item(sale).items() if name not in {"status", "attention"}}
     return item | dict(UNREADABLE_STATUS[position % len(UNREADABLE_STATUS)])
 
 
-def read_items(testbed: Testbed) -> dict[str, Item]:
+def read_items(testbed: Testbed) -> dict[str, RawItem]:
     """Return every order's item by its key, as it stands."""
     pages = (
         testbed.cloud.client("dynamodb")
@@ -56,13 +56,13 @@ def read_items(testbed: Testbed) -> dict[str, Item]:
     return {item["pk"]: item for item in items if "out_order_no" in item}
 
 
-def put_item(testbed: Testbed, item: Item) -> None:
+def put_item(testbed: Testbed, item: RawItem) -> None:
     """Write an item to the orders table as it is."""
     serialized = {name: _serialize(value) for name, value in item.items()}
     testbed.cloud.client("dynamodb").put_item(TableName=testbed.stack.outputs["OrdersTableName"], Item=serialized)
 
 
-def make_unreadable(testbed: Testbed, sale: Sale) -> Item:
+def make_unreadable(testbed: Testbed, sale: Sale) -> RawItem:
     """Edit an order's item as an operator might: an unknown status, the version one more; return the item."""
     values = {":status": "REFUNDED", ":none": 0, ":one": 1, ":mchid": sale.mchid, ":number": sale.out_order_no}
     attributes = testbed.cloud.client("dynamodb").update_item(

@@ -10,7 +10,7 @@ from sandbox.testbed import Testbed
 
 
 @dataclass(frozen=True, slots=True)
-class Queues:
+class ChaosQueues:
     """The order queue, the event bus and the dead letters of a deployed template."""
 
     testbed: Testbed

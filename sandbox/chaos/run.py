@@ -13,7 +13,7 @@ from sandbox.audit import Auditor, Findings, order_key
 from sandbox.aws_proxy import AwsProxy
 from sandbox.chaos.disturbances import Disturbances
 from sandbox.chaos.items import later_version_item, put_item, read_items, unreadable_item
-from sandbox.chaos.queues import Queues
+from sandbox.chaos.queues import ChaosQueues
 from sandbox.chaos.sales import KEYLESS_MERCHANT
 from sandbox.chaos.workload import Workload
 from sandbox.testbed import BEFORE_THE_EVENTS, MERCHANT, OTHER_MERCHANT, Testbed
@@ -34,13 +34,13 @@ class ChaosRun:
     console: Console
     auditor: Auditor = field(init=False)
     disturbances: Disturbances = field(init=False)
-    _queues: Queues = field(init=False)
+    _queues: ChaosQueues = field(init=False)
     _began: float = 0.0
 
     def __post_init__(self) -> None:
         self.auditor = Auditor(lambda: read_items(self.testbed))
         self.disturbances = Disturbances(self.testbed, self.workload, self.auditor, self.seed)
-        self._queues = Queues(self.testbed)
+        self._queues = ChaosQueues(self.testbed)
 
     def run(self) -> Findings:
         """Send everything under faults, repair, redrive once, audit."""

@@ -11,7 +11,7 @@ from sandbox.browser_guard import is_json
 from sandbox.wechat_pay.faults import KINDS
 from sandbox.wechat_pay.message import Request, SimulatedReply, as_json
 from sandbox.wechat_pay.refusals import SimulatedRefusal
-from sandbox.wechat_pay.service import Service
+from sandbox.wechat_pay.service import SimulatedService
 
 PREFIX = "/__sandbox__/"
 METHODS = ("GET", "POST")
@@ -22,7 +22,7 @@ VIEWS = ("calls", "faults", "ledger", "secret")
 _CALL_FIELDS = ("method", "path", "operation", "mchid", "out_order_no", "status", "code", "at", "host")
 
 
-def answer(service: Service, request: Request) -> SimulatedReply:
+def answer(service: SimulatedService, request: Request) -> SimulatedReply:
     """Execute a verb or return a view; 400 with the reason on failure, 415 for a body not declared as JSON."""
     name, _, query = request.target.removeprefix(PREFIX).partition("?")
     if request.method not in METHODS or not request.target.startswith(PREFIX):
@@ -43,7 +43,7 @@ def _refuse(status: int, why: str) -> SimulatedReply:
     return SimulatedReply(status, as_json({"error": why}), signed=False)
 
 
-def _view(service: Service, name: str, query: str) -> object:
+def _view(service: SimulatedService, name: str, query: str) -> object:
     match name:
         case "calls":
             return [{field: getattr(call, field) for field in _CALL_FIELDS} for call in service.calls]
@@ -56,7 +56,7 @@ def _view(service: Service, name: str, query: str) -> object:
     raise LookupError(f"there is no view {name!r}: {', '.join(VIEWS)}")
 
 
-def _execute(service: Service, name: str, body: bytes) -> object:
+def _execute(service: SimulatedService, name: str, body: bytes) -> object:
     if name not in VERBS:
         raise LookupError(f"there is no verb {name!r}: {', '.join(sorted(VERBS))}")
     arguments: dict[str, Any] = json.loads(body or b"{}")  # the verb itself checks them

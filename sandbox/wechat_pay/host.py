@@ -20,7 +20,7 @@ SILENCE = 60.0  # seconds that a silent server keeps a caller waiting at most
 
 
 type Application = Callable[[Request, str], Response]
-type _Connection = socket.socket | tuple[bytes, socket.socket]  # as socketserver has it
+type _Socket = socket.socket | tuple[bytes, socket.socket]  # as socketserver has it
 
 
 @dataclass(slots=True)
@@ -64,15 +64,15 @@ class _HostServer(ThreadingHTTPServer):
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self._open: set[_Connection] = set()
+        self._open: set[_Socket] = set()
         super().__init__((host.address, host.port), _HostHandler)
         self.guard = Guard(host.address, self.server_address[1])
 
-    def process_request(self, request: _Connection, client_address: object) -> None:
+    def process_request(self, request: _Socket, client_address: object) -> None:
         self._open.add(request)
         super().process_request(request, client_address)
 
-    def shutdown_request(self, request: _Connection) -> None:
+    def shutdown_request(self, request: _Socket) -> None:
         self._open.discard(request)
         super().shutdown_request(request)
 

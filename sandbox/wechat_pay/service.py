@@ -38,7 +38,7 @@ class _Exchange:
         return parameters_of(self.operation, self.request.body)
 
 
-class Service(Ledger):
+class SimulatedService(Ledger):
     """Answers requests as the hosts of WeChat Pay do; a caller in the same process needs no network."""
 
     def __init__(self, *, clock: Callable[[], float] = time.time, keys: Path | None = None) -> None:

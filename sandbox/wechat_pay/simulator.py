@@ -9,10 +9,10 @@ from sandbox.wechat_pay import control
 from sandbox.wechat_pay.draft import Response
 from sandbox.wechat_pay.host import Host
 from sandbox.wechat_pay.message import Request
-from sandbox.wechat_pay.service import Service
+from sandbox.wechat_pay.service import SimulatedService
 
 
-class Simulator(Service):
+class Simulator(SimulatedService):
     """A WeChat Pay in this process, on `address` (loopback by default); use it in a `with` block."""
 
     def __init__(

@@ -10,17 +10,17 @@ from typing import Any
 from sandbox.wechat_pay.record import OrderRecord
 from sandbox.wechat_pay.times import digits, rfc_3339
 
-type Fields = dict[str, Any]  # of an answer, as JSON has them
+type AnswerFields = dict[str, Any]  # of an answer, as JSON has them
 
 
-def query_answer(order: OrderRecord) -> Fields:
+def query_answer(order: OrderRecord) -> AnswerFields:
     """Return every field of the family's response dictionary that the order has by now."""
     if order.endpoint == "payafter":
         return _payafter(order)
     return _service_order(order)
 
 
-def create_answer(order: OrderRecord) -> Fields:
+def create_answer(order: OrderRecord) -> AnswerFields:
     """Return what `create` answers: the order, or, at payafter, the way to the customer's confirmation."""
     if order.endpoint == "payafter":
         program = {"miniprogram_businesstype": "wxpayScoreUse", "miniprogram_appid": "wxbe73b198764304e9"}
@@ -28,13 +28,13 @@ def create_answer(order: OrderRecord) -> Fields:
     return _service_order(order)
 
 
-def numbers(order: OrderRecord, *names: str) -> Fields:
+def numbers(order: OrderRecord, *names: str) -> AnswerFields:
     """Return what an answer has that does not contain the order itself."""
     return {name: getattr(order, name) for name in names}
 
 
-def _service_order(order: OrderRecord) -> Fields:
-    answer: Fields = {
+def _service_order(order: OrderRecord) -> AnswerFields:
+    answer: AnswerFields = {
         "out_order_no": order.out_order_no,
         "service_id": order.service_id,
         "appid": order.appid,
@@ -63,8 +63,8 @@ def _service_order(order: OrderRecord) -> Fields:
     return answer | dict(order.terms)
 
 
-def _bill(order: OrderRecord) -> Fields:
-    bill: Fields = {
+def _bill(order: OrderRecord) -> AnswerFields:
+    bill: AnswerFields = {
         "total_amount": order.total_amount,
         "post_payments": [{"name": "租金", "amount": order.total_amount, "description": "按小时计费", "count": 1}],
         "post_discounts": [],
@@ -81,7 +81,7 @@ def _bill(order: OrderRecord) -> Fields:
     return bill
 
 
-def _detail(order: OrderRecord) -> Fields:
+def _detail(order: OrderRecord) -> AnswerFields:
     paid_time = order.paid_time
     if order.endpoint == "oversea":
         paid_time = rfc_3339(paid_time)
@@ -105,12 +105,12 @@ _STATES: Mapping[tuple[str, str], str] = {
 }
 
 
-def _payafter(order: OrderRecord) -> Fields:
+def _payafter(order: OrderRecord) -> AnswerFields:
     """`finish_ticket` belongs to USER_ACCEPTED, `finish_transaction_id` to an order that WeChat Pay has collected.
 
     The documentation has no `pay_type` for WeChat Pay's own collection: such an answer names the transaction alone.
     """
-    answer: Fields = {
+    answer: AnswerFields = {
         "appid": order.appid,
         "mchid": order.mchid,
         "out_order_no": order.out_order_no,

@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from sandbox.audit import Auditor, Findings, Item, TillReport
+from sandbox.audit import Auditor, Findings, RawItem, TillReport
 
 MCHID = "1230000109"
 AT = "2026-01-01T04:00:00.000Z"
 NOW = 1_767_240_000.0  # the same moment
 
 
-class Table:
+class SimulatedTable:
     """A table that is a dictionary: the items may be replaced while an auditor looks."""
 
-    def __init__(self, items: dict[str, Item]) -> None:
+    def __init__(self, items: dict[str, RawItem]) -> None:
         self.items = items
         self.auditor = Auditor(lambda: self.items)
 
@@ -26,7 +26,7 @@ def a_report(number: str = "A") -> TillReport:
     return TillReport(json.dumps(payload), MCHID, number, "20260101120000")
 
 
-def an_item(status: str, **more: Any) -> dict[str, Item]:
+def an_item(status: str, **more: Any) -> dict[str, RawItem]:
     """The table with one order."""
     history = [{"at": AT, "outcome": status}]
     return {f"{MCHID}#A": {"status": status, "history": history, "updated_at": AT, "out_order_no": "A", **more}}
@@ -38,7 +38,7 @@ def an_order(state: str = "DONE", paid_type: str = "MCH", **more: Any) -> dict[s
     return {**order, "paid_time": "20260101120000", **more}
 
 
-def compare(items: dict[str, Item], order: dict[str, Any] | None, **more: Any) -> Findings:
+def compare(items: dict[str, RawItem], order: dict[str, Any] | None, **more: Any) -> Findings:
     """Compare one report with a table, a ledger and whatever more there is."""
     evidence: dict[str, Any] = {"calls": [], "letters": [], "waiting": 0, "reports": [a_report()], **more}
     return Auditor(lambda: items).compare(orders=[order] if order else [], **evidence)
@@ -74,7 +74,7 @@ def test_a_wrong_final_status_is_found(order: dict[str, Any]) -> None:
 
 def test_a_changed_final_status_is_found() -> None:
     """A final status that changed is found, even if it changed back."""
-    table = Table(an_item("SYNCED"))
+    table = SimulatedTable(an_item("SYNCED"))
     auditor = table.auditor
     auditor.look()
     table.items = an_item("RETRYING")
@@ -148,7 +148,7 @@ def test_an_unreadable_item_must_stay_and_its_report_too() -> None:
     unreadable = an_item("REFUNDED")
     key, body, doing = f"{MCHID}#A", a_report().body, an_order("DOING", "")
 
-    def audit(items: dict[str, Item], since: float = 0.0, **more: Any) -> Findings:
+    def audit(items: dict[str, RawItem], since: float = 0.0, **more: Any) -> Findings:
         auditor = Auditor(lambda: items)
         auditor.expect_untouched({"pk": key, **unreadable[key]}, since)
         evidence: dict[str, Any] = {"calls": [], "letters": [body], "waiting": 0, **more}
@@ -168,7 +168,7 @@ def test_an_unreadable_item_must_stay_and_its_report_too() -> None:
 
 def test_a_final_status_that_becomes_unreadable_is_no_change() -> None:
     """A final status that another program makes unreadable is not one that the function changed."""
-    table = Table(an_item("SYNCED"))
+    table = SimulatedTable(an_item("SYNCED"))
     auditor = table.auditor
     auditor.look()
     table.items = an_item("REFUNDED")
@@ -187,7 +187,7 @@ def test_a_sub_merchants_order_has_a_key_of_its_own() -> None:
 
     [item] = an_item("SYNCED").values()
     orders = [an_order(sub_mchid="S1"), an_order("DOING", "", sub_mchid="S2")]
-    table = Table({f"{MCHID}/S1#A": item})
+    table = SimulatedTable({f"{MCHID}/S1#A": item})
     auditor = table.auditor
     findings = auditor.compare([report("S1"), report("S2")], orders, [], [], 0)
     assert findings.lost_orders == [f"{MCHID}/S2#A"]

@@ -52,12 +52,12 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Terminal
             run.__name__ = story.run.__name__
             return run
 
-        class Watched(Live):
+        class WatchedLive(Live):
             def __init__(self, *arguments: Any, **options: Any) -> None:
                 super().__init__(*arguments, **options)
                 live.append(self)
 
-        monkeypatch.setattr(demo, "Live", Watched)
+        monkeypatch.setattr(demo, "Live", WatchedLive)
         monkeypatch.setattr(Testbed, "open", open_world)
         monkeypatch.setattr(demo, "STORIES", tuple(Story(story.title, pretend(story)) for story in STORIES))
         monkeypatch.setattr(dead_letters, "peek", lambda _: [])

@@ -17,7 +17,7 @@ def another_program(body: bytes, server: str) -> Iterator[tuple[int, list[str]]]
     """Run another program at a port; yield the port and the requests that it receives."""
     requests: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class OtherProgram(BaseHTTPRequestHandler):
         server_version, sys_version = server, ""
 
         def _answer(self) -> None:
@@ -31,7 +31,7 @@ def another_program(body: bytes, server: str) -> Iterator[tuple[int, list[str]]]
         def log_message(self, format: str, *args: object) -> None:
             """Print nothing."""
 
-    listening = HTTPServer(("127.0.0.1", 0), Handler)
+    listening = HTTPServer(("127.0.0.1", 0), OtherProgram)
     thread = threading.Thread(target=listening.serve_forever, args=(0.02,))
     thread.start()
     try:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.wechat_pay import Simulator
-from tests.sandbox.test_wechat_pay import LONG_AGO, MCHID, Caller, refusal_of
+from tests.sandbox.test_wechat_pay import LONG_AGO, MCHID, SigningMerchant, refusal_of
 
 APPID, SERVICE_ID, SUB_MCHID, CHANNEL_ID = "wxd678efh567hg6787", "500001", "1900000109", "C1"
 PATHS = {
@@ -31,23 +31,23 @@ WITHOUT_ORDER = ["partner", "acquiringbank", "oversea"]
 
 
 @pytest.fixture
-def caller(wechat_pay: Simulator) -> Caller:
+def caller(wechat_pay: Simulator) -> SigningMerchant:
     """The merchant."""
-    return Caller(wechat_pay)
+    return SigningMerchant(wechat_pay)
 
 
-def post(caller: Caller, endpoint: str, operation: str, **fields: Any) -> Any:
+def post(caller: SigningMerchant, endpoint: str, operation: str, **fields: Any) -> Any:
     """One call about the order S1."""
     return caller.call("POST", f"{PATHS[endpoint]}/S1/{operation}", {**WHO[endpoint], **fields})
 
 
-def sync(caller: Caller, endpoint: str, paid_time: str = "", **fields: Any) -> Any:
+def sync(caller: SigningMerchant, endpoint: str, paid_time: str = "", **fields: Any) -> Any:
     """Report a payment of the order S1."""
     detail = {"paid_time": paid_time or TIMES[endpoint]}
     return post(caller, endpoint, "sync", type="Order_Paid", detail=detail, **fields)
 
 
-def query(caller: Caller, endpoint: str, **fields: str) -> Any:
+def query(caller: SigningMerchant, endpoint: str, **fields: str) -> Any:
     """Query the order S1."""
     names = {**WHO[endpoint], "out_order_no": "S1", **fields}
     return caller.call("GET", f"{PATHS[endpoint]}?" + "&".join(f"{name}={names[name]}" for name in names))
@@ -62,7 +62,7 @@ def waiting(wechat_pay: Simulator, endpoint: str) -> None:
 
 
 @pytest.mark.parametrize("endpoint", WITHOUT_ORDER)
-def test_three_endpoints_answer_a_sync_with_204(caller: Caller, wechat_pay: Simulator, endpoint: str) -> None:
+def test_three_endpoints_answer_a_sync_with_204(caller: SigningMerchant, wechat_pay: Simulator, endpoint: str) -> None:
     """Three endpoints answer a sync with a signed 204; their query has the sub-merchant and the collection."""
     waiting(wechat_pay, endpoint)
     answer = sync(caller, endpoint)
@@ -73,14 +73,14 @@ def test_three_endpoints_answer_a_sync_with_204(caller: Caller, wechat_pay: Simu
     assert (order["collection"]["details"][0]["paid_type"], order.get("state_description")) == ("MCH", None)
 
 
-def test_payafter_answers_a_sync_with_the_orders_numbers(caller: Caller, wechat_pay: Simulator) -> None:
+def test_payafter_answers_a_sync_with_the_orders_numbers(caller: SigningMerchant, wechat_pay: Simulator) -> None:
     """At payafter, a sync is answered with the order's four numbers and no state (wiki chapter 24_1)."""
     waiting(wechat_pay, "payafter")
     answer = sync(caller, "payafter")
     assert (answer.status_code, set(answer.json())) == (200, NUMBERS)
 
 
-def test_payafter_answers_a_query_in_its_own_words(caller: Caller, wechat_pay: Simulator) -> None:
+def test_payafter_answers_a_query_in_its_own_words(caller: SigningMerchant, wechat_pay: Simulator) -> None:
     """At payafter, a query is answered with its own states and fees, and without a collection (wiki chapter 17_2)."""
     answers = []
     wechat_pay.open(MCHID, "S1", endpoint="payafter", at=LONG_AGO)
@@ -101,7 +101,9 @@ def test_payafter_answers_a_query_in_its_own_words(caller: Caller, wechat_pay: S
 
 
 @pytest.mark.parametrize(("end", "state"), [("cancel", "REVOKED"), ("expire", "EXPIRED")])
-def test_payafter_orders_end_without_a_payment(caller: Caller, wechat_pay: Simulator, end: str, state: str) -> None:
+def test_payafter_orders_end_without_a_payment(
+    caller: SigningMerchant, wechat_pay: Simulator, end: str, state: str
+) -> None:
     """A payafter order that is canceled or expires has the same state as at the other endpoints."""
     wechat_pay.open(MCHID, "S1", endpoint="payafter")
     getattr(wechat_pay, end)(MCHID, "S1")
@@ -109,7 +111,7 @@ def test_payafter_orders_end_without_a_payment(caller: Caller, wechat_pay: Simul
 
 
 def test_what_wechat_pay_collects_of_a_payafter_order_has_its_transaction(
-    caller: Caller, wechat_pay: Simulator
+    caller: SigningMerchant, wechat_pay: Simulator
 ) -> None:
     """What WeChat Pay collects of a payafter order has `finish_transaction_id` and no `pay_type`."""
     waiting(wechat_pay, "payafter")
@@ -121,7 +123,7 @@ def test_what_wechat_pay_collects_of_a_payafter_order_has_its_transaction(
     assert refusal_of(sync(caller, "payafter"))[1] == "ORDER_DONE"
 
 
-def test_overseas_times_have_an_offset(caller: Caller, wechat_pay: Simulator) -> None:
+def test_overseas_times_have_an_offset(caller: SigningMerchant, wechat_pay: Simulator) -> None:
     """Overseas, times have an offset in requests and answers, and amounts have a currency."""
     waiting(wechat_pay, "oversea")
     for wrong in (DIGITS, "20260101", "2026-01-01T12:00:00", "2026-01-01"):
@@ -134,7 +136,7 @@ def test_overseas_times_have_an_offset(caller: Caller, wechat_pay: Simulator) ->
 
 
 @pytest.mark.parametrize("endpoint", ["direct", "partner", "acquiringbank", "payafter"])
-def test_elsewhere_times_are_digits(caller: Caller, wechat_pay: Simulator, endpoint: str) -> None:
+def test_elsewhere_times_are_digits(caller: SigningMerchant, wechat_pay: Simulator, endpoint: str) -> None:
     """Elsewhere than overseas, a time in RFC 3339 is refused with the field's name."""
     waiting(wechat_pay, endpoint)
     answer = sync(caller, endpoint, RFC_3339)
@@ -145,7 +147,7 @@ def test_elsewhere_times_are_digits(caller: Caller, wechat_pay: Simulator, endpo
 @pytest.mark.parametrize("operation", ["sync", "query"])
 @pytest.mark.parametrize("endpoint", PATHS)
 def test_every_name_of_an_order_is_required(
-    caller: Caller, wechat_pay: Simulator, endpoint: str, operation: str
+    caller: SigningMerchant, wechat_pay: Simulator, endpoint: str, operation: str
 ) -> None:
     """Every identifying field of an endpoint is required, and a wrong one is refused."""
     waiting(wechat_pay, endpoint)
@@ -155,14 +157,14 @@ def test_every_name_of_an_order_is_required(
         assert refusal_of(call(caller, endpoint, **{name: "9999"}))[1] in {"NO_AUTH", "ORDER_NOT_EXIST"}
 
 
-def test_the_acquiring_banks_channel_is_echoed(caller: Caller, wechat_pay: Simulator) -> None:
+def test_the_acquiring_banks_channel_is_echoed(caller: SigningMerchant, wechat_pay: Simulator) -> None:
     """An answer with an order of the acquiring bank has its channel (doc 4013194035)."""
     waiting(wechat_pay, "acquiringbank")
     assert query(caller, "acquiringbank").json()["channel_id"] == CHANNEL_ID
 
 
 @pytest.mark.parametrize("endpoint", PATHS)
-def test_an_order_belongs_to_one_endpoint(caller: Caller, wechat_pay: Simulator, endpoint: str) -> None:
+def test_an_order_belongs_to_one_endpoint(caller: SigningMerchant, wechat_pay: Simulator, endpoint: str) -> None:
     """An order of one endpoint does not exist at the others."""
     waiting(wechat_pay, endpoint)
     for other in PATHS.keys() - {endpoint}:
@@ -172,7 +174,7 @@ def test_an_order_belongs_to_one_endpoint(caller: Caller, wechat_pay: Simulator,
 
 @pytest.mark.parametrize("endpoint", PATHS)
 def test_an_order_without_an_endpoint_belongs_to_the_first_that_asks_for_it(
-    caller: Caller, wechat_pay: Simulator, endpoint: str
+    caller: SigningMerchant, wechat_pay: Simulator, endpoint: str
 ) -> None:
     """An order that was opened without an endpoint belongs to the first that a request names."""
     wechat_pay.ready_to_sync(MCHID, "S1", at=LONG_AGO)
@@ -184,7 +186,7 @@ def test_an_order_without_an_endpoint_belongs_to_the_first_that_asks_for_it(
     assert refusal_of(query(caller, other))[1] == "ORDER_NOT_EXIST"
 
 
-def test_sub_merchants_number_their_orders_alone(caller: Caller, wechat_pay: Simulator) -> None:
+def test_sub_merchants_number_their_orders_alone(caller: SigningMerchant, wechat_pay: Simulator) -> None:
     """Two sub-merchants may use one number for two orders."""
     for sub_mchid in (SUB_MCHID, "1900000110"):
         wechat_pay.ready_to_sync(MCHID, "S1", at=LONG_AGO, endpoint="partner", sub_mchid=sub_mchid)
@@ -206,7 +208,7 @@ NEW: Mapping[str, Mapping[str, str]] = {
 
 @pytest.mark.parametrize("endpoint", PATHS)
 def test_an_order_is_created_completed_and_canceled_at_its_endpoint(
-    caller: Caller, wechat_pay: Simulator, endpoint: str
+    caller: SigningMerchant, wechat_pay: Simulator, endpoint: str
 ) -> None:
     """An order is created, completed and canceled by signed calls, each answered as the endpoint's page says."""
     fields = {**WHO[endpoint], **NEW[endpoint], "out_order_no": "S1"}
@@ -231,7 +233,7 @@ def test_an_order_is_created_completed_and_canceled_at_its_endpoint(
 
 
 @pytest.mark.parametrize("endpoint", PATHS)
-def test_an_order_is_created_with_every_name(caller: Caller, endpoint: str) -> None:
+def test_an_order_is_created_with_every_name(caller: SigningMerchant, endpoint: str) -> None:
     """`create` requires every name, the appid where later calls lack it, and overseas the currency."""
     fields = {**WHO[endpoint], **NEW[endpoint], "out_order_no": "S1"}
     for name in fields.keys() - {"out_order_no"}:
@@ -239,7 +241,7 @@ def test_an_order_is_created_with_every_name(caller: Caller, endpoint: str) -> N
         assert answer.json()["detail"]["field"] == name
 
 
-def test_one_number_is_not_used_at_two_endpoints(caller: Caller) -> None:
+def test_one_number_is_not_used_at_two_endpoints(caller: SigningMerchant) -> None:
     """A number that one endpoint has is refused by `create` at another."""
     caller.call("POST", PATHS["direct"], {**WHO["direct"], "out_order_no": "S1"})
     answer = caller.call("POST", PATHS["payafter"], {**WHO["payafter"], "out_order_no": "S1"})
@@ -247,7 +249,7 @@ def test_one_number_is_not_used_at_two_endpoints(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["payafter", "oversea"])
-def test_two_endpoints_have_no_modify(caller: Caller, wechat_pay: Simulator, endpoint: str) -> None:
+def test_two_endpoints_have_no_modify(caller: SigningMerchant, wechat_pay: Simulator, endpoint: str) -> None:
     """The endpoints payafter and oversea have no `modify`."""
     waiting(wechat_pay, endpoint)
     answer = post(caller, endpoint, "modify", total_amount=1, reason="多收")
@@ -256,7 +258,7 @@ def test_two_endpoints_have_no_modify(caller: Caller, wechat_pay: Simulator, end
 
 @pytest.mark.parametrize("endpoint", PATHS)
 def test_a_sync_that_succeeds_again_answers_in_the_endpoints_words(
-    caller: Caller, wechat_pay: Simulator, endpoint: str
+    caller: SigningMerchant, wechat_pay: Simulator, endpoint: str
 ) -> None:
     """Under `ok_on_replay` a second sync is answered as the first was, at every endpoint."""
     waiting(wechat_pay, endpoint)
@@ -272,7 +274,7 @@ def test_an_endpoint_that_does_not_exist_is_named(wechat_pay: Simulator) -> None
 
 
 @pytest.mark.parametrize("body", [b'{"a":' * 100_000, b"[" * 100_000, b'{"a":' + b"[" * 2_000 + b"]" * 2_000 + b"}"])
-def test_a_body_of_any_depth_is_answered(caller: Caller, wechat_pay: Simulator, body: bytes) -> None:
+def test_a_body_of_any_depth_is_answered(caller: SigningMerchant, wechat_pay: Simulator, body: bytes) -> None:
     """A body of any depth is answered with a refusal."""
     target = f"{PATHS['direct']}/S1/sync"
     waiting(wechat_pay, "direct")

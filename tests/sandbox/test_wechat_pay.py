@@ -26,7 +26,7 @@ PAID = {**WHO, "type": "Order_Paid", "detail": {"paid_time": "20260101120000"}}
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
 
 
-class Caller:
+class SigningMerchant:
     """A merchant that signs by hand, and can do it wrong."""
 
     def __init__(self, wechat_pay: Simulator) -> None:
@@ -66,9 +66,9 @@ class Caller:
 
 
 @pytest.fixture
-def caller(wechat_pay: Simulator) -> Caller:
+def caller(wechat_pay: Simulator) -> SigningMerchant:
     """The merchant."""
-    return Caller(wechat_pay)
+    return SigningMerchant(wechat_pay)
 
 
 def refusal_of(response: requests.Response) -> tuple[int, str, str]:
@@ -77,7 +77,7 @@ def refusal_of(response: requests.Response) -> tuple[int, str, str]:
     return response.status_code, words["code"], words["message"]
 
 
-def test_an_order_passes_every_step_by_signed_calls(caller: Caller, wechat_pay: Simulator) -> None:
+def test_an_order_passes_every_step_by_signed_calls(caller: SigningMerchant, wechat_pay: Simulator) -> None:
     """An order is created, confirmed, completed and synced by signed calls at the official paths."""
     created = caller.call("POST", BASE, {**WHO, "out_order_no": "S1", "service_introduction": "充电宝"}).json()
     assert (created["state"], created["service_introduction"]) == ("CREATED", "充电宝")
@@ -92,7 +92,7 @@ def test_an_order_passes_every_step_by_signed_calls(caller: Caller, wechat_pay: 
     assert caller.call("GET", f"{BASE}?service_id=500001&appid={WHO['appid']}&out_order_no=S1").json() == synced
 
 
-def test_answers_are_signed_with_the_key_that_was_asked_for(caller: Caller, wechat_pay: Simulator) -> None:
+def test_answers_are_signed_with_the_key_that_was_asked_for(caller: SigningMerchant, wechat_pay: Simulator) -> None:
     """An answer is signed, with the key that `Wechatpay-Serial` asks for, over timestamp, nonce and body."""
     wechat_pay.ready_to_sync(MCHID, "S1", at=LONG_AGO)
     answer = caller.call("POST", f"{BASE}/S1/sync", PAID)
@@ -116,13 +116,13 @@ def test_answers_are_signed_with_the_key_that_was_asked_for(caller: Caller, wech
         ({"extra": "field"}, "HTTP头Authorization值格式错误"),
     ],
 )
-def test_a_wrong_authorization_is_a_sign_error(caller: Caller, wrong: dict[str, str], message: str) -> None:
+def test_a_wrong_authorization_is_a_sign_error(caller: SigningMerchant, wrong: dict[str, str], message: str) -> None:
     """A wrong authorization is refused as SIGN_ERROR with the official message; the timestamp is checked first."""
     assert refusal_of(caller.call("GET", f"{BASE}?x=1", **wrong)) == (401, "SIGN_ERROR", message)
 
 
 @pytest.mark.parametrize("change", ["method", "path", "query", "body"])
-def test_a_signature_covers_what_is_on_the_wire(caller: Caller, wechat_pay: Simulator, change: str) -> None:
+def test_a_signature_covers_what_is_on_the_wire(caller: SigningMerchant, wechat_pay: Simulator, change: str) -> None:
     """A signature for one request is refused for another method, path, query or body."""
     body = json.dumps(PAID).encode()
     headers = caller.headers("POST", f"{BASE}/S1/sync", body)
@@ -135,7 +135,7 @@ def test_a_signature_covers_what_is_on_the_wire(caller: Caller, wechat_pay: Simu
 
 @pytest.mark.parametrize(("header", "value"), [("Accept", "*/*"), ("User-Agent", ""), ("Content-Type", "text/plain")])
 def test_a_request_without_the_official_headers_is_refused(
-    caller: Caller, wechat_pay: Simulator, header: str, value: str
+    caller: SigningMerchant, wechat_pay: Simulator, header: str, value: str
 ) -> None:
     """A request without the official headers is refused as INVALID_REQUEST."""
     body = json.dumps(PAID).encode()
@@ -162,7 +162,7 @@ def test_a_request_without_the_official_headers_is_refused(
     ],
 )
 def test_a_sync_is_refused_as_the_orders_state_demands(
-    caller: Caller, wechat_pay: Simulator, before: Callable[[Simulator], object], code: str, message: str
+    caller: SigningMerchant, wechat_pay: Simulator, before: Callable[[Simulator], object], code: str, message: str
 ) -> None:
     """A sync is refused with the official code and message of the order's state, unsigned."""
     before(wechat_pay)
@@ -184,7 +184,9 @@ def test_a_sync_is_refused_as_the_orders_state_demands(
         ({"service_id": 7}, "service_id"),
     ],
 )
-def test_a_wrong_parameter_is_named(caller: Caller, wechat_pay: Simulator, changes: dict[str, Any], field: str) -> None:
+def test_a_wrong_parameter_is_named(
+    caller: SigningMerchant, wechat_pay: Simulator, changes: dict[str, Any], field: str
+) -> None:
     """A wrong parameter is refused as PARAM_ERROR that names it; paid_time is after completion, not in the future."""
     wechat_pay.ready_to_sync(MCHID, "S1", at=LONG_AGO)
     answer = caller.call("POST", f"{BASE}/S1/sync", {**PAID, **changes})
@@ -192,7 +194,7 @@ def test_a_wrong_parameter_is_named(caller: Caller, wechat_pay: Simulator, chang
     assert answer.json()["detail"]["field"] == field
 
 
-def test_null_is_refused(caller: Caller, wechat_pay: Simulator) -> None:
+def test_null_is_refused(caller: SigningMerchant, wechat_pay: Simulator) -> None:
     """A null anywhere in a body is refused (doc 4012081709)."""
     wechat_pay.ready_to_sync(MCHID, "S1", at=LONG_AGO)
     assert refusal_of(caller.call("POST", f"{BASE}/S1/sync", {**PAID, "attach": None}))[:2] == (400, "INVALID_REQUEST")
@@ -236,7 +238,7 @@ def test_a_till_in_another_process_gives_the_same_commands(wechat_pay: Simulator
     assert requests.get(look + f"secret?mchid={MCHID}", timeout=PATIENCE).json() == wechat_pay.merchant(MCHID).secret()
 
 
-def test_a_host_that_refuses_connections_comes_back_on_its_port(caller: Caller, wechat_pay: Simulator) -> None:
+def test_a_host_that_refuses_connections_comes_back_on_its_port(caller: SigningMerchant, wechat_pay: Simulator) -> None:
     """A host that refuses connections returns on its port; meanwhile the other host answers."""
     address = wechat_pay.base_url
     wechat_pay.misbehave("connection_refused", host="main")
@@ -248,7 +250,7 @@ def test_a_host_that_refuses_connections_comes_back_on_its_port(caller: Caller, 
     assert requests.get(address, timeout=PATIENCE).status_code == 404
 
 
-def test_a_fault_strikes_the_calls_that_it_was_set_for(caller: Caller, wechat_pay: Simulator) -> None:
+def test_a_fault_strikes_the_calls_that_it_was_set_for(caller: SigningMerchant, wechat_pay: Simulator) -> None:
     """A fault strikes the number of calls, the operation and the order that it was set for."""
     for number in ("S1", "S2"):
         wechat_pay.ready_to_sync(MCHID, number, at=LONG_AGO)
@@ -271,7 +273,7 @@ def test_keys_survive_a_restart(tmp_path: Path) -> None:
     assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.glob("*.pem"))
 
 
-def test_a_rotated_key_replaces_the_old_one(caller: Caller, wechat_pay: Simulator) -> None:
+def test_a_rotated_key_replaces_the_old_one(caller: SigningMerchant, wechat_pay: Simulator) -> None:
     """After a rotation the old key's serial is refused."""
     old = {"serial_no": caller.merchant.serial_no}
     caller.merchant.rotate_key()
