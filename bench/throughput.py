@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.environment import processor_ms
-from sandbox.world import MERCHANT, World
+from sandbox.testbed import MERCHANT, Testbed
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Throughput:
 def measure(orders: int, concurrency: int) -> Throughput:
     """Fill the queue, open the tap, wait for the table."""
     parameters = {"MaximumConcurrency": str(concurrency)}
-    with tempfile.TemporaryDirectory() as folder, World.open(Path(folder), parameters=parameters) as world:
+    with tempfile.TemporaryDirectory() as folder, Testbed.open(Path(folder), parameters=parameters) as world:
         numbers = [f"T{number:06d}" for number in range(orders)]
         _run(world, numbers[:50])  # environments start, connections open
         before = _processor(world)
@@ -52,7 +52,7 @@ def measure(orders: int, concurrency: int) -> Throughput:
     return Throughput(counted, seconds, spent | {"nobody: waiting": max(0.0, idle)})
 
 
-def _run(world: World, numbers: Sequence[str]) -> None:
+def _run(world: Testbed, numbers: Sequence[str]) -> None:
     """Send, and wait until all are settled."""
     sqs, queue = world.cloud.client("sqs"), world.stack.outputs["OrderQueueUrl"]
     done = world.wechat_pay
@@ -66,7 +66,7 @@ def _run(world: World, numbers: Sequence[str]) -> None:
     assert world.order(numbers[-1]) is not None  # noqa: S101  told, and written
 
 
-def _waiting(world: World) -> int:
+def _waiting(world: Testbed) -> int:
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     queue = world.stack.outputs["OrderQueueUrl"]
     found = world.cloud.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
@@ -77,7 +77,7 @@ def _payload(number: str) -> str:
     return json.dumps({"mchid": MERCHANT, "out_order_no": number, "detail": {"paid_time": "20260101120000"}})
 
 
-def _processor(world: World) -> dict[str, float]:
+def _processor(world: Testbed) -> dict[str, float]:
     return {
         "the function": sum(processor_ms(pid) for pid in world.cloud.workers),
         "the embedded AWS": processor_ms(world.cloud.pid),

@@ -7,9 +7,9 @@ import software.amazon.dynamodb.services.local.server.DynamoDBProxyServer;
 public class Loopback {
     public static void main(String[] arguments) throws Exception {
         DynamoDBProxyServer proxy = ServerRunner.createServerFromCommandLineArgs(arguments);
-        var held = DynamoDBProxyServer.class.getDeclaredField("server");
-        held.setAccessible(true);
-        for (var connector : ((Server) held.get(proxy)).getConnectors()) {
+        var field = DynamoDBProxyServer.class.getDeclaredField("server");
+        field.setAccessible(true);
+        for (var connector : ((Server) field.get(proxy)).getConnectors()) {
             ((ServerConnector) connector).setHost("127.0.0.1");
         }
         proxy.start();

@@ -1,4 +1,4 @@
-"""`python -m sandbox`: `demo` tells the stories once, `up` stays for a till to talk to, `chaos` tries to break it."""
+"""`python -m sandbox`: `demo` runs the stories once, `up` stays up for a till, `chaos` runs everything under faults."""
 
 import errno
 import os
@@ -6,37 +6,38 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
 
 import ops  # noqa: F401  finds the function's and the layer's folders
-from sandbox import ports
+from sandbox import instance, place, ports
+from sandbox.errors import SandboxError
 
-SIGNS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 END_WITH = "END_WITH"  # names the process, make, with which this one ends
 GRACE = 2.0  # seconds in which a second Ctrl-C does not disturb the end
 
 
 class EndedError(KeyboardInterrupt):
-    """A signal asks for the end; everything that was started ends on the way up."""
+    """A signal asked for the end; every context manager on the stack stops what it started."""
 
 
 class Ending:
-    """Turns the first signal into an exception. One that comes long after ends this process, and so its children."""
+    """Turns the first signal into an exception; one that comes long after ends this process, and so its children."""
 
     def __init__(self) -> None:
-        self.sign = 0
+        self.signal = 0
         self._since = 0.0
 
     def watch(self) -> None:
-        """Take the signals over; SIGHUP stays ignored where it is, as under nohup."""
-        for sign in SIGNS:
-            if sign is not signal.SIGHUP or signal.getsignal(sign) is not signal.SIG_IGN:
-                signal.signal(sign, self._end)
+        """Handle the signals; SIGHUP stays ignored where it is ignored, as under nohup."""
+        for number in SIGNALS:
+            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._end)
 
     def watch_over(self, process: int) -> None:
-        """End as by SIGTERM once this process is gone."""
+        """End as by SIGTERM once this process has ended."""
 
         def look() -> None:
             while _is_alive(process):
@@ -45,33 +46,33 @@ class Ending:
 
         threading.Thread(target=look, daemon=True).start()
 
-    def _end(self, sign: int, _: FrameType | None) -> None:
-        if not self.sign:
-            self.sign, self._since = sign, time.monotonic()
+    def _end(self, number: int, _: FrameType | None) -> None:
+        if not self.signal:
+            self.signal, self._since = number, time.monotonic()
             raise EndedError
         if time.monotonic() > self._since + GRACE:
-            os._exit(128 + sign)
+            os._exit(128 + number)
 
 
 def main() -> int:
-    """Run the command; however it is told to stop, the embedded AWS ends with it."""
+    """Run the command; whatever signal ends it, the embedded AWS ends with it."""
     ending = Ending()
     ending.watch()
     if (process := os.environ.get(END_WITH, "")).isdecimal():
         ending.watch_over(int(process))
     try:
-        return _run(sys.argv[1:])
+        return run(sys.argv[1:])
     except EndedError:
-        if END_WITH not in os.environ:  # where it is, make's shell says so
+        if END_WITH not in os.environ:  # otherwise make's shell says so
             _say("\nEnded by a signal. Nothing is left running.")
-        return 128 + ending.sign
-    except ports.SandboxError as error:
+        return 128 + ending.signal
+    except SandboxError as error:
         _say(str(error))
         return 1
     except OSError as error:
         if error.errno not in {errno.EPIPE, errno.EIO}:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader or the terminal is gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader or the terminal has ended
         return 1
 
 
@@ -85,39 +86,47 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def _run(arguments: Sequence[str]) -> int:
-    commands: dict[str, Callable[[Sequence[str]], int]] = {"demo": _demo, "up": _up, "chaos": _chaos}
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; return the exit code."""
+    commands = {"demo": _demo, "up": _up, "chaos": _chaos, "faults": _faults}
     name, rest = (arguments[:1] or [""])[0], arguments[1:]
-    if name not in commands or (name == "demo" and rest):
-        sys.exit(f"usage: python -m sandbox demo | {ports.USAGE} | chaos [--orders N] [--seed N]")
+    if name not in commands or (name in {"demo", "faults"} and rest):
+        sys.exit(f"usage: python -m sandbox demo | {place.USAGE} | chaos [--orders N] [--seed N] | faults")
     return commands[name](rest)
 
 
 def _demo(_: Sequence[str]) -> int:
-    from sandbox import demo  # noqa: PLC0415  takes a second, in which a signal is already ours
+    from sandbox import demo  # noqa: PLC0415  takes a second, in which signals are handled already
 
     return demo.main()
 
 
 def _chaos(arguments: Sequence[str]) -> int:
-    from sandbox import chaos  # noqa: PLC0415
+    from sandbox.chaos import command  # noqa: PLC0415
 
-    return chaos.main(arguments)
+    return command.main(arguments)
+
+
+def _faults(_: Sequence[str]) -> int:
+    from sandbox.wechat_pay import faults  # noqa: PLC0415
+
+    print(faults.table())
+    return 0
 
 
 def _up(arguments: Sequence[str]) -> int:
-    place = ports.place(arguments)
-    directory = ports.directory_of(place)
-    with ports.alone(directory):
-        ports.refuse_taken(place)
+    chosen_place = place.read_place(arguments)
+    directory = place.directory_of(chosen_place)
+    with instance.alone(directory):
+        ports.refuse_taken(chosen_place)
         print("loading the sandbox", flush=True)
-        from sandbox import up  # noqa: PLC0415  only once it is known that it can listen
+        from sandbox import up  # noqa: PLC0415  only once every port is free
 
-        return up.main(place, directory)
+        return up.main(chosen_place, directory)
 
 
 def _say(text: str) -> None:
-    with suppress(OSError):  # the terminal may be gone
+    with suppress(OSError):  # the terminal may have ended
         print(text, file=sys.stderr, flush=True)
 
 

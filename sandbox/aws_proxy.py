@@ -1,18 +1,18 @@
-"""Stands between the function and the embedded AWS, and does there what AWS and the kernel are known to do."""
+"""A proxy between the function and the embedded AWS: it fails requests as AWS and the network are known to."""
 
 import json
 import threading
 from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import requests
 
 from sandbox.browser_guard import Guard
 
-Deed = Literal["pass", "throttle", "conflict", "fail", "cut before", "cut after"]
-"""What happens to a request: passed on, refused in AWS's words, or cut off before or after AWS has executed it."""
+ProxyAction = Literal["pass", "throttle", "conflict", "fail", "cut before", "cut after"]
+"""What happens to a request: passed on, refused as AWS refuses, or cut off before or after AWS has executed it."""
 
 _REFUSALS = {
     "throttle": (400, "ThrottlingException"),
@@ -22,29 +22,32 @@ _REFUSALS = {
 
 
 class AwsProxy:
-    """Passes requests on; `decide` names each one's deed by its operation, such as `PutItem`.
-
-    `on_cut` runs before a connection is cut: whoever kills the process there leaves it no time to try again.
-    `hear` is given each request's `X-Amz-Target` and body.
-    """
+    """Passes requests on, or fails them; `actions` counts what happened, by operation."""
 
     def __init__(
         self,
         behind: str,
-        decide: Callable[[str], Deed] = lambda _: "pass",
+        decide: Callable[[str], ProxyAction] = lambda _: "pass",
         on_cut: Callable[[], None] = lambda: None,
-        hear: Callable[[str, bytes], object] = lambda *_: None,
+        inspect: Callable[[str, bytes], object] = lambda *_: None,
     ) -> None:
+        """Prepare it before the AWS at `behind`.
+
+        Args:
+            behind: the URL that requests are passed to.
+            decide: returns the action for an operation, such as `PutItem`.
+            on_cut: runs before a connection is cut; a process that is killed there has no time to try again.
+            inspect: receives each request's `X-Amz-Target` and body before `decide` is called.
+        """
         self.behind = behind
         self.decide = decide
         self.on_cut = on_cut
-        self.hear = hear
-        self.deeds: Counter[tuple[str, Deed]] = Counter()
+        self.inspect = inspect
+        self.actions: Counter[tuple[str, ProxyAction]] = Counter()
         self._server: ThreadingHTTPServer | None = None
 
     def __enter__(self) -> Self:
-        self._server = _Server(("127.0.0.1", 0), BaseHTTPRequestHandler)
-        self._server.RequestHandlerClass = _handler(self, ("127.0.0.1", self._server.server_address[1]))
+        self._server = _ProxyServer(self)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
@@ -55,74 +58,84 @@ class AwsProxy:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The address that it listens on."""
         assert self._server is not None, "use it in a `with` block"  # noqa: S101
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
 
-class _Server(ThreadingHTTPServer):
+class _ProxyServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  as socketserver has it
-        """A caller that was killed is no news."""
+    def __init__(self, proxy: AwsProxy) -> None:
+        super().__init__(("127.0.0.1", 0), _ProxyHandler)
+        self.proxy = proxy
+        self.guard = Guard("127.0.0.1", self.server_address[1])
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=64))
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Report nothing: a caller may be killed."""
 
 
-def _handler(proxy: AwsProxy, address: tuple[str, int]) -> type[BaseHTTPRequestHandler]:
-    onward = requests.Session()
-    onward.trust_env = False
-    guard = Guard(*address)
-    onward.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=64))
+class _ProxyHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _ProxyServer
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
+    def _serve(self) -> None:
+        if objection := self.server.guard.objection(self.headers.items()):
+            self.close_connection = True
+            self._answer(403, {}, f"{objection}\n".encode())
+            return
+        proxy, body = self.server.proxy, self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        target = self.headers.get("X-Amz-Target", "")
+        proxy.inspect(target, body)
+        operation = target.rpartition(".")[2]
+        action = proxy.decide(operation)
+        proxy.actions[operation, action] += 1
+        if action == "conflict" and operation == "BatchExecuteStatement":
+            self._answer(200, {}, _conflicts(body))
+        elif action in _REFUSALS:
+            status, kind = _REFUSALS[action]
+            self._answer(status, {}, json.dumps({"__type": kind, "message": action}).encode())
+        else:
+            self._pass_on(body, action)
 
-        def _serve(self) -> None:
-            if objection := guard.objection(self.headers.items()):
-                self.close_connection = True
-                self._answer(403, {}, f"{objection}\n".encode())
-                return
-            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            target = self.headers.get("X-Amz-Target", "")
-            proxy.hear(target, body)
-            operation = target.rpartition(".")[2]
-            deed = proxy.decide(operation)
-            proxy.deeds[operation, deed] += 1
-            if deed == "conflict" and operation == "BatchExecuteStatement":  # which answers each statement by itself
-                refused = {"Error": {"Code": "DuplicateItem", "Message": deed}}
-                answers = [refused] * len(json.loads(body)["Statements"])
-                self._answer(200, {}, json.dumps({"Responses": answers}).encode())
-                return
-            if deed in _REFUSALS:
-                status, kind = _REFUSALS[deed]
-                self._answer(status, {}, json.dumps({"__type": kind, "message": deed}).encode())
-                return
-            answer = None if deed == "cut before" else self._passed_on(body)
-            if answer is None or deed == "cut after":
-                proxy.on_cut()
-                self.close_connection = True
-                return
-            self._answer(answer.status_code, dict(answer.headers), answer.content)
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve  # noqa: N815  as http.server has it
 
-        def _passed_on(self, body: bytes) -> requests.Response:
-            own = {"connection", "host"}  # of this hop alone
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in own}
-            url = proxy.behind + self.path
-            return onward.request(self.command, url, data=body, headers=headers, timeout=30, allow_redirects=False)
+    def _pass_on(self, body: bytes, action: ProxyAction) -> None:
+        """Pass the request on and the answer back, unless the connection is cut before or after that."""
+        answer = None if action == "cut before" else self._ask(body)
+        if answer is None or action == "cut after":
+            self.server.proxy.on_cut()
+            self.close_connection = True
+            return
+        self._answer(answer.status_code, dict(answer.headers), answer.content)
 
-        def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
-            self.send_response_only(status)
-            for name, value in headers.items():
-                if name.lower() not in {"content-length", "transfer-encoding", "connection", "content-encoding"}:
-                    self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+    def _ask(self, body: bytes) -> requests.Response:
+        hop = {"connection", "host"}  # headers of this hop alone
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in hop}
+        url = self.server.proxy.behind + self.path
+        return self.server.session.request(
+            self.command, url, data=body, headers=headers, timeout=30, allow_redirects=False
+        )
 
-        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve  # noqa: N815  as http.server has it
+    def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            if name.lower() not in {"content-length", "transfer-encoding", "connection", "content-encoding"}:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Silent: `AwsProxy.deeds` counts."""
+    def log_message(self, format: str, *args: object) -> None:
+        """Print nothing: `AwsProxy.actions` counts."""
 
-    return Handler
+
+def _conflicts(body: bytes) -> bytes:
+    """Return the answer of a batch of statements, each of which is answered by itself, with a conflict for all."""
+    refusal = {"Error": {"Code": "DuplicateItem", "Message": "conflict"}}
+    return json.dumps({"Responses": [refusal] * len(json.loads(body)["Statements"])}).encode()

@@ -1,4 +1,4 @@
-"""Refuses what a web page could make a browser send: each server of the sandbox asks it before anything else.
+"""Refuse what a web page could make a browser send: every server of the sandbox checks each request first.
 
 The sandbox takes any credentials and runs code, so a page that the developer visits must not reach it: not by a
 request across origins (Fetch standard, "HTTP extensions"), nor by a host name that is re-bound to loopback. Programs
@@ -8,7 +8,7 @@ send none of these headers: SDKs, the AWS CLI, curl.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-NAMES = ("127.0.0.1", "localhost", "[::1]", "host.docker.internal")  # the last is what a container calls this machine
+NAMES = ("127.0.0.1", "localhost", "[::1]", "host.docker.internal")  # the last is a container's name for this machine
 
 # Only browsers send these, and a page can neither forge nor suppress all of them.
 BROWSER_HEADERS = ("origin", "referer")
@@ -34,11 +34,11 @@ class Guard:
         return None
 
     def _hosts(self) -> set[str]:
-        """Names with our port, or bare, as simple clients send them; a re-bound name is foreign either way."""
+        """Return the names with the port, or bare, as simple clients send them; a re-bound name is neither."""
         names = {*NAMES, self.address}
         return names | {f"{name}:{self.port}" for name in names}
 
 
 def is_json(content_type: str) -> bool:
-    """Whether a body is declared as JSON, which no page can send to another origin without asking first."""
+    """Return whether a body is declared as JSON, which no page can send to another origin without a preflight."""
     return content_type.partition(";")[0].strip().lower() == "application/json"

@@ -1,10 +1,8 @@
-"""The embedded AWS: MiniStack as a child process on loopback, deploying `template.yaml` itself. Nobody else names it.
+"""The embedded AWS: MiniStack as a child process on loopback, which deploys `template.yaml`.
 
-Nothing is stripped from the template; what behaves differently from AWS stands in `sandbox/README.md`.
+The only module that names it. `sandbox/README.md` lists what behaves differently from AWS.
 """
 
-import hashlib
-import io
 import json
 import os
 import secrets
@@ -13,7 +11,6 @@ import signal
 import socket
 import subprocess
 import time
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,9 +20,10 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from samtranslator.yaml_helper import yaml_parse
 
-from sandbox import ports
+from sandbox import instance, ports
+from sandbox.errors import SandboxError
+from sandbox.template import prepare
 from sandbox.waiting import PATIENCE
 
 REGION = "us-east-1"
@@ -38,8 +36,8 @@ MINISTACK_PYTHON = Path(__file__).parents[1] / ".venv-ministack/bin/python"
 """An environment of its own: the botocore that MiniStack pins must not hold back the one that ships."""
 
 
-class CloudError(ports.SandboxError):
-    """The embedded AWS did not start, or did not take the template; its log says why."""
+class CloudError(SandboxError):
+    """The embedded AWS did not start or did not accept the template; its log says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class Stack:
 
 
 class Cloud:
-    """A running AWS; everything in it is gone when it stops."""
+    """A running AWS; everything in it is lost when it stops."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", endpoint_url: str, log: Path) -> None:
         self._process = process
@@ -66,12 +64,12 @@ class Cloud:
         """Run it for the length of the block; its log and its files go to `directory`.
 
         The port is bound here and handed down, so that what answers on it is this child and nothing else. The child
-        ends with this process, however that ends. Raises CloudError, and PlaceError where another program has the port.
+        ends with this process, however that ends. Raise CloudError, and PlaceError where another program has the port.
         """
         if not MINISTACK_PYTHON.exists():
             raise CloudError("the embedded AWS is not installed: run `make venv`, which makes .venv-ministack")
         files = directory / "aws"
-        shutil.rmtree(files, ignore_errors=True)  # a run that was killed could not do it
+        shutil.rmtree(files, ignore_errors=True)  # a run that was killed has left it
         files.mkdir(parents=True)
         log, run = directory / "aws.log", secrets.token_hex(16)
         with ports.listen(address, port) as listener, log.open("wb") as output:
@@ -88,7 +86,7 @@ class Cloud:
             )
         cloud = cls(process, f"http://{address}:{port}", log)
         try:
-            ports.remember_child(directory, process.pid, run)
+            instance.remember_child(directory, process.pid, run)
             cloud._wait_until_up()
             yield cloud
         except BotoCoreError as error:
@@ -97,7 +95,7 @@ class Cloud:
             raise CloudError(f"the embedded AWS has ended meanwhile; the end of {log} may say why") from error
         finally:
             cloud.stop()
-            ports.forget_child(directory)
+            instance.forget_child(directory)
             shutil.rmtree(files, ignore_errors=True)
 
     def _wait_until_up(self) -> None:
@@ -112,7 +110,7 @@ class Cloud:
         raise CloudError(f"the embedded AWS did not start: {self._log.read_text(errors='replace')[-2000:]}")
 
     def _has_ended(self) -> bool:
-        """Whether the process is gone, or going: its sockets close a little earlier."""
+        """Return whether the process has ended or is ending: its sockets close a little earlier."""
         try:
             self._process.wait(3)  # a process that is still there then counts as running
         except subprocess.TimeoutExpired:
@@ -120,7 +118,7 @@ class Cloud:
         return True
 
     def stop(self) -> None:
-        """End the process and its workers at once: it holds nothing that has to be saved."""
+        """End the process and its workers at once: nothing in it has to be saved."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -151,24 +149,25 @@ class Cloud:
     def deploy(self, parameters: Mapping[str, str], build: Path, name: str = STACK) -> Stack:
         """Deploy what `sam build` left in `build`, onto the stack of that name where there is one already.
 
-        Raises CloudError with the events of a stack that failed.
+        Raise CloudError with the events of a stack that failed.
         """
-        template = yaml_parse((build / "template.yaml").read_text(encoding="utf-8"))
-        self._upload(template, build)
-        given = {"AwsEndpointUrl": self.endpoint_url, **parameters}
-        template["Resources"] = _with_numbers(template["Resources"], _numbers(template["Parameters"], given))
+        values = {"AwsEndpointUrl": self.endpoint_url, **parameters}
+        template = prepare(build, values, BUCKET)
+        self.client("s3").create_bucket(Bucket=BUCKET)
+        for key, code in template.archives.items():
+            self.client("s3").put_object(Bucket=BUCKET, Key=key, Body=code)
         cloudformation = self.client("cloudformation")
         exists = any(stack["StackName"] == name for stack in cloudformation.describe_stacks()["Stacks"])
         try:
             (cloudformation.update_stack if exists else cloudformation.create_stack)(
                 StackName=name,
-                TemplateBody=json.dumps(template),
-                Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
+                TemplateBody=template.body,
+                Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()],
                 Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             )
         except ClientError as error:
             if "No updates are to be performed" not in str(error):
-                raise CloudError(f"the template was not taken: {error}") from error
+                raise CloudError(f"the template was not accepted: {error}") from error
         for _ in range(int(PATIENCE / 0.05)):
             [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]
             if stack["StackStatus"] in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
@@ -183,20 +182,8 @@ class Cloud:
         failed = [event for event in events if "FAILED" in event["ResourceStatus"]]
         return "; ".join(f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in failed)
 
-    def _upload(self, template: dict[str, Any], build: Path) -> None:
-        """Put the folders of code on S3 under a name that changes with them, as `sam package` does."""
-        self.client("s3").create_bucket(Bucket=BUCKET)
-        for name, resource in template["Resources"].items():
-            for uri in ("CodeUri", "ContentUri"):
-                folder = resource.get("Properties", {}).get(uri)
-                if isinstance(folder, str):
-                    code = _zipped(build / folder)
-                    key = f"{name}-{hashlib.sha256(code).hexdigest()}.zip"
-                    self.client("s3").put_object(Bucket=BUCKET, Key=key, Body=code)
-                    resource["Properties"][uri] = f"s3://{BUCKET}/{key}"
-
-    def put_secret(self, name: str, value: Mapping[str, Any]) -> None:
-        """Create a secret, or give it another value."""
+    def put_secret(self, name: str, value: Mapping[str, object]) -> None:
+        """Create a secret, or replace its value."""
         secrets = self.client("secretsmanager")
         text = json.dumps(value)
         try:
@@ -205,36 +192,16 @@ class Cloud:
             secrets.put_secret_value(SecretId=name, SecretString=text)
 
     def logs(self, function_name: str) -> list[str]:
-        """Everything that the function has written so far, line by line, oldest first."""
+        """Return everything that the function has logged so far, line by line, oldest first."""
         configuration = self.client("lambda").get_function_configuration(FunctionName=function_name)
         group = configuration.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{function_name}"
         pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
         return [line for page in pages for event in page["events"] for line in event["message"].splitlines()]
 
 
-def _numbers(declared: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, int | float]:
-    """The values of the parameters of type Number."""
-    texts = {n: str(given.get(n, p.get("Default"))) for n, p in declared.items() if p["Type"] == "Number"}
-    return {name: float(text) if "." in text else int(text) for name, text in texts.items()}
-
-
-def _with_numbers(value: Any, numbers: Mapping[str, int | float]) -> Any:  # noqa: ANN401  a template
-    """Write numeric parameters where they are referred to: MiniStack passes them on as text, and compares them so."""
-    match value:
-        case {"Ref": name} if name in numbers:
-            return numbers[name]
-        case dict():
-            kept = {"Environment"}  # whose variables are text
-            return {n: member if n in kept else _with_numbers(member, numbers) for n, member in value.items()}
-        case list():
-            return [_with_numbers(member, numbers) for member in value]
-        case _:
-            return value
-
-
 def _environment(files: Path, address: str, port: int) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "POWERTOOLS_"))}
-    return kept | {
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "POWERTOOLS_"))}
+    return inherited | {
         "MINISTACK_HOST": address,
         "GATEWAY_PORT": str(port),
         "LAMBDA_EXECUTOR": "local",  # as a process, no Docker
@@ -247,21 +214,12 @@ def _environment(files: Path, address: str, port: int) -> dict[str, str]:
 
 
 def command(listener: int, address: str, port: int, run: str) -> list[str]:
-    """Return the command that starts the embedded AWS: its socket's descriptor, and a word that proves it ours."""
+    """Return the command that starts the embedded AWS: its socket's descriptor, and a word that identifies the run."""
     return [str(MINISTACK_PYTHON), str(PROGRAM), str(listener), address, str(port), run]
 
 
 def free_port() -> int:
-    """A port of loopback that nobody uses."""
+    """Return a port of loopback that no program uses."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
-
-
-def _zipped(folder: Path) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # nobody carries it far
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                archive.write(path, path.relative_to(folder))
-    return buffer.getvalue()

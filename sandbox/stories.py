@@ -1,116 +1,28 @@
-"""The stories of `make demo`: what a till reports, what WeChat Pay makes of it, and how each is promised to end.
+"""The stories of `make demo`: what a till reports, what WeChat Pay answers, and how each must end.
 
-Each is told through the real template. `tests/test_corridor.py` tells them again, one test a story.
+Each runs through the real template; `tests/test_corridor.py` runs them as tests.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ops import dead_letters
-from ops.dead_letters import Letter
-from orders.order import Order, Status
-from sandbox.waiting import NotReachedError, until
-from sandbox.world import MERCHANT, OTHER_MERCHANT, World
-
-
-class BrokenPromiseError(Exception):
-    """A story did not end as promised."""
-
-
-@dataclass(slots=True)
-class Stage:
-    """Where one story is told: the world, and what the screen shows of it."""
-
-    world: World
-    event: str = ""
-    told: list[str] = field(default_factory=list)
-    orders: list[str] = field(default_factory=list)
-    mchid: str = MERCHANT
-
-    def publish(self, file: str) -> None:
-        """Let the till report what an event file holds."""
-        self.event = file
-        self.world.publish(file)
-
-    def ready(self, *numbers: str) -> None:
-        """Let these orders wait for their money at WeChat Pay."""
-        self.orders += numbers
-        for number in numbers:
-            self.world.ready(number, self.mchid)
-
-    def expect(self, number: str, status: Status, reason: str = "") -> Order:
-        """Wait until the order's item has this status and reason, or its history tells that it has had them.
-
-        The next attempt may have come between two looks, and ended under another reason.
-        """
-
-        def look() -> Order | None:
-            order = self.world.order(number, self.mchid)
-            return order if order and _has_been(order, status, reason) else None
-
-        def seen() -> str:
-            order = self.world.order(number, self.mchid)
-            return f"{order.status} {order.reason}" if order else "no item"
-
-        found = self.wait(look, f"{number}: {status} {reason}".rstrip(), seen)
-        self.tell(f"{status} {reason or found.reason}".rstrip())
-        return found
-
-    def wait[T](self, look: Callable[[], T | None], state: str, seen: Callable[[], object] | None = None) -> T:
-        """Wait for a state; raises BrokenPromiseError with what was seen instead."""
-        try:
-            return until(look, state=state, seen=seen)
-        except NotReachedError as error:
-            raise BrokenPromiseError(str(error)) from None
-
-    def expect_dead(self, text: str, reason: str) -> Letter:
-        """Wait until the message with this text is among the dead letters, for this reason; it stays there."""
-
-        def look() -> Letter | None:
-            letters = dead_letters.peek(self.world.deployment)
-            return next((letter for letter in letters if text in letter.body), None)
-
-        found = self.wait(look, f"{text}: a dead letter for {reason}")
-        if found.reason != reason:
-            raise BrokenPromiseError(f"{text}: promised a dead letter for {reason}, seen {found.reason}")
-        self.tell("dead letter")
-        return found
-
-    def promise(self, text: str, kept: object) -> None:
-        """Fail the story unless this holds."""
-        if not kept:
-            raise BrokenPromiseError(text)
-
-    def tell(self, word: str) -> None:
-        """Add a word to the story's line, once."""
-        if word not in self.told[-1:]:
-            self.told.append(word)
-
-    def calls(self, number: str | None = None) -> list[str]:
-        """What was asked of WeChat Pay about the story's orders, such as `sync 400 ORDER_DONE`."""
-        calls = self.world.wechat_pay.calls
-        mine = [call for call in calls if call.out_order_no in ([number] if number else self.orders)]
-        return [f"{call.operation} {call.status or '-'} {call.code}".rstrip() for call in mine]
+from orders.order import Status
+from sandbox.stage import Stage
+from sandbox.testbed import MERCHANT, OTHER_MERCHANT
 
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A story: its title, and how it is told; telling raises BrokenPromiseError where it ends otherwise."""
+    """A story: its title and its steps; `run` raises BrokenPromiseError where it ends otherwise."""
 
     title: str
-    tell: Callable[[Stage], None]
+    run: Callable[[Stage], None]
 
     @property
     def name(self) -> str:
         """The story's name."""
-        return self.tell.__name__.replace("_", "-")
-
-
-def _has_been(order: Order, status: Status, reason: str) -> bool:
-    """Whether the order has this status and reason, or had them while it was retried."""
-    if (order.status, order.reason) == (status, reason or order.reason):
-        return True
-    return status is Status.RETRYING and any(attempt.reason == reason for attempt in order.history)
+        return self.run.__name__.replace("_", "-")
 
 
 def paid_offline(stage: Stage) -> None:
@@ -118,9 +30,9 @@ def paid_offline(stage: Stage) -> None:
     stage.ready("PAID-OFFLINE-1")
     stage.publish("paid-offline.json")
     order = stage.expect("PAID-OFFLINE-1", Status.SYNCED)
-    answer = stage.world.wechat_pay.order(MERCHANT, "PAID-OFFLINE-1").answer()
-    stage.promise("the item holds WeChat Pay's whole answer", order.wechat == answer)
-    stage.promise("one call was made", stage.calls() == ["sync 200"])
+    answer = stage.testbed.wechat_pay.order(MERCHANT, "PAID-OFFLINE-1").answer()
+    stage.require("the item holds WeChat Pay's whole answer", order.wechat == answer)
+    stage.require("one call was made", stage.calls() == ["sync 200"])
 
 
 def paid_offline_by_queue(stage: Stage) -> None:
@@ -128,20 +40,20 @@ def paid_offline_by_queue(stage: Stage) -> None:
     stage.ready("PAID-OFFLINE-2")
     stage.publish("paid-offline-sqs.json")
     stage.expect("PAID-OFFLINE-2", Status.SYNCED)
-    stage.promise("one call was made", stage.calls() == ["sync 200"])
+    stage.require("one call was made", stage.calls() == ["sync 200"])
 
 
 def same_event_twice(stage: Stage) -> None:
-    """A till that reports twice costs nothing."""
+    """A till that reports twice: one sync is executed."""
     stage.ready("TWICE-1")
     stage.publish("same-event-twice.json")
     stage.expect("TWICE-1", Status.SYNCED)
     stage.publish("same-event-twice.json")
-    lines = stage.world.lines
+    lines = stage.testbed.lines
     stage.wait(lambda: len(lines("TWICE-1")) >= 4, "all four messages are done", lambda: lines("TWICE-1"))
     order = stage.expect("TWICE-1", Status.SYNCED)
-    stage.promise("no status changed", order.attempts == 1)
-    stage.promise("WeChat Pay executed one sync", stage.world.wechat_pay.order(MERCHANT, "TWICE-1").syncs == 1)
+    stage.require("no status changed", order.attempts == 1)
+    stage.require("WeChat Pay executed one sync", stage.testbed.wechat_pay.order(MERCHANT, "TWICE-1").syncs == 1)
 
 
 def mixed_batch(stage: Stage) -> None:
@@ -152,46 +64,46 @@ def mixed_batch(stage: Stage) -> None:
     stage.expect("MIXED-1", Status.SYNCED)
     stage.expect("MIXED-3", Status.SYNCED)
     letter = stage.expect_dead("MIXED-2", "UNREADABLE")
-    stage.promise("the reason names the field", letter.said.startswith("detail.paid_time: "))
-    stage.promise("nothing was asked about it", not stage.calls("MIXED-2"))
+    stage.require("the reason names the field", letter.said.startswith("detail.paid_time: "))
+    stage.require("nothing was asked about it", not stage.calls("MIXED-2"))
 
 
 def won_by_wechat(stage: Stage) -> None:
-    """WeChat Pay was faster: the customer has paid twice, and somebody is told."""
+    """WeChat Pay was faster: the customer has paid twice, and an alarm reports it."""
     stage.ready("WON-BY-WECHAT-1")
-    deducted = stage.world.wechat_pay.deduct(MERCHANT, "WON-BY-WECHAT-1")
+    deducted = stage.testbed.wechat_pay.deduct(MERCHANT, "WON-BY-WECHAT-1")
     stage.publish("won-by-wechat.json")
     order = stage.expect("WON-BY-WECHAT-1", Status.PAID_BY_WECHAT)
-    stage.promise("the item has what a refund needs", order.transaction_id == deducted.transaction_id)
+    stage.require("the item has what a refund needs", order.transaction_id == deducted.transaction_id)
 
 
 def deducting(stage: Stage) -> None:
     """WeChat Pay is deducting at this moment: wait its three minutes, then try again."""
     stage.ready("DEDUCTING-1")
-    stage.world.wechat_pay.deducting(MERCHANT, "DEDUCTING-1")
+    stage.testbed.wechat_pay.deducting(MERCHANT, "DEDUCTING-1")
     stage.publish("deducting.json")
     stage.expect("DEDUCTING-1", Status.RETRYING, "DEDUCTING")
-    waits = stage.world.waits
+    waits = stage.testbed.waits
     [wait] = stage.wait(lambda: waits("DEDUCTING-1")[:1] or None, "its wait is logged")  # after the item is written
-    stage.promise("it waits a hundredth of three minutes", wait == 2)
-    stage.tell(f"wait {wait} s")
-    stage.world.wechat_pay.deducting(MERCHANT, "DEDUCTING-1", on=False)
+    stage.require("it waits a hundredth of three minutes", wait == 2)
+    stage.show(f"wait {wait} s")
+    stage.testbed.wechat_pay.deducting(MERCHANT, "DEDUCTING-1", on=False)
     stage.expect("DEDUCTING-1", Status.SYNCED)
 
 
 def order_unknown(stage: Stage) -> None:
-    """A dead letter with its reason; its cause is mended; redriven, it gets one new attempt."""
+    """A dead letter with its reason; its cause is repaired; redriven, it gets one new attempt."""
     stage.orders.append("UNKNOWN-1")
     stage.publish("order-unknown.json")
     stage.expect("UNKNOWN-1", Status.REJECTED, "ORDER_NOT_EXIST")
     letter = stage.expect_dead("UNKNOWN-1", "ORDER_NOT_EXIST")
     before = len(stage.calls())
-    stage.promise("one short retry, then no call more", before == 2)
+    stage.require("one short retry, then no call more", before == 2)
     stage.ready("UNKNOWN-1")
-    dead_letters.redrive_one(stage.world.deployment, letter.message_id)
-    stage.tell("redriven")
+    dead_letters.redrive_one(stage.testbed.deployment, letter.message_id)
+    stage.show("redriven")
     stage.expect("UNKNOWN-1", Status.SYNCED)
-    stage.promise("one new attempt", len(set(stage.calls())) == 2 and len(stage.calls()) == before + 1)
+    stage.require("one new attempt", len(set(stage.calls())) == 2 and len(stage.calls()) == before + 1)
 
 
 def unknown_merchant(stage: Stage) -> None:
@@ -201,36 +113,36 @@ def unknown_merchant(stage: Stage) -> None:
     stage.publish("unknown-merchant.json")
     stage.expect("NO-MERCHANT-1", Status.REJECTED, "UNKNOWN_MERCHANT")
     stage.expect_dead("NO-MERCHANT-1", "UNKNOWN_MERCHANT")
-    stage.promise("nothing was asked", not stage.calls())
+    stage.require("nothing was asked", not stage.calls())
 
 
 def wrong_key(stage: Stage) -> None:
-    """A merchant's key is wrong: his orders wait, none dies, and all go through once the secret is mended."""
+    """A merchant's key is wrong: its orders wait, none is dead-lettered, all succeed once the secret is repaired."""
     stage.mchid = OTHER_MERCHANT
     stage.ready("WRONG-KEY-1")
-    stage.world.wechat_pay.merchant(OTHER_MERCHANT).rotate_key()
+    stage.testbed.wechat_pay.merchant(OTHER_MERCHANT).rotate_key()
     stage.publish("wrong-key.json")
     stage.expect("WRONG-KEY-1", Status.RETRYING, "SIGN_ERROR")
-    stage.world.put_secret(OTHER_MERCHANT)
-    stage.tell("secret mended")
+    stage.testbed.put_secret(OTHER_MERCHANT)
+    stage.show("secret mended")
     stage.expect("WRONG-KEY-1", Status.SYNCED)
-    bodies = [letter.body for letter in dead_letters.peek(stage.world.deployment)]
-    stage.promise("nothing was dead-lettered for it", not any("WRONG-KEY-1" in body for body in bodies))
+    bodies = [letter.body for letter in dead_letters.peek(stage.testbed.deployment)]
+    stage.require("nothing was dead-lettered for it", not any("WRONG-KEY-1" in body for body in bodies))
 
 
 def outage(stage: Stage) -> None:
-    """WeChat Pay is down in the middle: everything waits, and goes through after it."""
+    """WeChat Pay is down for a while: every order waits, and is synced afterwards."""
     numbers = ("OUTAGE-1", "OUTAGE-2", "OUTAGE-3")
     stage.ready(*numbers)
-    stage.world.wechat_pay.misbehave("connection_refused")
+    stage.testbed.wechat_pay.misbehave("connection_refused")
     stage.publish("outage.json")
     for number in numbers:
         stage.expect(number, Status.RETRYING, "UNREACHABLE")
-    stage.world.wechat_pay.behave()
-    stage.tell("WeChat Pay is back")
+    stage.testbed.wechat_pay.behave()
+    stage.show("WeChat Pay is back")
     for number in numbers:
         stage.expect(number, Status.SYNCED)
-        stage.promise("one sync each", stage.world.wechat_pay.order(MERCHANT, number).syncs == 1)
+        stage.require("one sync each", stage.testbed.wechat_pay.order(MERCHANT, number).syncs == 1)
 
 
 STORIES = (

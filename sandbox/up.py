@@ -1,4 +1,4 @@
-"""`make sandbox`: the demo's world, staying up on fixed ports for a till to talk to, with what the function logs."""
+"""`make sandbox`: the demo's testbed on fixed ports for a till, with the function's log."""
 
 import json
 import os
@@ -9,8 +9,8 @@ from typing import NoReturn
 
 from ops.address import Sandbox
 from sandbox.cloud import REGION
-from sandbox.ports import PLACE, Place
-from sandbox.world import BEFORE_THE_EVENTS, MERCHANT, OTHER_MERCHANT, World
+from sandbox.place import PLACE, Place
+from sandbox.testbed import BEFORE_THE_EVENTS, MERCHANT, OTHER_MERCHANT, Testbed
 
 __all__ = ["PLACE", "environment", "main", "seed"]
 
@@ -18,33 +18,33 @@ README_ORDER = "1234323JKHDFE1243252"  # the order of the payload in the README
 
 
 def main(place: Place, directory: Path) -> NoReturn:
-    """Run there until a signal; files go to `directory`."""
+    """Run at this place until a signal; files go to `directory`."""
     say = _clock()
-    with World.open(directory, place=place, say=say) as world:
+    with Testbed.open(directory, place=place, say=say) as testbed:
         say("opening the orders of events/")
-        seed(world)
-        write_addresses(world, directory)
-        _welcome(world)
-        _follow(world)
+        seed(testbed)
+        write_addresses(testbed, directory)
+        _welcome(testbed)
+        _follow(testbed)
 
 
 def _clock() -> Callable[[str], object]:
-    """Tell a step and the seconds that have passed before it."""
+    """Return a function that prints a step and the seconds that have passed before it."""
     began = time.monotonic()
     return lambda step: print(f"{time.monotonic() - began:4.0f} s  {step}", flush=True)
 
 
-def seed(world: World) -> None:
-    """Put the orders that the event files speak of into the states that `events/README.md` tells."""
-    wechat_pay = world.wechat_pay
+def seed(testbed: Testbed) -> None:
+    """Put the orders that the event files name into the states that `events/README.md` lists."""
+    wechat_pay = testbed.wechat_pay
     waiting = ["PAID-OFFLINE-1", "PAID-OFFLINE-2", "PAID-OFFLINE-3", "TWICE-1", "MIXED-1", "MIXED-3"]
     waiting += ["SNS-1", "SNS-2", "BROKEN-1", "BROKEN-6", README_ORDER]
     for number in [*waiting, "WON-BY-WECHAT-1", "DEDUCTING-1", "OUTAGE-1", "OUTAGE-2", "OUTAGE-3"]:
-        world.ready(number)
+        testbed.ready(number)
     wechat_pay.deduct(MERCHANT, "WON-BY-WECHAT-1")
     wechat_pay.deducting(MERCHANT, "DEDUCTING-1")
-    world.ready("WRONG-KEY-1", OTHER_MERCHANT)
-    wechat_pay.merchant(OTHER_MERCHANT).rotate_key()  # his secret still has the old one
+    testbed.ready("WRONG-KEY-1", OTHER_MERCHANT)
+    wechat_pay.merchant(OTHER_MERCHANT).rotate_key()  # its secret still has the old one
     wechat_pay.ready_to_sync(MERCHANT, "PARTNER-1", at=BEFORE_THE_EVENTS, sub_mchid=OTHER_MERCHANT)
     for number in ("NOTHING-DUE-1", "NOT-COMPLETED-1", "REVOKED-1"):
         wechat_pay.open(MERCHANT, number, at=BEFORE_THE_EVENTS)
@@ -53,22 +53,24 @@ def seed(world: World) -> None:
     wechat_pay.cancel(MERCHANT, "REVOKED-1")
 
 
-def environment(world: World) -> dict[str, str]:
-    """The function's variables in this world, for `sam local invoke --env-vars`: as a container has to call us."""
-    configuration = world.cloud.client("lambda").get_function_configuration(FunctionName=world.function)
+def environment(testbed: Testbed) -> dict[str, str]:
+    """Return the function's variables for `sam local invoke --env-vars`, with the addresses that a container uses."""
+    configuration = testbed.cloud.client("lambda").get_function_configuration(FunctionName=testbed.function)
     variables: dict[str, str] = configuration["Environment"]["Variables"]
-    # Docker Desktop leads host.docker.internal to our loopback. On Linux nothing leads there: see sandbox/README.md.
+    # Docker Desktop routes host.docker.internal to loopback. On Linux nothing does: see sandbox/README.md.
     return {name: value.replace("//127.0.0.1:", "//host.docker.internal:") for name, value in variables.items()}
 
 
-def write_addresses(world: World, directory: Path) -> None:
-    """Write where this world is: for `sam local invoke` into env.json, for `bin/ops` into a file that it finds."""
-    (directory / "env.json").write_text(json.dumps({"OrdersFunction": environment(world)}, indent=2), encoding="utf-8")
-    Sandbox(world.stack.name, REGION, world.cloud.endpoint_url, "sandbox", "sandbox", os.getpid()).write(directory)
+def write_addresses(testbed: Testbed, directory: Path) -> None:
+    """Write the addresses for `sam local invoke` into env.json, and for `bin/ops` into a file that it finds."""
+    (directory / "env.json").write_text(
+        json.dumps({"OrdersFunction": environment(testbed)}, indent=2), encoding="utf-8"
+    )
+    Sandbox(testbed.stack.name, REGION, testbed.cloud.endpoint_url, "sandbox", "sandbox", os.getpid()).write(directory)
 
 
-def _welcome(world: World) -> None:
-    aws, wechat_pay = world.cloud.endpoint_url, world.wechat_pay
+def _welcome(testbed: Testbed) -> None:
+    aws, wechat_pay = testbed.cloud.endpoint_url, testbed.wechat_pay
     order = json.dumps({"mchid": MERCHANT, "out_order_no": "MINE-2"})
     print(
         f"""
@@ -76,8 +78,8 @@ AWS          {aws}   (any credentials, region us-east-1)
 WeChat Pay   {wechat_pay.base_url}   (backup {wechat_pay.backup_url})
 control      {wechat_pay.control_url}   (what shops and customers do, and outages: sandbox/README.md)
 merchants    {MERCHANT}; {OTHER_MERCHANT}, whose secret has an old key
-queue        {world.stack.outputs["OrderQueueUrl"]}
-function     {world.function}
+queue        {testbed.stack.outputs["OrderQueueUrl"]}
+function     {testbed.function}
 the orders of events/ wait; waits between retries are a hundredth of production's
 
   bin/ops order list --attention
@@ -92,11 +94,11 @@ Ctrl-C ends it. What the function logs:
     )
 
 
-def _follow(world: World) -> NoReturn:
-    shown = 0
+def _follow(testbed: Testbed) -> NoReturn:
+    printed = 0
     while True:
-        lines = [line for line in world.cloud.logs(world.function) if line.startswith('{"level"')]
-        for line in lines[shown:]:
+        lines = [line for line in testbed.cloud.logs(testbed.function) if line.startswith('{"level"')]
+        for line in lines[printed:]:
             print(line, flush=True)
-        shown = len(lines)
+        printed = len(lines)
         time.sleep(0.5)  # a log is polled

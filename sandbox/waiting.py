@@ -1,10 +1,10 @@
-"""Waiting for a state of something that runs beside us: polled, with one generous limit, and told what was seen."""
+"""Wait for a state of something that runs in the background: poll, with one generous limit, and say what was seen."""
 
 import time
 from collections.abc import Callable
 
 PATIENCE = 300.0  # seconds: a machine may have a tenth of one CPU, on which a cold start takes ten of them
-PAUSES = (0.02, 0.25)  # seconds between two looks, at first and at most: looking costs what is waited for its processor
+PAUSES = (0.02, 0.25)  # seconds between two looks, at first and at most: looking takes CPU from what is waited for
 
 
 class NotReachedError(Exception):
@@ -16,18 +16,24 @@ def until[T](
     seconds: float = PATIENCE,
     *,
     state: str = "the state",
-    seen: Callable[[], object] | None = None,
+    instead: Callable[[], object] | None = None,
 ) -> T:
-    """Look again and again until there is something to see, and return it; False counts as nothing to see.
+    """Look until the value is neither None nor False, and return it.
 
-    `state` names what is waited for; `seen` tells what there is instead, and is asked only in the end. Raises
-    NotReachedError after so many seconds.
+    Args:
+        look: returns the value, or None or False while the state is not reached.
+        seconds: the limit.
+        state: what is waited for, for the message.
+        instead: returns what there is instead, for the message; called only at the limit.
+
+    Raises:
+        NotReachedError: the limit has passed.
     """
-    begun, (pause, longest) = time.monotonic(), PAUSES
+    start, (pause, longest) = time.monotonic(), PAUSES
     while (value := look()) is None or value is False:
-        if time.monotonic() - begun > seconds:
-            told = "" if seen is None else f"; seen: {seen()}"
-            raise NotReachedError(f"{state} was not reached within {seconds:.0f} s{told}")
+        if time.monotonic() - start > seconds:
+            observation = "" if instead is None else f"; seen: {instead()}"
+            raise NotReachedError(f"{state} was not reached within {seconds:.0f} s{observation}")
         time.sleep(pause)  # a state is polled; no result depends on the pause
         pause = min(pause * 1.25, longest)
     return value

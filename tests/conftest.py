@@ -11,8 +11,8 @@ from hypothesis import settings
 from rich.console import Console
 
 from sandbox import demo
+from sandbox.testbed import Testbed
 from sandbox.wechat_pay import SimulatedMerchant, Simulator
-from sandbox.world import World
 
 settings.register_profile(
     "quick", max_examples=20, deadline=None
@@ -56,9 +56,9 @@ def wechat_pay(key_ring: Path) -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     """The template, deployed, beside a WeChat Pay; shared by all tests that bring their own orders."""
-    with World.open(tmp_path_factory.mktemp("world")) as world:
+    with Testbed.open(tmp_path_factory.mktemp("world")) as world:
         yield world
 
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 from sandbox.waiting import PATIENCE
 from sandbox.wechat_pay import Simulator
-from sandbox.wechat_pay.gate import Request
-from sandbox.wechat_pay.server import Response
+from sandbox.wechat_pay.draft import Response
+from sandbox.wechat_pay.message import Request
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from sandbox.testbed import BUILD
 from sandbox.waiting import PATIENCE
-from sandbox.world import BUILD
 
 PATH = os.pathsep.join([str(BUILD / "OrdersFunction"), str(BUILD / "WeChatPayLayer/python")])  # as on Lambda
 DEADLINE = 900  # seconds that an invocation is given: as many as Lambda ever gives

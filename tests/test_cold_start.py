@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ops import package
-from sandbox.world import BUILD
+from sandbox.testbed import BUILD
 
 from .lambda_runtime import ENVIRONMENT
 

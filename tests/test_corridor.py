@@ -11,7 +11,7 @@ from ops import dead_letters, events
 from orders.order import Status
 from sandbox import up
 from sandbox.stories import STORIES, Story
-from sandbox.world import MERCHANT, ROOT, World, until
+from sandbox.testbed import MERCHANT, ROOT, Testbed, until
 from tests.conftest import Evidence
 
 README = (ROOT / "events/README.md").read_text(encoding="utf-8")
@@ -26,7 +26,7 @@ def test_a_story_ends_as_promised(evidence: tuple[Evidence, Any], story: Story) 
     assert f"✓   {story.title}" in shown
 
 
-def test_a_dead_letter_is_the_original(world: World) -> None:
+def test_a_dead_letter_is_the_original(world: Testbed) -> None:
     """Same MessageId, same body, one call made, and SQS knows its source: the console's redrive to source works."""
     body = json.dumps({"mchid": MERCHANT, "out_order_no": "ORIGINAL-1", "detail": {"paid_time": "20260101120000"}})
     world.wechat_pay.ready_to_sync(MERCHANT, "ORIGINAL-1")
@@ -52,7 +52,7 @@ def test_a_dead_letter_is_the_original(world: World) -> None:
     assert (order.last_error.code, order.last_error.http_status) == ("ORDER_CANCELED", 400)
 
 
-def test_a_redriven_message_gets_one_new_attempt(world: World) -> None:
+def test_a_redriven_message_gets_one_new_attempt(world: Testbed) -> None:
     """Not mended, it is back among the dead letters after one more judgement."""
     body = {"mchid": "1999999998", "out_order_no": "REDRIVEN-1", "detail": {"paid_time": "20260101120000"}}
     deployment = world.deployment
@@ -67,7 +67,7 @@ def test_a_redriven_message_gets_one_new_attempt(world: World) -> None:
     again = until(
         lambda: letter if (letter := look()) and letter.message_id != first.message_id else None,
         state="the redriven message is among the dead letters",
-        seen=look,
+        instead=look,
     )
     assert (_attempts(again), again.reason) == (2, "UNKNOWN_MERCHANT")
 
@@ -79,7 +79,7 @@ def _attempts(letter: dead_letters.Letter) -> int:
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A world as `make sandbox` lays it out, in which each event file is handed straight to the function."""
-    with World.open(tmp_path_factory.mktemp("seeded")) as world:
+    with Testbed.open(tmp_path_factory.mktemp("seeded")) as world:
         up.seed(world)
         yield world
 
@@ -91,7 +91,9 @@ def test_the_table_of_event_files_is_complete() -> None:
 
 
 @pytest.mark.parametrize(("file", "before", "outcome", "stays"), TABLE)
-def test_an_event_file_ends_as_its_table_says(seeded: World, file: str, before: str, outcome: str, stays: str) -> None:
+def test_an_event_file_ends_as_its_table_says(
+    seeded: Testbed, file: str, before: str, outcome: str, stays: str
+) -> None:
     """The file goes to the deployed function whole, as `sam local invoke -e` hands it over."""
     if before == "ready, WeChat Pay down":
         seeded.wechat_pay.misbehave("connection_refused")
@@ -111,7 +113,7 @@ def _bodies(event: dict[str, Any]) -> list[str]:
     return [(record or {}).get("body", "") for record in event["Records"]]
 
 
-def _seen(world: World, body: str) -> str:
+def _seen(world: Testbed, body: str) -> str:
     """Status and reason of the item that a body speaks of; `unreadable` where there is none."""
     try:
         value = json.loads(body)
@@ -124,7 +126,7 @@ def _seen(world: World, body: str) -> str:
     return f"{order.status} {order.reason}".rstrip() if order else "unreadable"
 
 
-def test_a_bare_event_that_is_not_settled_fails_its_invoker(seeded: World) -> None:
+def test_a_bare_event_that_is_not_settled_fails_its_invoker(seeded: Testbed) -> None:
     """There is no queue to keep it: EventBridge or the caller must try again."""
     event = {"id": "e1", "source": "pos.till", "detail-type": "Order_Paid"}
     event["detail"] = {"mchid": MERCHANT, "out_order_no": "NOBODY-1", "detail": {"paid_time": "20260101120000"}}  # type: ignore[assignment]
@@ -133,7 +135,7 @@ def test_a_bare_event_that_is_not_settled_fails_its_invoker(seeded: World) -> No
     assert "ORDER_NOT_EXIST" in answer["Payload"].read().decode()
 
 
-def test_the_sandbox_writes_what_sam_local_needs(seeded: World, tmp_path: Path) -> None:
+def test_the_sandbox_writes_what_sam_local_needs(seeded: Testbed, tmp_path: Path) -> None:
     """`--env-vars` names the function and its variables in this world."""
     variables = up.environment(seeded)
     assert variables["WECHATPAY_BASE_URL"] == seeded.wechat_pay.base_url.replace("127.0.0.1", "host.docker.internal")

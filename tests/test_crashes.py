@@ -18,11 +18,11 @@ import pytest
 from orders.errors import UnreadableItemError
 from orders.order import Order, Status
 from orders.table import OrdersTable
-from sandbox.aws_proxy import AwsProxy, Deed
+from sandbox.aws_proxy import AwsProxy, ProxyAction
 from sandbox.cloud import Cloud
+from sandbox.testbed import APPID, MERCHANT, SERVICE_ID
 from sandbox.waiting import PATIENCE, until
 from sandbox.wechat_pay import Simulator
-from sandbox.world import APPID, MERCHANT, SERVICE_ID
 
 from .gate import held
 from .lambda_runtime import PATH, Function, a_function
@@ -35,10 +35,10 @@ class Gate:
     """What is to happen at which operation, so many times; a cut kills the function."""
 
     function: Function | None = None
-    plan: dict[str, tuple[Deed, int]] = field(default_factory=dict)
+    plan: dict[str, tuple[ProxyAction, int]] = field(default_factory=dict)
     struck: threading.Event = field(default_factory=threading.Event)
 
-    def decide(self, operation: str) -> Deed:
+    def decide(self, operation: str) -> ProxyAction:
         """The deed for this request."""
         deed, times = self.plan.get(operation, ("pass", 0))
         if times <= 0:
@@ -137,7 +137,7 @@ from orders.handler import lambda_handler
 REDELIVERIES = {"the same message": ("m1", 2), "another report of it": ("m2", 1), "redriven": ("m3", 1)}
 
 # where it ends → the calls of both attempts, by redelivery: the same message asks first, since it may have told already
-KILLS: dict[str, tuple[str, Deed, dict[str, list[str]]]] = {
+KILLS: dict[str, tuple[str, ProxyAction, dict[str, list[str]]]] = {
     "before the call": ("BatchGetItem", "cut after", {"the same message": ["query", "sync"], "": ["sync"]}),
     "after the call, before the write": (
         "BatchExecuteStatement",
@@ -186,7 +186,7 @@ def test_a_process_killed_in_the_middle_of_a_call(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(("deed", "outcome"), [("cut before", "sync, query"), ("cut after", "sync")])
-def test_a_process_killed_around_the_write_that_orders_share(scene: Scene, deed: Deed, outcome: str) -> None:
+def test_a_process_killed_around_the_write_that_orders_share(scene: Scene, deed: ProxyAction, outcome: str) -> None:
     """Three orders ended together: all of them are written, or none is, and then each asks first."""
     scene.function.kill()
     scene.function.start("gathering")
@@ -223,7 +223,7 @@ def test_an_order_does_not_wait_for_a_slow_neighbour_to_be_written(scene: Scene)
 
 
 @pytest.mark.parametrize(("deed", "times"), [("throttle", 3), ("fail", 3)])
-def test_a_write_that_is_refused_comes_back(scene: Scene, deed: Deed, times: int) -> None:
+def test_a_write_that_is_refused_comes_back(scene: Scene, deed: ProxyAction, times: int) -> None:
     """Nothing is permanent while DynamoDB does not take it: the message stays, and asks first."""
     number = f"W{time.monotonic_ns()}"
     scene.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)

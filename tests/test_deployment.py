@@ -17,7 +17,7 @@ from samtranslator.yaml_helper import yaml_parse
 from ops.__main__ import main
 from ops.stack import Deployment, OpsError
 from sandbox.cloud import Cloud, CloudError
-from sandbox.world import BUILD, MERCHANT
+from sandbox.testbed import BUILD, MERCHANT
 
 ROOT = Path(__file__).parents[1]
 SAM = ROOT / ".venv-sam/bin/sam"

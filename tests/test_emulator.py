@@ -16,8 +16,8 @@ import pytest
 import requests
 
 from sandbox.cloud import free_port
+from sandbox.testbed import BUILD
 from sandbox.waiting import PATIENCE, until
-from sandbox.world import BUILD
 
 from .lambda_runtime import ENVIRONMENT
 
@@ -114,7 +114,7 @@ def test_a_crash_ends_the_invocation_and_not_the_function(tmp_path: Path) -> Non
         slot.invoke(a_batch())
         [function] = slot.functions()
         os.kill(function, signal.SIGKILL)
-        until(lambda: function not in slot.functions(), state="the process has ended", seen=slot.functions)
+        until(lambda: function not in slot.functions(), state="the process has ended", instead=slot.functions)
         slot.invoke(a_batch())
         assert slot.invoke(a_batch("nonsense")) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from sandbox import ports
-from sandbox.world import until
+from sandbox.errors import PlaceError
+from sandbox.place import directory_of, read_place
+from sandbox.testbed import until
 
 ROOT = Path(__file__).parents[1]
 LIMIT = 240.0  # seconds; a machine may be slow
@@ -101,23 +103,23 @@ def test_ctrl_c_in_the_first_seconds_is_one_line(clone: Path) -> None:
 
 def test_the_sandbox_ends_with_the_make_that_started_it(tmp_path: Path) -> None:
     """Even by kill -9, which no process can catch."""
-    place = ports.place([f"--port={ports.spare('127.0.0.1')}"])
+    place = read_place([f"--port={ports.spare('127.0.0.1')}"])
     kept = [option for name in ("venv", "venv-sam", ".venv/.ready", ".venv-sam/.ready") for option in ("-o", name)]
     command = ["make", *kept, "-o", ".aws-sam/sandbox/template.yaml", "sandbox", f"PORT={place.aws}"]
     said = tmp_path / "said"
     with said.open("w") as output, subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output) as make:
         assert until(lambda: "deploying template.yaml" in said.read_text() or None, LIMIT), said.read_text()
-        with pytest.raises(ports.PlaceError):
+        with pytest.raises(PlaceError):
             ports.refuse_taken(place)
         make.kill()
 
     def is_free() -> bool | None:
         try:
             ports.refuse_taken(place)
-        except ports.PlaceError:
+        except PlaceError:
             time.sleep(0.1)  # each look asks the listeners what they are
             return None
         return True
 
     assert until(is_free, LIMIT), said.read_text()
-    shutil.rmtree(ports.directory_of(place), ignore_errors=True)
+    shutil.rmtree(directory_of(place), ignore_errors=True)

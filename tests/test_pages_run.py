@@ -25,7 +25,7 @@ import yaml
 from ops import dead_letters
 from orders.order import Status
 from sandbox import up
-from sandbox.world import BUILD, MERCHANT, ROOT, World, until
+from sandbox.testbed import BUILD, MERCHANT, ROOT, Testbed, until
 
 PAGES = ("README.md", "docs/operate/runbook.md", "sandbox/README.md", "events/README.md", "layers/wechatpay/README.md")
 PROGRAMS = ("make", "bin/ops", ".venv/bin/python", ".venv-sam/bin/sam", "aws", "curl", "pip", "export")
@@ -127,7 +127,7 @@ def test_a_command_of_the_runbook_names_its_stack() -> None:
 class Shell:
     """A terminal in a fresh clone, next to a running sandbox."""
 
-    world: World
+    world: Testbed
     clone: Path
     control_url: str
     variables: dict[str, str]
@@ -182,7 +182,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shell(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """Yield a shell next to a sandbox like `make sandbox`, after a collected order and two that cannot be synced."""
     with ExitStack() as stack:
-        world = stack.enter_context(World.open(clone / ".sandbox"))
+        world = stack.enter_context(Testbed.open(clone / ".sandbox"))
         up.seed(world)
         up.write_addresses(world, clone / ".sandbox")
         for file in ("won-by-wechat.json", "revoked.json", "mixed-batch.json"):

@@ -14,10 +14,10 @@ from samtranslator.yaml_helper import yaml_parse
 
 from orders.circuit import SILENT_ORDERS
 from orders.order import Status
-from sandbox.aws_proxy import AwsProxy, Deed
+from sandbox.aws_proxy import AwsProxy, ProxyAction
 from sandbox.cloud import Cloud
+from sandbox.testbed import APPID, BUILD, MERCHANT, SERVICE_ID, SHORT_WAITS, Testbed, until
 from sandbox.wechat_pay import Simulator
-from sandbox.world import APPID, BUILD, MERCHANT, SERVICE_ID, SHORT_WAITS, World, until
 
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 
@@ -45,7 +45,7 @@ LAMBDAS_OWN = {
 class Watched:
     """The deployed function, whose every request to AWS passes a proxy that notes it."""
 
-    world: World
+    world: Testbed
     proxy: AwsProxy
     asked: list[tuple[str, dict[str, Any]]]
     refused: Counter[str] = field(default_factory=Counter)  # deeds of the proxy still to come, by operation
@@ -70,13 +70,13 @@ class Watched:
             order = self.world.order(number)
             return order is not None and order.status is status
 
-        until(there, state=f"{number}: {status}", seen=lambda: self.world.order(number))
+        until(there, state=f"{number}: {status}", instead=lambda: self.world.order(number))
 
     def asked_for(self, target: str) -> int:
         """How often."""
         return sum(1 for one, _ in self.asked if one == target)
 
-    def decide(self, operation: str) -> Deed:
+    def decide(self, operation: str) -> ProxyAction:
         """Pass on, unless a race is to be lost."""
         if self.refused[operation] > 0:
             self.refused[operation] -= 1
@@ -95,12 +95,12 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     with (
         Simulator() as wechat_pay,
         Cloud.start(tmp_path_factory.mktemp("privileges")) as cloud,
-        AwsProxy(cloud.endpoint_url, hear=hear) as proxy,
+        AwsProxy(cloud.endpoint_url, inspect=hear) as proxy,
     ):
         hosts = {"WeChatPayBaseUrl": wechat_pay.base_url, "WeChatPayBackupUrl": wechat_pay.backup_url}
         waits = {**SHORT_WAITS, "MaximumConcurrency": "2"}
         parameters = {"AwsEndpointUrl": proxy.url, **hosts, **waits}
-        world = World(cloud, cloud.deploy(parameters, build=BUILD), wechat_pay)
+        world = Testbed(cloud, cloud.deploy(parameters, build=BUILD), wechat_pay)
         world.put_secret(MERCHANT)
         watched = Watched(world, proxy, asked)
         proxy.decide = watched.decide
@@ -185,7 +185,7 @@ def _actions(statement: dict[str, Any]) -> set[str]:
     return set(given if isinstance(given, list) else [given])
 
 
-def _allows(world: World, statement: dict[str, Any], action: str, body: dict[str, Any]) -> bool:
+def _allows(world: Testbed, statement: dict[str, Any], action: str, body: dict[str, Any]) -> bool:
     """IAM's judgement, for the kinds of statements that the role has; fails for a condition it does not know."""
     if action not in _actions(statement):
         return False
@@ -214,7 +214,7 @@ def _names(body: dict[str, Any]) -> list[str]:
     return named
 
 
-def _granted_names(world: World, resource: dict[str, Any]) -> str:
+def _granted_names(world: Testbed, resource: dict[str, Any]) -> str:
     """What a statement's resource is called in a request."""
     if "Fn::Sub" in resource:
         name = str(resource["Fn::Sub"]).rpartition(":secret:")[2]

@@ -22,7 +22,7 @@ from ops import package, vulnerabilities
 from ops.vulnerabilities import Audited, AuditError, Run, Unreachable
 from sandbox import cloud
 from sandbox.cloud import Cloud, CloudError
-from sandbox.world import BUILD
+from sandbox.testbed import BUILD
 from tests.witnesses.__main__ import PEERS
 
 ROOT = Path(__file__).parents[1]

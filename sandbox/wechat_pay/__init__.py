@@ -1,9 +1,10 @@
-"""A WeChat Pay for those who have no merchant account: official rules, real signatures, misbehaviour by name."""
+"""A WeChat Pay for developers without a merchant account: official rules, real signatures, faults by name."""
 
-from sandbox.wechat_pay.answers import Refusal
-from sandbox.wechat_pay.faults import NAMES as FAULTS
+from sandbox.wechat_pay.call import SimulatedCall
+from sandbox.wechat_pay.faults import FAULTS
 from sandbox.wechat_pay.keys import SimulatedMerchant
-from sandbox.wechat_pay.orders import Order as SimulatedOrder
-from sandbox.wechat_pay.simulator import Call, Simulator
+from sandbox.wechat_pay.orders import SimulatedOrder
+from sandbox.wechat_pay.refusals import SimulatedRefusal
+from sandbox.wechat_pay.simulator import Simulator
 
-__all__ = ["FAULTS", "Call", "Refusal", "SimulatedMerchant", "SimulatedOrder", "Simulator"]
+__all__ = ["FAULTS", "SimulatedCall", "SimulatedMerchant", "SimulatedOrder", "SimulatedRefusal", "Simulator"]

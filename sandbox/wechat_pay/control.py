@@ -1,64 +1,64 @@
-"""The same commands for a till in another process: `POST /__sandbox__/{verb}`, `GET /__sandbox__/calls`.
+"""The same commands for a till in another process: `POST /__sandbox__/{verb}`, `GET /__sandbox__/{view}`.
 
 They have a port of their own, which stays open while the hosts refuse connections; the hosts answer them too.
 """
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs
 
 from sandbox.browser_guard import is_json
-from sandbox.wechat_pay.answers import Refusal, Reply, as_json
-from sandbox.wechat_pay.gate import Request
-
-if TYPE_CHECKING:
-    from sandbox.wechat_pay.simulator import Simulator
+from sandbox.wechat_pay.faults import KINDS
+from sandbox.wechat_pay.message import Request, SimulatedReply, as_json
+from sandbox.wechat_pay.refusals import SimulatedRefusal
+from sandbox.wechat_pay.service import SimulatedService
 
 PREFIX = "/__sandbox__/"
 METHODS = ("GET", "POST")
 VERBS = frozenset(
     {"open", "confirm", "complete", "deduct", "cancel", "expire", "deducting", "ready_to_sync", "misbehave", "behave"}
 )
+VIEWS = ("calls", "faults", "ledger", "secret")
+_CALL_FIELDS = ("method", "path", "operation", "mchid", "out_order_no", "status", "code", "at", "host")
 
 
-def answer(simulator: "Simulator", request: Request) -> Reply:
-    """Do what is asked; 400 with the reason where it cannot be done, 415 where a body is not declared as JSON."""
+def answer(service: SimulatedService, request: Request) -> SimulatedReply:
+    """Execute a verb or return a view; 400 with the reason on failure, 415 for a body not declared as JSON."""
     name, _, query = request.target.removeprefix(PREFIX).partition("?")
     if request.method not in METHODS or not request.target.startswith(PREFIX):
-        return _refusal(404, f"there is no {request.method} {request.target}: POST {PREFIX}{{verb}}, GET {PREFIX}calls")
-    if request.method == "POST" and not is_json(_content_type(request)):
-        return _refusal(415, "send the header Content-Type: application/json; no web page can, unasked")
+        return _refuse(404, f"there is no {request.method} {request.target}: POST {PREFIX}{{verb}}, GET {PREFIX}calls")
+    if request.method == "POST" and not is_json(request.header("Content-Type")):
+        return _refuse(
+            415, "send the header Content-Type: application/json, which no web page sends without a preflight"
+        )
     try:
         if request.method == "GET":
-            return Reply(200, as_json(_look(simulator, name, query)), signed=False)
-        return Reply(200, as_json(_do(simulator, name, request.body)), signed=False)
-    except (Refusal, LookupError, OSError, TypeError, ValueError) as error:
-        return _refusal(400, f"{type(error).__name__}: {error}")
+            return SimulatedReply(200, as_json(_view(service, name, query)), signed=False)
+        return SimulatedReply(200, as_json(_execute(service, name, request.body)), signed=False)
+    except (SimulatedRefusal, LookupError, OSError, TypeError, ValueError) as error:
+        return _refuse(400, f"{type(error).__name__}: {error}")
 
 
-def _refusal(status: int, why: str) -> Reply:
-    return Reply(status, as_json({"error": why}), signed=False)
+def _refuse(status: int, why: str) -> SimulatedReply:
+    return SimulatedReply(status, as_json({"error": why}), signed=False)
 
 
-def _content_type(request: Request) -> str:
-    return next((value for name, value in request.headers.items() if name.lower() == "content-type"), "")
-
-
-def _look(simulator: "Simulator", name: str, query: str) -> object:
+def _view(service: SimulatedService, name: str, query: str) -> object:
     match name:
         case "calls":
-            fields = ("method", "path", "operation", "mchid", "out_order_no", "status", "code", "at", "host")
-            return [{field: getattr(call, field) for field in fields} for call in simulator.calls]
+            return [{field: getattr(call, field) for field in _CALL_FIELDS} for call in service.calls]
+        case "faults":
+            return [kind.as_dict() for kind in KINDS.values()]
         case "ledger":
-            return simulator.ledger()
+            return service.ledger()
         case "secret":
-            return simulator.merchant(parse_qs(query).get("mchid", ["1230000109"])[0]).secret()
-    raise LookupError(f"there is nothing named {name!r}: calls, ledger, secret")
+            return service.merchant(parse_qs(query).get("mchid", ["1230000109"])[0]).secret()
+    raise LookupError(f"there is no view {name!r}: {', '.join(VIEWS)}")
 
 
-def _do(simulator: "Simulator", name: str, body: bytes) -> object:
+def _execute(service: SimulatedService, name: str, body: bytes) -> object:
     if name not in VERBS:
-        raise LookupError(f"there is no {name!r}: {', '.join(sorted(VERBS))}")
-    arguments: dict[str, Any] = json.loads(body or b"{}")
-    order = getattr(simulator, name)(**arguments)
+        raise LookupError(f"there is no verb {name!r}: {', '.join(sorted(VERBS))}")
+    arguments: dict[str, Any] = json.loads(body or b"{}")  # the verb itself checks them
+    order = getattr(service, name)(**arguments)
     return {} if order is None else order.as_dict()

@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+SCHEME = "WECHATPAY2-SHA256-RSA2048"
+
 # WeChat Pay's RSA-OAEP is the one with SHA-1.
 _OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303
 
@@ -27,19 +29,19 @@ Mode = Literal["public_key", "certificate", "both"]
 
 
 class KeyRing:
-    """Keys by name, kept in `directory` where one is given, so that they are the same after a restart."""
+    """Keys by name, stored in `directory` where there is one, so that they are the same after a restart."""
 
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory
-        self._made: dict[str, rsa.RSAPrivateKey] = {}
+        self._keys: dict[str, rsa.RSAPrivateKey] = {}
 
     def key(self, name: str) -> rsa.RSAPrivateKey:
-        """The key of this name, RSA with 2048 bits."""
-        if name not in self._made:
-            self._made[name] = self._kept(name) or self._new(name)
-        return self._made[name]
+        """Return the key of this name, RSA with 2048 bits; make it on first use."""
+        if name not in self._keys:
+            self._keys[name] = self._stored(name) or self._new(name)
+        return self._keys[name]
 
-    def _kept(self, name: str) -> rsa.RSAPrivateKey | None:
+    def _stored(self, name: str) -> rsa.RSAPrivateKey | None:
         path = self._path(name)
         if path is None or not path.exists():
             return None
@@ -60,7 +62,7 @@ class KeyRing:
         return self._directory / f"{name}.pem" if self._directory else None
 
 
-class Platform:
+class SimulatedPlatform:
     """WeChat Pay's side: one public key, and platform certificates, the newest of which signs."""
 
     def __init__(self, ring: KeyRing) -> None:
@@ -78,7 +80,10 @@ class Platform:
     def certificates(self) -> dict[str, str]:
         """Every platform certificate as PEM, by serial, the oldest first."""
         self._issue_first()
-        return {serial: made.public_bytes(Encoding.PEM).decode() for serial, made in self._certificates.items()}
+        return {
+            serial: certificate.public_bytes(Encoding.PEM).decode()
+            for serial, certificate in self._certificates.items()
+        }
 
     @property
     def certificate_serial(self) -> str:
@@ -104,7 +109,7 @@ class Platform:
                 self.issue_certificate()
 
     def sign(self, serial: str, message: bytes) -> str:
-        """Sign as the owner of this serial; any other serial gets a key that nobody trusts."""
+        """Sign as the owner of this serial; any other serial gets a key that no merchant trusts."""
         return sign(self._key(serial, "foreign"), message)
 
     def decrypt(self, serial: str, ciphertext: str) -> str:
@@ -118,7 +123,7 @@ class Platform:
         return self._ring.key(name)
 
     def keys(self, mode: Mode) -> dict[str, str]:
-        """What a merchant gets to verify with."""
+        """Return the keys that a merchant verifies with, by serial."""
         public = self._ring.key("platform").public_key()
         spki = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
         entries = {} if mode == "certificate" else {self.public_key_id: spki}
@@ -128,9 +133,9 @@ class Platform:
 
 
 class SimulatedMerchant:
-    """A merchant as WeChat Pay knows him, and the key material that he keeps."""
+    """A merchant of WeChat Pay, with the key material of both sides."""
 
-    def __init__(self, mchid: str, ring: KeyRing, platform: Platform) -> None:
+    def __init__(self, mchid: str, ring: KeyRing, platform: SimulatedPlatform) -> None:
         if not isinstance(mchid, str) or not re.fullmatch(r"[0-9]{1,32}", mchid):
             raise ValueError(f"mchid must be 1 to 32 digits, not {mchid!r}")
         self.mchid = mchid
@@ -159,11 +164,11 @@ class SimulatedMerchant:
         self._generation += 1
 
     def platform_keys(self, mode: Mode = "public_key") -> dict[str, str]:
-        """WeChat Pay's keys as the merchant holds them."""
+        """Return WeChat Pay's keys as the merchant holds them."""
         return self._platform.keys(mode)
 
     def secret(self, mode: Mode = "public_key") -> dict[str, Any]:
-        """The merchant's secret as the adapter wants it."""
+        """Return the merchant's secret as the adapter reads it."""
         return {
             "mchid": self.mchid,
             "serial_no": self.serial_no,
@@ -174,7 +179,7 @@ class SimulatedMerchant:
 
 
 def sign(key: rsa.RSAPrivateKey, message: bytes) -> str:
-    """RSASSA-PKCS1-v1_5 with SHA-256, base64."""
+    """Sign by RSASSA-PKCS1-v1_5 with SHA-256, in base64."""
     return base64.b64encode(key.sign(message, padding.PKCS1v15(), hashes.SHA256())).decode()
 
 
@@ -184,7 +189,7 @@ def encrypt(key: rsa.RSAPublicKey, plain: str) -> str:
 
 
 def private_pem(key: rsa.RSAPrivateKey) -> str:
-    """PKCS#8, as WeChat Pay's tool writes it."""
+    """Write the key as PKCS#8 in PEM, as WeChat Pay's tool does."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 

@@ -1,4 +1,4 @@
-"""What is not about orders: platform certificates to download, the echo, and WeChat Pay's ways of encrypting."""
+"""SimulatedPlatform certificates to download, the echo, notifications, and WeChat Pay's ways of encrypting."""
 
 import base64
 import secrets
@@ -9,10 +9,10 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from sandbox.wechat_pay import answers
-from sandbox.wechat_pay.answers import Reply, wrong_parameter
-from sandbox.wechat_pay.gate import Request, json_object
-from sandbox.wechat_pay.keys import Platform, SimulatedMerchant, encrypt
+from sandbox.wechat_pay.body import json_object
+from sandbox.wechat_pay.keys import SimulatedMerchant, SimulatedPlatform, encrypt
+from sandbox.wechat_pay.message import Request, SimulatedReply, as_json, ok
+from sandbox.wechat_pay.refusals import wrong_parameter
 
 PATHS: Mapping[tuple[str, str], str] = {
     ("GET", "/v3/certificates"): "certificates",
@@ -32,9 +32,9 @@ def seal(merchant: SimulatedMerchant, plain: bytes, associated_data: str) -> dic
     }
 
 
-def certificates(platform: Platform, merchant: SimulatedMerchant) -> Reply:
-    """Every platform certificate, encrypted (doc 4012551764)."""
-    return answers.ok({"data": [_entry(merchant, *held) for held in platform.certificates.items()]})
+def certificates(platform: SimulatedPlatform, merchant: SimulatedMerchant) -> SimulatedReply:
+    """Answer with every platform certificate, encrypted (doc 4012551764)."""
+    return ok({"data": [_entry(merchant, *certificate) for certificate in platform.certificates.items()]})
 
 
 def _entry(merchant: SimulatedMerchant, serial: str, pem: str) -> dict[str, Any]:
@@ -48,19 +48,33 @@ def _entry(merchant: SimulatedMerchant, serial: str, pem: str) -> dict[str, Any]
     }
 
 
-def echo(platform: Platform, merchant: SimulatedMerchant, request: Request) -> Reply:
-    """Send back what was said, and what was encrypted, encrypted for the merchant (doc 4014551946)."""
-    serial = {name.lower(): value for name, value in request.headers.items()}.get("wechatpay-serial", "")
+def echo(platform: SimulatedPlatform, merchant: SimulatedMerchant, request: Request) -> SimulatedReply:
+    """Send back the message, and what was encrypted, encrypted for the merchant (doc 4014551946)."""
+    serial = request.header("Wechatpay-Serial")
     if serial not in {platform.public_key_id, *platform.certificates}:
         raise wrong_parameter("Wechatpay-Serial", serial, "平台证书序列号Wechatpay-Serial错误", "header")
-    said = json_object(request.body)
-    if not isinstance(said.get("echo_message"), str):
-        raise wrong_parameter("/echo_message", said.get("echo_message"), "必填")
-    answer = {"echo_message": said["echo_message"]}
-    if sealed := said.get("encrypted_echo_message"):
+    fields = json_object(request.body)
+    if not isinstance(fields.get("echo_message"), str):
+        raise wrong_parameter("/echo_message", fields.get("echo_message"), "必填")
+    answer = {"echo_message": fields["echo_message"]}
+    if sealed := fields.get("encrypted_echo_message"):
         try:
             plain = platform.decrypt(serial, sealed)
         except ValueError:
             raise wrong_parameter("/encrypted_echo_message", "", "解密失败") from None
         answer["encrypted_echo_message"] = encrypt(merchant.key.public_key(), plain)
-    return answers.ok(answer)
+    return ok(answer)
+
+
+def notification(merchant: SimulatedMerchant, order: object, event_type: str) -> bytes:
+    """Return the body of WeChat Pay's own call about an order: JSON with the order encrypted."""
+    return as_json(
+        {
+            "id": secrets.token_hex(16),
+            "create_time": "2026-01-01T12:00:00+08:00",
+            "event_type": event_type,
+            "resource_type": "encrypt-resource",
+            "summary": "支付成功",
+            "resource": {"original_type": "payscore", **seal(merchant, as_json(order), "payscore")},
+        }
+    )

@@ -10,22 +10,22 @@ _RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z
 
 
 def digits(at: float) -> str:
-    """Unix seconds as `yyyyMMddHHmmss`, Beijing time."""
+    """Write Unix seconds as `yyyyMMddHHmmss`, Beijing time."""
     return datetime.fromtimestamp(at, UTC).astimezone(BEIJING).strftime("%Y%m%d%H%M%S")
 
 
 def rfc_3339(text: str) -> str:
-    """`yyyyMMddHHmmss` as RFC 3339 with Beijing's offset; an empty text stays empty."""
+    """Write `yyyyMMddHHmmss` as RFC 3339 with Beijing's offset; an empty text stays empty."""
     return _beijing(text).isoformat() if text else ""
 
 
 def has_form(text: object, *, overseas: bool) -> bool:
-    """Whether it is written as the endpoint wants: RFC 3339 with an offset overseas, 14 or 8 digits elsewhere."""
+    """Return whether a time has the endpoint's form: RFC 3339 with an offset overseas, 14 or 8 digits elsewhere."""
     return isinstance(text, str) and bool((_RFC_3339 if overseas else _DIGITS).fullmatch(text))
 
 
 def moment(text: str) -> float:
-    """A time of either form as Unix seconds; 8 digits mean midnight. ValueError for an impossible one."""
+    """Return a time of either form as Unix seconds; 8 digits mean midnight. ValueError for an impossible one."""
     return (datetime.fromisoformat(text) if "T" in text else _beijing(text.ljust(14, "0"))).timestamp()
 
 

@@ -1,43 +1,40 @@
-"""What each endpoint family answers about an order, in its own documented words.
+"""Answer about an order with the documented fields of each endpoint family.
 
 direct, partner, acquiringbank and oversea share one vocabulary (docs 4012587902, 4013138559, 4013194035, 4014096411),
 payafter has another (wiki chapter 17_2).
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sandbox.wechat_pay.record import OrderRecord
 from sandbox.wechat_pay.times import digits, rfc_3339
 
-if TYPE_CHECKING:
-    from sandbox.wechat_pay.orders import Order
+type AnswerFields = dict[str, Any]  # of an answer, as JSON has them
 
 
-def query_answer(order: "Order") -> dict[str, Any]:
-    """Every field of the family's response dictionary that the order has by now."""
+def query_answer(order: OrderRecord) -> AnswerFields:
+    """Return every field of the family's response dictionary that the order has by now."""
     if order.endpoint == "payafter":
         return _payafter(order)
     return _service_order(order)
 
 
-def create_answer(order: "Order") -> dict[str, Any]:
-    """What `create` answers: the order, or, at payafter, the way to the customer's confirmation."""
+def create_answer(order: OrderRecord) -> AnswerFields:
+    """Return what `create` answers: the order, or, at payafter, the way to the customer's confirmation."""
     if order.endpoint == "payafter":
         program = {"miniprogram_businesstype": "wxpayScoreUse", "miniprogram_appid": "wxbe73b198764304e9"}
         return numbers(order, "appid", "mchid", "out_order_no", "service_id", "order_id") | program
     return _service_order(order)
 
 
-def numbers(order: "Order", *names: str) -> dict[str, Any]:
-    """What an answer has that does not hold the order itself."""
+def numbers(order: OrderRecord, *names: str) -> AnswerFields:
+    """Return what an answer has that does not contain the order itself."""
     return {name: getattr(order, name) for name in names}
 
 
-# ---- direct, partner, acquiringbank, oversea -------------------------------------------------------------------------
-
-
-def _service_order(order: "Order") -> dict[str, Any]:
-    answer: dict[str, Any] = {
+def _service_order(order: OrderRecord) -> AnswerFields:
+    answer: AnswerFields = {
         "out_order_no": order.out_order_no,
         "service_id": order.service_id,
         "appid": order.appid,
@@ -66,8 +63,8 @@ def _service_order(order: "Order") -> dict[str, Any]:
     return answer | dict(order.terms)
 
 
-def _bill(order: "Order") -> dict[str, Any]:
-    bill: dict[str, Any] = {
+def _bill(order: OrderRecord) -> AnswerFields:
+    bill: AnswerFields = {
         "total_amount": order.total_amount,
         "post_payments": [{"name": "租金", "amount": order.total_amount, "description": "按小时计费", "count": 1}],
         "post_discounts": [],
@@ -84,7 +81,7 @@ def _bill(order: "Order") -> dict[str, Any]:
     return bill
 
 
-def _detail(order: "Order") -> dict[str, Any]:
+def _detail(order: OrderRecord) -> AnswerFields:
     paid_time = order.paid_time
     if order.endpoint == "oversea":
         paid_time = rfc_3339(paid_time)
@@ -92,13 +89,11 @@ def _detail(order: "Order") -> dict[str, Any]:
     return detail | ({"transaction_id": order.transaction_id} if order.transaction_id else {})
 
 
-def _time_range(order: "Order") -> dict[str, str]:
+def _time_range(order: OrderRecord) -> dict[str, str]:
     moments = {"start_time": order.created_at} | ({"end_time": order.completed_at} if order.completed_at else {})
     times = {name: digits(at) for name, at in moments.items()}
     return {name: rfc_3339(text) for name, text in times.items()} if order.endpoint == "oversea" else times
 
-
-# ---- payafter --------------------------------------------------------------------------------------------------------
 
 _STATES: Mapping[tuple[str, str], str] = {
     ("CREATED", ""): "CREATED",
@@ -110,12 +105,12 @@ _STATES: Mapping[tuple[str, str], str] = {
 }
 
 
-def _payafter(order: "Order") -> dict[str, Any]:
+def _payafter(order: OrderRecord) -> AnswerFields:
     """`finish_ticket` belongs to USER_ACCEPTED, `finish_transaction_id` to an order that WeChat Pay has collected.
 
-    How WeChat Pay's own collection is called in `pay_type` is not documented: its answer names the transaction alone.
+    The documentation has no `pay_type` for WeChat Pay's own collection: such an answer names the transaction alone.
     """
-    answer: dict[str, Any] = {
+    answer: AnswerFields = {
         "appid": order.appid,
         "mchid": order.mchid,
         "out_order_no": order.out_order_no,

@@ -16,7 +16,7 @@ from orders.errors import MalformedEventError
 from orders.event import BODY_LIMIT, Message, read
 from orders.fields import Fields
 from orders.order import ENDPOINTS
-from sandbox.world import EVENTS
+from sandbox.testbed import EVENTS
 
 SCHEMA = json.loads((EVENTS / "order_paid.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA)

@@ -10,7 +10,7 @@ from ops import keys
 from ops.__main__ import main
 from ops.stack import Deployment, OpsError
 from orders.secret import FIELDS
-from sandbox.world import MERCHANT
+from sandbox.testbed import MERCHANT
 from tests.orders.key_material import KeyMaterial, a_secret
 from tests.orders.test_merchants import NOT_FOUND, Vault, refused
 from tests.wechatpay.conftest import CERTIFICATE_SERIAL, NOW, PUBLIC_KEY_ID

@@ -10,14 +10,14 @@ import pytest
 from ops.__main__ import main
 from orders.order import Status
 from sandbox import up
-from sandbox.world import MERCHANT, OTHER_MERCHANT, World, until
+from sandbox.testbed import MERCHANT, OTHER_MERCHANT, Testbed, until
 
 
 @dataclass(frozen=True)
 class Desk:
     """Where the operator sits."""
 
-    world: World
+    world: Testbed
     capsys: pytest.CaptureFixture[str]
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
@@ -28,9 +28,9 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     """A world in which one order is synced, one paid twice, one deducting, one revoked, and one message unreadable."""
-    with pytest.MonkeyPatch.context() as patch, World.open(tmp_path_factory.mktemp("busy")) as world:
+    with pytest.MonkeyPatch.context() as patch, Testbed.open(tmp_path_factory.mktemp("busy")) as world:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "sandbox")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -43,18 +43,18 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world
 
 
-def _becomes(world: World, number: str, status: Status) -> None:
+def _becomes(world: Testbed, number: str, status: Status) -> None:
     """Wait until the order has this status."""
 
     def there() -> bool:
         order = world.order(number)
         return order is not None and order.status is status
 
-    until(there, state=f"{number}: {status}", seen=lambda: world.order(number))
+    until(there, state=f"{number}: {status}", instead=lambda: world.order(number))
 
 
 @pytest.fixture
-def desk(busy: World, capsys: pytest.CaptureFixture[str]) -> Desk:
+def desk(busy: Testbed, capsys: pytest.CaptureFixture[str]) -> Desk:
     """The operator's desk in that world."""
     return Desk(busy, capsys)
 
@@ -94,7 +94,7 @@ def test_dead_letters_are_listed_with_their_reasons_and_stay(desk: Desk) -> None
         _, out, _ = desk.run("dead-letters", "list")
         return out if "2 dead letter(s)" in out else None
 
-    out = until(listed, state="two dead letters are listed", seen=lambda: desk.run("dead-letters", "list"))
+    out = until(listed, state="two dead letters are listed", instead=lambda: desk.run("dead-letters", "list"))
     assert "REVOKED-1  REJECTED  REVOKED" in out
     assert "UNREADABLE\n    detail.paid_time: is not a time" in out
     assert listed() == out

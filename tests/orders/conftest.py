@@ -21,9 +21,9 @@ from orders.queue import OrderQueue
 from orders.relay import Relay, Result
 from orders.table import OrdersTable
 from sandbox.cloud import Cloud
+from sandbox.testbed import APPID, MERCHANT, SERVICE_ID
 from sandbox.waiting import PATIENCE
 from sandbox.wechat_pay import Simulator
-from sandbox.world import APPID, MERCHANT, SERVICE_ID
 
 PAID_TIME = "20260101120000"
 LIMITS = (10.0, 30.0)  # seconds to connect and to wait for an answer: what fits into a batch of 60

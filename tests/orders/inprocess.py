@@ -23,7 +23,7 @@ from orders.errors import (
 )
 from orders.order import Contact, Order
 from sandbox.wechat_pay import Simulator
-from sandbox.wechat_pay.gate import Request
+from sandbox.wechat_pay.message import Request
 
 
 class Killed(BaseException):

@@ -5,7 +5,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from sandbox.world import MERCHANT
+from sandbox.testbed import MERCHANT
 from tests.wechatpay.conftest import CERTIFICATE_SERIAL, PUBLIC_KEY_ID, certificate_pem, public_pem, rsa_key
 
 

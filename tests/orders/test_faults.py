@@ -14,8 +14,8 @@ from orders.conversation import WeChatPay
 from orders.merchants import Merchants
 from orders.order import RETRIES_EXHAUSTED, Order, Status, instant
 from orders.table import OrdersTable, item_of
+from sandbox.testbed import APPID, MERCHANT, OTHER_MERCHANT, SERVICE_ID
 from sandbox.waiting import PATIENCE
-from sandbox.world import APPID, MERCHANT, OTHER_MERCHANT, SERVICE_ID
 
 from .conftest import CALL_BUDGET, LIMITS, LONG_AGO, PAID_TIME, Shop, a_message
 

@@ -15,8 +15,8 @@ import pytest
 
 from orders import relay, wechat
 from sandbox.cloud import Cloud
+from sandbox.testbed import APPID, MERCHANT, SERVICE_ID
 from sandbox.wechat_pay import Simulator
-from sandbox.world import APPID, MERCHANT, SERVICE_ID
 
 from .conftest import LONG_AGO, PAID_TIME
 

@@ -14,9 +14,9 @@ import wechatpay
 from orders.conversation import WeChatPay
 from orders.merchants import FAILURE_MAX_AGE, Merchants
 from orders.order import Status
-from sandbox.aws_proxy import AwsProxy, Deed
+from sandbox.aws_proxy import AwsProxy, ProxyAction
+from sandbox.testbed import APPID, MERCHANT, OTHER_MERCHANT, SERVICE_ID
 from sandbox.waiting import until
-from sandbox.world import APPID, MERCHANT, OTHER_MERCHANT, SERVICE_ID
 from tests.gate import held
 
 from .conftest import CALL_BUDGET, LIMITS, LONG_AGO, Shop, a_message
@@ -44,7 +44,7 @@ class Office:
     proxy: AwsProxy
     prefix: str
     clock: Clock
-    deeds: dict[str, Deed] = field(default_factory=dict)
+    deeds: dict[str, ProxyAction] = field(default_factory=dict)
 
     def store(self, mchid: str = MERCHANT, /, **changes: Any) -> None:
         """Store the merchant's present keys."""
@@ -60,13 +60,13 @@ class Office:
     @property
     def fetches(self) -> int:
         """How often Secrets Manager was asked."""
-        return sum(count for (operation, _), count in self.proxy.deeds.items() if operation == "GetSecretValue")
+        return sum(count for (operation, _), count in self.proxy.actions.items() if operation == "GetSecretValue")
 
 
 @pytest.fixture
 def office(shop: Shop) -> Iterator[Office]:
     """One merchant's keys are stored."""
-    deeds: dict[str, Deed] = {}
+    deeds: dict[str, ProxyAction] = {}
     with AwsProxy(shop.cloud.endpoint_url, lambda operation: deeds.get(operation, "pass")) as proxy:
         twice = Config(retries={"mode": "standard", "total_max_attempts": 2})
         secrets = shop.cloud.session.client("secretsmanager", endpoint_url=proxy.url, config=twice)
@@ -176,7 +176,7 @@ def test_an_unknown_merchant_costs_one_fetch_for_a_whole_batch_and_for_all_recei
 
 
 @pytest.mark.parametrize("deed", ["throttle", "fail", "cut before"])
-def test_while_secrets_manager_is_in_trouble_nothing_is_permanent(office: Office, deed: Deed) -> None:
+def test_while_secrets_manager_is_in_trouble_nothing_is_permanent(office: Office, deed: ProxyAction) -> None:
     """The message waits; what the item says is about us, not about the order."""
     number = office.ready()
     office.deeds["GetSecretValue"] = deed

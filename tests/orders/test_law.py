@@ -23,11 +23,11 @@ from orders.errors import OrdersError, UnreadableItemError
 from orders.event import Message
 from orders.order import RETRIES_EXHAUSTED, Order, Status
 from orders.relay import Relay, Result
+from sandbox.testbed import APPID, MERCHANT, SERVICE_ID
 from sandbox.wechat_pay import Simulator
-from sandbox.wechat_pay.answers import Refusal
 from sandbox.wechat_pay.faults import can_strike
-from sandbox.wechat_pay.orders import digits
-from sandbox.world import APPID, MERCHANT, SERVICE_ID
+from sandbox.wechat_pay.refusals import SimulatedRefusal
+from sandbox.wechat_pay.times import digits
 
 from .inprocess import InTurn, Keys, Killed, MemoryTable, NoQueue, Profile, Switch, Wire, session_with
 
@@ -150,7 +150,7 @@ class Law(RuleBasedStateMachine):
             return
         try:
             getattr(self.wechat_pay, deed)(MERCHANT, number)
-        except Refusal:
+        except SimulatedRefusal:
             return
 
     @rule(number=st.sampled_from(NUMBERS), total_amount=st.sampled_from([0, 3900]))
@@ -164,7 +164,7 @@ class Law(RuleBasedStateMachine):
         """The race that the adapter exists for."""
         try:
             self.wechat_pay.deduct(MERCHANT, number)
-        except Refusal:
+        except SimulatedRefusal:
             return
 
     @rule(number=st.sampled_from(NUMBERS), on=st.booleans())

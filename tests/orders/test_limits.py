@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, cast
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -18,9 +18,8 @@ from orders.errors import SettingsError
 from orders.event import BODY_LIMIT, Message
 from orders.order import Status
 from orders.settings import Settings
-from sandbox.wechat_pay import Simulator, faults
-from sandbox.wechat_pay.faults import Answering
-from sandbox.world import MERCHANT
+from sandbox.testbed import MERCHANT
+from sandbox.wechat_pay import Simulator
 
 from .conftest import PAID_TIME, Shop, a_message
 
@@ -178,16 +177,10 @@ def test_an_answer_without_measure_costs_one_order(shop: Shop, fault: str) -> No
 
 
 @pytest.mark.parametrize("depth", [40, 200, 300, 400, 600, 900, 2_000, 100_000])
-def test_an_answer_nested_too_deeply_costs_one_order(shop: Shop, monkeypatch: pytest.MonkeyPatch, depth: int) -> None:
+def test_an_answer_nested_too_deeply_costs_one_order(shop: Shop, depth: int) -> None:
     """For DynamoDB (32 levels) or for JSON: an item does without the answer, or waits; its neighbour is settled."""
-
-    def nested(answering: Answering, _: object) -> Answering:
-        body = answering.reply.body[:-1] + b',"attach":' + b"[" * depth + b"]" * depth + b"}"
-        return replace(answering, reply=replace(answering.reply, body=body))
-
-    monkeypatch.setitem(cast("dict[str, Any]", faults.AFTER), "huge_body", nested)
     struck, fine = shop.order_no(), shop.order_no()
-    shop.wechat_pay.misbehave("huge_body", out_order_no=struck)
+    shop.wechat_pay.misbehave("nested_answer", depth=depth, out_order_no=struck)
     waits, done = shop.run(a_message(struck, "m1"), a_message(fine, "m2"))
     readable = depth < 100  # what is nested deeper is no JSON to the library
     assert (waits.failed, done.failed) == (not readable, False)

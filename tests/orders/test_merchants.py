@@ -19,9 +19,9 @@ from orders import secret
 from orders.errors import MerchantUnavailableError, OrdersError, UnknownMerchantError
 from orders.merchants import FRESH_LIMIT, MOST, Merchants
 from sandbox.cloud import Cloud
+from sandbox.testbed import MERCHANT
 from sandbox.waiting import PATIENCE
 from sandbox.wechat_pay import Simulator
-from sandbox.world import MERCHANT
 from tests.orders.key_material import KeyMaterial, a_secret
 from tests.wechatpay.conftest import NOW
 

@@ -13,7 +13,7 @@ from orders.conversation import WeChatPay
 from orders.event import Message
 from orders.merchants import Merchants
 from orders.order import UNKNOWN, Status
-from sandbox.world import MERCHANT, SERVICE_ID
+from sandbox.testbed import MERCHANT, SERVICE_ID
 from tests.orders.conftest import CALL_BUDGET, LONG_AGO, PAID_TIME, Shop, a_message
 from tests.orders.inprocess import Wire, session_with
 

@@ -33,8 +33,7 @@ class Terminal:
         if order == "A":  # never above the screen's first row
             self.row = max(self.row - max(count, 1), len(self.lines) - self.rows, 0)
         elif order == "K":
-            kept = "" if count == 2 else self.lines[self.row][: self.column]
-            self.lines[self.row] = kept
+            self.lines[self.row] = "" if count == 2 else self.lines[self.row][: self.column]
 
     def _put(self, letter: str) -> None:
         if self.column == self.columns:

@@ -1,4 +1,4 @@
-"""While the sandbox is up, no web page that the developer visits reaches it: tried with what browsers send."""
+"""No web page that the developer visits reaches the running sandbox: tried with the headers that browsers send."""
 
 import http.client
 import json
@@ -28,7 +28,7 @@ AS_A_PAGE = {
     "an image": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "image", "Referer": f"{EVIL}/"},
     "an image of an old browser": {"Referer": f"{EVIL}/"},
     "a link in a mail": {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"},
-    "no site told": {"Sec-Fetch-Mode": "no-cors"},
+    "no site named": {"Sec-Fetch-Mode": "no-cors"},
     "odd spelling": {"oRiGiN": EVIL},
     "a re-bound name": {"Host": "evil.example:{port}"},
     "a re-bound name without port": {"Host": "evil.example"},
@@ -85,18 +85,18 @@ def ask(
 @pytest.mark.parametrize("request_name", AWS_REQUESTS)
 @pytest.mark.parametrize("way", AS_A_PAGE)
 def test_a_page_does_not_reach_the_embedded_aws(cloud: Cloud, way: str, request_name: str) -> None:
-    """Nor can it read the refusal."""
+    """The embedded AWS refuses every request of a web page, executes nothing, and lets no page read the refusal."""
     method, target, headers, body = AWS_REQUESTS[request_name]
-    status, answered, _ = ask(cloud.endpoint_url, method, target, headers | AS_A_PAGE[way], body)
+    status, fields, _ = ask(cloud.endpoint_url, method, target, headers | AS_A_PAGE[way], body)
     assert status == 403
-    assert [name for name in answered if name.lower().startswith("access-control-")] == []
+    assert [name for name in fields if name.lower().startswith("access-control-")] == []
     assert cloud.client("lambda").list_functions()["Functions"] == []
     assert cloud.client("sqs").list_queues().get("QueueUrls", []) == []
 
 
 @pytest.mark.parametrize("way", AS_A_PAGE)
 def test_a_page_does_not_reach_the_proxy_before_it(cloud: Cloud, way: str) -> None:
-    """Which would pass its request on."""
+    """The proxy before AWS refuses every request of a web page instead of passing it on."""
     with AwsProxy(cloud.endpoint_url) as proxy:
         assert ask(proxy.url, "GET", "/_localstack/health", AS_A_PAGE[way])[0] == 403
         assert ask(proxy.url, "GET", "/_localstack/health", {})[0] == 200
@@ -105,7 +105,7 @@ def test_a_page_does_not_reach_the_proxy_before_it(cloud: Cloud, way: str) -> No
 @pytest.mark.parametrize("way", AS_A_PAGE)
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
 def test_a_page_does_not_reach_wechat_pay_or_its_control(wechat_pay: Simulator, method: str, way: str) -> None:
-    """Neither the hosts nor the control port, whatever it calls the body."""
+    """WeChat Pay's hosts and the control port refuse every request of a web page, whatever its content type."""
     headers = {"Content-Type": "application/json"} | AS_A_PAGE[way]
     for url in (wechat_pay.base_url, wechat_pay.backup_url, wechat_pay.control_url):
         target = "/__sandbox__/" + ("ledger" if method == "GET" else "ready_to_sync")
@@ -116,17 +116,17 @@ def test_a_page_does_not_reach_wechat_pay_or_its_control(wechat_pay: Simulator, 
 
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
 def test_control_wants_what_no_page_sends_unasked(wechat_pay: Simulator, content_type: str) -> None:
-    """These three types need no preflight (Fetch standard, CORS-safelisted); a browser may hide who sends."""
+    """A command whose content type needs no CORS preflight is refused with 415 (Fetch standard, CORS-safelisted)."""
     headers = {"Content-Type": content_type} if content_type else {}
     for url in (wechat_pay.control_url, wechat_pay.base_url):
-        status, _, said = ask(url, "POST", "/__sandbox__/misbehave", headers, b'{"name": "connection_refused"}')
+        status, _, body = ask(url, "POST", "/__sandbox__/misbehave", headers, b'{"name": "connection_refused"}')
         assert status == 415
-        assert b"Content-Type: application/json" in said
+        assert b"Content-Type: application/json" in body
     assert ask(wechat_pay.base_url, "GET", "/__sandbox__/calls", {})[0] == 200
 
 
 def test_a_web_socket_is_refused(cloud: Cloud) -> None:
-    """A page opens one to any host without a preflight; only its Origin tells."""
+    """A WebSocket with an Origin is refused: a page opens one to any host without a preflight."""
     port = urlsplit(cloud.endpoint_url).port
     shake = (
         f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nOrigin: {EVIL}\r\n"
@@ -138,16 +138,16 @@ def test_a_web_socket_is_refused(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "[::1]", "host.docker.internal", "LOCALHOST"])
-def test_programs_are_welcome(cloud: Cloud, wechat_pay: Simulator, name: str) -> None:
-    """By every name of loopback, and by the one that containers have for this machine."""
+def test_programs_are_admitted(cloud: Cloud, wechat_pay: Simulator, name: str) -> None:
+    """Programs are admitted by every name of loopback, and by the name that containers have for this machine."""
     for url, target in ((cloud.endpoint_url, "/_localstack/health"), (wechat_pay.control_url, "/__sandbox__/calls")):
         status, headers, _ = ask(url, "GET", target, {"Host": name + ":{port}"})
         assert status == 200
         assert [one for one in headers if one.lower().startswith("access-control-")] == []
 
 
-def test_sdks_notice_nothing(cloud: Cloud) -> None:
-    """Each protocol that boto3 speaks: query, JSON, REST; S3 with a body."""
+def test_every_protocol_of_boto3_passes_the_guard(cloud: Cloud) -> None:
+    """Every protocol of boto3 passes the guard: query, JSON, REST, and S3 with a body."""
     session = boto3.Session("x", "x", region_name="us-east-1")
 
     def client(service: str) -> Any:
@@ -163,8 +163,8 @@ def test_sdks_notice_nothing(cloud: Cloud) -> None:
     assert s3.get_object(Bucket="kept", Key="k")["Body"].read() == b"x" * 200_000
 
 
-def test_a_guard_knows_its_own_address() -> None:
-    """That of a container bridge; one Host, no more and no less."""
+def test_a_guard_admits_its_own_address() -> None:
+    """A guard admits requests to its own address with exactly one Host header."""
     guard = Guard("172.17.0.1", 4566)
     assert guard.objection([("Host", "172.17.0.1:4566")]) is None
     assert guard.objection([("host", "172.17.0.1")]) is None
@@ -184,21 +184,21 @@ def test_a_guard_knows_its_own_address() -> None:
     ],
 )
 def test_json_is_declared(content_type: str, expected: bool) -> None:
-    """By the media type itself, not by a parameter."""
+    """A body counts as JSON by its media type, not by a parameter of it."""
     assert is_json(content_type) is expected
 
 
 @pytest.mark.parametrize("mchid", ["../../x", "1/2", "", "1" * 33, "１２３", "12\n", "a", 7, None])
 def test_a_merchant_number_is_digits_before_it_is_anything(tmp_path: Path, mchid: object) -> None:
-    """It becomes the name of a key's file; nothing is written, and no order is kept."""
+    """An mchid that is not 1 to 32 digits is refused before a key file is written or an order stored."""
     keys = tmp_path / "deep" / "keys"
     with Simulator(keys=keys) as simulator:
         for verb in ("open", "ready_to_sync"):
-            body = json.dumps({"mchid": mchid, "out_order_no": "A1"}).encode()
+            order = json.dumps({"mchid": mchid, "out_order_no": "A1"}).encode()
             headers = {"Content-Type": "application/json"}
-            status, _, said = ask(simulator.control_url, "POST", f"/__sandbox__/{verb}", headers, body)
+            status, _, body = ask(simulator.control_url, "POST", f"/__sandbox__/{verb}", headers, order)
             assert status == 400
-            assert b"mchid must be 1 to 32 digits" in said
+            assert b"mchid must be 1 to 32 digits" in body
         assert ask(simulator.control_url, "GET", "/__sandbox__/secret?mchid=../../x", {})[0] == 400
         assert ask(simulator.control_url, "GET", "/__sandbox__/secret?mchid=..%2F..%2Fx", {})[0] == 400
         assert simulator.ledger() == []

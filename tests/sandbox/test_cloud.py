@@ -9,7 +9,7 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from sandbox.cloud import Cloud, CloudError
-from sandbox.world import BUILD, World
+from sandbox.testbed import BUILD, Testbed
 
 
 @pytest.fixture
@@ -19,28 +19,28 @@ def declared() -> dict[str, Any]:
     return resources
 
 
-def test_every_resource_of_the_template_is_deployed(world: World, declared: dict[str, Any]) -> None:
-    """Nothing is stripped."""
+def test_every_resource_of_the_template_is_deployed(world: Testbed, declared: dict[str, Any]) -> None:
+    """Every resource that the template declares is in the deployed stack."""
     resources = world.cloud.client("cloudformation").describe_stack_resources(StackName="sandbox")["StackResources"]
     deployed = [resource["LogicalResourceId"] for resource in resources]
     assert [name for name in declared if not any(one.startswith(name) for one in deployed)] == []
 
 
-def test_every_output_names_something(world: World) -> None:
-    """As the template's outputs are documented."""
+def test_every_output_names_something(world: Testbed) -> None:
+    """The stack has the documented outputs, and the table that one of them names exists."""
     outputs = world.stack.outputs
     assert set(outputs) >= {"OrderQueueUrl", "DeadLettersUrl", "OrdersTableName", "OrdersFunctionName", "EventBusName"}
     assert world.cloud.client("dynamodb").describe_table(TableName=outputs["OrdersTableName"])["Table"]
 
 
-def test_the_alarms_are_there(world: World) -> None:
-    """Though this AWS never evaluates them."""
+def test_the_alarms_are_there(world: Testbed) -> None:
+    """The template's alarms are created, although this AWS never evaluates them."""
     names = [alarm["MetricName"] for alarm in world.cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]]
     assert {"PaidByWeChat", "SignatureRefused", "ApproximateAgeOfOldestMessage", "Errors", "Failing"} <= set(names)
 
 
-def test_it_listens_on_loopback_alone(world: World) -> None:
-    """Nobody else on the network can reach it."""
+def test_it_listens_on_loopback_alone(world: Testbed) -> None:
+    """The embedded AWS accepts no connection on another address of this machine than loopback."""
     port = int(world.cloud.endpoint_url.rpartition(":")[2])
     own_addresses = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
     for address in own_addresses - {"127.0.0.1"}:
@@ -50,7 +50,7 @@ def test_it_listens_on_loopback_alone(world: World) -> None:
 
 
 def test_it_ends_with_its_block(tmp_path: Path) -> None:
-    """The process and its whole group, also where the block fails."""
+    """The embedded AWS and its workers end with the block, also where the block fails."""
     process = 0
     with pytest.raises(RuntimeError), Cloud.start(tmp_path) as cloud:  # noqa: PT012  the block is what fails
         process = cloud._process.pid
@@ -60,7 +60,7 @@ def test_it_ends_with_its_block(tmp_path: Path) -> None:
 
 
 def test_a_stack_that_fails_says_why(tmp_path: Path) -> None:
-    """With the events of what failed."""
+    """A stack that cannot be created raises an error with the failed resource."""
     build = tmp_path / "build"
     build.mkdir()
     (build / "template.yaml").write_text("Parameters: {}\nResources: {Nothing: {Type: AWS::No::Such}}\n")

@@ -1,4 +1,4 @@
-"""The control port: open while the hosts are not."""
+"""The control port answers while the hosts refuse connections."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from sandbox.wechat_pay import Simulator
 
 
 def do(wechat_pay: Simulator, verb: str, **arguments: Any) -> requests.Response:
-    """Give a command as a till in another process does."""
+    """Send a verb as a till in another process does."""
     return requests.post(f"{wechat_pay.control_url}/__sandbox__/{verb}", json=arguments, timeout=60)
 
 
 @pytest.mark.parametrize("host", ["both", "main", "backup"])
 def test_an_outage_that_began_by_http_ends_by_http(wechat_pay: Simulator, host: str) -> None:
-    """The hosts refuse connections, the control port answers, and then they are back on their ports."""
+    """While hosts refuse connections the control port answers, and `behave` opens them on the same ports."""
     urls = {"main": wechat_pay.base_url, "backup": wechat_pay.backup_url}
     assert do(wechat_pay, "misbehave", name="connection_refused", host=host).status_code == 200
     for name, url in urls.items():
@@ -33,7 +33,7 @@ def test_an_outage_that_began_by_http_ends_by_http(wechat_pay: Simulator, host: 
 
 @pytest.mark.parametrize("more", [{"times": 1}, {"operation": "sync"}, {"out_order_no": "S1"}])
 def test_what_an_outage_cannot_have_is_refused(wechat_pay: Simulator, more: dict[str, Any]) -> None:
-    """It was ignored: the hosts stayed closed for good."""
+    """An outage strikes a host and not a call, so options of a call are refused and the hosts stay open."""
     answer = do(wechat_pay, "misbehave", name="connection_refused", **more)
     assert answer.status_code == 400
     assert "end it by behave" in answer.json()["error"]
@@ -41,7 +41,7 @@ def test_what_an_outage_cannot_have_is_refused(wechat_pay: Simulator, more: dict
 
 
 def test_the_control_port_is_no_host_of_wechat_pay(wechat_pay: Simulator) -> None:
-    """It says what it has."""
+    """The control port answers a path of WeChat Pay with 404 and the paths that it has."""
     answer = requests.get(f"{wechat_pay.control_url}/v3/payscore/serviceorder", timeout=60)
     assert answer.status_code == 404
     assert "/__sandbox__/calls" in answer.json()["error"]

@@ -1,4 +1,4 @@
-"""`make demo` on screens of several sizes: nothing wraps, nothing is left of what was drawn again."""
+"""`make demo` on screens of several sizes: no line wraps, and no earlier drawing remains."""
 
 import io
 import re
@@ -14,18 +14,19 @@ from rich.live import Live
 
 from ops import dead_letters
 from sandbox import demo
-from sandbox.stories import STORIES, BrokenPromiseError, Stage, Story
-from sandbox.world import World
+from sandbox.stage import BrokenPromiseError, Stage
+from sandbox.stories import STORIES, Story
+from sandbox.testbed import Testbed
 from tests.sandbox.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
 CALLS = ["sync 404 ORDER_NOT_EXIST", "sync 404 ORDER_NOT_EXIST", "sync 400 INVALID_REQUEST", "sync 200", "query 200"]
-TOLD = ["REJECTED ORDER_NOT_EXIST", "dead letter", "redriven", "RETRYING UNREACHABLE", "WeChat Pay is back", "SYNCED"]
+STEPS = ["REJECTED ORDER_NOT_EXIST", "dead letter", "redriven", "RETRYING UNREACHABLE", "WeChat Pay is back", "SYNCED"]
 
 
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Terminal, str]]:
-    """The demo with stories that only pretend, on a screen of this size: exit code, terminal, what was written."""
+    """The demo with simulated stories on a screen of this size: exit code, terminal, what was written."""
 
     @contextmanager
     def open_world(directory: Path, **_: Any) -> Iterator[SimpleNamespace]:
@@ -41,23 +42,23 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Terminal
         live: list[Any] = []
 
         def pretend(story: Story) -> Callable[[Stage], None]:
-            def tell(stage: Stage) -> None:
-                for word in TOLD:
-                    stage.tell(word)
+            def run(stage: Stage) -> None:
+                for step in STEPS:
+                    stage.show(step)
                     live[-1].refresh()  # as its thread does eight times a second
                 if story.name == broken:
                     raise BrokenPromiseError("promised otherwise")
 
-            tell.__name__ = story.tell.__name__
-            return tell
+            run.__name__ = story.run.__name__
+            return run
 
-        class Watched(Live):
+        class WatchedLive(Live):
             def __init__(self, *arguments: Any, **options: Any) -> None:
                 super().__init__(*arguments, **options)
                 live.append(self)
 
-        monkeypatch.setattr(demo, "Live", Watched)
-        monkeypatch.setattr(World, "open", open_world)
+        monkeypatch.setattr(demo, "Live", WatchedLive)
+        monkeypatch.setattr(Testbed, "open", open_world)
         monkeypatch.setattr(demo, "STORIES", tuple(Story(story.title, pretend(story)) for story in STORIES))
         monkeypatch.setattr(dead_letters, "peek", lambda _: [])
         monkeypatch.setattr(Stage, "calls", lambda _, __=None: CALLS)
@@ -73,23 +74,23 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Terminal
 
 @pytest.mark.parametrize(("columns", "rows"), [(80, 24), (100, 24), (120, 40), (60, 10), (99, 24), (115, 24)])
 def test_the_screen_holds_each_story_once(played: Any, tmp_path: Path, columns: int, rows: int) -> None:
-    """As many lines as there is to say."""
+    """Each story is on the screen once, no line wraps, and the count of stories is printed."""
     code, terminal, _ = played(tmp_path, columns, rows)
-    shown = [line.rstrip() for line in terminal.lines]
+    lines = [line.rstrip() for line in terminal.lines]
     assert code == 0
     assert terminal.wrapped == 0
-    assert max(map(len, shown)) <= columns
-    assert not any("…" in line for line in shown)
-    assert sum("✓" in line for line in shown) == len(STORIES)
+    assert max(map(len, lines)) <= columns
+    assert not any("…" in line for line in lines)
+    assert sum("✓" in line for line in lines) == len(STORIES)
     for story in STORIES:
-        assert sum(story.title in line for line in shown) == 1
-    assert len(shown) < 12 + 6 * len(STORIES)
-    words = re.sub(r"\s+", " ", " ".join(shown))
+        assert sum(story.title in line for line in lines) == 1
+    assert len(lines) < 12 + 6 * len(STORIES)
+    words = re.sub(r"\s+", " ", " ".join(lines))
     assert "10 of 10 stories ended as promised" in words
 
 
-def test_a_broken_promise_is_told(played: Any, tmp_path: Path) -> None:
-    """With its mark, and once more at the end; the exit code is 1."""
+def test_a_broken_promise_is_shown(played: Any, tmp_path: Path) -> None:
+    """A story that ends otherwise is marked, listed again at the end, and makes the exit code 1."""
     code, terminal, _ = played(tmp_path, 80, 24, broken="deducting")
     assert code == 1
     assert sum("✗" in line for line in terminal.lines) == 2
@@ -98,7 +99,7 @@ def test_a_broken_promise_is_told(played: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("columns", "width"), [(80, 80), (100, 100), (120, 115), (300, 115)])
 def test_the_console_is_as_wide_as_the_screen(monkeypatch: pytest.MonkeyPatch, columns: int, width: int) -> None:
-    """Up to the width of the README's picture, which a pipe gets as well."""
+    """The console is as wide as the screen, up to the width of the README's picture, which a pipe gets as well."""
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.delenv("TTY_COMPATIBLE", raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes it for a terminal
@@ -109,13 +110,13 @@ def test_the_console_is_as_wide_as_the_screen(monkeypatch: pytest.MonkeyPatch, c
 
 
 def test_the_columns_are_those_of_the_readme() -> None:
-    """Its picture is what the screen draws."""
+    """Every line that the screen draws for a story is in the README."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     console = Console(file=io.StringIO(), width=demo.WIDEST, record=True)
     screen = demo.Screen(demo.WIDEST)
     console.print(screen.head())
     stage: Any = SimpleNamespace(calls=lambda: ["sync 400 INVALID_REQUEST", "sync 200"])
-    stage.told = ["RETRYING DEDUCTING", "wait 2 s", "SYNCED"]
+    stage.steps = ["RETRYING DEDUCTING", "wait 2 s", "SYNCED"]
     console.print(screen.story(STORIES[5], "kept", stage, 2.2))
     for line in console.export_text().splitlines():
         assert line.rstrip() in readme

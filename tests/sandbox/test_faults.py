@@ -1,98 +1,20 @@
-"""Each fault of the simulator does on the wire what its line in the catalogue says. Read here with bare sockets."""
+"""Each fault of the simulator does on the wire what its description says. Read here with bare sockets."""
 
 import json
-import re
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any
 
 import pytest
-import requests
 
-from sandbox.waiting import PATIENCE, until
-from sandbox.wechat_pay import FAULTS, Simulator, faults
-from sandbox.wechat_pay.catalogue import KINDS
-from sandbox.wechat_pay.fate import LOTS, Fate
-from sandbox.wechat_pay.keys import sign
-
-MCHID = "1230000109"
-BASE = "/v3/payscore/serviceorder"
-WHO = {"appid": "wxd678efh567hg6787", "service_id": "500001"}
-LONG_AGO = 1_764_547_200.0
-PAID = json.dumps({**WHO, "type": "Order_Paid", "detail": {"paid_time": "20260101120000"}}).encode()
-QUERY = f"{BASE}?service_id=500001&appid={WHO['appid']}&out_order_no=S1"
-LIMIT = PATIENCE  # seconds that a test waits for bytes at most
-
-
-class Connection:
-    """A merchant on a socket: signs its requests, and reads what comes byte by byte."""
-
-    def __init__(self, wechat_pay: Simulator) -> None:
-        merchant = wechat_pay.merchant(MCHID)
-        self._key, self._serial = merchant.key, merchant.serial_no
-        self._platform = wechat_pay.platform.public_key_id
-        host, port = wechat_pay.base_url.removeprefix("http://").split(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=LIMIT)
-        self.buffered = b""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
-
-    def ask(self, method: str, target: str, body: bytes = b"") -> None:
-        """Send one signed request."""
-        now = str(int(time.time()))
-        signature = sign(self._key, f"{method}\n{target}\n{now}\nNONCE\n".encode() + body + b"\n")
-        pairs = {"mchid": MCHID, "nonce_str": "NONCE", "timestamp": now, "serial_no": self._serial}
-        value = ",".join(f'{name}="{text}"' for name, text in {**pairs, "signature": signature}.items())
-        headers = {
-            "Host": "localhost",
-            "Authorization": f"WECHATPAY2-SHA256-RSA2048 {value}",
-            "Accept": "application/json",
-            "User-Agent": "till/1",
-            "Content-Type": "application/json",
-            "Content-Length": str(len(body)),
-            "Wechatpay-Serial": self._platform,
-        }
-        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {text}" for name, text in headers.items()), "", ""]
-        self.socket.sendall("\r\n".join(lines).encode() + body)
-
-    def until(self, end: bytes) -> bytes:
-        """Read up to and with these bytes; EOFError where the connection ends before."""
-        while end not in self.buffered:
-            more = self.socket.recv(65_536)
-            if not more:
-                raise EOFError(self.buffered)
-            self.buffered += more
-        seen, found, self.buffered = self.buffered.partition(end)
-        return seen + found
-
-    def head(self) -> tuple[int, dict[str, str]]:
-        """Read one status line with its headers, their names in lower case."""
-        first, *lines = self.until(b"\r\n\r\n").decode("latin-1").split("\r\n")[:-2]
-        return int(first.split(" ")[1]), {
-            name.lower(): text for name, _, text in (line.partition(": ") for line in lines)
-        }
-
-    def body(self, length: int) -> bytes:
-        """Read so many bytes."""
-        while len(self.buffered) < length:
-            more = self.socket.recv(65_536)
-            if not more:
-                raise EOFError(self.buffered)
-            self.buffered += more
-        seen, self.buffered = self.buffered[:length], self.buffered[length:]
-        return seen
-
-    def answer(self) -> tuple[int, dict[str, str], bytes]:
-        """Read one whole answer."""
-        status, headers = self.head()
-        return status, headers, self.body(int(headers.get("content-length", "0")))
+from sandbox.waiting import until
+from sandbox.wechat_pay import Simulator
+from sandbox.wechat_pay.faults import KINDS, When
+from sandbox.wechat_pay.random_faults import DRAWN
+from tests.sandbox.signed import BASE, LONG_AGO, MCHID, PAID, QUERY, Connection, situations
 
 
 @pytest.fixture
@@ -118,82 +40,25 @@ def queried(connection: Connection) -> dict[str, Any]:
     return words
 
 
-# ---- the catalogue ---------------------------------------------------------------------------------------------------
-
-
-def test_every_fault_of_the_catalogue_does_something() -> None:
-    """Each name stands in the table of one place where faults strike, or is wired into the simulator itself."""
-    wired = {"connection_refused", "certificate_serial", "ok_on_replay", "forged_success"}
-    tables = (faults.INSTEAD, faults.REFUSED, faults.ON_REPLAY, faults.AFTER, faults.ON_THE_WAY, faults.ON_THE_WIRE)
-    names = [name for table in tables for name in table] + sorted(wired)
-    assert sorted(names) == sorted(FAULTS)
-    assert all(kind.summary for kind in KINDS.values())
-
-
-def test_every_lot_is_a_fault_with_options_it_has() -> None:
-    """Chaos draws every fault that can strike a single call."""
-    assert set(LOTS) == FAULTS - {"connection_refused", "certificate_serial"}
-    for name, options in LOTS.items():
-        faults.Fault.named(name, options)
-
-
-def test_a_lot_is_drawn_only_for_what_it_can_strike() -> None:
-    """A query is never told that its paid_time is ahead."""
-    fate = Fate(seed=1, rate=1.0)
-    drawn = {fault.name for number in range(2000) if (fault := fate.draw("query", str(number)))}
-    assert "paid_time_ahead" not in drawn
-    assert {"drip_headers", "gateway_408", "collection_empty"} <= drawn
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "message"),
-    [
-        ("sulk", {}, "no fault is named 'sulk'"),
-        ("slow", {"second": 1}, "slow has no option 'second'; its options: seconds"),
-        ("tampered_body", {"x": 1}, "tampered_body has no option 'x'; its options: none"),
-        ("slow", {"seconds": "1"}, "slow: seconds must be a number, not '1'"),
-        ("slow", {"seconds": True}, "slow: seconds must be a number, not True"),
-        ("silence", {"processed": 1}, "silence: processed must be true or false, not 1"),
-        ("redirect", {"location": 7}, "redirect: location must be text, not 7"),
-        ("connection_refused", {"host": "third"}, "connection_refused: host must be one of both, main, backup"),
-        ("slow", {"times": "2"}, "slow: times must be a whole number of calls, not '2'"),
-        ("slow", {"times": -1}, "slow: times must be a whole number of calls, not -1"),
-    ],
-)
-def test_a_fault_that_cannot_be_is_refused_by_name(
-    wechat_pay: Simulator, name: str, options: dict[str, Any], message: str
-) -> None:
-    """In Python by a ValueError, over HTTP by a 400 with the same words."""
-    with pytest.raises(ValueError, match=re.escape(message)):
-        wechat_pay.misbehave(name, **options)
-    url = f"{wechat_pay.base_url}/__sandbox__/misbehave"
-    answer = requests.post(url, json={"name": name, **options}, timeout=LIMIT)
-    assert answer.status_code == 400
-    assert message in answer.json()["error"]
-
-
-# ---- on the way ------------------------------------------------------------------------------------------------------
-
-
 def test_headers_come_one_byte_at_a_time(connection: Connection, wechat_pay: Simulator) -> None:
-    """Every byte of the head is an arrival of its own; then the answer is whole and verified as usual."""
+    """Under `drip_headers` every byte of the head arrives on its own, and the answer is whole."""
     wechat_pay.misbehave("drip_headers", seconds=0.0005)
     connection.ask("POST", f"{BASE}/S1/sync", PAID)
     connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-    began, reads, seen = time.monotonic(), 0, b""
-    while b"\r\n\r\n" not in seen:
-        seen += connection.socket.recv(65_536)
+    began, reads, received = time.monotonic(), 0, b""
+    while b"\r\n\r\n" not in received:
+        received += connection.socket.recv(65_536)
         reads += 1
     assert reads > 20
-    assert time.monotonic() - began >= 0.0005 * len(seen.partition(b"\r\n\r\n")[0])
-    connection.buffered = seen
+    assert time.monotonic() - began >= 0.0005 * len(received.partition(b"\r\n\r\n")[0])
+    connection.buffered = received
     status, _, body = connection.answer()
     assert (status, json.loads(body)["state"]) == (200, "DONE")
 
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_comes_one_byte_at_a_time(connection: Connection, wechat_pay: Simulator, chunked: bool) -> None:
-    """By Content-Length, or in chunks of one byte."""
+    """Under `drip_body` the body arrives byte by byte, by Content-Length or in chunks of one byte."""
     wechat_pay.misbehave("drip_body", seconds=0.0002, chunked=chunked)
     began = time.monotonic()
     connection.ask("POST", f"{BASE}/S1/sync", PAID)
@@ -210,18 +75,18 @@ def test_a_body_comes_one_byte_at_a_time(connection: Connection, wechat_pay: Sim
 
 
 def test_a_drip_ends_when_the_host_closes(connection: Connection, wechat_pay: Simulator) -> None:
-    """No thread of the simulator stays behind for the hours that the drip would take."""
+    """A host that closes ends its threads, however long a drip would take."""
     wechat_pay.misbehave("drip_headers", seconds=30.0)
     before = threading.active_count()
     connection.ask("POST", f"{BASE}/S1/sync", PAID)
     assert connection.socket.recv(1) == b"H"
     for host in wechat_pay._hosts.values():
         host.close()
-    until(lambda: threading.active_count() <= before, state="its threads have ended", seen=threading.enumerate)
+    until(lambda: threading.active_count() <= before, state="its threads have ended", instead=threading.enumerate)
 
 
 def test_headers_can_be_large(connection: Connection, wechat_pay: Simulator) -> None:
-    """Ten of 100 KB, or one of a megabyte, or many small ones; signature and body are as ever."""
+    """Under `big_headers` the headers have the number and size of the options; signature and body are unchanged."""
     cases: list[tuple[dict[str, Any], int, int]] = [
         ({}, 10, 1_024_000),
         ({"bytes": 1 << 20, "lines": 1}, 1, 1 << 20),
@@ -238,7 +103,7 @@ def test_headers_can_be_large(connection: Connection, wechat_pay: Simulator) -> 
 
 
 def test_trailers_can_be_large(connection: Connection, wechat_pay: Simulator) -> None:
-    """The body is chunked and whole; what follows it is not small."""
+    """Under `big_trailers` the body is chunked and whole, and large trailers follow it."""
     wechat_pay.misbehave("big_trailers", bytes=70_000, lines=3)
     connection.ask("GET", QUERY)
     assert connection.head()[1]["transfer-encoding"] == "chunked"
@@ -250,7 +115,7 @@ def test_trailers_can_be_large(connection: Connection, wechat_pay: Simulator) ->
 
 @pytest.mark.parametrize("status", [100, 103])
 def test_interim_answers_precede_the_real_one(connection: Connection, wechat_pay: Simulator, status: int) -> None:
-    """As many as were asked for, with headers as large as asked for."""
+    """`interim_answers` come in the number, status and size of the options before the real answer."""
     wechat_pay.misbehave("interim_answers", count=4, status=status, bytes=1000)
     connection.ask("POST", f"{BASE}/S1/sync", PAID)
     interim = [connection.head() for _ in range(4)]
@@ -260,7 +125,7 @@ def test_interim_answers_precede_the_real_one(connection: Connection, wechat_pay
 
 
 def test_interim_answers_can_go_on_for_ever(connection: Connection, wechat_pay: Simulator) -> None:
-    """A thousand are read here, and none of them is the real one."""
+    """With `endless`, interim answers go on and no real answer follows."""
     wechat_pay.misbehave("interim_answers", endless=True)
     connection.ask("POST", f"{BASE}/S1/sync", PAID)
     assert {connection.head()[0] for _ in range(1000)} == {103}
@@ -268,7 +133,7 @@ def test_interim_answers_can_go_on_for_ever(connection: Connection, wechat_pay: 
 
 @pytest.mark.parametrize("fault", ["system_error", "gateway_408", "html_200"])
 def test_the_way_strikes_what_another_fault_has_said(connection: Connection, wechat_pay: Simulator, fault: str) -> None:
-    """A slow 500 is `system_error` and `slow`; a dripped gateway page, `gateway_408` and `drip_body`."""
+    """A fault of delivery strikes the answer of another fault too: a slow 500 is `system_error` and `slow`."""
     wechat_pay.misbehave(fault)
     wechat_pay.misbehave("interim_answers", count=1)
     connection.ask("POST", f"{BASE}/S1/sync", PAID)
@@ -278,7 +143,7 @@ def test_the_way_strikes_what_another_fault_has_said(connection: Connection, wec
 
 
 def test_a_refusal_takes_the_same_way(connection: Connection, wechat_pay: Simulator) -> None:
-    """ORDER_NOT_EXIST after an interim answer; and a silence in its place."""
+    """A refusal is delivered under the same faults as an answer: after an interim answer, or not at all."""
     wechat_pay.misbehave("interim_answers", times=1, count=1)
     connection.ask("POST", f"{BASE}/S2/sync", PAID)
     assert (connection.head()[0], connection.answer()[0]) == (103, 404)
@@ -288,15 +153,12 @@ def test_a_refusal_takes_the_same_way(connection: Connection, wechat_pay: Simula
         connection.head()
 
 
-# ---- refusals --------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("status", [407, 408, 409, 413, 421, 425])
 @pytest.mark.parametrize(("name", "state"), [("gateway_408", "DOING"), ("gateway_408_after", "DONE")])
 def test_a_gateway_refuses_without_a_code(
     connection: Connection, wechat_pay: Simulator, name: str, state: str, status: int
 ) -> None:
-    """With a page or an empty body, instead of the operation or after it."""
+    """A gateway answers with a page or an empty body, unsigned, instead of the operation or after it."""
     wechat_pay.misbehave(name, times=1, status=status)
     got, headers, body = synced(connection)
     assert (got, headers["content-type"], body[:6]) == (status, "text/html", b"<html>")
@@ -308,7 +170,7 @@ def test_a_gateway_refuses_without_a_code(
 
 
 def test_a_captive_portal_says_200(connection: Connection, wechat_pay: Simulator) -> None:
-    """In HTML, unsigned; nothing was executed."""
+    """`html_200` answers 200 in HTML, unsigned, and executes nothing."""
     wechat_pay.misbehave("html_200")
     status, headers, body = synced(connection)
     assert (status, headers["content-type"], body[:6]) == (200, "text/html", b"<html>")
@@ -328,7 +190,7 @@ def test_a_captive_portal_says_200(connection: Connection, wechat_pay: Simulator
 def test_a_refusal_has_its_code_under_400(
     connection: Connection, wechat_pay: Simulator, name: str, code: str, words: str
 ) -> None:
-    """Nothing is executed."""
+    """A refusal in the operation's place has its code and message under 400, and nothing is executed."""
     wechat_pay.misbehave(name)
     status, _, body = synced(connection)
     assert (status, json.loads(body)["code"]) == (400, code)
@@ -337,21 +199,21 @@ def test_a_refusal_has_its_code_under_400(
 
 
 def test_a_time_is_ahead_only_once(connection: Connection, wechat_pay: Simulator) -> None:
-    """WeChat Pay's clock catches up: the second sync is executed."""
+    """`paid_time_ahead` refuses one sync; the second is executed."""
     wechat_pay.misbehave("paid_time_ahead")
     assert json.loads(synced(connection)[2])["detail"]["field"] == "/detail/paid_time"
     assert synced(connection)[0] == 200
 
 
 def test_a_fault_of_sync_never_strikes_a_query(connection: Connection, wechat_pay: Simulator) -> None:
-    """Whatever it was switched on for."""
+    """A fault of sync never strikes a query, even where it is set for one."""
     for operation in (None, "query"):
         wechat_pay.misbehave("paid_time_ahead", operation=operation)
         assert queried(connection)["state"] == "DOING"
 
 
 def test_a_state_is_refused_as_a_parameter(connection: Connection, wechat_pay: Simulator) -> None:
-    """PARAM_ERROR instead of ORDER_DONE or INVALID_ORDER_STATE; an order that is open is synced all the same."""
+    """`param_error_done` answers PARAM_ERROR where the state forbids a sync, and lets an open order be synced."""
     wechat_pay.misbehave("param_error_done")
     assert synced(connection)[0] == 200
     assert json.loads(synced(connection)[2])["code"] == "PARAM_ERROR"
@@ -359,8 +221,8 @@ def test_a_state_is_refused_as_a_parameter(connection: Connection, wechat_pay: S
     assert json.loads(synced(connection)[2])["code"] == "PARAM_ERROR"
 
 
-def test_a_refusal_can_be_unwashed(connection: Connection, wechat_pay: Simulator) -> None:
-    """Escape sequences, U+202E, line breaks, half a character, and half a megabyte of it."""
+def test_a_refusal_can_have_unsafe_text(connection: Connection, wechat_pay: Simulator) -> None:
+    """`dirty_words` has escape sequences, U+202E, line breaks and a lone surrogate in half a megabyte."""
     wechat_pay.misbehave("dirty_words")
     status, _, body = synced(connection)
     words = json.loads(body)
@@ -369,9 +231,6 @@ def test_a_refusal_can_be_unwashed(connection: Connection, wechat_pay: Simulator
         assert all(dirt in text for dirt in ("\x1b[2J", "\u202e", "\r\n"))
     assert "\ud800" in words["message"]
     assert '\n{"level":"ERROR"' in words["message"]
-
-
-# ---- verified answers ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -396,10 +255,10 @@ def test_a_refusal_can_be_unwashed(connection: Connection, wechat_pay: Simulator
         ),
     ],
 )
-def test_a_verified_order_is_mutilated(
+def test_a_fault_changes_one_field_of_a_verified_order(
     connection: Connection, wechat_pay: Simulator, name: str, options: dict[str, Any], changes: dict[str, Any]
 ) -> None:
-    """The one member and nothing else; the signature is over what is sent."""
+    """A fault of the order's fields changes the one field and nothing else, before the answer is signed."""
     synced(connection)
     whole = queried(connection)
     wechat_pay.misbehave(name, **options)
@@ -408,17 +267,17 @@ def test_a_verified_order_is_mutilated(
 
 
 @pytest.mark.parametrize("details", [None, "x", [{}], [7], {"seq": 1}])
-def test_the_details_of_a_collection_are_mutilated(
+def test_a_fault_replaces_the_details_of_a_collection(
     connection: Connection, wechat_pay: Simulator, details: object
 ) -> None:
-    """[null] unless told otherwise."""
+    """`details_unreadable` puts its option in the place of the details, [null] by default."""
     synced(connection)
     wechat_pay.misbehave("details_unreadable", details=details)
     assert queried(connection)["collection"]["details"] == ([None] if details is None else details)
 
 
-def test_an_open_order_is_told_in_foreign_words(connection: Connection, wechat_pay: Simulator) -> None:
-    """FINISHED is payafter's word for an order that is to be paid; other words no endpoint has."""
+def test_an_open_order_is_answered_in_foreign_words(connection: Connection, wechat_pay: Simulator) -> None:
+    """`foreign_words` names an open order as payafter does, FINISHED, or as no endpoint does."""
     wechat_pay.misbehave("foreign_words", times=1)
     assert (queried(connection)["state"], queried(connection)["state"]) == ("FINISHED", "DOING")
     wechat_pay.misbehave("foreign_words", words="unknown", times=1)
@@ -428,7 +287,7 @@ def test_an_open_order_is_told_in_foreign_words(connection: Connection, wechat_p
 def test_an_order_without_collection_is_not_given_one_before_it_is_done(
     connection: Connection, wechat_pay: Simulator
 ) -> None:
-    """Nothing due: `collection: []` where the true answer has none; not completed yet: as ever."""
+    """`collection_empty` adds `collection: []` to an order without anything due, nothing to an open one."""
     wechat_pay.misbehave("collection_empty")
     wechat_pay.ready_to_sync(MCHID, "S1", total_amount=0, at=LONG_AGO)
     assert queried(connection)["collection"] == []
@@ -437,7 +296,7 @@ def test_an_order_without_collection_is_not_given_one_before_it_is_done(
 
 
 def test_an_answer_is_nested_deeply(connection: Connection, wechat_pay: Simulator) -> None:
-    """A thousand levels, and as many as are asked for."""
+    """`nested_answer` adds a member that is nested as deeply as the option says, a thousand levels by default."""
     cases: list[tuple[dict[str, Any], int]] = [({}, 1000), ({"depth": 5}, 5)]
     for options, depth in cases:
         wechat_pay.misbehave("nested_answer", times=1, **options)
@@ -447,7 +306,7 @@ def test_an_answer_is_nested_deeply(connection: Connection, wechat_pay: Simulato
 
 
 def test_an_answer_is_signed_by_another_key(connection: Connection, wechat_pay: Simulator) -> None:
-    """Under the serial of the right one: the same bytes would verify with no key that the merchant has."""
+    """`wrong_signature` signs by another key under the right serial, so that no key of the merchant verifies it."""
     wechat_pay.misbehave("wrong_signature")
     _, headers, body = synced(connection)
     assert headers["wechatpay-serial"] == wechat_pay.platform.public_key_id
@@ -456,20 +315,21 @@ def test_an_answer_is_signed_by_another_key(connection: Connection, wechat_pay: 
     assert headers["wechatpay-signature"] != wechat_pay.platform.sign(wechat_pay.platform.public_key_id, message)
 
 
-@pytest.mark.parametrize("name", sorted(FAULTS - {"connection_refused", "silence"}))
+@pytest.mark.parametrize(
+    "name", [name for name in DRAWN if KINDS[name].when is not When.WIRE] + ["reset_before_answer"]
+)
 def test_no_fault_breaks_the_simulator(wechat_pay: Simulator, name: str) -> None:
-    """After it has struck a query and a sync of each state of an order, the answer on a new connection is honest."""
+    """After a fault has struck a query and a sync in each state, the answer on a new connection is honest."""
     quick: dict[str, Any] = {"seconds": 0.0} if "seconds" in KINDS[name].options else {}
-    for prepare in (lambda: None, lambda: wechat_pay.deduct(MCHID, "S1"), lambda: wechat_pay.open(MCHID, "S1")):
-        wechat_pay.ready_to_sync(MCHID, "S1", at=LONG_AGO)
+    for prepare in situations(wechat_pay).values():
         prepare()
         for method, target, body in (("GET", QUERY, b""), ("POST", f"{BASE}/S1/sync", PAID)):
             if KINDS[name].operations and method == "GET":
                 continue
             wechat_pay.misbehave(name, times=1, **quick)
-            with Connection(wechat_pay) as struck, suppress(ConnectionError, EOFError):
-                struck.ask(method, target, body)
-                struck.head()
+            with Connection(wechat_pay) as connection, suppress(ConnectionError, EOFError):
+                connection.ask(method, target, body)
+                connection.head()
             wechat_pay.end_faults()
         with Connection(wechat_pay) as honest:
             assert queried(honest)["out_order_no"] == "S1"

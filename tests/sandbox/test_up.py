@@ -1,4 +1,4 @@
-"""`make sandbox` as a process: what it says, what its page's commands do, and that nothing of it is ever left."""
+"""`make sandbox` as a process: its output, the commands of its page, and that no process of it ever remains."""
 
 import json
 import os
@@ -17,7 +17,10 @@ import pytest
 
 from sandbox import ports
 from sandbox.cloud import Cloud
-from sandbox.world import until
+from sandbox.errors import PlaceError
+from sandbox.instance import CHILD
+from sandbox.place import PLACE, Place, directory_of, read_place
+from sandbox.testbed import until
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "sandbox/README.md").read_text(encoding="utf-8")
@@ -28,18 +31,18 @@ END = "Ended by a signal. Nothing is left running."
 AWS = f"""#!{sys.executable}
 import json, sys
 import boto3
-option, url, service, command, entries, given = sys.argv[1:]
+option, url, service, command, entries, text = sys.argv[1:]
 assert (option, service, command, entries) == ("--endpoint-url", "events", "put-events", "--entries")
-print(boto3.client("events", endpoint_url=url).put_events(Entries=json.loads(given)))
+print(boto3.client("events", endpoint_url=url).put_events(Entries=json.loads(text)))
 """
 
 
 class Up:
-    """`python -m sandbox up` on ports of its own; `said` is what it has written so far."""
+    """`python -m sandbox up` on ports of its own; `output` is what it has written so far."""
 
-    def __init__(self, place: ports.Place) -> None:
+    def __init__(self, place: Place) -> None:
         self.place = place
-        self.said = ""
+        self.output = ""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "sandbox", "up", f"--port={place.aws}"],
             cwd=ROOT,
@@ -64,61 +67,61 @@ class Up:
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self.said += line
+            self.output += line
 
     def wait_for(self, text: str) -> None:
-        """Wait until it has said this, or has ended."""
-        until(lambda: text in self.said or self.process.poll() is not None or None, LIMIT)
-        assert text in self.said, self.said
+        """Wait until it has written this, or has ended."""
+        until(lambda: text in self.output or self.process.poll() is not None or None, LIMIT)
+        assert text in self.output, self.output
 
     def child(self) -> int:
         """The process of its embedded AWS."""
-        noted = ports.directory_of(self.place) / ports.CHILD
-        found = until(lambda: json.loads(noted.read_text())["pid"] if noted.exists() else None, LIMIT)
-        assert found, self.said
-        return int(found)
+        note = directory_of(self.place) / CHILD
+        pid = until(lambda: json.loads(note.read_text())["pid"] if note.exists() else None, LIMIT)
+        assert pid, self.output
+        return int(pid)
 
-    def end(self, sign: signal.Signals) -> int:
-        """Send the signal, and wait for the end; gives the exit code."""
-        self.process.send_signal(sign)
+    def end(self, number: signal.Signals) -> int:
+        """Send the signal, wait for the end, and return the exit code."""
+        self.process.send_signal(number)
         code = self.process.wait(LIMIT)
         self._reader.join(LIMIT)
         return code
 
     def is_gone(self) -> bool:
-        """Whether every port of it is free."""
+        """Return whether every port of it is free."""
         try:
             ports.refuse_taken(self.place)
-        except ports.PlaceError:
+        except PlaceError:
             return False
         return True
 
 
 @pytest.fixture
-def place() -> Iterator[ports.Place]:
+def place() -> Iterator[Place]:
     """Four ports that are free now."""
-    found = ports.place([f"--port={ports.spare('127.0.0.1')}"])
-    yield found
-    shutil.rmtree(ports.directory_of(found), ignore_errors=True)
+    place = read_place([f"--port={ports.spare('127.0.0.1')}"])
+    yield place
+    shutil.rmtree(directory_of(place), ignore_errors=True)
 
 
 def members(group: int) -> list[str]:
     """The processes of a group that run."""
-    shown = subprocess.run(["ps", "-A", "-o", "pgid=,stat=,command="], capture_output=True, text=True, check=True)
-    rows = [line.split(None, 2) for line in shown.stdout.splitlines()]
+    listing = subprocess.run(["ps", "-A", "-o", "pgid=,stat=,command="], capture_output=True, text=True, check=True)
+    rows = [line.split(None, 2) for line in listing.stdout.splitlines()]
     return [row[2] for row in rows if int(row[0]) == group and not row[1].startswith("Z")]
 
 
 def block(containing: str) -> str:
     """The block of commands of the sandbox's page that has this in it, as it is printed."""
     blocks = re.findall(r"(?:^    .*\n)+", PAGE, re.MULTILINE)
-    [found] = [one for one in blocks if containing in one]
-    return str(found)
+    [match] = [one for one in blocks if containing in one]
+    return str(match)
 
 
-def run(commands: str, place: ports.Place, home: Path) -> str:
-    """Run commands as they are printed, on the ports of this place, in a shell that knows nothing of this project."""
-    for old, new in zip(ports.PLACE.ports.values(), place.ports.values(), strict=True):
+def run(commands: str, place: Place, home: Path) -> str:
+    """Run commands as they are printed, on the ports of this place, in a shell without this project's variables."""
+    for old, new in zip(PLACE.ports.values(), place.ports.values(), strict=True):
         commands = commands.replace(f"127.0.0.1:{old}", f"127.0.0.1:{new}")
     bare = {"PATH": f"{home}:/usr/local/bin:/usr/bin:/bin", "HOME": str(home)}
     done = subprocess.run(
@@ -128,41 +131,41 @@ def run(commands: str, place: ports.Place, home: Path) -> str:
     return str(done.stdout)
 
 
-def test_a_first_order_goes_as_the_page_says(place: ports.Place, tmp_path: Path) -> None:
-    """The steps of the start; a second sandbox beside it; the page's commands as printed; an outage; Ctrl-C."""
+def test_a_first_order_goes_as_the_page_says(place: Place, tmp_path: Path) -> None:
+    """The page's commands work as printed, next to a second sandbox and through an outage, until Ctrl-C."""
     (tmp_path / "aws").write_text(AWS)
     (tmp_path / "aws").chmod(0o755)
     with Up(place) as up:
         up.wait_for("Ctrl-C ends it")
         steps = ("loading the sandbox", "starting WeChat Pay", "starting the embedded AWS", "deploying template.yaml")
-        assert [step for step in steps if step not in up.said] == []
+        assert [step for step in steps if step not in up.output] == []
 
-        with Up(ports.place([f"--port={ports.spare('127.0.0.1')}"])) as other:
+        with Up(read_place([f"--port={ports.spare('127.0.0.1')}"])) as other:
             other.wait_for("deploying template.yaml")
             child = other.child()
             other.end(signal.SIGINT)
             assert members(child) == []
-        shutil.rmtree(ports.directory_of(other.place))
+        shutil.rmtree(directory_of(other.place))
         assert up.process.poll() is None
 
         first, look = block("put-events").split("    bin/ops order show", 1)
         run(first, place, tmp_path)
         show = f"bin/ops order show{look.splitlines()[0].partition('#')[0]} || true"  # it is not there at once
-        shown = until(lambda: text if "SYNCED" in (text := run(show, place, tmp_path)) else None, LIMIT)
-        assert shown, up.said
-        assert "MINE-1" in shown
+        output = until(lambda: text if "SYNCED" in (text := run(show, place, tmp_path)) else None, LIMIT)
+        assert output, up.output
+        assert "MINE-1" in output
 
         outage, end = block('"connection_refused"').strip().splitlines()
         run(outage, place, tmp_path)
-        ports.refuse_taken(ports.Place(wechat_pay=place.wechat_pay))
+        ports.refuse_taken(Place(wechat_pay=place.wechat_pay))
         run(end, place, tmp_path)
-        with pytest.raises(ports.PlaceError, match="is taken by"):
-            ports.refuse_taken(ports.Place(wechat_pay=place.wechat_pay))
+        with pytest.raises(PlaceError, match="is taken by"):
+            ports.refuse_taken(Place(wechat_pay=place.wechat_pay))
 
-        [printed] = re.findall(r"^  bin/ops order list.*\n(?:  .*\n)+", up.said, re.MULTILINE)
+        [printed] = re.findall(r"^  bin/ops order list.*\n(?:  .*\n)+", up.output, re.MULTILINE)
         report, show = printed.rsplit("\n", 2)[:2]
-        assert "USER_PAYING" in run(report, ports.PLACE, tmp_path)
-        assert until(lambda: text if "SYNCED" in (text := run(f"{show} || true", ports.PLACE, tmp_path)) else None)
+        assert "USER_PAYING" in run(report, PLACE, tmp_path)
+        assert until(lambda: text if "SYNCED" in (text := run(f"{show} || true", PLACE, tmp_path)) else None)
 
         again = [sys.executable, "-m", "sandbox", "up", f"--port={place.aws}"]
         second = subprocess.run(again, cwd=ROOT, capture_output=True, text=True, check=False, timeout=LIMIT)
@@ -173,35 +176,35 @@ def test_a_first_order_goes_as_the_page_says(place: ports.Place, tmp_path: Path)
 
         child = up.child()
         assert up.end(signal.SIGINT) == 128 + signal.SIGINT
-        assert up.said.rstrip().endswith(END)
-        assert "Traceback" not in up.said
+        assert up.output.rstrip().endswith(END)
+        assert "Traceback" not in up.output
         assert members(child) == []
         assert up.is_gone()
 
 
 @pytest.mark.parametrize(
-    ("stage", "sign"),
+    ("stage", "number"),
     [
         ("loading the sandbox", signal.SIGINT),
         ("starting the embedded AWS", signal.SIGTERM),
         ("deploying template.yaml", signal.SIGHUP),
     ],
 )
-def test_a_signal_at_any_moment_ends_everything(place: ports.Place, stage: str, sign: signal.Signals) -> None:
-    """One line, no traceback, no process, no port: Ctrl-C, a kill, a closed terminal."""
+def test_a_signal_at_any_moment_ends_everything(place: Place, stage: str, number: signal.Signals) -> None:
+    """A signal at any stage ends the sandbox with one line, and leaves no traceback, process or port."""
     with Up(place) as up:
         up.wait_for(stage)
         child = up.child() if stage != "loading the sandbox" else 0
-        assert up.end(sign) == 128 + sign
-        assert up.said.rstrip().splitlines()[-1] == END
-        assert "Traceback" not in up.said
+        assert up.end(number) == 128 + number
+        assert up.output.rstrip().splitlines()[-1] == END
+        assert "Traceback" not in up.output
         assert not child or members(child) == []
         assert up.is_gone()
-        assert not (ports.directory_of(place) / ports.CHILD).exists()
+        assert not (directory_of(place) / CHILD).exists()
 
 
-def test_kill_9_ends_everything(place: ports.Place) -> None:
-    """The embedded AWS notices; the next start finds its ports free."""
+def test_kill_9_ends_everything(place: Place) -> None:
+    """After `kill -9` of the sandbox the embedded AWS ends too, and its ports are free."""
     with Up(place) as up:
         up.wait_for("deploying template.yaml")
         child = up.child()
@@ -210,23 +213,23 @@ def test_kill_9_ends_everything(place: ports.Place) -> None:
         assert until(lambda: up.is_gone() or None, LIMIT)
 
 
-def test_an_embedded_aws_that_dies_is_reported_in_one_line(place: ports.Place) -> None:
-    """With the name of its log."""
+def test_an_embedded_aws_that_dies_is_reported_in_one_line(place: Place) -> None:
+    """An embedded AWS that dies is reported in one line that names its log."""
     with Up(place) as up:
         up.wait_for("deploying template.yaml")
         os.killpg(up.child(), signal.SIGKILL)
         up.wait_for("the embedded AWS has ended meanwhile")
         assert up.process.wait(LIMIT) == 1
-        assert "aws.log may say why" in up.said
-        assert "Traceback" not in up.said
+        assert "aws.log may say why" in up.output
+        assert "Traceback" not in up.output
 
 
-def test_a_strangers_port_ends_the_start_before_it_begins(place: ports.Place) -> None:
-    """One line with the other program's name; nothing is started, nothing deployed into it."""
+def test_a_port_of_another_program_ends_the_start_before_it_begins(place: Place) -> None:
+    """A port of another program ends the start with one line that names the program, before anything is deployed."""
     with ports.listen("127.0.0.1", place.aws), Up(place) as up:
         assert up.process.wait(LIMIT) == 1
         up.wait_for(f"127.0.0.1:{place.aws} is taken by process {os.getpid()}")
-        assert len(up.said.splitlines()) == 1
+        assert len(up.output.splitlines()) == 1
 
 
 PARENT = """
@@ -246,7 +249,7 @@ def handler(event, context):
 
 
 def test_functions_that_are_busy_end_with_the_parent_of_the_embedded_aws(tmp_path: Path) -> None:
-    """Killed in the middle of an invocation that would last ten minutes; the functions' processes go too."""
+    """Functions in the middle of an invocation end with the parent of the embedded AWS when it is killed."""
     command = [sys.executable, "-c", PARENT, str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
         try:
@@ -280,9 +283,9 @@ def _make_busy(url: str, directory: Path) -> None:
 
 
 def test_what_answers_on_the_port_is_our_child(tmp_path: Path) -> None:
-    """The port is bound before the child starts: nothing can come between."""
-    with ports.listen("127.0.0.1", 0) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(ports.PlaceError, match="cannot be listened on"), Cloud.start(tmp_path, port):
+    """The port is bound before the child starts, so a port that is taken ends the start."""
+    with ports.listen("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(PlaceError, match="cannot be listened on"), Cloud.start(tmp_path, port):
             pass
-    assert not (tmp_path / ports.CHILD).exists()
+    assert not (tmp_path / CHILD).exists()

@@ -1,4 +1,4 @@
-"""The simulator answers each endpoint in its own documented words. Requests are signed here by hand."""
+"""The simulator answers each endpoint with its own documented fields. Requests are signed here by hand."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.wechat_pay import Simulator
-from tests.sandbox.test_wechat_pay import LONG_AGO, MCHID, Caller, said
+from tests.sandbox.test_wechat_pay import LONG_AGO, MCHID, SigningMerchant, refusal_of
 
 APPID, SERVICE_ID, SUB_MCHID, CHANNEL_ID = "wxd678efh567hg6787", "500001", "1900000109", "C1"
 PATHS = {
@@ -31,23 +31,23 @@ WITHOUT_ORDER = ["partner", "acquiringbank", "oversea"]
 
 
 @pytest.fixture
-def caller(wechat_pay: Simulator) -> Caller:
+def caller(wechat_pay: Simulator) -> SigningMerchant:
     """The merchant."""
-    return Caller(wechat_pay)
+    return SigningMerchant(wechat_pay)
 
 
-def post(caller: Caller, endpoint: str, operation: str, **fields: Any) -> Any:
+def post(caller: SigningMerchant, endpoint: str, operation: str, **fields: Any) -> Any:
     """One call about the order S1."""
     return caller.call("POST", f"{PATHS[endpoint]}/S1/{operation}", {**WHO[endpoint], **fields})
 
 
-def sync(caller: Caller, endpoint: str, paid_time: str = "", **fields: Any) -> Any:
+def sync(caller: SigningMerchant, endpoint: str, paid_time: str = "", **fields: Any) -> Any:
     """Report a payment of the order S1."""
     detail = {"paid_time": paid_time or TIMES[endpoint]}
     return post(caller, endpoint, "sync", type="Order_Paid", detail=detail, **fields)
 
 
-def query(caller: Caller, endpoint: str, **fields: str) -> Any:
+def query(caller: SigningMerchant, endpoint: str, **fields: str) -> Any:
     """Query the order S1."""
     names = {**WHO[endpoint], "out_order_no": "S1", **fields}
     return caller.call("GET", f"{PATHS[endpoint]}?" + "&".join(f"{name}={names[name]}" for name in names))
@@ -62,8 +62,8 @@ def waiting(wechat_pay: Simulator, endpoint: str) -> None:
 
 
 @pytest.mark.parametrize("endpoint", WITHOUT_ORDER)
-def test_three_endpoints_answer_a_sync_with_204(caller: Caller, wechat_pay: Simulator, endpoint: str) -> None:
-    """Signed, without a body; their query names the sub-merchant and speaks of a collection."""
+def test_three_endpoints_answer_a_sync_with_204(caller: SigningMerchant, wechat_pay: Simulator, endpoint: str) -> None:
+    """Three endpoints answer a sync with a signed 204; their query has the sub-merchant and the collection."""
     waiting(wechat_pay, endpoint)
     answer = sync(caller, endpoint)
     assert (answer.status_code, answer.content) == (204, b"")
@@ -73,59 +73,61 @@ def test_three_endpoints_answer_a_sync_with_204(caller: Caller, wechat_pay: Simu
     assert (order["collection"]["details"][0]["paid_type"], order.get("state_description")) == ("MCH", None)
 
 
-def test_payafter_answers_a_sync_with_the_orders_numbers(caller: Caller, wechat_pay: Simulator) -> None:
-    """Four fields, no state (wiki chapter 24_1)."""
+def test_payafter_answers_a_sync_with_the_orders_numbers(caller: SigningMerchant, wechat_pay: Simulator) -> None:
+    """At payafter, a sync is answered with the order's four numbers and no state (wiki chapter 24_1)."""
     waiting(wechat_pay, "payafter")
     answer = sync(caller, "payafter")
     assert (answer.status_code, set(answer.json())) == (200, NUMBERS)
 
 
-def test_payafter_answers_a_query_in_its_own_words(caller: Caller, wechat_pay: Simulator) -> None:
-    """Six states, fees instead of payments, and what was paid without a collection (wiki chapter 17_2)."""
-    seen = []
+def test_payafter_answers_a_query_in_its_own_words(caller: SigningMerchant, wechat_pay: Simulator) -> None:
+    """At payafter, a query is answered with its own states and fees, and without a collection (wiki chapter 17_2)."""
+    answers = []
     wechat_pay.open(MCHID, "S1", endpoint="payafter", at=LONG_AGO)
-    seen.append(query(caller, "payafter").json())
+    answers.append(query(caller, "payafter").json())
     wechat_pay.confirm(MCHID, "S1")
-    seen.append(query(caller, "payafter").json())
+    answers.append(query(caller, "payafter").json())
     wechat_pay.complete(MCHID, "S1", at=LONG_AGO)
-    seen.append(query(caller, "payafter").json())
+    answers.append(query(caller, "payafter").json())
     sync(caller, "payafter")
-    seen.append(query(caller, "payafter").json())
-    assert [order["state"] for order in seen] == ["CREATED", "USER_ACCEPTED", "FINISHED", "USER_PAID"]
-    assert ["finish_ticket" in order for order in seen] == [False, True, False, False]
-    assert [order.get("pay_type") for order in seen] == [None, None, None, "MchChannelPayType"]
-    assert [order.get("pay_succ_time") for order in seen] == [None, None, None, DIGITS]
+    answers.append(query(caller, "payafter").json())
+    assert [order["state"] for order in answers] == ["CREATED", "USER_ACCEPTED", "FINISHED", "USER_PAID"]
+    assert ["finish_ticket" in order for order in answers] == [False, True, False, False]
+    assert [order.get("pay_type") for order in answers] == [None, None, None, "MchChannelPayType"]
+    assert [order.get("pay_succ_time") for order in answers] == [None, None, None, DIGITS]
     foreign = {"collection", "state_description", "post_payments", "risk_fund", "time_range", "finish_transaction_id"}
-    assert [foreign & set(order) for order in seen] == [set()] * 4
-    assert seen[-1]["fees"][0]["fee_amount"] == seen[-1]["total_amount"] == 3900
+    assert [foreign & set(order) for order in answers] == [set()] * 4
+    assert answers[-1]["fees"][0]["fee_amount"] == answers[-1]["total_amount"] == 3900
 
 
 @pytest.mark.parametrize(("end", "state"), [("cancel", "REVOKED"), ("expire", "EXPIRED")])
-def test_payafter_orders_end_without_a_payment(caller: Caller, wechat_pay: Simulator, end: str, state: str) -> None:
-    """In the same two words as the others."""
+def test_payafter_orders_end_without_a_payment(
+    caller: SigningMerchant, wechat_pay: Simulator, end: str, state: str
+) -> None:
+    """A payafter order that is canceled or expires has the same state as at the other endpoints."""
     wechat_pay.open(MCHID, "S1", endpoint="payafter")
     getattr(wechat_pay, end)(MCHID, "S1")
     assert query(caller, "payafter").json()["state"] == state
 
 
 def test_what_wechat_pay_collects_of_a_payafter_order_has_its_transaction(
-    caller: Caller, wechat_pay: Simulator
+    caller: SigningMerchant, wechat_pay: Simulator
 ) -> None:
-    """`finish_transaction_id`; how `pay_type` calls it is not documented."""
+    """What WeChat Pay collects of a payafter order has `finish_transaction_id` and no `pay_type`."""
     waiting(wechat_pay, "payafter")
     deducted = wechat_pay.deduct(MCHID, "S1")
     order = query(caller, "payafter").json()
     assert (order["state"], order["finish_transaction_id"]) == ("USER_PAID", deducted.transaction_id)
     assert order["pay_succ_time"] == deducted.paid_time
     assert "pay_type" not in order
-    assert said(sync(caller, "payafter"))[1] == "ORDER_DONE"
+    assert refusal_of(sync(caller, "payafter"))[1] == "ORDER_DONE"
 
 
-def test_overseas_times_have_an_offset(caller: Caller, wechat_pay: Simulator) -> None:
-    """In what is sent and in what is answered; amounts have a currency."""
+def test_overseas_times_have_an_offset(caller: SigningMerchant, wechat_pay: Simulator) -> None:
+    """Overseas, times have an offset in requests and answers, and amounts have a currency."""
     waiting(wechat_pay, "oversea")
     for wrong in (DIGITS, "20260101", "2026-01-01T12:00:00", "2026-01-01"):
-        assert said(sync(caller, "oversea", wrong))[1] == "PARAM_ERROR"
+        assert refusal_of(sync(caller, "oversea", wrong))[1] == "PARAM_ERROR"
     assert sync(caller, "oversea", "2026-01-01T04:00:00Z").status_code == 204
     order = query(caller, "oversea").json()
     assert order["collection"]["details"][0]["paid_time"] == RFC_3339
@@ -134,8 +136,8 @@ def test_overseas_times_have_an_offset(caller: Caller, wechat_pay: Simulator) ->
 
 
 @pytest.mark.parametrize("endpoint", ["direct", "partner", "acquiringbank", "payafter"])
-def test_elsewhere_times_are_digits(caller: Caller, wechat_pay: Simulator, endpoint: str) -> None:
-    """RFC 3339 is refused by name."""
+def test_elsewhere_times_are_digits(caller: SigningMerchant, wechat_pay: Simulator, endpoint: str) -> None:
+    """Elsewhere than overseas, a time in RFC 3339 is refused with the field's name."""
     waiting(wechat_pay, endpoint)
     answer = sync(caller, endpoint, RFC_3339)
     assert answer.json()["detail"]["field"] == "/detail/paid_time"
@@ -145,47 +147,47 @@ def test_elsewhere_times_are_digits(caller: Caller, wechat_pay: Simulator, endpo
 @pytest.mark.parametrize("operation", ["sync", "query"])
 @pytest.mark.parametrize("endpoint", PATHS)
 def test_every_name_of_an_order_is_required(
-    caller: Caller, wechat_pay: Simulator, endpoint: str, operation: str
+    caller: SigningMerchant, wechat_pay: Simulator, endpoint: str, operation: str
 ) -> None:
-    """`channel_id` at the acquiring bank, too; a wrong one is no authority."""
+    """Every identifying field of an endpoint is required, and a wrong one is refused."""
     waiting(wechat_pay, endpoint)
     call = sync if operation == "sync" else query
     for name in WHO[endpoint]:
         assert call(caller, endpoint, **{name: ""}).json()["detail"]["field"] == name
-        assert said(call(caller, endpoint, **{name: "9999"}))[1] in {"NO_AUTH", "ORDER_NOT_EXIST"}
+        assert refusal_of(call(caller, endpoint, **{name: "9999"}))[1] in {"NO_AUTH", "ORDER_NOT_EXIST"}
 
 
-def test_the_acquiring_banks_channel_is_echoed(caller: Caller, wechat_pay: Simulator) -> None:
-    """In every answer that holds the order (doc 4013194035)."""
+def test_the_acquiring_banks_channel_is_echoed(caller: SigningMerchant, wechat_pay: Simulator) -> None:
+    """An answer with an order of the acquiring bank has its channel (doc 4013194035)."""
     waiting(wechat_pay, "acquiringbank")
     assert query(caller, "acquiringbank").json()["channel_id"] == CHANNEL_ID
 
 
 @pytest.mark.parametrize("endpoint", PATHS)
-def test_an_order_belongs_to_one_endpoint(caller: Caller, wechat_pay: Simulator, endpoint: str) -> None:
-    """The others do not have it."""
+def test_an_order_belongs_to_one_endpoint(caller: SigningMerchant, wechat_pay: Simulator, endpoint: str) -> None:
+    """An order of one endpoint does not exist at the others."""
     waiting(wechat_pay, endpoint)
     for other in PATHS.keys() - {endpoint}:
-        assert said(query(caller, other))[1] == "ORDER_NOT_EXIST"
+        assert refusal_of(query(caller, other))[1] == "ORDER_NOT_EXIST"
     assert query(caller, endpoint).status_code == 200
 
 
 @pytest.mark.parametrize("endpoint", PATHS)
 def test_an_order_without_an_endpoint_belongs_to_the_first_that_asks_for_it(
-    caller: Caller, wechat_pay: Simulator, endpoint: str
+    caller: SigningMerchant, wechat_pay: Simulator, endpoint: str
 ) -> None:
-    """So that a test which needs no endpoint names none."""
+    """An order that was opened without an endpoint belongs to the first that a request names."""
     wechat_pay.ready_to_sync(MCHID, "S1", at=LONG_AGO)
     assert sync(caller, endpoint).status_code in {200, 204}
     order = wechat_pay.order(MCHID, "S1")
     assert (order.endpoint, order.sub_mchid) == (endpoint, WHO[endpoint].get("sub_mchid", ""))
     assert query(caller, endpoint).json() == order.answer()
     other = "direct" if endpoint == "payafter" else "payafter"
-    assert said(query(caller, other))[1] == "ORDER_NOT_EXIST"
+    assert refusal_of(query(caller, other))[1] == "ORDER_NOT_EXIST"
 
 
-def test_sub_merchants_number_their_orders_alone(caller: Caller, wechat_pay: Simulator) -> None:
-    """One number, two orders."""
+def test_sub_merchants_number_their_orders_alone(caller: SigningMerchant, wechat_pay: Simulator) -> None:
+    """Two sub-merchants may use one number for two orders."""
     for sub_mchid in (SUB_MCHID, "1900000110"):
         wechat_pay.ready_to_sync(MCHID, "S1", at=LONG_AGO, endpoint="partner", sub_mchid=sub_mchid)
     sync(caller, "partner")
@@ -205,8 +207,10 @@ NEW: Mapping[str, Mapping[str, str]] = {
 
 
 @pytest.mark.parametrize("endpoint", PATHS)
-def test_an_order_lives_at_its_endpoint(caller: Caller, wechat_pay: Simulator, endpoint: str) -> None:
-    """Created, completed and canceled by signed calls, each answered as its page says."""
+def test_an_order_is_created_completed_and_canceled_at_its_endpoint(
+    caller: SigningMerchant, wechat_pay: Simulator, endpoint: str
+) -> None:
+    """An order is created, completed and canceled by signed calls, each answered as the endpoint's page says."""
     fields = {**WHO[endpoint], **NEW[endpoint], "out_order_no": "S1"}
     created = caller.call("POST", PATHS[endpoint], fields)
     assert created.json()["package"] == "XXXXXXXX"
@@ -229,34 +233,34 @@ def test_an_order_lives_at_its_endpoint(caller: Caller, wechat_pay: Simulator, e
 
 
 @pytest.mark.parametrize("endpoint", PATHS)
-def test_an_order_is_created_with_every_name(caller: Caller, endpoint: str) -> None:
-    """The appid as well where later calls do not name it, and overseas the currency."""
+def test_an_order_is_created_with_every_name(caller: SigningMerchant, endpoint: str) -> None:
+    """`create` requires every name, the appid where later calls lack it, and overseas the currency."""
     fields = {**WHO[endpoint], **NEW[endpoint], "out_order_no": "S1"}
     for name in fields.keys() - {"out_order_no"}:
         answer = caller.call("POST", PATHS[endpoint], {key: fields[key] for key in fields if key != name})
         assert answer.json()["detail"]["field"] == name
 
 
-def test_one_number_is_not_used_at_two_endpoints(caller: Caller) -> None:
-    """`create` may be repeated with the same parameters alone."""
+def test_one_number_is_not_used_at_two_endpoints(caller: SigningMerchant) -> None:
+    """A number that one endpoint has is refused by `create` at another."""
     caller.call("POST", PATHS["direct"], {**WHO["direct"], "out_order_no": "S1"})
     answer = caller.call("POST", PATHS["payafter"], {**WHO["payafter"], "out_order_no": "S1"})
-    assert said(answer)[:2] == (400, "INVALID_REQUEST")
+    assert refusal_of(answer)[:2] == (400, "INVALID_REQUEST")
 
 
 @pytest.mark.parametrize("endpoint", ["payafter", "oversea"])
-def test_two_endpoints_have_no_modify(caller: Caller, wechat_pay: Simulator, endpoint: str) -> None:
-    """No page describes it."""
+def test_two_endpoints_have_no_modify(caller: SigningMerchant, wechat_pay: Simulator, endpoint: str) -> None:
+    """The endpoints payafter and oversea have no `modify`."""
     waiting(wechat_pay, endpoint)
     answer = post(caller, endpoint, "modify", total_amount=1, reason="多收")
-    assert said(answer)[:2] == (404, "RESOURCE_NOT_EXISTS")
+    assert refusal_of(answer)[:2] == (404, "RESOURCE_NOT_EXISTS")
 
 
 @pytest.mark.parametrize("endpoint", PATHS)
 def test_a_sync_that_succeeds_again_answers_in_the_endpoints_words(
-    caller: Caller, wechat_pay: Simulator, endpoint: str
+    caller: SigningMerchant, wechat_pay: Simulator, endpoint: str
 ) -> None:
-    """As the first one did."""
+    """Under `ok_on_replay` a second sync is answered as the first was, at every endpoint."""
     waiting(wechat_pay, endpoint)
     wechat_pay.misbehave("ok_on_replay")
     first, second = sync(caller, endpoint), sync(caller, endpoint)
@@ -264,14 +268,14 @@ def test_a_sync_that_succeeds_again_answers_in_the_endpoints_words(
 
 
 def test_an_endpoint_that_does_not_exist_is_named(wechat_pay: Simulator) -> None:
-    """With those that do."""
+    """An unknown endpoint raises ValueError that lists the known ones."""
     with pytest.raises(ValueError, match="endpoint must be one of direct, partner"):
         wechat_pay.open(MCHID, "S1", endpoint="moon")
 
 
 @pytest.mark.parametrize("body", [b'{"a":' * 100_000, b"[" * 100_000, b'{"a":' + b"[" * 2_000 + b"]" * 2_000 + b"}"])
-def test_a_body_of_any_depth_is_answered(caller: Caller, wechat_pay: Simulator, body: bytes) -> None:
-    """By a refusal, not by a crash."""
+def test_a_body_of_any_depth_is_answered(caller: SigningMerchant, wechat_pay: Simulator, body: bytes) -> None:
+    """A body of any depth is answered with a refusal."""
     target = f"{PATHS['direct']}/S1/sync"
     waiting(wechat_pay, "direct")
     answer = caller.send("POST", target, body)

@@ -1,4 +1,4 @@
-"""The simulator keeps WeChat Pay's official rules. Requests are signed here by hand, not by our library."""
+"""The simulator follows WeChat Pay's official rules. Requests are signed here by hand, not by our library."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sandbox.waiting import PATIENCE
-from sandbox.wechat_pay import FAULTS, Refusal, Simulator
+from sandbox.wechat_pay import FAULTS, SimulatedRefusal, Simulator
 from sandbox.wechat_pay.keys import sign
 
 MCHID = "1230000109"
@@ -26,8 +26,8 @@ PAID = {**WHO, "type": "Order_Paid", "detail": {"paid_time": "20260101120000"}}
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
 
 
-class Caller:
-    """A merchant who signs by hand, and can do it wrong."""
+class SigningMerchant:
+    """A merchant that signs by hand, and can do it wrong."""
 
     def __init__(self, wechat_pay: Simulator) -> None:
         self.wechat_pay = wechat_pay
@@ -35,15 +35,15 @@ class Caller:
 
     def headers(self, method: str, target: str, body: bytes, **wrong: Any) -> dict[str, str]:
         """The headers of a signed request; `wrong` replaces parts of the authorization."""
-        given = {
+        fields = {
             "mchid": MCHID,
             "nonce_str": "593BEC0C930BF1AFEB40B4A08C8FB242",
             "timestamp": str(int(time.time())),
             "serial_no": self.merchant.serial_no,
         } | wrong
-        message = f"{method}\n{target}\n{given['timestamp']}\n{given['nonce_str']}\n".encode() + body + b"\n"
-        given.setdefault("signature", sign(self.merchant.key, message))
-        value = ",".join(f'{name}="{text}"' for name, text in given.items())
+        message = f"{method}\n{target}\n{fields['timestamp']}\n{fields['nonce_str']}\n".encode() + body + b"\n"
+        fields.setdefault("signature", sign(self.merchant.key, message))
+        value = ",".join(f'{name}="{text}"' for name, text in fields.items())
         return {
             "Authorization": f"{SCHEME} {value}",
             "Accept": "application/json",
@@ -66,19 +66,19 @@ class Caller:
 
 
 @pytest.fixture
-def caller(wechat_pay: Simulator) -> Caller:
+def caller(wechat_pay: Simulator) -> SigningMerchant:
     """The merchant."""
-    return Caller(wechat_pay)
+    return SigningMerchant(wechat_pay)
 
 
-def said(response: requests.Response) -> tuple[int, str, str]:
+def refusal_of(response: requests.Response) -> tuple[int, str, str]:
     """Status, code and message of a refusal."""
     words = response.json()
     return response.status_code, words["code"], words["message"]
 
 
-def test_a_shop_lives_through_an_order_by_signed_calls(caller: Caller, wechat_pay: Simulator) -> None:
-    """Created, confirmed by the customer, completed, paid at the till: at the official paths."""
+def test_an_order_passes_every_step_by_signed_calls(caller: SigningMerchant, wechat_pay: Simulator) -> None:
+    """An order is created, confirmed, completed and synced by signed calls at the official paths."""
     created = caller.call("POST", BASE, {**WHO, "out_order_no": "S1", "service_introduction": "充电宝"}).json()
     assert (created["state"], created["service_introduction"]) == ("CREATED", "充电宝")
     wechat_pay.confirm(MCHID, "S1")
@@ -92,8 +92,8 @@ def test_a_shop_lives_through_an_order_by_signed_calls(caller: Caller, wechat_pa
     assert caller.call("GET", f"{BASE}?service_id=500001&appid={WHO['appid']}&out_order_no=S1").json() == synced
 
 
-def test_answers_are_signed_with_the_key_that_was_asked_for(caller: Caller, wechat_pay: Simulator) -> None:
-    """Verified here with plain RSA over `timestamp, nonce, body`."""
+def test_answers_are_signed_with_the_key_that_was_asked_for(caller: SigningMerchant, wechat_pay: Simulator) -> None:
+    """An answer is signed, with the key that `Wechatpay-Serial` asks for, over timestamp, nonce and body."""
     wechat_pay.ready_to_sync(MCHID, "S1", at=LONG_AGO)
     answer = caller.call("POST", f"{BASE}/S1/sync", PAID)
     assert answer.headers["Wechatpay-Serial"] == wechat_pay.platform.public_key_id
@@ -116,14 +116,14 @@ def test_answers_are_signed_with_the_key_that_was_asked_for(caller: Caller, wech
         ({"extra": "field"}, "HTTP头Authorization值格式错误"),
     ],
 )
-def test_a_wrong_authorization_is_a_sign_error(caller: Caller, wrong: dict[str, str], message: str) -> None:
-    """With the official message; the timestamp is looked at first."""
-    assert said(caller.call("GET", f"{BASE}?x=1", **wrong)) == (401, "SIGN_ERROR", message)
+def test_a_wrong_authorization_is_a_sign_error(caller: SigningMerchant, wrong: dict[str, str], message: str) -> None:
+    """A wrong authorization is refused as SIGN_ERROR with the official message; the timestamp is checked first."""
+    assert refusal_of(caller.call("GET", f"{BASE}?x=1", **wrong)) == (401, "SIGN_ERROR", message)
 
 
 @pytest.mark.parametrize("change", ["method", "path", "query", "body"])
-def test_a_signature_covers_what_is_on_the_wire(caller: Caller, wechat_pay: Simulator, change: str) -> None:
-    """Signed for one request, sent as another."""
+def test_a_signature_covers_what_is_on_the_wire(caller: SigningMerchant, wechat_pay: Simulator, change: str) -> None:
+    """A signature for one request is refused for another method, path, query or body."""
     body = json.dumps(PAID).encode()
     headers = caller.headers("POST", f"{BASE}/S1/sync", body)
     method, target = ("PUT" if change == "method" else "POST"), f"{BASE}/{'S2' if change == 'path' else 'S1'}/sync"
@@ -135,13 +135,13 @@ def test_a_signature_covers_what_is_on_the_wire(caller: Caller, wechat_pay: Simu
 
 @pytest.mark.parametrize(("header", "value"), [("Accept", "*/*"), ("User-Agent", ""), ("Content-Type", "text/plain")])
 def test_a_request_without_the_official_headers_is_refused(
-    caller: Caller, wechat_pay: Simulator, header: str, value: str
+    caller: SigningMerchant, wechat_pay: Simulator, header: str, value: str
 ) -> None:
-    """INVALID_REQUEST, of the protocol kind."""
+    """A request without the official headers is refused as INVALID_REQUEST."""
     body = json.dumps(PAID).encode()
     headers = caller.headers("POST", f"{BASE}/S1/sync", body) | {header: value}
     answer = requests.post(f"{wechat_pay.base_url}{BASE}/S1/sync", data=body, headers=headers, timeout=PATIENCE)
-    assert said(answer)[:2] == (400, "INVALID_REQUEST")
+    assert refusal_of(answer)[:2] == (400, "INVALID_REQUEST")
 
 
 @pytest.mark.parametrize(
@@ -162,12 +162,12 @@ def test_a_request_without_the_official_headers_is_refused(
     ],
 )
 def test_a_sync_is_refused_as_the_orders_state_demands(
-    caller: Caller, wechat_pay: Simulator, before: Callable[[Simulator], object], code: str, message: str
+    caller: SigningMerchant, wechat_pay: Simulator, before: Callable[[Simulator], object], code: str, message: str
 ) -> None:
-    """With the official code and message, unsigned."""
+    """A sync is refused with the official code and message of the order's state, unsigned."""
     before(wechat_pay)
     answer = caller.call("POST", f"{BASE}/S1/sync", PAID)
-    assert said(answer)[1:] == (code, message)
+    assert refusal_of(answer)[1:] == (code, message)
     assert "Wechatpay-Signature" not in answer.headers
 
 
@@ -184,42 +184,44 @@ def test_a_sync_is_refused_as_the_orders_state_demands(
         ({"service_id": 7}, "service_id"),
     ],
 )
-def test_a_wrong_parameter_is_named(caller: Caller, wechat_pay: Simulator, changes: dict[str, Any], field: str) -> None:
-    """PARAM_ERROR with its detail; a time of payment lies after the completion, and not in the future."""
+def test_a_wrong_parameter_is_named(
+    caller: SigningMerchant, wechat_pay: Simulator, changes: dict[str, Any], field: str
+) -> None:
+    """A wrong parameter is refused as PARAM_ERROR that names it; paid_time is after completion, not in the future."""
     wechat_pay.ready_to_sync(MCHID, "S1", at=LONG_AGO)
     answer = caller.call("POST", f"{BASE}/S1/sync", {**PAID, **changes})
-    assert said(answer)[:2] == (400, "PARAM_ERROR")
+    assert refusal_of(answer)[:2] == (400, "PARAM_ERROR")
     assert answer.json()["detail"]["field"] == field
 
 
-def test_null_is_refused(caller: Caller, wechat_pay: Simulator) -> None:
-    """Nowhere in a body (doc 4012081709)."""
+def test_null_is_refused(caller: SigningMerchant, wechat_pay: Simulator) -> None:
+    """A null anywhere in a body is refused (doc 4012081709)."""
     wechat_pay.ready_to_sync(MCHID, "S1", at=LONG_AGO)
-    assert said(caller.call("POST", f"{BASE}/S1/sync", {**PAID, "attach": None}))[:2] == (400, "INVALID_REQUEST")
+    assert refusal_of(caller.call("POST", f"{BASE}/S1/sync", {**PAID, "attach": None}))[:2] == (400, "INVALID_REQUEST")
 
 
 def test_states_follow_the_official_machine(wechat_pay: Simulator) -> None:
-    """What a state does not allow is refused, in Python as over HTTP."""
+    """A step that the order's state does not allow is refused, in Python as over HTTP."""
     wechat_pay.open(MCHID, "S1")
-    for deed in (wechat_pay.complete, wechat_pay.deduct):
-        with pytest.raises(Refusal, match="INVALID_ORDER_STATE"):
-            deed(MCHID, "S1")
+    for step in (wechat_pay.complete, wechat_pay.deduct):
+        with pytest.raises(SimulatedRefusal, match="INVALID_ORDER_STATE"):
+            step(MCHID, "S1")
     wechat_pay.confirm(MCHID, "S1")
     assert wechat_pay.complete(MCHID, "S1", total_amount=0).state == "DONE"
-    with pytest.raises(Refusal, match="ORDER_DONE"):
+    with pytest.raises(SimulatedRefusal, match="ORDER_DONE"):
         wechat_pay.cancel(MCHID, "S1")
     assert "collection" not in wechat_pay.order(MCHID, "S1").answer()
 
 
 def test_money_that_wechat_pay_collects_has_a_transaction_id(wechat_pay: Simulator) -> None:
-    """NEWTON, which a refund needs."""
+    """Money that WeChat Pay collects is NEWTON, with the transaction id that a refund needs."""
     wechat_pay.ready_to_sync(MCHID, "S1", total_amount=4200)
     detail = wechat_pay.deduct(MCHID, "S1").answer()["collection"]["details"][0]
     assert (detail["paid_type"], detail["amount"], len(detail["transaction_id"])) == ("NEWTON", 4200, 24)
 
 
 def test_a_till_in_another_process_gives_the_same_commands(wechat_pay: Simulator) -> None:
-    """By HTTP below /__sandbox__/."""
+    """A till in another process uses the same verbs and views below /__sandbox__/."""
 
     def do(verb: str, **arguments: Any) -> Any:
         return requests.post(f"{wechat_pay.base_url}/__sandbox__/{verb}", json=arguments, timeout=PATIENCE).json()
@@ -236,8 +238,8 @@ def test_a_till_in_another_process_gives_the_same_commands(wechat_pay: Simulator
     assert requests.get(look + f"secret?mchid={MCHID}", timeout=PATIENCE).json() == wechat_pay.merchant(MCHID).secret()
 
 
-def test_a_host_that_refuses_connections_comes_back_on_its_port(caller: Caller, wechat_pay: Simulator) -> None:
-    """The other one goes on."""
+def test_a_host_that_refuses_connections_comes_back_on_its_port(caller: SigningMerchant, wechat_pay: Simulator) -> None:
+    """A host that refuses connections returns on its port; meanwhile the other host answers."""
     address = wechat_pay.base_url
     wechat_pay.misbehave("connection_refused", host="main")
     with pytest.raises(requests.ConnectionError):
@@ -248,8 +250,8 @@ def test_a_host_that_refuses_connections_comes_back_on_its_port(caller: Caller, 
     assert requests.get(address, timeout=PATIENCE).status_code == 404
 
 
-def test_a_fault_strikes_as_often_and_whom_it_is_told(caller: Caller, wechat_pay: Simulator) -> None:
-    """By number of calls, operation and order."""
+def test_a_fault_strikes_the_calls_that_it_was_set_for(caller: SigningMerchant, wechat_pay: Simulator) -> None:
+    """A fault strikes the number of calls, the operation and the order that it was set for."""
     for number in ("S1", "S2"):
         wechat_pay.ready_to_sync(MCHID, number, at=LONG_AGO)
     wechat_pay.misbehave("system_error", times=1, operation="sync", out_order_no="S2")
@@ -257,29 +259,29 @@ def test_a_fault_strikes_as_often_and_whom_it_is_told(caller: Caller, wechat_pay
     assert codes == [200, 500, 200]
 
 
-def test_every_fault_has_a_name_that_is_told() -> None:
-    """An unknown one lists them all."""
+def test_an_unknown_fault_is_refused_with_all_names() -> None:
+    """An unknown fault raises ValueError that lists all names."""
     with pytest.raises(ValueError, match="no fault is named 'sulk'") as caught:
         Simulator().misbehave("sulk")
     assert [name for name in FAULTS if name not in str(caught.value)] == []
 
 
 def test_keys_survive_a_restart(tmp_path: Path) -> None:
-    """So that a till need not be configured anew each time."""
+    """Keys in a folder are the same after a restart, and readable by their owner alone."""
     first, second = Simulator(keys=tmp_path), Simulator(keys=tmp_path)
     assert first.merchant(MCHID).secret() == second.merchant(MCHID).secret()
     assert all(path.stat().st_mode & 0o077 == 0 for path in tmp_path.glob("*.pem"))
 
 
-def test_a_rotated_key_replaces_the_old_one(caller: Caller, wechat_pay: Simulator) -> None:
-    """Which is refused from then on."""
+def test_a_rotated_key_replaces_the_old_one(caller: SigningMerchant, wechat_pay: Simulator) -> None:
+    """After a rotation the old key's serial is refused."""
     old = {"serial_no": caller.merchant.serial_no}
     caller.merchant.rotate_key()
-    assert said(caller.call("GET", f"{BASE}?x=1", **old))[2] == "商户证书序列号有误。"
+    assert refusal_of(caller.call("GET", f"{BASE}?x=1", **old))[2] == "商户证书序列号有误。"
 
 
-def test_a_notification_is_signed_and_sealed(wechat_pay: Simulator) -> None:
-    """AES-256-GCM under the merchant's APIv3 key."""
+def test_a_notification_is_signed_and_encrypted(wechat_pay: Simulator) -> None:
+    """A notification is signed, and encrypted with AES-256-GCM under the merchant's APIv3 key."""
     wechat_pay.ready_to_sync(MCHID, "S1")
     wechat_pay.deduct(MCHID, "S1")
     headers, body = wechat_pay.notification(MCHID, "S1")
@@ -292,7 +294,7 @@ def test_a_notification_is_signed_and_sealed(wechat_pay: Simulator) -> None:
 
 
 def test_an_order_is_a_value(wechat_pay: Simulator) -> None:
-    """What a test has looked at does not change under its hands."""
+    """An order that was returned does not change when the simulator's order does."""
     before = wechat_pay.ready_to_sync(MCHID, "S1")
     wechat_pay.deduct(MCHID, "S1")
     assert before == replace(before)

@@ -1,4 +1,4 @@
-"""The whole on one machine: the embedded AWS with the real template, beside a WeChat Pay of our own. Loopback only."""
+"""Everything on one machine: the embedded AWS with the real template, and the simulated WeChat Pay. Loopback only."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,35 +11,37 @@ from ops.stack import Deployment
 from orders.errors import UnreadableItemError
 from orders.order import Order
 from sandbox.cloud import Cloud, Stack
-from sandbox.ports import Place
-from sandbox.waiting import until as until  # noqa: PLC0414  for those who wait in a world
+from sandbox.place import Place
+from sandbox.waiting import until as until  # noqa: PLC0414  for tests that wait in a testbed
 from sandbox.wechat_pay import Simulator
 
 ROOT = Path(__file__).parents[1]
-BUILD = ROOT / ".aws-sam/sandbox"  # what `sam build` left: the files that ship
+BUILD = ROOT / ".aws-sam/sandbox"  # the output of `sam build`: the files that ship
 EVENTS = ROOT / "events"
 
 ANYWHERE = Place()  # free ports of loopback
 
 MERCHANT = "1230000109"
-OTHER_MERCHANT = "1900000109"  # whose keys go wrong in one of the stories
+OTHER_MERCHANT = "1900000109"  # whose key is replaced in one of the stories
 APPID = "wxd678efh567hg6787"
 SERVICE_ID = "500001"
 
 BEFORE_THE_EVENTS = 1_764_547_200.0  # 2025-12-01T00:00:00Z; the event files report payments of January 2026
 
 # The waits of production, shortened by the template's own parameters; no code takes another path for it.
-# The limits of a call are the longest that the template takes: a slow machine must not make a silence of an answer.
+# The limits of a call are the longest that the template allows: on a slow machine an answer must not look like silence.
 SHORT_WAITS = {
     "RetryScale": "0.01",  # three minutes become two seconds
-    "HttpConnectTimeout": "5",  # the most that the template takes
-    "HttpReadTimeout": "20",  # the most that the template takes
+    "HttpConnectTimeout": "5",  # the most that the template allows
+    "HttpReadTimeout": "20",  # the most that the template allows
 }
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """A till's view of everything: queues and bus, the table, WeChat Pay."""
+class Testbed:
+    """Everything that a till or an operator can reach: queues and bus, the table, WeChat Pay."""
+
+    __test__ = False  # pytest would collect a class of this name
 
     cloud: Cloud
     stack: Stack
@@ -54,10 +56,10 @@ class World:
         place: Place = ANYWHERE,
         parameters: Mapping[str, str] = SHORT_WAITS,
         say: Callable[[str], object] = lambda _: None,
-    ) -> Iterator["World"]:
-        """Start both, deploy the template, give the two merchants their secrets; everything ends with the block.
+    ) -> Iterator["Testbed"]:
+        """Start both, deploy the template, store the two merchants' secrets; everything ends with the block.
 
-        `say` is told each step as it begins.
+        `say` receives each step as it begins.
         """
         with ExitStack() as stack:
             say("starting WeChat Pay")
@@ -73,28 +75,28 @@ class World:
             cloud = stack.enter_context(Cloud.start(directory, place.aws, place.address))
             hosts = {"WeChatPayBaseUrl": wechat_pay.base_url, "WeChatPayBackupUrl": wechat_pay.backup_url}
             say("deploying template.yaml on it")
-            world = cls(cloud, cloud.deploy({**hosts, **parameters}, build=BUILD), wechat_pay)
+            testbed = cls(cloud, cloud.deploy({**hosts, **parameters}, build=BUILD), wechat_pay)
             say("storing the merchants' keys")
             for mchid in (MERCHANT, OTHER_MERCHANT):
-                world.put_secret(mchid)
-            yield world
+                testbed.put_secret(mchid)
+            yield testbed
 
     @property
     def deployment(self) -> Deployment:
-        """The stack, as `python -m ops` sees it."""
+        """The stack, as `python -m ops` uses it."""
         return Deployment(self.cloud.client, self.stack.outputs, {})
 
     def ready(self, out_order_no: str, mchid: str = MERCHANT) -> None:
-        """Let an order wait for its money at WeChat Pay since long before the event files were written."""
+        """Complete an order at WeChat Pay before the payments that the event files report: it waits for its money."""
         self.wechat_pay.ready_to_sync(mchid, out_order_no, at=BEFORE_THE_EVENTS)
 
     def put_secret(self, mchid: str) -> None:
-        """Store the merchant's present keys, as his administrator would."""
+        """Store the merchant's present keys, as its administrator would."""
         secret = self.wechat_pay.merchant(mchid).secret() | {"appid": APPID, "service_id": SERVICE_ID}
         self.cloud.put_secret(f"wechatpay/{mchid}", secret)
 
     def publish(self, file: str) -> None:
-        """Let a till report what an event file holds: EventBridge events by the bus, the rest by the queue."""
+        """Send what an event file contains: EventBridge events by the bus, the rest by the queue."""
         event = json.loads((EVENTS / file).read_text(encoding="utf-8"))
         bodies = [record["body"] for record in event["Records"]] if "Records" in event else [json.dumps(event)]
         self._send([body for body in bodies if not _is_bus_event(body)])
@@ -103,14 +105,14 @@ class World:
 
     def _send(self, bodies: Sequence[str]) -> None:
         if bodies:
-            entries: list[Any] = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
+            entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
             answer = self.cloud.client("sqs").send_message_batch(
                 QueueUrl=self.stack.outputs["OrderQueueUrl"], Entries=entries
             )
             assert not answer.get("Failed"), answer  # noqa: S101  the sandbox's own queue
 
     def _put(self, event: Mapping[str, Any]) -> None:
-        entry: Any = {
+        entry = {
             "Source": event["source"],
             "DetailType": event["detail-type"],
             "Detail": json.dumps(event["detail"], ensure_ascii=False),
@@ -119,12 +121,12 @@ class World:
         self.cloud.client("events").put_events(Entries=[entry])
 
     def order(self, out_order_no: str, mchid: str = MERCHANT) -> Order | None:
-        """The order's item as it stands; None where there is none."""
+        """Return the order's item as it stands; None where there is none."""
         key = f"{mchid}#{out_order_no}"
-        found = self.deployment.table.load([key]).get(key)
-        if isinstance(found, UnreadableItemError):
-            raise found
-        return found
+        order = self.deployment.table.load([key]).get(key)
+        if isinstance(order, UnreadableItemError):
+            raise order
+        return order
 
     @property
     def function(self) -> str:
@@ -132,12 +134,12 @@ class World:
         return self.stack.outputs["OrdersFunctionName"]
 
     def lines(self, out_order_no: str) -> list[dict[str, Any]]:
-        """What the function has logged about an order so far."""
+        """Return what the function has logged about an order so far."""
         texts = [line for line in self.cloud.logs(self.function) if line.startswith('{"level"')]
         return [line for line in map(json.loads, texts) if line.get("out_order_no") == out_order_no]
 
     def waits(self, out_order_no: str) -> list[int]:
-        """How many seconds each failed attempt of an order was told to wait."""
+        """Return the wait of each failed attempt of an order, in seconds."""
         return [line["wait"] for line in self.lines(out_order_no) if "wait" in line]
 
 

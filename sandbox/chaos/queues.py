@@ -1,0 +1,79 @@
+"""The queues of a chaos run: send the reports, measure the depth, list and redrive the dead letters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import batched
+from typing import Any
+
+from sandbox.audit import TillReport
+from sandbox.testbed import Testbed
+
+
+@dataclass(frozen=True, slots=True)
+class ChaosQueues:
+    """The order queue, the event bus and the dead letters of a deployed template."""
+
+    testbed: Testbed
+
+    def send(self, reports: Sequence[TillReport]) -> None:
+        """Send half through EventBridge, half straight to the queue, and so what a bus does not carry."""
+        for number, chunk in enumerate(batched(reports, 10, strict=False)):
+            by_bus = [report for report in chunk if report.by_bus and number % 2 == 0]
+            self._send_messages([report for report in chunk if report not in by_bus])
+            self._put_events(by_bus)
+
+    def _send_messages(self, reports: Sequence[TillReport]) -> None:
+        if reports:
+            entries = [{"Id": str(place), "MessageBody": report.body} for place, report in enumerate(reports)]
+            answer = self._sqs.send_message_batch(QueueUrl=self._orders, Entries=entries)
+            assert not answer.get("Failed"), answer  # noqa: S101  the sandbox's own queue
+
+    def _put_events(self, reports: Sequence[TillReport]) -> None:
+        if reports:
+            bus = self.testbed.stack.outputs["EventBusName"]
+            fields = {"Source": "pos.chaos", "DetailType": "Order_Paid", "EventBusName": bus}
+            entries = [{**fields, "Detail": report.body} for report in reports]
+            self.testbed.cloud.client("events").put_events(Entries=entries)
+
+    def depth(self) -> int:
+        """Return how many messages are in the order queue, in flight included."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self._sqs.get_queue_attributes(QueueUrl=self._orders, AttributeNames=names)
+        return sum(int(answer["Attributes"][name]) for name in names)
+
+    def dead_letters(self) -> list[str]:
+        """Return the bodies of all dead letters; they become visible again after the listing."""
+        bodies: dict[str, str] = {}
+        handles: list[str] = []
+        while messages := self._receive_dead_letters(120):
+            bodies |= {message["MessageId"]: message["Body"] for message in messages}
+            handles += [message["ReceiptHandle"] for message in messages]
+        for handle in handles:
+            self._sqs.change_message_visibility(QueueUrl=self._dead, ReceiptHandle=handle, VisibilityTimeout=0)
+        return list(bodies.values())
+
+    def redrive(self) -> None:
+        """Receive, send, delete: MiniStack has no message-move API; bodies stay, ids are new, as with the console."""
+        while messages := self._receive_dead_letters(60):
+            entries = [{"Id": str(n), "MessageBody": message["Body"]} for n, message in enumerate(messages)]
+            self._sqs.send_message_batch(QueueUrl=self._orders, Entries=entries)
+            receipts = [{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(messages)]
+            self._sqs.delete_message_batch(QueueUrl=self._dead, Entries=receipts)
+
+    def _receive_dead_letters(self, seconds: int) -> list[dict[str, Any]]:
+        """Receive up to ten dead letters, invisible to others for so many seconds."""
+        answer = self._sqs.receive_message(QueueUrl=self._dead, MaxNumberOfMessages=10, VisibilityTimeout=seconds)
+        messages: list[dict[str, Any]] = answer.get("Messages", [])
+        return messages
+
+    @property
+    def _sqs(self) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
+        return self.testbed.cloud.client("sqs")
+
+    @property
+    def _orders(self) -> str:
+        return self.testbed.stack.outputs["OrderQueueUrl"]
+
+    @property
+    def _dead(self) -> str:
+        return self.testbed.stack.outputs["DeadLettersUrl"]

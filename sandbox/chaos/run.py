@@ -1,0 +1,129 @@
+"""One chaos run: send everything while everything fails, repair the causes, redrive once, and audit."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs
+
+from rich.console import Console
+
+from sandbox.audit import Auditor, Findings, order_key
+from sandbox.aws_proxy import AwsProxy
+from sandbox.chaos.disturbances import Disturbances
+from sandbox.chaos.items import later_version_item, put_item, read_items, unreadable_item
+from sandbox.chaos.queues import ChaosQueues
+from sandbox.chaos.sales import KEYLESS_MERCHANT
+from sandbox.chaos.workload import Workload
+from sandbox.testbed import BEFORE_THE_EVENTS, MERCHANT, OTHER_MERCHANT, Testbed
+from sandbox.wechat_pay import SimulatedCall
+
+NEEDS_REPAIR = ("deducting", "not completed yet", "unreadable item", "unreadable later")
+"""The kinds of orders whose messages keep coming back until the causes are repaired."""
+
+
+@dataclass(slots=True)
+class ChaosRun:
+    """A deployed testbed, its faults, its workload, and the auditor that compares."""
+
+    testbed: Testbed
+    proxy: AwsProxy
+    workload: Workload
+    seed: int
+    console: Console
+    auditor: Auditor = field(init=False)
+    disturbances: Disturbances = field(init=False)
+    _queues: ChaosQueues = field(init=False)
+    _began: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.auditor = Auditor(lambda: read_items(self.testbed))
+        self.disturbances = Disturbances(self.testbed, self.workload, self.auditor, self.seed)
+        self._queues = ChaosQueues(self.testbed)
+
+    def run(self) -> Findings:
+        """Send everything under faults, repair, redrive once, audit."""
+        self._began = time.monotonic()
+        reports = self.workload.reports
+        self._insert_items()
+        self.disturbances.start()
+        self._queues.send(reports)
+        self._say(f"{len(reports):,} messages sent")
+        self._wait("under faults", self._only_unrepaired_orders_wait, 60 + 0.2 * len(reports))
+        self.disturbances.stop()
+        self._repair()
+        self._wait("after the repair", self._queue_is_empty, 120 + 0.2 * len(reports))
+        self._say(f"{len(self._queues.dead_letters()):,} dead letters, redriven once")
+        self._queues.redrive()
+        self._wait("after the redrive", self._queue_is_empty, 120 + 0.1 * len(reports))
+        findings = self.auditor.compare(
+            reports,
+            self.testbed.wechat_pay.ledger(),
+            self._calls(),
+            self._queues.dead_letters(),
+            self._queues.depth(),
+        )
+        self._say("audited")
+        return findings
+
+    def _insert_items(self) -> None:
+        """Before the first message: items that cannot be read, and items with unknown members."""
+        for position, sale in enumerate(self.workload.kinds["unreadable item"]):
+            item = unreadable_item(sale, position)
+            put_item(self.testbed, item)
+            self.auditor.expect_untouched(item, since=0.0)
+        for sale in self.workload.kinds["item of a later version"]:
+            put_item(self.testbed, later_version_item(sale))
+
+    def _repair(self) -> None:
+        """End every fault, and do what the shops and the administrator have left undone."""
+        wechat_pay, kinds = self.testbed.wechat_pay, self.workload.kinds
+        wechat_pay.random_faults = None
+        wechat_pay.behave()
+        self.proxy.decide = lambda _: "pass"
+        for sale in kinds["deducting"]:
+            wechat_pay.deducting(sale.mchid, sale.out_order_no, on=False)
+        for sale in kinds["not completed yet"]:
+            wechat_pay.complete(sale.mchid, sale.out_order_no, at=BEFORE_THE_EVENTS)
+        for sale in kinds["not created yet"]:
+            wechat_pay.ready_to_sync(sale.mchid, sale.out_order_no, at=BEFORE_THE_EVENTS, sub_mchid=sale.sub_mchid)
+        for mchid in (MERCHANT, OTHER_MERCHANT, KEYLESS_MERCHANT):
+            self.testbed.put_secret(mchid)
+
+    def _wait(self, phase: str, is_over: Callable[[], bool], seconds: float) -> None:
+        """Wait for the end of a phase, for so many seconds at most; show now and then what the table says."""
+        end, next_look = time.monotonic() + seconds, 0.0
+        while not is_over() and time.monotonic() < end:  # minutes, which the caller chooses
+            if time.monotonic() > next_look:
+                items = self.auditor.look()
+                next_look = time.monotonic() + max(10.0, len(items) / 400)  # a scan costs more the more there is
+                counts = Counter(str(item.get("status", "no status")) for item in items.values())
+                statuses = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
+                line = f"          {phase}: {statuses}; {self._queues.depth():,} waiting"
+                self.console.print(line, style="dim", highlight=False, soft_wrap=True)
+            time.sleep(0.5)  # a queue is polled
+
+    def _only_unrepaired_orders_wait(self) -> bool:
+        """Return whether nothing more will happen under faults than messages of orders that need a repair returning."""
+        keys = {sale.key for kind in NEEDS_REPAIR for sale in self.workload.kinds[kind]}
+        copies = sum(report.key in keys for report in self.workload.reports if report.readable)
+        return self._queues.depth() <= copies
+
+    def _queue_is_empty(self) -> bool:
+        return self._queues.depth() == 0
+
+    def _calls(self) -> Iterator[tuple[str, float]]:
+        for call in self.testbed.wechat_pay.calls:
+            yield order_key(call.mchid, call.out_order_no, _sub_mchid(call)), call.at
+
+    def _say(self, text: str) -> None:
+        seconds = time.monotonic() - self._began
+        self.console.print(f"{seconds:6.0f} s  {text}", highlight=False, soft_wrap=True)
+
+
+def _sub_mchid(call: SimulatedCall) -> str:
+    """Return the owner of the order that a call is about, from its body or its query."""
+    query = parse_qs(call.target.partition("?")[2])
+    fields = json.loads(call.body) if call.body else {name: values[0] for name, values in query.items()}
+    return str(fields.get("sub_mchid", ""))

@@ -1,0 +1,68 @@
+"""Where a sandbox listens and keeps its files: the command line of `python -m sandbox up`.
+
+Imports nothing that is slow: a wrong command line is refused at once.
+"""
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.addresses import admissible
+from sandbox.errors import PlaceError
+
+LAST_PORT = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the sandbox listens: an address of this machine, and ports; 0 takes a free one."""
+
+    address: str = "127.0.0.1"
+    aws: int = 0
+    wechat_pay: int = 0
+    backup: int = 0
+    control: int = 0
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The ports by what listens there."""
+        main = {"the embedded AWS": self.aws, "WeChat Pay's main host": self.wechat_pay}
+        return main | {"WeChat Pay's backup host": self.backup, "the control port": self.control}
+
+
+PLACE = Place(aws=4566, wechat_pay=4510, backup=4511, control=4512)
+FOLDER = Path(__file__).parents[1] / ".sandbox"
+USAGE = "up [ADDRESS] [--port N] [--wechat-pay-port N]"
+
+
+def read_place(arguments: Sequence[str]) -> Place:
+    """Read the command line of `up`; raise PlaceError where the sandbox must not or cannot listen there.
+
+    With a port of its own WeChat Pay follows on the next three, so that one number moves the whole sandbox.
+    """
+    parser = argparse.ArgumentParser(
+        usage=f"python -m sandbox {USAGE}", description="Keep the sandbox up until Ctrl-C."
+    )
+    parser.add_argument("address", nargs="?", default=PLACE.address, help="127.0.0.1, or that of a container bridge")
+    parser.add_argument("--port", type=_port, default=PLACE.aws, help="where the embedded AWS listens")
+    parser.add_argument("--wechat-pay-port", type=_port, help="the first of WeChat Pay's three ports")
+    options = parser.parse_args(arguments)
+    following = PLACE.wechat_pay if options.port == PLACE.aws else options.port + 1
+    first = options.wechat_pay_port or following
+    place = Place(admissible(options.address), options.port, first, first + 1, first + 2)
+    if len(set(place.ports.values())) < len(place.ports) or max(place.ports.values()) > LAST_PORT:
+        raise PlaceError(f"the sandbox needs four ports, not {', '.join(map(str, place.ports.values()))}")
+    return place
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or not 0 < int(text) <= LAST_PORT:
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to {LAST_PORT}, not {text!r}")
+    return int(text)
+
+
+def directory_of(place: Place) -> Path:
+    """Return where a sandbox keeps its files; each set of ports has a folder of its own."""
+    return FOLDER if place.ports == PLACE.ports else FOLDER / str(place.aws)

@@ -1,0 +1,61 @@
+"""Authenticate a request: its signature must cover exactly what arrived (docs 4012365336, 4012072670)."""
+
+import base64
+import re
+from collections.abc import Mapping
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from sandbox.wechat_pay.keys import SCHEME, SimulatedMerchant
+from sandbox.wechat_pay.message import Request
+from sandbox.wechat_pay.refusals import malformed_request, wrong_signature
+
+WINDOW = 300  # seconds between the request's timestamp and WeChat Pay's clock, either way
+
+_PAIR = re.compile(r'([a-z_]+)="([^"]*)"')
+_FIELDS = {"mchid", "nonce_str", "signature", "timestamp", "serial_no"}
+
+
+def authenticate(request: Request, merchants: Mapping[str, SimulatedMerchant], now: float) -> str:
+    """Return the mchid that signed this request; raise the first official refusal that applies otherwise."""
+    if not request.header("User-Agent") or "application/json" not in request.header("Accept"):
+        raise malformed_request("Http头缺少Accept或User-Agent")
+    if request.body and request.header("Content-Type").partition(";")[0] != "application/json":
+        raise malformed_request("HTTP 请求不符合微信支付 APIv3 接口规则")
+    fields = _parse(request.header("Authorization"))
+    if abs(now - int(fields["timestamp"])) > WINDOW:
+        raise wrong_signature("HTTP头Authorization中的timestamp与发起请求的时间不得超过5分钟")
+    merchant = merchants.get(fields["mchid"])
+    if merchant is None:
+        raise wrong_signature("商户号不存在", "271302144")
+    if fields["serial_no"] != merchant.serial_no:
+        raise wrong_signature("商户证书序列号有误。")
+    if not _verify(merchant.key.public_key(), fields["signature"], _message(request, fields)):
+        raise wrong_signature("错误的签名，导致验签失败。")
+    return fields["mchid"]
+
+
+def _parse(authorization: str) -> dict[str, str]:
+    scheme, _, rest = authorization.partition(" ")
+    if scheme != SCHEME:
+        raise wrong_signature("HTTP头Authorization认证类型不正确")
+    pairs = [_PAIR.fullmatch(part.strip()) for part in rest.split(",")]
+    fields = {match[1]: match[2] for match in pairs if match}
+    if None in pairs or fields.keys() != _FIELDS or not re.fullmatch(r"[0-9]{10}", fields["timestamp"]):
+        raise wrong_signature("HTTP头Authorization值格式错误")
+    return fields
+
+
+def _message(request: Request, fields: Mapping[str, str]) -> bytes:
+    lines = (request.method, request.target, fields["timestamp"], fields["nonce_str"])
+    return "".join(f"{line}\n" for line in lines).encode() + request.body + b"\n"
+
+
+def _verify(key: rsa.RSAPublicKey, signature: str, message: bytes) -> bool:
+    try:
+        key.verify(base64.b64decode(signature, validate=True), message, padding.PKCS1v15(), hashes.SHA256())
+    except (InvalidSignature, ValueError):
+        return False
+    return True

@@ -1,0 +1,55 @@
+"""The official refusals: HTTP status, code, Chinese message and sub-code of each (doc 4012587962)."""
+
+from sandbox.wechat_pay.message import SimulatedReply, as_json, request_id
+
+
+class SimulatedRefusal(Exception):  # noqa: N818  a refusal is an answer, not a failure of the simulator
+    """An official error; `sub_code` ends the Request-ID and names WeChat Pay's internal cause."""
+
+    def __init__(self, status: int, code: str, message: str, sub_code: str = "0", detail: object = None) -> None:
+        super().__init__(f"{status} {code} {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+        self.sub_code = sub_code
+        self.detail = detail
+
+    def reply(self) -> SimulatedReply:
+        """Return the answer that carries the refusal, unsigned."""
+        members: dict[str, object] = {"code": self.code, "message": self.message}
+        if self.detail is not None:
+            members["detail"] = self.detail
+        headers = {"Request-ID": request_id(self.sub_code)}
+        return SimulatedReply(self.status, as_json(members), headers, self.code, signed=False)
+
+
+def wrong_parameter(field_name: str, value: object, issue: str, location: str = "body") -> SimulatedRefusal:
+    """Make a `PARAM_ERROR` that names the parameter."""
+    detail = {"field": field_name, "value": str(value)[:64], "issue": issue, "location": location}
+    return SimulatedRefusal(400, "PARAM_ERROR", "参数错误", "268435464", detail)
+
+
+def malformed_request(message: str) -> SimulatedRefusal:
+    """Make an `INVALID_REQUEST` of the protocol kind."""
+    return SimulatedRefusal(400, "INVALID_REQUEST", message)
+
+
+def wrong_signature(message: str, sub_code: str = "270924332") -> SimulatedRefusal:
+    """Make a `SIGN_ERROR`: the caller's identity could not be verified (doc 4012072670)."""
+    return SimulatedRefusal(401, "SIGN_ERROR", message, sub_code)
+
+
+NOT_EXIST = SimulatedRefusal(404, "ORDER_NOT_EXIST", "订单不存在", "271317510")
+NO_AUTH = SimulatedRefusal(403, "NO_AUTH", "商户信息不合法", "268503786")
+DONE = SimulatedRefusal(400, "ORDER_DONE", "订单已完成", "271302262")
+CANCELED = SimulatedRefusal(400, "ORDER_CANCELED", "单据已取消", "271302333")
+INVALID_STATE = SimulatedRefusal(400, "INVALID_ORDER_STATE", "单据状态错误", "271302262")
+NOT_COMPLETED = SimulatedRefusal(400, "INVALID_ORDER_STATE", "单据状态错误", "271316657")
+DEDUCTING = SimulatedRefusal(400, "INVALID_REQUEST", "单据正在扣款中，请稍后再试", "271316754")
+OTHER_PARAMETERS = SimulatedRefusal(400, "INVALID_REQUEST", "请求参数符合参数格式，但不符合业务规则", "271316598")
+NO_SUCH_RESOURCE = SimulatedRefusal(404, "RESOURCE_NOT_EXISTS", "请求的资源不存在")
+FREQUENCY_LIMITED = SimulatedRefusal(429, "FREQUENCY_LIMITED", "频率超限")
+SYSTEM_ERROR = SimulatedRefusal(500, "SYSTEM_ERROR", "系统异常，请稍后重试")
+
+STATE_CODES = frozenset({"ORDER_DONE", "ORDER_CANCELED", "INVALID_ORDER_STATE"})
+"""The codes that refuse an operation for the state of its order."""
