@@ -34,10 +34,10 @@ UNREACHABLE = (
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """As much of a fresh clone as its first steps need, and a Python that does not do its work."""
-    for name in ("ops", "functions", "layers"):
+    for name in ("tools", "requirements", "functions", "layers"):
         (tmp_path / name).mkdir()
-    for name in ("Makefile", "ops/step", *(path.name for path in ROOT.glob("requirements*.lock"))):
-        shutil.copy(ROOT / name, tmp_path / name)
+    for path in (ROOT / "Makefile", ROOT / "tools/step", *ROOT.glob("requirements/*.lock")):
+        shutil.copy(path, tmp_path / path.relative_to(ROOT))
     (tmp_path / "python").write_text(PYTHON)
     (tmp_path / "python").chmod(0o755)
     return tmp_path
@@ -95,7 +95,7 @@ def test_ctrl_c_in_the_first_seconds_is_one_line(clone: Path) -> None:
         assert until(lambda: (log.exists() and "hang" in log.read_text()) or None, LIMIT)
         os.killpg(make.pid, signal.SIGINT)
         said, _ = make.communicate(timeout=LIMIT)
-    assert said.count("Stopped while fetching uv. The same command goes on from here.") == 1
+    assert said.count("Stopped while fetching uv. Run the same command to continue.") == 1
     assert "Traceback" not in said
 
 

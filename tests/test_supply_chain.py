@@ -18,12 +18,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from ops import package, vulnerabilities
-from ops.vulnerabilities import Audited, AuditError, Run, Unreachable
 from sandbox import cloud
 from sandbox.cloud import Cloud, CloudError
 from sandbox.world import BUILD
-from tests.witnesses.__main__ import PEERS
+from tools import package, vulnerabilities
+from tools.interop.__main__ import CLIENTS
+from tools.vulnerabilities import Audited, AuditError, Run, Unreachable
 
 ROOT = Path(__file__).parents[1]
 LAYER = ROOT / "layers/wechatpay"
@@ -31,12 +31,11 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 GROUPS: dict[str, list[Any]] = PROJECT["dependency-groups"]
 LOCKS = {
-    "dev": "requirements.lock",
     "function": "functions/requirements.txt",
     "layer": "layers/wechatpay/python/requirements.txt",
     **{
-        name: f"requirements-{name}.lock"
-        for name in ("ministack", "sam", "audit", "uv", "bench", "witness", "mutation")
+        name: f"requirements/{name}.lock"
+        for name in ("dev", "ministack", "sam", "audit", "installer", "bench", "interop", "mutation")
     },
 }
 """Of each group of pyproject.toml, where `make lock` writes it."""
@@ -86,7 +85,7 @@ def test_a_version_is_pinned_once() -> None:
     left_to_the_lock = {each.name for each in pinned if not each.specifier}
     assert left_to_the_lock <= {Requirement(each).name for each in GROUPS["bench"] if isinstance(each, str)}
     assert PROJECT["project"].get("dependencies", []) == []
-    assert list(ROOT.glob("requirements*.in")) == []
+    assert list(ROOT.glob("requirements/*.in")) == []
     assert re.findall(r"\w==\d.*", MAKEFILE) == []
 
 
@@ -101,8 +100,9 @@ def test_a_lock_has_the_versions_of_its_group(group: str) -> None:
 
 def test_every_lock_has_a_group() -> None:
     """No file of pins is left over, or written by hand."""
-    files = {str(path.relative_to(ROOT)) for path in ROOT.glob("requirements*")}
-    assert files == {path for path in LOCKS.values() if "/" not in path}
+    files = {str(path.relative_to(ROOT)) for path in ROOT.glob("requirements/*")}
+    assert files == {path for path in LOCKS.values() if path.startswith("requirements/")}
+    assert list(ROOT.glob("requirements*.txt")) + list(ROOT.glob("*.lock")) == []
     assert GROUPS.keys() - LOCKS.keys() == {"translator"}  # part of two others
 
 
@@ -145,7 +145,7 @@ def test_other_words_on_versions_agree() -> None:
     """Where a page or a program names a version in its text."""
     pins = {each.name: str(each.specifier).removeprefix("==") for group in LOCKS for each in _requirements(group)}
     assert f"MiniStack {_locked(LOCKS['ministack'])['ministack'][0]}" in (ROOT / "sandbox/README.md").read_text()
-    assert PEERS["wechatpayv3"] == _locked(LOCKS["bench"])["wechatpayv3"][0]
+    assert CLIENTS["wechatpayv3"] == _locked(LOCKS["bench"])["wechatpayv3"][0]
     assert pins["boto3-stubs"].split(".")[0] == pins["boto3"].split(".")[0]
     python = (ROOT / ".python-version").read_text().strip()
     assert f"PYTHON ?= python{python}" in MAKEFILE
@@ -164,7 +164,7 @@ def test_everything_that_is_installed_is_checked_by_hash() -> None:
     installing = re.findall(r"^\t.*pip (?:install|sync) .*$", MAKEFILE, re.MULTILINE)
     assert len(installing) >= 3
     assert [line for line in installing if "--require-hashes" not in line] == []
-    programs = [ROOT / "tests" / name / "__main__.py" for name in ("mutation", "witnesses")]
+    programs = [ROOT / "tools" / name / "__main__.py" for name in ("mutation", "interop")]
     installing = [line for path in programs for line in path.read_text().splitlines() if re.search(r"uv, |pip, ", line)]
     assert len(installing) == len(programs)
     assert [line for line in installing if "--require-hashes" not in line] == []

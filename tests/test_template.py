@@ -1,6 +1,7 @@
 """What CloudFormation gets: the template as the official translator writes it, for `aws` and for `aws-cn`."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
-from ops import package
+from tools import package
 
 ROOT = Path(__file__).parents[1]
 STACK_ID = {"Id": {"Fn::Select": [2, {"Fn::Split": ["/", {"Ref": "AWS::StackId"}]}]}}  # the part that is its own
@@ -313,7 +314,7 @@ def test_the_processor_is_read_from_the_binaries(tmp_path: Path, machine: int, n
 
 
 def test_binaries_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
-    """Two processors, none, another machine's, or no binary at all."""
+    """A build is refused if its binaries are for two architectures, for none of Lambda's, or if there are none."""
     with pytest.raises(SystemExit, match="none"):
         package.architecture(tmp_path)
     _binary(tmp_path / "one.so", 0x3E)
@@ -510,7 +511,7 @@ def test_every_parameter_is_described_and_used(source: dict[str, Any]) -> None:
 
 def test_what_ships_is_what_is_tested() -> None:
     """One version of each dependency, everywhere it is pinned."""
-    tested = _pins(ROOT / "requirements.lock")
+    tested = _pins(ROOT / "requirements/dev.lock")
     for path in ("functions/requirements.txt", "layers/wechatpay/python/requirements.txt"):
         shipped = _pins(ROOT / path)
         assert shipped
@@ -535,7 +536,7 @@ def test_the_package_holds_only_what_ships() -> None:
     shipped = {path.name.partition("-")[0].lower() for path in BUILD.rglob("*.dist-info")}
     pinned = {name.replace("-", "_") for name in _shipped_pins()}
     assert shipped == pinned
-    for name in ("pytest", "mypy", "ministack", "sandbox", "ops", "tests"):
+    for name in ("pytest", "mypy", "ministack", "sandbox", "ops", "tools", "tests"):
         assert not (function / name).exists()
         assert not (layer / name).exists()
 
@@ -550,8 +551,9 @@ def test_the_package_stands_alone() -> None:
     folders = [str(BUILD / "OrdersFunction"), str(BUILD / "WeChatPayLayer/python")]
     names = ["orders.relay", "orders.merchants", "orders.table", "wechatpay", "boto3", "requests", "cryptography"]
     places = f"print(*(sys.modules[name].__file__ for name in {names!r}))"
-    code = f"import sys; sys.path[:0] = {folders!r}; import {', '.join(names)}; {places}"
-    run = subprocess.run([sys.executable, "-IBS", "-c", code], capture_output=True, text=True, check=False)
+    code = f"import sys; import {', '.join(names)}; {places}"
+    command, path = [sys.executable, "-BPS", "-c", code], {"PYTHONPATH": os.pathsep.join(folders)}
+    run = subprocess.run(command, env=path, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stdout.count(str(BUILD)) == len(names)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sandbox import ports
-from sandbox.cloud import command
+from sandbox.cloud import ROOT, command
 from sandbox.ports import PLACE, Place, PlaceError
 from sandbox.world import until
 
@@ -201,6 +201,7 @@ def left_over(directory: Path, run: str) -> tuple["subprocess.Popen[bytes]", int
         port = listener.getsockname()[1]
         process = subprocess.Popen(
             command(listener.fileno(), "127.0.0.1", port, run),
+            cwd=ROOT,
             pass_fds=[listener.fileno()],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
