@@ -229,7 +229,7 @@ def test_what_waits_outlives_the_stack_and_the_operator_reaches_it(
         assert main([*kept, "order", "show", MERCHANT, "NEVER"]) == 1
         assert f"no item {MERCHANT}#NEVER" in capsys.readouterr().err
         names = {name: outputs[name] for name in ("OrderQueueUrl", "DeadLettersUrl")}
-        deployment = Deployment.find(None, endpoint_url=cloud.endpoint_url, given=names)
+        deployment = Deployment.find(None, endpoint_url=cloud.endpoint_url, overrides=names)
         arns = {"SourceArn": outputs["DeadLettersArn"], "DestinationArn": outputs["OrderQueueArn"]}
         assert deployment.redrive == arns  # a kept queue's own source has no function any more
         with pytest.raises(OpsError, match="--table-name"):
