@@ -24,7 +24,7 @@ from sandbox.waiting import PATIENCE, until
 from sandbox.wechat_pay import Simulator
 from sandbox.world import APPID, MERCHANT, SERVICE_ID
 
-from .gate import held
+from .gate import hold_answers
 from .lambda_runtime import PATH, Function, a_function
 
 LONG_AGO = 1_764_547_200.0
@@ -172,7 +172,7 @@ def test_a_process_killed_in_the_middle_of_a_call(scene: Scene) -> None:
     """WeChat Pay has executed it, nobody was there to hear: the same message asks first."""
     number = f"C{time.monotonic_ns()}"
     scene.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
-    with held(scene.wechat_pay):
+    with hold_answers(scene.wechat_pay):
         scene.function.api.events.put(_batch((number, "m1", 1)))
         until(lambda: scene.calls(number) == ["sync"], state="the call has arrived")
         scene.function.kill()
@@ -210,7 +210,7 @@ def test_an_order_does_not_wait_for_a_slow_neighbour_to_be_written(scene: Scene)
     quick, slow = f"Q{time.monotonic_ns()}", f"L{time.monotonic_ns()}"
     for number in (quick, slow):
         scene.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
-    with held(scene.wechat_pay, holds=lambda request: slow in request.target):
+    with hold_answers(scene.wechat_pay, holds=lambda request: slow in request.target):
         scene.function.api.events.put(_batch((quick, "m1", 1), (slow, "m2", 1)))
         until(lambda: scene.item(quick), state="the quick order is in the table")
         assert scene.item(slow) is None

@@ -344,7 +344,7 @@ def test_a_stale_receipt_handle_is_not_an_error() -> None:
 
 
 def test_a_letter_that_cannot_be_deleted_is_reported() -> None:
-    """It was sent, and the operator learns that it is in both sqs."""
+    """If a message was sent back but not deleted, the error says that it is in both queues."""
     stale = a_refusal("DeleteMessage", "ReceiptHandleIsInvalid", "The receipt handle has expired")
     sqs = SimulatedSqs([A_LETTER], refusals={"delete_message": stale})
     with pytest.raises(OpsError, match=r"is still in the dead-letter queue as well: .*has expired"):
