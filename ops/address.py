@@ -92,8 +92,8 @@ def choose(
     return Address(stack or sandbox.stack, region or sandbox.region, sandbox.endpoint_url, sandbox)
 
 
-def _is_same(left: str, right: str) -> bool:
+def _is_same(one: str, other: str) -> bool:
     def plain(url: str) -> str:
         return url.rstrip("/").replace("//localhost:", "//127.0.0.1:")
 
-    return plain(left) == plain(right)
+    return plain(one) == plain(other)

@@ -37,6 +37,9 @@ NAMES = re.compile(
 PUBLIC = frozenset({"answered"})
 """Names that a contract has."""
 
+FORMER = {"Makefile": frozenset({"law", "witnesses", "reckonings"})}
+"""Former names of targets, which stay as aliases until the next release."""
+
 UNREAD = ("LICENSE", "NOTICE", "vectors/", ".lock", "requirements.txt", ".json", ".svg", "test_words.py", "zh-CN")
 _FORBIDDEN = re.compile("|".join(rf"\b(?:{words})\b" for words in WORDS), re.IGNORECASE)
 
@@ -82,7 +85,8 @@ def test_text_is_plain_technical_english(name: str) -> None:
         lines = list(_prose(ROOT / name))
     except UnicodeDecodeError:
         pytest.skip("not text")
-    assert [f"{number}: {word}" for number, line in lines for word in _FORBIDDEN.findall(line)] == []
+    words = [(number, word) for number, line in lines for word in _FORBIDDEN.findall(line)]
+    assert [f"{number}: {word}" for number, word in words if word not in FORMER.get(name, ())] == []
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name.endswith(".py")])

@@ -46,11 +46,11 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def _becomes(world: World, number: str, status: Status) -> None:
     """Wait until the order has this status."""
 
-    def there() -> bool:
+    def has_status() -> bool:
         order = world.order(number)
         return order is not None and order.status is status
 
-    until(there, state=f"{number}: {status}", seen=lambda: world.order(number))
+    until(has_status, state=f"{number}: {status}", seen=lambda: world.order(number))
 
 
 @pytest.fixture
