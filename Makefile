@@ -14,7 +14,7 @@ HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64
 .PHONY: law witnesses reckonings
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 22
+	@grep -h -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 22
 
 # Python prints a traceback for a Ctrl-C while it starts, so the shell handles the signal and sends Python a SIGTERM.
 # END_WITH is this make's process id: the sandbox ends when that process is gone, even after kill -9.

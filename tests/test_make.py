@@ -106,7 +106,8 @@ def test_the_sandbox_ends_with_the_make_that_started_it(tmp_path: Path) -> None:
     command = ["make", *options, "-o", ".aws-sam/sandbox/template.yaml", "sandbox", f"PORT={place.aws}"]
     log = tmp_path / "log"
     with log.open("w") as output, subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output) as make:
-        assert until(lambda: "deploying template.yaml" in log.read_text() or None, LIMIT), log.read_text()
+        until(lambda: "deploying template.yaml" in log.read_text() or make.poll() is not None or None, LIMIT)
+        assert make.poll() is None, log.read_text()
         with pytest.raises(ports.PlaceError):
             ports.refuse_taken(place)
         make.kill()
