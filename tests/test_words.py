@@ -37,8 +37,8 @@ NAMES = re.compile(
 PUBLIC = frozenset({"answered"})
 """Names that a contract has."""
 
-FORMER = {"Makefile": frozenset({"law", "witnesses", "reckonings"})}
-"""Former names of targets, which stay as aliases until the next release."""
+FORMER = dict.fromkeys(("Makefile", "CHANGELOG.md"), frozenset({"law", "witnesses", "reckonings"}))
+"""Files that have the former names of targets, which stay as aliases until the next release."""
 
 UNREAD = ("LICENSE", "NOTICE", "vectors/", ".lock", "requirements.txt", ".json", ".svg", "test_words.py", "zh-CN")
 _FORBIDDEN = re.compile("|".join(rf"\b(?:{words})\b" for words in WORDS), re.IGNORECASE)
