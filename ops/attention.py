@@ -6,11 +6,12 @@ from ops.items import Item
 from ops.stack import Deployment
 from orders.order import Status
 
-WORTH_A_LOOK = [status for status in Status if status.needs_attention]
+STATUSES = [status for status in Status if status.needs_attention]
+"""The statuses that the index `attention` holds."""
 
 
 def items(deployment: Deployment, statuses: list[Status]) -> Iterator[Item]:
-    """Items under these statuses, each status oldest first; one that cannot be read is among them."""
+    """Yield the items with these statuses, oldest first for each status, including items that cannot be read."""
     pages = deployment.client("dynamodb").get_paginator("query")
     for status in statuses:
         for page in pages.paginate(

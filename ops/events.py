@@ -1,4 +1,4 @@
-"""Sending an event as a till would, after reading it as the function will."""
+"""Send an event as a POS does, after the function's own parser has read it."""
 
 import json
 import time
@@ -11,11 +11,11 @@ from wechatpay.text import printable
 
 
 def send(deployment: Deployment, payload: dict[str, Any], *, source: str | None) -> str:
-    """Publish a payload: to the bus under this source, or without one to the queue; returns the id it got.
+    """Send a payload to the bus with this source, or to the queue if it is None; return the event's or message's id.
 
-    Raises OpsError naming the field where the function could not read it.
+    Raises OpsError, which names the field, if the function could not read the payload.
     """
-    body = json.dumps(payload)  # ASCII: a lone surrogate in a field that is not ours has no UTF-8
+    body = json.dumps(payload)  # ASCII: a lone surrogate in a field of others has no UTF-8
     try:
         read(Message("check", body), time.time())
     except MalformedEventError as error:

@@ -1,4 +1,4 @@
-"""Items of the orders table, those included that this version cannot read."""
+"""Items of the orders table, including those that this version cannot read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from wechatpay.text import printable
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An item as DynamoDB holds it (`attributes`); `order` is None where it cannot be read, `problem` says why."""
+    """An item of the table (`attributes`); if it cannot be read, `order` is None and `problem` says why."""
 
     key: str
     attributes: Mapping[str, Any]
@@ -22,7 +22,7 @@ class Item:
 
     @classmethod
     def of(cls, attributes: Mapping[str, Any]) -> Self:
-        """Read an item; never raises for what it holds."""
+        """Read an item; its content never raises."""
         key = printable(str(attributes.get("pk", {}).get("S", "")))
         try:
             return cls(key, attributes, order_of(attributes))
@@ -31,12 +31,12 @@ class Item:
 
     @property
     def updated_at(self) -> str:
-        """When the order was written last, as the item says; `-` where it does not."""
+        """The time of the last write as the item has it; `-` if it has none."""
         return printable(str(self.attributes.get("updated_at", {}).get("S", "-")), 32)
 
 
 def find(deployment: Deployment, key: str) -> Item | None:
-    """Return the item of this key, strongly consistent; None where there is none."""
+    """Return the item with this key, strongly consistent; None if there is none."""
     answer = deployment.client("dynamodb").get_item(
         TableName=deployment.outputs["OrdersTableName"], Key={"pk": {"S": key}}, ConsistentRead=True
     )

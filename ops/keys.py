@@ -1,4 +1,4 @@
-"""Whether a merchant's secret can be used, field by field, found out by the code that will use it."""
+"""Check a merchant's secret field by field, with the code that the function uses."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,7 @@ from orders.secret import FIELDS
 from wechatpay import Client, WeChatPayError
 
 SOON = timedelta(days=30)
-"""How long before a platform certificate's end the check says so."""
+"""The check reports a platform certificate that ends within this time."""
 
 _ABSENT = {
     "apiv3_key": "absent: needed to open notifications and to download platform certificates",
@@ -23,17 +23,17 @@ _ABSENT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """A secret that can be used: the client it makes, and a line for each field. No line holds a value but serials."""
+class KeysReport:
+    """A secret that can be used: its client, and a line for each field. Of the values, lines contain serials only."""
 
     client: Client
     lines: tuple[str, ...]
 
 
-def check(deployment: Deployment, mchid: str, *, wall_clock: Callable[[], float] = time.time) -> Checked:
-    """Read and try the merchant's keys; OpsError with a line for each field where something is wrong.
+def check(deployment: Deployment, mchid: str, *, wall_clock: Callable[[], float] = time.time) -> KeysReport:
+    """Read the merchant's secret and build its client; OpsError with a line for each field if something is wrong.
 
-    Asks WeChat Pay nothing. `wall_clock` gives Unix seconds, by which certificates are judged.
+    Calls Secrets Manager only, not WeChat Pay. `wall_clock` returns Unix seconds, for the validity of certificates.
     """
     arguments: dict[str, Any] = {"base_url": deployment.wechat_pay_url} if deployment.wechat_pay_url else {}
 
@@ -50,11 +50,11 @@ def check(deployment: Deployment, mchid: str, *, wall_clock: Callable[[], float]
     except OrdersError as error:
         raise OpsError(str(error)) from error
     notes = _notes(merchant, arguments["apiv3_key"], datetime.fromtimestamp(wall_clock(), UTC))
-    return Checked(merchant.client, tuple(_line(name, notes.get(name, "ok")) for name in FIELDS))
+    return KeysReport(merchant.client, tuple(_line(name, notes.get(name, "ok")) for name in FIELDS))
 
 
 def _refusal(mchid: str, error: MerchantUnavailableError) -> Iterator[str]:
-    """Say what is wrong, then how each field stands, where the fields could be read at all."""
+    """Yield what is wrong, then a line for each field if the fields could be read."""
     if not error.faults:
         yield str(error)
         return
@@ -65,7 +65,7 @@ def _refusal(mchid: str, error: MerchantUnavailableError) -> Iterator[str]:
 
 
 def _notes(merchant: Merchant, apiv3_key: str | None, now: datetime) -> Mapping[str, str]:
-    """What is worth a word about fields that are right, or absent as they may be."""
+    """Return remarks on fields that are valid, and on optional fields that are absent."""
     keys = merchant.client.platform_keys
     ends = [f"{serial} ends on {end:%Y-%m-%d}" for serial, (_, end) in keys.validities.items() if end - now < SOON]
     values = {"apiv3_key": apiv3_key, "appid": merchant.appid, "service_id": merchant.service_id}
@@ -80,8 +80,8 @@ def _line(name: str, words: str) -> str:
 
 
 def echo(client: Client) -> str:
-    """Have WeChat Pay echo a word, signed both ways; returns its Request-ID. OpsError in WeChat Pay's own words."""
+    """Send an echo request to WeChat Pay; return its Request-ID. OpsError with WeChat Pay's own error."""
     try:
         return client.security.echo().request_id
     except WeChatPayError as error:
-        raise OpsError(f"WeChat Pay does not echo: {error}") from error
+        raise OpsError(f"the echo request failed: {error}") from error

@@ -1,4 +1,4 @@
-"""What the commands print: text from outside can neither move the cursor, nor forge a line, nor end in a traceback."""
+"""Format output: text from outside can neither move the cursor, nor forge a line, nor cause a traceback."""
 
 import json
 from typing import Any
@@ -9,12 +9,12 @@ LINE_LIMIT = 2000  # characters of one printed line
 
 
 def line(*parts: object) -> str:
-    """Return what there is of the parts, two blanks apart, as one clean line."""
+    """Return the parts that are not empty, two blanks apart, as one printable line."""
     return printable("  ".join(str(part) for part in parts if part not in (None, "")), LINE_LIMIT)
 
 
 def document(value: Any) -> str:  # noqa: ANN401  whatever JSON can hold
-    """Return a value as JSON of many lines that is as readable as it is safe to print, and still the same value."""
+    """Return a value as indented JSON without unprintable characters; it parses to the same value."""
     text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
     return "\n".join(map(escaped, text.split("\n")))
 

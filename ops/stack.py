@@ -1,4 +1,4 @@
-"""A deployed stack: its names, as CloudFormation knows them, or as they are given for what a stack has left behind."""
+"""A deployed stack: its resources' names, from CloudFormation or, for resources of a deleted stack, from options."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ from wechatpay.text import printable
 
 
 class OpsError(Exception):
-    """A command cannot be carried out; the text says why, and what to do."""
+    """A command failed; the text says why and what to do."""
 
 
 def describe(error: ClientError | BotoCoreError) -> str:
-    """Return AWS's own words in one clean line: the operation, the error's code and its message."""
+    """Return an error of AWS in one printable line: the operation, the code and the message."""
     if isinstance(error, ClientError):
         details = error.response.get("Error", {})
         words = f"{error.operation_name}: {details.get('Code', 'no code')}: {details.get('Message', 'no message')}"
@@ -26,7 +26,7 @@ def describe(error: ClientError | BotoCoreError) -> str:
 
 
 class _Names(dict[str, str]):
-    """Names by output; one that is missing is an OpsError that says how to give it."""
+    """Names by output; a missing one raises an OpsError that names the option for it."""
 
     def __missing__(self, output: str) -> str:
         option = OPTIONS.get(output)
@@ -40,20 +40,20 @@ OPTIONS = {
     "UndeliveredEventsUrl": "--undelivered-url",
     "OrdersTableName": "--table-name",
 }
-"""Outputs of a stack that may be given by name instead: those of the resources that outlive it."""
+"""Options that replace outputs of a stack: those of the resources that outlive it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The stack's outputs and parameters, and clients to reach them; `client` takes a service's name.
+    """The outputs and parameters of a stack; `client` returns the boto3 client of a service by its name.
 
-    `kept`: outputs that were given by name, for resources of a stack that is deleted.
+    `overrides` are the outputs that an option replaced, for resources of a deleted stack.
     """
 
     client: Callable[[str], Any]
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]
-    kept: frozenset[str] = field(default=frozenset())
+    overrides: frozenset[str] = field(default=frozenset())
 
     @classmethod
     def find(
@@ -63,22 +63,26 @@ class Deployment:
         region: str | None = None,
         endpoint_url: str | None = None,
         session: boto3.Session | None = None,
-        given: Mapping[str, str] | None = None,
+        overrides: Mapping[str, str] | None = None,
     ) -> Self:
-        """Look the stack up; OpsError where it is not there or may not be read.
+        """Look up a stack; OpsError if it does not exist or may not be read.
 
-        `session` has credentials and region; by default those of the AWS environment, in `region` where it is given.
-        `given`: outputs by name, which stand instead of the stack's own. `name` None: these alone, and no stack.
+        Args:
+            name: The stack's name; None for no stack, with `overrides` alone.
+            region: AWS Region; by default that of the AWS environment.
+            endpoint_url: AWS endpoint; by default AWS's own.
+            session: Credentials and Region, instead of `region`; by default those of the AWS environment.
+            overrides: Values by output, which replace the stack's own.
         """
         session = session or boto3.Session(region_name=region)
 
-        def client(service: str) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
-            make: Any = session.client
-            return make(service, endpoint_url=endpoint_url)
+        def client(service: str) -> Any:  # noqa: ANN401  boto3 creates its clients at run time
+            create: Any = session.client
+            return create(service, endpoint_url=endpoint_url)
 
         outputs, parameters = _look_up(client, name) if name is not None else ({}, {})
-        names = _Names(outputs | dict(given or {}))
-        return cls(client, names, parameters, frozenset(given or {}))
+        names = _Names(outputs | dict(overrides or {}))
+        return cls(client, names, parameters, frozenset(overrides or {}))
 
     @property
     def table(self) -> OrdersTable:
@@ -87,8 +91,8 @@ class Deployment:
 
     @property
     def redrive(self) -> Mapping[str, str]:
-        """Arguments of StartMessageMoveTask: back to the source; where a queue was given by name, to OrderQueue."""
-        if not self.kept & {"DeadLettersUrl", "OrderQueueUrl"}:
+        """Arguments of StartMessageMoveTask: to the messages' source, or to OrderQueue if an option names a queue."""
+        if not self.overrides & {"DeadLettersUrl", "OrderQueueUrl"}:
             return {"SourceArn": self.outputs["DeadLettersArn"]}
         return {"SourceArn": self._queue_arn("DeadLettersUrl"), "DestinationArn": self._queue_arn("OrderQueueUrl")}
 
@@ -98,12 +102,12 @@ class Deployment:
 
     @property
     def wechat_pay_url(self) -> str | None:
-        """The host that the function calls where it is not WeChat Pay's own, as in the sandbox."""
+        """The host that the function calls instead of WeChat Pay's own, as in the sandbox."""
         return self.parameters.get("WeChatPayBaseUrl") or None
 
     @property
     def secret_prefix(self) -> str:
-        """Where the merchants' secrets are."""
+        """The prefix of the names of the merchants' secrets."""
         return self.parameters.get("MerchantSecretPrefix") or "wechatpay"
 
 

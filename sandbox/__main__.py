@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
 
-import ops  # noqa: F401  finds the function's and the layer's folders
 from sandbox import instance, place, ports
 from sandbox.errors import SandboxError
 

@@ -30,9 +30,9 @@ REGION = "us-east-1"
 STACK = "sandbox"
 SERVICES = "sqs,events,dynamodb,secretsmanager,lambda,cloudformation,s3,iam,sts,logs,cloudwatch"
 BUCKET = "sandbox-code"
-PROGRAM = Path(__file__).with_name("embedded_aws.py")
+ROOT = Path(__file__).parents[1]
 START = 120  # seconds that the embedded AWS may take to answer, on a machine that is busy
-MINISTACK_PYTHON = Path(__file__).parents[1] / ".venv-ministack/bin/python"
+MINISTACK_PYTHON = ROOT / ".venv-ministack/bin/python"
 """An environment of its own: the botocore that MiniStack pins must not hold back the one that ships."""
 
 
@@ -77,7 +77,7 @@ class Cloud:
             process = subprocess.Popen(
                 command(listener.fileno(), address, port, run),
                 env=_environment(files, address, port),
-                cwd=files,
+                cwd=ROOT,  # where `-m` finds the program; it moves to TMPDIR
                 pass_fds=[listener.fileno()],
                 stdin=subprocess.PIPE,  # at whose end it ends
                 stdout=output,
@@ -215,7 +215,7 @@ def _environment(files: Path, address: str, port: int) -> dict[str, str]:
 
 def command(listener: int, address: str, port: int, run: str) -> list[str]:
     """Return the command that starts the embedded AWS: its socket's descriptor, and a word that identifies the run."""
-    return [str(MINISTACK_PYTHON), str(PROGRAM), str(listener), address, str(port), run]
+    return [str(MINISTACK_PYTHON), "-m", "sandbox.embedded_aws", str(listener), address, str(port), run]
 
 
 def free_port() -> int:

@@ -123,7 +123,7 @@ def _list_letters(testbed: Testbed, console: Console) -> None:
     console.print("\nDead letters that wait for an operator:")
     for letter in dead_letters.peek(testbed.deployment):
         whose = letter.order.out_order_no if letter.order else letter.message_id
-        console.print(Text(f"  {whose}  {letter.reason}  {letter.said}"))
+        console.print(Text(f"  {whose}  {letter.reason}  {letter.explanation}"))
 
 
 def _count_repeated(calls: list[str]) -> list[str]:

@@ -9,14 +9,12 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
-from pathlib import Path
 from typing import Any
 
-sys.path[0] = str(Path(__file__).parents[1])  # run as a file, so that no variable leads functions to this folder
-
-from sandbox.browser_guard import Guard  # noqa: E402  found by the line above
+from sandbox.browser_guard import Guard
 
 # As the ASGI specification has them; hypercorn's own types enumerate the messages.
 type AsgiMessage = MutableMapping[str, Any]
@@ -83,5 +81,6 @@ def _serve(listener: int, address: str, port: int) -> None:
 
 
 if __name__ == "__main__":
+    os.chdir(tempfile.gettempdir())  # started in the repository, so that `-m` finds this package without PYTHONPATH
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _serve(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

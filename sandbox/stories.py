@@ -64,7 +64,7 @@ def mixed_batch(stage: Stage) -> None:
     stage.expect("MIXED-1", Status.SYNCED)
     stage.expect("MIXED-3", Status.SYNCED)
     letter = stage.expect_dead("MIXED-2", "UNREADABLE")
-    stage.require("the reason names the field", letter.said.startswith("detail.paid_time: "))
+    stage.require("the reason names the field", letter.explanation.startswith("detail.paid_time: "))
     stage.require("nothing was asked about it", not stage.calls("MIXED-2"))
 
 

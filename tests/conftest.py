@@ -1,4 +1,4 @@
-"""Words of the trade, for every test: a WeChat Pay that signs, and a whole world around it."""
+"""Fixtures of all tests: a simulated WeChat Pay that signs, and the deployed template with it."""
 
 import random
 from collections.abc import Iterator
@@ -14,19 +14,18 @@ from sandbox import demo
 from sandbox.testbed import Testbed
 from sandbox.wechat_pay import SimulatedMerchant, Simulator
 
-settings.register_profile(
-    "quick", max_examples=20, deadline=None
-)  # for `make mutation`, which runs them a thousand times
+# For `make mutation`, which runs the property tests a thousand times.
+settings.register_profile("quick", max_examples=20, deadline=None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--shuffle SEED`: modules, and the tests in each, in an order that the seed decides."""
+    """Add `--shuffle SEED`: run modules, and the tests in each, in an order that depends on the seed."""
     parser.addoption("--shuffle", metavar="SEED", help="run modules, and the tests in each, in random order")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest brings together what shares the parameter of a fixture
+@pytest.hookimpl(tryfirst=True)  # before pytest groups tests by the parameter of a fixture
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Shuffle where that was asked for; a module stays together, because its fixtures cost seconds."""
+    """Shuffle if the option is given; a module stays together, because its fixtures take seconds."""
     if (seed := config.getoption("--shuffle")) is not None:
         chance = random.Random(seed)  # noqa: S311  not for secrets
         modules = [list(tests) for _, tests in groupby(items, key=lambda item: item.path)]
@@ -37,60 +36,60 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """With the seed, which makes the same order again."""
+    """Print the seed, which repeats the order."""
     seed = config.getoption("--shuffle")
     return None if seed is None else f"shuffled: --shuffle {seed}"
 
 
 @pytest.fixture(scope="session")
 def key_ring(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the simulators of one run keep their keys: making an RSA key takes a tenth of a second."""
+    """The folder of the simulators' keys, one for a run: creating an RSA key takes 0.1 s."""
     return tmp_path_factory.mktemp("keys")
 
 
 @pytest.fixture
 def wechat_pay(key_ring: Path) -> Iterator[Simulator]:
-    """A WeChat Pay of this test's own."""
+    """A simulated WeChat Pay for one test."""
     with Simulator(keys=key_ring) as simulator:
         yield simulator
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
-    """The template, deployed, beside a WeChat Pay; shared by all tests that bring their own orders."""
+    """The deployed template with a simulated WeChat Pay, shared by all tests; each test uses its own orders."""
     with Testbed.open(tmp_path_factory.mktemp("world")) as world:
         yield world
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """One run of the demo: its exit code, what it showed, and every file it left, logs of the function included."""
+class DemoRun:
+    """One run of the demo: its exit status, its output, and its log files, including those of the function."""
 
     code: int
-    shown: str
+    output: str
     files: dict[str, str]
 
     @property
     def all(self) -> str:
-        """Everything there is to search."""
-        return "\n".join([self.shown, *self.files.values()])
+        """The output and all log files."""
+        return "\n".join([self.output, *self.files.values()])
 
 
 @pytest.fixture(scope="session")
-def evidence(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evidence, list[SimulatedMerchant]]:
-    """The demo, run once for all who look at it, with the merchants whose keys it used."""
+def evidence(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoRun, list[SimulatedMerchant]]:
+    """One run of the demo for all tests, with the merchants whose keys it used."""
     directory = tmp_path_factory.mktemp("demo")
     merchants: list[SimulatedMerchant] = []
     original = Simulator.merchant
 
-    def remembered(self: Simulator, mchid: str = "1230000109") -> SimulatedMerchant:
+    def record_merchant(self: Simulator, mchid: str = "1230000109") -> SimulatedMerchant:
         merchant = original(self, mchid)
         merchants.append(merchant)
         return merchant
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Simulator, "merchant", remembered)
+        patch.setattr(Simulator, "merchant", record_merchant)
         console = Console(record=True, width=120)
         code = demo.run(directory, console)
     logs = {path.name: path.read_text(errors="replace") for path in directory.glob("*.log")}
-    return Evidence(code, console.export_text(), logs), merchants
+    return DemoRun(code, console.export_text(), logs), merchants

@@ -1,4 +1,4 @@
-"""Answers that are held back until a test lets them go: what used to be told by how long things take."""
+"""Hold back the simulator's answers until the test releases them, so that no test depends on timing."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,26 +11,28 @@ from sandbox.wechat_pay.message import Request
 
 
 @contextmanager
-def held(wechat_pay: Simulator, *, holds: Callable[[Request], bool] = lambda _: True) -> Iterator[threading.Event]:
-    """Hold back the answers that `holds` chooses until the event is set, or the block ends.
+def hold_answers(
+    wechat_pay: Simulator, *, holds: Callable[[Request], bool] = lambda _: True
+) -> Iterator[threading.Event]:
+    """Hold back the answers that `holds` selects until the yielded event is set or the block ends.
 
-    Their calls have arrived by then: they are executed, and stand in `wechat_pay.calls`.
+    The simulator executes their calls at once, and has them in `wechat_pay.calls`.
     """
-    let_go = threading.Event()
+    release = threading.Event()
     hosts = list(wechat_pay._hosts.values())
-    honest = [host.application for host in hosts]
+    applications = [host.application for host in hosts]
 
     def answer(request: Request, name: str) -> Response:
         response = wechat_pay.answer(request, name)
-        if holds(request) and not let_go.wait(PATIENCE):
-            raise TimeoutError("the test has not let the answer go")
+        if holds(request) and not release.wait(PATIENCE):
+            raise TimeoutError("the test has not released the answer")
         return response
 
     for host in hosts:
         host.application = answer
     try:
-        yield let_go
+        yield release
     finally:
-        let_go.set()
-        for host, application in zip(hosts, honest, strict=True):
+        release.set()
+        for host, application in zip(hosts, applications, strict=True):
             host.application = application

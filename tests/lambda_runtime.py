@@ -1,4 +1,4 @@
-"""The built function in a process of its own, under AWS's own runtime client: events in, answers out, as on Lambda."""
+"""Run the built function in a process of its own with AWS's runtime client: events in, answers out, as on Lambda."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from sandbox.testbed import BUILD
 from sandbox.waiting import PATIENCE
 
 PATH = os.pathsep.join([str(BUILD / "OrdersFunction"), str(BUILD / "WeChatPayLayer/python")])  # as on Lambda
-DEADLINE = 900  # seconds that an invocation is given: as many as Lambda ever gives
+DEADLINE = 900  # seconds of an invocation, the maximum of Lambda
 
 ENVIRONMENT = {
     "ORDERS_TABLE": "orders",
@@ -27,7 +27,7 @@ ENVIRONMENT = {
     "MERCHANT_SECRET_PREFIX": "wechatpay",
     "POWERTOOLS_SERVICE_NAME": "orders",
     "POWERTOOLS_METRICS_NAMESPACE": "WeChatPayScore",
-    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",  # nobody listens there: AWS is down
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",  # no server listens there: AWS is down
     "AWS_REGION": "us-east-1",
     "AWS_DEFAULT_REGION": "us-east-1",  # Lambda sets both
     "AWS_ACCESS_KEY_ID": "sandbox",
@@ -40,18 +40,18 @@ ENVIRONMENT = {
 
 @dataclass
 class RuntimeApi:
-    """Lambda's side: hands out events one by one, takes answers and errors."""
+    """Lambda's runtime API: delivers events one by one, and collects answers and errors."""
 
     events: "queue.Queue[Any]" = field(default_factory=queue.Queue)
     answers: "queue.Queue[tuple[str, Any]]" = field(default_factory=queue.Queue)
 
     def invoke(self, event: Any) -> tuple[str, Any]:
-        """Hand out an event; returns `response` or `error`, and its JSON."""
+        """Deliver an event; return `response` or `error`, and its JSON."""
         self.events.put(event)
         return self.answer()
 
     def answer(self) -> tuple[str, Any]:
-        """The next answer, of an event that was handed out before."""
+        """Return the next answer to an event that was delivered before."""
         return self.answers.get(timeout=PATIENCE)
 
 
@@ -59,8 +59,8 @@ def _handler(api: RuntimeApi) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             event = api.events.get()
-            if self._has_left():
-                api.events.put(event)  # for the process that was started after this one was killed
+            if self._is_closed():
+                api.events.put(event)  # for the process that replaces this one
                 self.close_connection = True
                 return
             content = json.dumps(event).encode()
@@ -73,8 +73,8 @@ def _handler(api: RuntimeApi) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(content)
 
-        def _has_left(self) -> bool:
-            """Whether the process that has asked for an event is dead: the kernel has closed its end."""
+        def _is_closed(self) -> bool:
+            """Return whether the process that requested an event has ended: the kernel has closed its side."""
             with suppress(BlockingIOError):
                 return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
             return False
@@ -87,14 +87,14 @@ def _handler(api: RuntimeApi) -> type[BaseHTTPRequestHandler]:
             api.answers.put((self.path.rpartition("/")[2], json.loads(content)))
 
         def log_message(self, *_: Any) -> None:
-            """Silent."""
+            """Write nothing."""
 
     return Handler
 
 
 @dataclass
 class Function:
-    """An execution environment, and where its output goes; it can be killed, and started again."""
+    """An execution environment and the file of its output; it can be killed and started again."""
 
     api: RuntimeApi
     output: Path
@@ -102,26 +102,26 @@ class Function:
     process: "subprocess.Popen[bytes] | None" = None
 
     def start(self, handler: str = "orders.handler") -> None:
-        """Begin with a cold start; `handler` is the module that Lambda would be told."""
+        """Start the process; `handler` is the module of the handler, as in Lambda's configuration."""
         with self.output.open("ab") as log:
             command = [sys.executable, "-B", "-m", "awslambdaric", f"{handler}.lambda_handler"]
             self.process = subprocess.Popen(command, env=dict(self.environment), stdout=log, stderr=log)
 
     def kill(self) -> None:
-        """`kill -9`: nothing of the process runs on."""
+        """Kill the process with SIGKILL and wait for its end."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
             self.process = None
 
-    def logged(self) -> list[dict[str, Any]]:
-        """The JSON lines it has written."""
+    def log_lines(self) -> list[dict[str, Any]]:
+        """Return the JSON lines of its output."""
         return [json.loads(line) for line in self.output.read_text().splitlines() if line.startswith("{")]
 
 
 @contextmanager
 def a_function(output: Path, **changes: str) -> Iterator[Function]:
-    """The built function and layer on the path, nothing of the repository's; `changes` to its environment."""
+    """Start the built function and layer, without the repository on the path, with `changes` to its environment."""
     api = RuntimeApi()
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(api))
     server.daemon_threads = True

@@ -1,7 +1,7 @@
-"""Stand-ins for the programs of a printed command that a machine may lack: `aws`, version 2 of the AWS CLI, and `curl`.
+"""Substitutes for programs in printed commands that a machine may lack: `aws` (AWS CLI, version 2) and `curl`.
 
-`python page_programs.py aws …` takes the CLI's own words, which botocore's models define: `--function-name` is
-FunctionName. It reads no more of the language than the pages use, and refuses the rest.
+`python page_programs.py aws …` takes the options of the CLI, which botocore's models define: `--function-name` is
+FunctionName. It supports the options that the pages use, and refuses others.
 """
 
 import importlib
@@ -17,7 +17,7 @@ import requests
 
 def aws(words: list[str]) -> None:
     """Call one operation and print its answer as JSON, as `aws SERVICE OPERATION` does."""
-    endpoint_url, query, blobs_are_raw, dry, given, plain = None, "@", False, False, {}, []
+    endpoint_url, query, blobs_are_raw, dry, options, plain = None, "@", False, False, {}, []
     while words:
         word = words.pop(0)
         match word:
@@ -31,17 +31,17 @@ def aws(words: list[str]) -> None:
                 dry = words.pop(0) == "yes"
             case _ if word.startswith("--"):
                 is_flag = not words or words[0].startswith("--")
-                given[word.removeprefix("--")] = "true" if is_flag else words.pop(0)
+                options[word.removeprefix("--")] = "true" if is_flag else words.pop(0)
             case _:
                 plain.append(word)
     service, operation, *outfile = plain
-    make: Any = boto3.client
-    client = make(service, endpoint_url=endpoint_url)
-    names = {_spelled(name): name for name in client.meta.service_model.operation_names}
+    create: Any = boto3.client
+    client = create(service, endpoint_url=endpoint_url)
+    names = {_option_name(name): name for name in client.meta.service_model.operation_names}
     shape = client.meta.service_model.operation_model(names[operation]).input_shape
-    members = {_spelled(name): (name, member.type_name) for name, member in shape.members.items()}
+    members = {_option_name(name): (name, member.type_name) for name, member in shape.members.items()}
     arguments = {}
-    for option, text in given.items():
+    for option, text in options.items():
         if option in members:
             name, kind = members[option]
             arguments[name] = _value(text, kind, blobs_are_raw=blobs_are_raw)
@@ -58,20 +58,20 @@ def aws(words: list[str]) -> None:
     print(json.dumps(importlib.import_module("jmespath").search(query, answer), indent=4, default=str))
 
 
-def _spelled(name: str) -> str:
+def _option_name(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
 
 
 def _value(text: str, kind: str, *, blobs_are_raw: bool) -> Any:
     if kind == "blob":
-        assert blobs_are_raw, "version 2 takes base64 without --cli-binary-format raw-in-base64-out"
+        assert blobs_are_raw, "version 2 expects base64 without --cli-binary-format raw-in-base64-out"
     if text.startswith("file://"):
         text = Path(text.removeprefix("file://")).read_text(encoding="utf-8")
     return json.loads(text) if kind in {"list", "structure", "map", "boolean", "integer"} else text
 
 
 def curl(words: list[str]) -> None:
-    """Send one request: `URL [-H HEADER] [-d BODY]`; an error's answer is printed as well, as curl does."""
+    """Send one request: `URL [-H HEADER] [-d BODY]`; print the answer, also that of an error, as curl does."""
     url, headers, body = "", {}, None
     while words:
         match words.pop(0):

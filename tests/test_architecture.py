@@ -176,9 +176,17 @@ def test_only_settings_reads_the_environment() -> None:
 
 
 def test_what_ships_knows_nothing_of_what_does_not() -> None:
-    """Neither sandbox nor ops is imported by the function or the library, nor are tests by anybody."""
+    """Neither the function nor the library imports sandbox, ops, bench, tools or tests."""
     for path in FILES.values():
-        assert not {"sandbox", "ops", "bench", "tests"} & {name.partition(".")[0] for name in _imports(path)}
+        assert not {"sandbox", "ops", "bench", "tools", "tests"} & {name.partition(".")[0] for name in _imports(path)}
+
+
+def test_no_module_edits_the_import_path() -> None:
+    """The environment's sources.pth and pytest's `pythonpath` are the only places that add folders to `sys.path`."""
+    folders = ("functions", "layers", "sandbox", "ops", "bench", "tools", "tests")
+    files = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    edit = re.compile(r"sys\.path(?:\[.*?\] *=|\.(?:insert|append|extend|remove)\(| *\+?= )")
+    assert [str(path) for path in files if edit.search(path.read_text(encoding="utf-8"))] == []
 
 
 def test_a_package_exports_what_it_promises() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ops import package
 from sandbox.testbed import BUILD
+from tools import package
 
 from .lambda_runtime import ENVIRONMENT
 

@@ -1,7 +1,7 @@
-"""Killed, timed out, refused: each point at which an attempt can end, and what the next delivery makes of it.
+"""Crashes: each point at which an attempt can end, and the outcome of the next delivery.
 
-The built function runs in a process of its own. A gate stands between it and AWS, and does at the chosen request what
-is to happen there; `kill -9` is a real one. docs/crashes.md has the table.
+The built function runs in a process of its own. A proxy between it and AWS kills it with SIGKILL, or answers with an
+error, at a chosen request. docs/crashes.md has the table.
 """
 
 import json
@@ -24,74 +24,74 @@ from sandbox.testbed import APPID, MERCHANT, SERVICE_ID
 from sandbox.waiting import PATIENCE, until
 from sandbox.wechat_pay import Simulator
 
-from .gate import held
+from .gate import hold_answers
 from .lambda_runtime import PATH, Function, a_function
 
 LONG_AGO = 1_764_547_200.0
 
 
 @dataclass
-class Gate:
-    """What is to happen at which operation, so many times; a cut kills the function."""
+class FaultPlan:
+    """The faults of the proxy by operation, each with a number of times; a cut kills the function."""
 
     function: Function | None = None
     plan: dict[str, tuple[ProxyAction, int]] = field(default_factory=dict)
-    struck: threading.Event = field(default_factory=threading.Event)
+    has_killed: threading.Event = field(default_factory=threading.Event)
 
     def decide(self, operation: str) -> ProxyAction:
-        """The deed for this request."""
-        deed, times = self.plan.get(operation, ("pass", 0))
+        """Return what the proxy does with a request for this operation."""
+        action, times = self.plan.get(operation, ("pass", 0))
         if times <= 0:
             return "pass"
-        self.plan[operation] = deed, times - 1
-        return deed
+        self.plan[operation] = action, times - 1
+        return action
 
     def kill(self) -> None:
-        """End the process, as the kernel would."""
+        """Kill the function's process."""
         assert self.function is not None
         self.function.kill()
-        self.struck.set()
+        self.has_killed.set()
 
 
 @dataclass
 class Scene:
-    """The function, the gate, and both worlds behind them."""
+    """The function, the faults of its proxy, the simulated WeChat Pay and the orders table."""
 
     function: Function
-    gate: Gate
+    faults: FaultPlan
     wechat_pay: Simulator
     table: OrdersTable
 
     def deliver(self, number: str, message_id: str, receive_count: int) -> list[str]:
-        """Hand a message over; returns the ids of those that stay in the queue."""
+        """Deliver a message; return the ids of the messages that stay in the queue."""
         return self.deliver_batch(_batch((number, message_id, receive_count)))
 
     def deliver_batch(self, batch: dict[str, Any]) -> list[str]:
-        """Hand messages over together."""
+        """Deliver messages in one batch; return the ids of those that stay in the queue."""
         kind, answer = self.function.api.invoke(batch)
         assert kind == "response", answer
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
     def deliver_and_crash(self, *messages: tuple[str, str, int]) -> None:
-        """Hand messages over to a process that will not live to answer."""
+        """Deliver messages to a process that is killed before it answers."""
         self.function.api.events.put(_batch(*messages))
-        assert self.gate.struck.wait(PATIENCE), "nothing was struck"
+        assert self.faults.has_killed.wait(PATIENCE), "the process was not killed"
 
     def item(self, number: str) -> Order | None:
-        """The order's item."""
+        """Return the order's item."""
         key = f"{MERCHANT}#{number}"
-        found = self.table.load([key]).get(key)
-        assert not isinstance(found, UnreadableItemError)
-        return found
+        order = self.table.load([key]).get(key)
+        assert not isinstance(order, UnreadableItemError)
+        return order
 
     def calls(self, number: str) -> list[str]:
-        """What WeChat Pay was asked about the order."""
+        """Return the calls that WeChat Pay received for the order."""
         return [call.operation for call in self.wechat_pay.calls if call.out_order_no == number]
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory, key_ring: Path) -> Iterator[Scene]:
-    """One world for the whole matrix; the function is started anew after each crash."""
+    """One scene for all tests; the function is started again after each crash."""
     directory = tmp_path_factory.mktemp("crashes")
     with Cloud.start(directory / "cloud") as cloud, Simulator(keys=key_ring) as wechat_pay:
         cloud.client("dynamodb").create_table(
@@ -102,30 +102,30 @@ def scene(tmp_path_factory: pytest.TempPathFactory, key_ring: Path) -> Iterator[
         )
         secret = wechat_pay.merchant(MERCHANT).secret() | {"appid": APPID, "service_id": SERVICE_ID}
         cloud.put_secret(f"wechatpay/{MERCHANT}", secret)
-        gate = Gate()
+        faults = FaultPlan()
         hosts = {"WECHATPAY_BASE_URL": wechat_pay.base_url, "WECHATPAY_BACKUP_URL": wechat_pay.backup_url}
         (directory / "gathering.py").write_text(GATHERING)
         path = os.pathsep.join([PATH, str(directory)])
-        with AwsProxy(cloud.endpoint_url, gate.decide, gate.kill) as proxy:
+        with AwsProxy(cloud.endpoint_url, faults.decide, faults.kill) as proxy:
             hosts["PYTHONPATH"] = path
             changes = {"AWS_ENDPOINT_URL": proxy.url, "WECHATPAY_TIMEOUT": "60,300", "RETRY_SCALE": "0.01", **hosts}
             with a_function(directory / "output", **changes) as function:
-                gate.function = function
-                yield Scene(function, gate, wechat_pay, OrdersTable(cloud.client("dynamodb"), "orders"))
+                faults.function = function
+                yield Scene(function, faults, wechat_pay, OrdersTable(cloud.client("dynamodb"), "orders"))
 
 
 @pytest.fixture(autouse=True)
-def _alive(scene: Scene) -> None:
-    """Each row begins with a running function and honest neighbours."""
-    scene.gate.plan.clear()
-    scene.gate.struck.clear()
+def _reset(scene: Scene) -> None:
+    """Start each test with a running function, and without faults."""
+    scene.faults.plan.clear()
+    scene.faults.has_killed.clear()
     scene.wechat_pay.behave()
     if scene.function.process is None:
         scene.function.start()
 
 
-# The built function, which waits for all orders of a batch before it writes one: on a machine that is slow enough they
-# end more than its 50 ms apart, and each would be written by itself.
+# The built function, changed to wait for all orders of a batch before it writes: on a slow machine their calls may end
+# more than its 50 ms apart, and each order would be written by itself.
 GATHERING = """
 from orders import relay
 
@@ -136,7 +136,8 @@ from orders.handler import lambda_handler
 
 REDELIVERIES = {"the same message": ("m1", 2), "another report of it": ("m2", 1), "redriven": ("m3", 1)}
 
-# where it ends → the calls of both attempts, by redelivery: the same message asks first, since it may have told already
+# point of the crash → the calls of both attempts, by redelivery: the same message queries first, because its first
+# attempt may have synced already
 KILLS: dict[str, tuple[str, ProxyAction, dict[str, list[str]]]] = {
     "before the call": ("BatchGetItem", "cut after", {"the same message": ["query", "sync"], "": ["sync"]}),
     "after the call, before the write": (
@@ -151,11 +152,11 @@ KILLS: dict[str, tuple[str, ProxyAction, dict[str, list[str]]]] = {
 @pytest.mark.parametrize("redelivery", REDELIVERIES)
 @pytest.mark.parametrize("point", KILLS)
 def test_a_killed_process_costs_nothing_but_time(scene: Scene, point: str, redelivery: str) -> None:
-    """The next delivery ends right, with the fewest calls that its knowledge allows."""
+    """After a SIGKILL the next delivery syncs the order, with as few calls as the item allows."""
     number = f"K{time.monotonic_ns()}"
-    operation, deed, calls = KILLS[point]
+    operation, action, calls = KILLS[point]
     scene.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
-    scene.gate.plan[operation] = deed, 1
+    scene.faults.plan[operation] = action, 1
     scene.deliver_and_crash((number, "m1", 1))
     scene.function.start()
     message_id, receive_count = REDELIVERIES[redelivery]
@@ -165,14 +166,14 @@ def test_a_killed_process_costs_nothing_but_time(scene: Scene, point: str, redel
     assert item.status is Status.SYNCED
     assert scene.wechat_pay.order(MERCHANT, number).syncs == 1
     assert scene.calls(number) == calls.get(redelivery, calls[""])
-    _tell(f"| killed {point} | {redelivery} | {', '.join(scene.calls(number))} | {item.status} |")
+    _check_row(f"| killed {point} | {redelivery} | {', '.join(scene.calls(number))} | {item.status} |")
 
 
 def test_a_process_killed_in_the_middle_of_a_call(scene: Scene) -> None:
-    """WeChat Pay has executed it, nobody was there to hear: the same message asks first."""
+    """If the process is killed during a call that WeChat Pay executes, the same message queries first."""
     number = f"C{time.monotonic_ns()}"
     scene.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
-    with held(scene.wechat_pay):
+    with hold_answers(scene.wechat_pay):
         scene.function.api.events.put(_batch((number, "m1", 1)))
         until(lambda: scene.calls(number) == ["sync"], state="the call has arrived")
         scene.function.kill()
@@ -182,18 +183,18 @@ def test_a_process_killed_in_the_middle_of_a_call(scene: Scene) -> None:
     item = scene.item(number)
     assert item is not None
     assert item.status is Status.SYNCED
-    _tell(f"| killed (or timed out) in the call | the same message | sync, query | {item.status} |")
+    _check_row(f"| killed (or timed out) in the call | the same message | sync, query | {item.status} |")
 
 
-@pytest.mark.parametrize(("deed", "outcome"), [("cut before", "sync, query"), ("cut after", "sync")])
-def test_a_process_killed_around_the_write_that_orders_share(scene: Scene, deed: ProxyAction, outcome: str) -> None:
-    """Three orders ended together: all of them are written, or none is, and then each asks first."""
+@pytest.mark.parametrize(("action", "outcome"), [("cut before", "sync, query"), ("cut after", "sync")])
+def test_a_process_killed_around_the_write_that_orders_share(scene: Scene, action: ProxyAction, outcome: str) -> None:
+    """One write for three orders stores all or none; if none, the next delivery of each queries first."""
     scene.function.kill()
     scene.function.start("gathering")
     numbers = [f"S{time.monotonic_ns()}-{each}" for each in range(3)]
     for number in numbers:
         scene.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
-    scene.gate.plan["BatchExecuteStatement"] = deed, 1
+    scene.faults.plan["BatchExecuteStatement"] = action, 1
     scene.deliver_and_crash(*((number, f"m-{number}", 1) for number in numbers))
     scene.function.start()
     assert scene.deliver_batch(_batch(*((number, f"m-{number}", 2) for number in numbers))) == []
@@ -202,32 +203,34 @@ def test_a_process_killed_around_the_write_that_orders_share(scene: Scene, deed:
         assert item is not None
         assert (item.status, scene.wechat_pay.order(MERCHANT, number).syncs) == (Status.SYNCED, 1)
         assert ", ".join(scene.calls(number)) == outcome
-    _tell(f"| killed at a write that three orders share ({deed}) | the same messages | {outcome} | SYNCED |")
+    _check_row(f"| killed at a write that three orders share ({action}) | the same messages | {outcome} | SYNCED |")
 
 
 def test_an_order_does_not_wait_for_a_slow_neighbour_to_be_written(scene: Scene) -> None:
-    """Its write waits for others for a moment, not for the neighbour's call: killed in that, it is in the table."""
+    """A settled order is in the table even if the process is killed during the call of another order of its batch."""
     quick, slow = f"Q{time.monotonic_ns()}", f"L{time.monotonic_ns()}"
     for number in (quick, slow):
         scene.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
-    with held(scene.wechat_pay, holds=lambda request: slow in request.target):
+    with hold_answers(scene.wechat_pay, holds=lambda request: slow in request.target):
         scene.function.api.events.put(_batch((quick, "m1", 1), (slow, "m2", 1)))
         until(lambda: scene.item(quick), state="the quick order is in the table")
         assert scene.item(slow) is None
-        until(lambda: scene.calls(slow) == ["sync"], state="the neighbour's call has arrived")
+        until(lambda: scene.calls(slow) == ["sync"], state="the other order's call has arrived")
         scene.function.kill()
     scene.function.start()
     assert scene.deliver_batch(_batch((quick, "m1", 2), (slow, "m2", 2))) == []
     assert (scene.calls(quick), scene.calls(slow)) == (["sync"], ["sync", "query"])
-    _tell("| killed in the call of a slow neighbour | the same messages | sync (the neighbour: sync, query) | SYNCED |")
+    _check_row(
+        "| killed in the call of a slow neighbour | the same messages | sync (the neighbour: sync, query) | SYNCED |"
+    )
 
 
-@pytest.mark.parametrize(("deed", "times"), [("throttle", 3), ("fail", 3)])
-def test_a_write_that_is_refused_comes_back(scene: Scene, deed: ProxyAction, times: int) -> None:
-    """Nothing is permanent while DynamoDB does not take it: the message stays, and asks first."""
+@pytest.mark.parametrize(("action", "times"), [("throttle", 3), ("fail", 3)])
+def test_a_message_whose_write_is_refused_stays_in_the_queue(scene: Scene, action: ProxyAction, times: int) -> None:
+    """While DynamoDB refuses the write, the message stays in the queue, and its next delivery queries first."""
     number = f"W{time.monotonic_ns()}"
     scene.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
-    scene.gate.plan["BatchExecuteStatement"] = deed, times
+    scene.faults.plan["BatchExecuteStatement"] = action, times
     assert scene.deliver(number, "m1", 1) == ["m1"]
     assert scene.item(number) is None
     assert scene.deliver(number, "m1", 2) == []
@@ -235,29 +238,29 @@ def test_a_write_that_is_refused_comes_back(scene: Scene, deed: ProxyAction, tim
     assert item is not None
     assert item.status is Status.SYNCED
     assert scene.calls(number) == ["sync", "query"]
-    _tell(f"| write refused ({deed}) | the same message | sync, query | {item.status} |")
+    _check_row(f"| write refused ({action}) | the same message | sync, query | {item.status} |")
 
 
-def test_a_write_that_lost_a_race_is_settled_in_the_same_attempt(scene: Scene) -> None:
-    """Read again, written on top."""
+def test_a_write_that_lost_a_race_is_repeated_in_the_same_attempt(scene: Scene) -> None:
+    """A conflict of the conditional write is settled in the same attempt: the item is read and written again."""
     number = f"R{time.monotonic_ns()}"
     scene.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
-    scene.gate.plan["BatchExecuteStatement"] = "conflict", 1
+    scene.faults.plan["BatchExecuteStatement"] = "conflict", 1
     assert scene.deliver(number, "m1", 1) == []
     item = scene.item(number)
     assert item is not None
     assert (item.status, scene.calls(number)) == (Status.SYNCED, ["sync"])
-    _tell(f"| write lost a race | none needed | sync | {item.status} |")
+    _check_row(f"| write lost a race | none needed | sync | {item.status} |")
 
 
-def _tell(row: str) -> None:
-    """Print a row, which the page of the matrix has as well."""
+def _check_row(row: str) -> None:
+    """Print a row of the table, which docs/crashes.md must contain."""
     print(row)
     assert row in (Path(__file__).parents[1] / "docs/crashes.md").read_text(encoding="utf-8")
 
 
 def _batch(*messages: tuple[str, str, int]) -> dict[str, Any]:
-    """Records as SQS hands them over: the order's number, the message's id, its receive count."""
+    """Return records as SQS delivers them, from the order's number, the message's id and its receive count."""
     return {"Records": [_record(*message) for message in messages]}
 
 

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from sandbox.wechat_pay import SimulatedMerchant, Simulator
-from tests.conftest import Evidence
+from tests.conftest import DemoRun
 
 
-def test_the_demo_succeeds(evidence: tuple[Evidence, list[SimulatedMerchant]]) -> None:
+def test_the_demo_succeeds(evidence: tuple[DemoRun, list[SimulatedMerchant]]) -> None:
     """Exit code 0, and the line that the README shows."""
     run, _ = evidence
-    assert run.code == 0, run.shown
-    assert "10 of 10 stories ended as promised" in run.shown
+    assert run.code == 0, run.output
+    assert "10 of 10 stories ended as promised" in run.output
 
 
-def test_the_function_has_told_each_outcome(evidence: tuple[Evidence, list[SimulatedMerchant]]) -> None:
+def test_the_function_has_told_each_outcome(evidence: tuple[DemoRun, list[SimulatedMerchant]]) -> None:
     """There is something to search: one line a message, and every outcome of the stories among them."""
     lines = [json.loads(line) for line in evidence[0].files["function.log"].splitlines() if line.startswith('{"level"')]
     told = {line.get("status", line["message"]) for line in lines}
@@ -42,13 +42,13 @@ def test_the_function_has_told_each_outcome(evidence: tuple[Evidence, list[Simul
     ],
 )
 def test_no_secret_header_body_or_openid_is_logged(
-    evidence: tuple[Evidence, list[SimulatedMerchant]], pattern: str
+    evidence: tuple[DemoRun, list[SimulatedMerchant]], pattern: str
 ) -> None:
     """Not by the function, not by the embedded AWS, not on the screen."""
     assert re.findall(pattern, evidence[0].all) == []
 
 
-def test_no_piece_of_a_key_is_logged(evidence: tuple[Evidence, list[SimulatedMerchant]]) -> None:
+def test_no_piece_of_a_key_is_logged(evidence: tuple[DemoRun, list[SimulatedMerchant]]) -> None:
     """Not even a line of its PEM, nor the APIv3 key."""
     run, merchants = evidence
     assert merchants

@@ -1,4 +1,4 @@
-"""What `make` says where a fresh clone cannot begin: one clear line each, and what to do."""
+"""What `make` prints if a fresh clone cannot start: one line with the cause and the remedy."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from sandbox.testbed import until
 ROOT = Path(__file__).parents[1]
 LIMIT = 240.0  # seconds; a machine may be slow
 
-# A Python whose pip meets what stands in PIP_SAYS.
+# A Python whose pip fails with the text of PIP_SAYS, or hangs.
 PYTHON = """#!/bin/bash
 case "$1 $2" in
     "-c "*) exit 0 ;;
@@ -35,19 +35,19 @@ UNREACHABLE = (
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """As much of a fresh clone as its first steps need, and a Python that does not do its work."""
-    for name in ("ops", "functions", "layers"):
+    """The files that the first steps in a fresh clone need, and a Python whose pip fails."""
+    for name in ("tools", "requirements", "functions", "layers"):
         (tmp_path / name).mkdir()
-    for name in ("Makefile", "ops/step", *(path.name for path in ROOT.glob("requirements*.lock"))):
-        shutil.copy(ROOT / name, tmp_path / name)
+    for path in (ROOT / "Makefile", ROOT / "tools/step", *ROOT.glob("requirements/*.lock")):
+        shutil.copy(path, tmp_path / path.relative_to(ROOT))
     (tmp_path / "python").write_text(PYTHON)
     (tmp_path / "python").chmod(0o755)
     return tmp_path
 
 
 def lines(clone: Path, *arguments: str, pip_says: str = "") -> list[str]:
-    """What `make` writes, but its own last line."""
-    done = subprocess.run(
+    """Run `make`, which must fail; return its output without make's own lines."""
+    run = subprocess.run(
         ["make", *arguments],
         cwd=clone,
         env={"PATH": os.environ["PATH"], "PIP_SAYS": pip_says},
@@ -57,33 +57,33 @@ def lines(clone: Path, *arguments: str, pip_says: str = "") -> list[str]:
         timeout=LIMIT,
         check=False,
     )
-    assert done.returncode == 2
-    return [line for line in done.stdout.splitlines() if not line.startswith("make")]
+    assert run.returncode == 2
+    return [line for line in run.stdout.splitlines() if not line.startswith("make")]
 
 
 @pytest.mark.parametrize("python", ["no-such-python", "false"])
 def test_a_missing_python_is_named_with_the_remedy(clone: Path, python: str) -> None:
-    """Not there, or another version."""
+    """If Python is missing or has another version, `make` prints its name and the option to set."""
     [line] = lines(clone, "demo", f"PYTHON={python}")
     assert line.startswith(f"Python 3.13 is missing: {python} does not run it. Install it, or name yours: make PYTHON=")
 
 
-@pytest.mark.parametrize("said", UNREACHABLE)
-def test_a_first_run_without_network_says_so(clone: Path, said: str) -> None:
-    """Whether pip meets it or uv."""
-    *steps, last = lines(clone, "demo", f"PYTHON={clone / 'python'}", pip_says=said)
+@pytest.mark.parametrize("error", UNREACHABLE)
+def test_a_first_run_without_network_says_so(clone: Path, error: str) -> None:
+    """A first run without network reports that no package index can be reached, for errors of pip, uv and SAM."""
+    *steps, last = lines(clone, "demo", f"PYTHON={clone / 'python'}", pip_says=error)
     assert steps == ["making a virtual environment …", "fetching uv …"]
     assert last.startswith("No package index can be reached while fetching uv: the first run needs the network")
 
 
-def test_another_failure_shows_its_own_words(clone: Path) -> None:
-    """And where the rest of them is."""
-    said = lines(clone, "demo", f"PYTHON={clone / 'python'}", pip_says="ERROR: the disk is full")
-    assert said[-2:] == ["This failed: fetching uv. The end of build/step.log:", "ERROR: the disk is full"]
+def test_another_failure_shows_its_output(clone: Path) -> None:
+    """A failure for another reason shows the end of its output and the name of the log."""
+    output = lines(clone, "demo", f"PYTHON={clone / 'python'}", pip_says="ERROR: the disk is full")
+    assert output[-2:] == ["This failed: fetching uv. The end of build/step.log:", "ERROR: the disk is full"]
 
 
 def test_ctrl_c_in_the_first_seconds_is_one_line(clone: Path) -> None:
-    """As a terminal does it, to the whole group."""
+    """Ctrl-C while the environment is made, sent to the process group as a terminal does, prints one line."""
     with subprocess.Popen(
         ["make", "demo", f"PYTHON={clone / 'python'}"],
         cwd=clone,
@@ -96,19 +96,20 @@ def test_ctrl_c_in_the_first_seconds_is_one_line(clone: Path) -> None:
         log = clone / "build/step.log"
         assert until(lambda: (log.exists() and "hang" in log.read_text()) or None, LIMIT)
         os.killpg(make.pid, signal.SIGINT)
-        said, _ = make.communicate(timeout=LIMIT)
-    assert said.count("Stopped while fetching uv. The same command goes on from here.") == 1
-    assert "Traceback" not in said
+        output, _ = make.communicate(timeout=LIMIT)
+    assert output.count("Stopped while fetching uv. Run the same command to continue.") == 1
+    assert "Traceback" not in output
 
 
 def test_the_sandbox_ends_with_the_make_that_started_it(tmp_path: Path) -> None:
-    """Even by kill -9, which no process can catch."""
+    """The sandbox ends when the `make` that started it is gone, even after SIGKILL."""
     place = read_place([f"--port={ports.spare('127.0.0.1')}"])
-    kept = [option for name in ("venv", "venv-sam", ".venv/.ready", ".venv-sam/.ready") for option in ("-o", name)]
-    command = ["make", *kept, "-o", ".aws-sam/sandbox/template.yaml", "sandbox", f"PORT={place.aws}"]
-    said = tmp_path / "said"
-    with said.open("w") as output, subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output) as make:
-        assert until(lambda: "deploying template.yaml" in said.read_text() or None, LIMIT), said.read_text()
+    options = [option for name in ("venv", "venv-sam", ".venv/.ready", ".venv-sam/.ready") for option in ("-o", name)]
+    command = ["make", *options, "-o", ".aws-sam/sandbox/template.yaml", "sandbox", f"PORT={place.aws}"]
+    log = tmp_path / "log"
+    with log.open("w") as output, subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output) as make:
+        until(lambda: "deploying template.yaml" in log.read_text() or make.poll() is not None or None, LIMIT)
+        assert make.poll() is None, log.read_text()
         with pytest.raises(PlaceError):
             ports.refuse_taken(place)
         make.kill()
@@ -117,9 +118,9 @@ def test_the_sandbox_ends_with_the_make_that_started_it(tmp_path: Path) -> None:
         try:
             ports.refuse_taken(place)
         except PlaceError:
-            time.sleep(0.1)  # each look asks the listeners what they are
+            time.sleep(0.1)  # each check calls the programs that listen
             return None
         return True
 
-    assert until(is_free, LIMIT), said.read_text()
+    assert until(is_free, LIMIT), log.read_text()
     shutil.rmtree(directory_of(place), ignore_errors=True)

@@ -1,4 +1,4 @@
-"""No key, token or password is in the repository; what looks like one is public or made up, and listed."""
+"""No key, token or password is in the repository; text that looks like one is public or invented, and listed."""
 
 import hashlib
 import re
@@ -9,46 +9,46 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-_BREAK = r"(?:\\+[nr]|\s)"  # of a line, as it is or as a string's escape
+_BREAK = r"(?:\\+[nr]|\s)"  # a line break, or its escape in a string
 PATTERNS = {
-    # An Ed25519 key has 64 signs, the shortest there is.
+    # The shortest key, of Ed25519, has 64 characters of base64.
     "private key": re.compile(rf"-----BEGIN [A-Z ]*PRIVATE KEY-----{_BREAK}+(?:[A-Za-z0-9+/=]|{_BREAK}){{48,}}"),
     "AWS access key": re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
     "token": re.compile(
         r"\b(?:(?:gh[opsur]|github_pat|glpat|xox[abprs]|npm|pypi|sk|hf)[_-][A-Za-z0-9_-]{20,}"
         r"|eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,})"
     ),
-    # A name that promises a secret, and 24 signs or more with a digit among them: an environment file's, YAML's, JSON's
-    # or Python's, annotated or not. A call, an attribute or a path is none.
+    # A name of a secret with a value of 24 characters or more that has a digit: in an environment file, YAML, JSON or
+    # Python, annotated or not. A call, an attribute or a path is no secret.
     "assigned secret": re.compile(
         r"(?i)(?:secret|token|passw(?:or)?d|api_?v3_?key|access_key)\w*[\"']?(?:\s*:\s*(?:str|bytes))?\s*[:=]\s*b?[\"']?"
         r"(?=[A-Za-z0-9+/_-]*[0-9])[A-Za-z0-9+/_-]{24,}={0,2}(?![A-Za-z0-9+/_(.\[-])"
     ),
 }
-# file → the findings' digests → why they may be there
+# file → digest of a match → why it may be there
 LISTED = {
     "tests/wechatpay/vectors/requests.json": {
-        "c1c2d7aa584b": "the documentation's own example key, published by WeChat Pay",
+        "c1c2d7aa584b": "the example key of WeChat Pay's documentation",
     },
     "tests/wechatpay/test_platform_certificates.py": {
-        "56ba0396fbcd": "made up: digits and letters in their order",
+        "56ba0396fbcd": "invented: digits and letters in order",
     },
 }
 
 
 def _tracked() -> list[str]:
     if shutil.which("git") is None or not (ROOT / ".git").exists():
-        pytest.skip("not a git checkout: what is tracked cannot be told")
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True)
-    return [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+        pytest.skip("not a git checkout: the tracked files are unknown")
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True)
+    return [name for name in listing.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
-def _found(text: str) -> set[tuple[str, str]]:
-    """Kind and digest of each finding: a list of digests repeats no secret, and hides no other one."""
+def _matches(text: str) -> set[tuple[str, str]]:
+    """Return kind and digest of each match; a list of digests contains no secret, and covers no other match."""
     return {
-        (kind, hashlib.sha256(found[0].encode()).hexdigest()[:12])
+        (kind, hashlib.sha256(match[0].encode()).hexdigest()[:12])
         for kind, pattern in PATTERNS.items()
-        for found in pattern.finditer(text)
+        for match in pattern.finditer(text)
     }
 
 
@@ -57,24 +57,23 @@ def _text(name: str) -> str:
 
 
 def test_no_secret_is_tracked() -> None:
-    """In any file, of any kind; what is listed is listed by itself, not by its file."""
+    """No tracked file contains a secret, except matches that are listed one by one."""
     tracked = _tracked()
     assert len(tracked) > 100
-    found = {name: _found(_text(name)) for name in tracked}
+    matches = {name: _matches(_text(name)) for name in tracked}
     unlisted = {
-        (name, kind, digest) for name, all_of in found.items() for kind, digest in all_of - _listed(name, all_of)
+        (name, kind, digest)
+        for name, in_file in matches.items()
+        for kind, digest in in_file
+        if digest not in LISTED.get(name, {})
     }
     assert unlisted == set()
 
 
-def _listed(name: str, found: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    return {(kind, digest) for kind, digest in found if digest in LISTED.get(name, {})}
-
-
 @pytest.mark.parametrize("name", LISTED)
-def test_what_is_listed_is_there(name: str) -> None:
-    """A list that outlives its reasons hides the next one."""
-    assert {digest for _, digest in _found(_text(name))} == LISTED[name].keys()
+def test_each_listed_match_exists(name: str) -> None:
+    """The list has no entry without a match, because such an entry could hide a later secret."""
+    assert {digest for _, digest in _matches(_text(name))} == LISTED[name].keys()
 
 
 _PEM = "-----BEGIN "
@@ -99,9 +98,9 @@ _BASE64 = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"
         "pass" + "word: " + "0123456789abcdef" * 2,
     ],
 )
-def test_the_scan_finds_what_it_looks_for(text: str) -> None:
-    """Put together here, so that this file is no finding itself."""
-    assert _found(text)
+def test_the_scan_finds_secrets(text: str) -> None:
+    """The scan finds each kind of secret; the examples are concatenated, so that this file has no match."""
+    assert _matches(text)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +112,6 @@ def test_the_scan_finds_what_it_looks_for(text: str) -> None:
         "apiv3_key = _apiv3_key_of_the_merchant(mchid)",
     ],
 )
-def test_the_scan_leaves_the_rest_alone(text: str) -> None:
-    """Else the list would grow until nobody reads it."""
-    assert not _found(text)
+def test_the_scan_ignores_other_text(text: str) -> None:
+    """The scan ignores code, placeholders and hashes that resemble a secret."""
+    assert not _matches(text)

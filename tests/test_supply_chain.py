@@ -1,4 +1,4 @@
-"""What ships, and what builds it: one source of each version, a hash for each package, a licence for each part."""
+"""Supply chain: one source of each version, a hash for each package, a licence for each part that ships."""
 
 import importlib.util
 import json
@@ -18,12 +18,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from ops import package, vulnerabilities
-from ops.vulnerabilities import Audited, AuditError, Run, Unreachable
 from sandbox import cloud
 from sandbox.cloud import Cloud, CloudError
 from sandbox.testbed import BUILD
-from tests.witnesses.__main__ import PEERS
+from tools import package, vulnerabilities
+from tools.interop.__main__ import CLIENTS
+from tools.vulnerabilities import Audited, AuditError, Run, Unreachable
 
 ROOT = Path(__file__).parents[1]
 LAYER = ROOT / "layers/wechatpay"
@@ -31,28 +31,27 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 GROUPS: dict[str, list[Any]] = PROJECT["dependency-groups"]
 LOCKS = {
-    "dev": "requirements.lock",
     "function": "functions/requirements.txt",
     "layer": "layers/wechatpay/python/requirements.txt",
     **{
-        name: f"requirements-{name}.lock"
-        for name in ("ministack", "sam", "audit", "uv", "bench", "witness", "mutation")
+        name: f"requirements/{name}.lock"
+        for name in ("dev", "ministack", "sam", "audit", "installer", "bench", "interop", "mutation")
     },
 }
-"""Of each group of pyproject.toml, where `make lock` writes it."""
+"""For each group of pyproject.toml, the file that `make lock` writes."""
 
 SHIPPED = {
     "function": (BUILD / "OrdersFunction", "with the function"),
     "layer": (BUILD / "WeChatPayLayer/python", "with the layer"),
 }
-"""Of each group that ships: its folder in the build, its heading in NOTICE."""
+"""For each group that ships, its folder in the build and its heading in NOTICE."""
 
 LICENCES = {"Apache-2.0", "BSD-3-Clause", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0"}
-"""Those that a company's lawyers let pass without a question; another one is a decision."""
+"""Licences that need no review in most companies; another one is a decision."""
 
 
 def _requirements(group: str) -> Iterator[Requirement]:
-    """Requirements of a group, those of the groups that it includes as well."""
+    """Yield the requirements of a group, including those of the groups that it includes."""
     for each in GROUPS[group]:
         if isinstance(each, dict):
             yield from _requirements(each["include-group"])
@@ -61,7 +60,7 @@ def _requirements(group: str) -> Iterator[Requirement]:
 
 
 def _locked(path: str) -> dict[str, tuple[str, frozenset[str]]]:
-    """Of each package of a lock file its version and its hashes; a line of any other form fails."""
+    """Return version and hashes of each package of a lock file; fail for a line of another form."""
     text = (ROOT / path).read_text(encoding="utf-8").replace("\\\n", " ")
     packages = {}
     for line in text.splitlines():
@@ -78,21 +77,21 @@ def _locked(path: str) -> dict[str, tuple[str, frozenset[str]]]:
 
 
 def test_a_version_is_pinned_once() -> None:
-    """In one group of pyproject.toml; the other groups include that group, or leave the version to the lock."""
+    """Each version is pinned in one group of pyproject.toml; other groups include it or have no version."""
     pinned = [Requirement(each) for group in GROUPS.values() for each in group if isinstance(each, str)]
     names = [each.name for each in pinned if each.specifier]
     assert sorted(names) == sorted(set(names))
     assert [str(each) for each in pinned if each.specifier and not str(each.specifier).startswith("==")] == []
-    left_to_the_lock = {each.name for each in pinned if not each.specifier}
-    assert left_to_the_lock <= {Requirement(each).name for each in GROUPS["bench"] if isinstance(each, str)}
+    unpinned = {each.name for each in pinned if not each.specifier}
+    assert unpinned <= {Requirement(each).name for each in GROUPS["bench"] if isinstance(each, str)}
     assert PROJECT["project"].get("dependencies", []) == []
-    assert list(ROOT.glob("requirements*.in")) == []
+    assert list(ROOT.glob("requirements/*.in")) == []
     assert re.findall(r"\w==\d.*", MAKEFILE) == []
 
 
 @pytest.mark.parametrize("group", LOCKS)
 def test_a_lock_has_the_versions_of_its_group(group: str) -> None:
-    """`make lock` wrote it after the last change of pyproject.toml."""
+    """Each lock has the versions that pyproject.toml pins, so `make lock` ran after the last change."""
     locked = _locked(LOCKS[group])
     for each in _requirements(group):
         version, _ = locked[canonicalize_name(each.name)]
@@ -100,22 +99,23 @@ def test_a_lock_has_the_versions_of_its_group(group: str) -> None:
 
 
 def test_every_lock_has_a_group() -> None:
-    """No file of pins is left over, or written by hand."""
-    files = {str(path.relative_to(ROOT)) for path in ROOT.glob("requirements*")}
-    assert files == {path for path in LOCKS.values() if "/" not in path}
+    """Each lock belongs to a group; there is no other file of pins."""
+    files = {str(path.relative_to(ROOT)) for path in ROOT.glob("requirements/*")}
+    assert files == {path for path in LOCKS.values() if path.startswith("requirements/")}
+    assert list(ROOT.glob("requirements*.txt")) + list(ROOT.glob("*.lock")) == []
     assert GROUPS.keys() - LOCKS.keys() == {"translator"}  # part of two others
 
 
 @pytest.mark.parametrize("group", ["function", "layer"])
 @pytest.mark.parametrize("tested", ["dev", "bench"])
 def test_what_ships_is_what_is_tested_and_measured(group: str, tested: str) -> None:
-    """The same versions with the same hashes, down to the last dependency."""
-    shipped, held = _locked(LOCKS[group]), _locked(LOCKS[tested])
-    assert shipped.items() <= held.items()
+    """All dependencies that ship are tested and measured with the same versions and hashes."""
+    shipped, installed = _locked(LOCKS[group]), _locked(LOCKS[tested])
+    assert shipped.items() <= installed.items()
 
 
 def test_the_pins_are_within_the_librarys_own_ranges() -> None:
-    """The layer ships exactly what the library's own metadata asks for."""
+    """The layer ships the dependencies that the library's metadata declares, with versions within its ranges."""
     declared = tomllib.loads((LAYER / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
     needs = {each.name: each.specifier for each in map(Requirement, declared)}
     pins = {each.name: str(each.specifier).removeprefix("==") for each in _requirements("layer")}
@@ -124,28 +124,28 @@ def test_the_pins_are_within_the_librarys_own_ranges() -> None:
 
 
 def test_the_embedded_aws_does_not_hold_back_what_ships() -> None:
-    """It lives in an environment of its own, with the botocore that it pins; none of it can be imported here."""
+    """MiniStack and the botocore that it pins are in an environment of their own, so the tests cannot import them."""
     assert "ministack" not in _locked(LOCKS["dev"])
     assert importlib.util.find_spec("ministack") is None
-    shipped, held = (Version(_locked(LOCKS[group])["botocore"][0]) for group in ("function", "ministack"))
-    assert shipped >= held
+    shipped, embedded = (Version(_locked(LOCKS[group])["botocore"][0]) for group in ("function", "ministack"))
+    assert shipped >= embedded
     code = "import importlib.metadata as m; print(m.version('ministack'), m.version('botocore'))"
-    told = subprocess.run([cloud.MINISTACK_PYTHON, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.split() == [_locked(LOCKS["ministack"])["ministack"][0], str(held)]
+    run = subprocess.run([cloud.MINISTACK_PYTHON, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == [_locked(LOCKS["ministack"])["ministack"][0], str(embedded)]
 
 
 def test_a_missing_environment_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the command that makes it, before anything is started."""
+    """If the environment of MiniStack is missing, the error names `make venv`, and no process is started."""
     monkeypatch.setattr(cloud, "MINISTACK_PYTHON", tmp_path / "bin/python")
     with pytest.raises(CloudError, match="make venv"), Cloud.start(tmp_path):
         pass
 
 
-def test_other_words_on_versions_agree() -> None:
-    """Where a page or a program names a version in its text."""
+def test_versions_in_texts_are_the_pinned_ones() -> None:
+    """A page, a program or a configuration that names a version names the pinned one."""
     pins = {each.name: str(each.specifier).removeprefix("==") for group in LOCKS for each in _requirements(group)}
     assert f"MiniStack {_locked(LOCKS['ministack'])['ministack'][0]}" in (ROOT / "sandbox/README.md").read_text()
-    assert PEERS["wechatpayv3"] == _locked(LOCKS["bench"])["wechatpayv3"][0]
+    assert CLIENTS["wechatpayv3"] == _locked(LOCKS["bench"])["wechatpayv3"][0]
     assert pins["boto3-stubs"].split(".")[0] == pins["boto3"].split(".")[0]
     python = (ROOT / ".python-version").read_text().strip()
     assert f"PYTHON ?= python{python}" in MAKEFILE
@@ -160,11 +160,11 @@ def test_other_words_on_versions_agree() -> None:
 
 
 def test_everything_that_is_installed_is_checked_by_hash() -> None:
-    """Also uv, which installs the rest; and no lock names a host."""
+    """All installations require hashes, including that of uv, and no lock names a host."""
     installing = re.findall(r"^\t.*pip (?:install|sync) .*$", MAKEFILE, re.MULTILINE)
     assert len(installing) >= 3
     assert [line for line in installing if "--require-hashes" not in line] == []
-    programs = [ROOT / "tests" / name / "__main__.py" for name in ("mutation", "witnesses")]
+    programs = [ROOT / "tools" / name / "__main__.py" for name in ("mutation", "interop")]
     installing = [line for path in programs for line in path.read_text().splitlines() if re.search(r"uv, |pip, ", line)]
     assert len(installing) == len(programs)
     assert [line for line in installing if "--require-hashes" not in line] == []
@@ -178,14 +178,14 @@ def test_everything_that_is_installed_is_checked_by_hash() -> None:
 
 
 def _notice() -> dict[str, dict[str, str]]:
-    """Of each heading of NOTICE's list: the licence of each distribution."""
-    listed: dict[str, dict[str, str]] = {}
+    """Return the licence of each distribution in NOTICE, by heading."""
+    licences: dict[str, dict[str, str]] = {}
     for line in (ROOT / "NOTICE").read_text(encoding="utf-8").splitlines():
         if re.fullmatch("  with the \\w+", line):
-            listed[line.strip()] = {}
-        elif listed and (entry := re.fullmatch(r"    ([a-z0-9-]+) +([^,]+)(?:, .*)?", line)):
-            listed[list(listed)[-1]][entry[1]] = entry[2]
-    return listed
+            licences[line.strip()] = {}
+        elif licences and (entry := re.fullmatch(r"    ([a-z0-9-]+) +([^,]+)(?:, .*)?", line)):
+            licences[list(licences)[-1]][entry[1]] = entry[2]
+    return licences
 
 
 def _metadata(folder: Path) -> dict[str, list[str]]:
@@ -199,16 +199,16 @@ def _metadata(folder: Path) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("group", SHIPPED)
 def test_the_notice_lists_what_ships(group: str) -> None:
-    """Every distribution of the built package, with a licence that is known to be acceptable."""
+    """NOTICE lists every distribution that ships, with a licence that is known to be acceptable."""
     _, heading = SHIPPED[group]
-    listed = _notice()[heading]
-    assert listed.keys() == _locked(LOCKS[group]).keys()
-    assert {part for licence in listed.values() for part in licence.split(" OR ")} <= LICENCES
+    licences = _notice()[heading]
+    assert licences.keys() == _locked(LOCKS[group]).keys()
+    assert {part for licence in licences.values() for part in licence.split(" OR ")} <= LICENCES
 
 
 @pytest.mark.parametrize("group", SHIPPED)
 def test_the_built_package_has_a_licence_for_each_distribution(group: str) -> None:
-    """Ours and NOTICE beside the code; of each dependency all texts that its metadata names."""
+    """The build has our LICENSE and NOTICE, and all licence texts that the dependencies' metadata names."""
     code, heading = SHIPPED[group]
     for name in package.LICENCES:
         assert (code / name).read_bytes() == (ROOT / name).read_bytes()
@@ -224,7 +224,7 @@ def test_the_built_package_has_a_licence_for_each_distribution(group: str) -> No
 
 
 def test_the_notice_names_what_wheels_contain() -> None:
-    """Compiled into them, so that no metadata lists it: OpenSSL in cryptography, libffi in cffi."""
+    """NOTICE names libraries that are compiled into wheels: OpenSSL in cryptography, libffi in cffi."""
     code, _ = SHIPPED["layer"]
     notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
     [sboms] = code.glob("cryptography-*.dist-info/sboms")
@@ -237,7 +237,7 @@ def test_the_notice_names_what_wheels_contain() -> None:
 
 
 def test_the_models_state_their_origin_and_change() -> None:
-    """As section 4 of the Apache License asks: release, copyright, licence, each change; in the package, too."""
+    """The models have the notice of section 4 of the Apache License: release, copyright, licence and changes."""
     text = package.models_notice()
     assert (package.MODELS / "NOTICE").read_text(encoding="utf-8") == text, "make models"
     assert (BUILD / "OrdersFunction/orders/models/NOTICE").read_text(encoding="utf-8") == text
@@ -252,22 +252,22 @@ def test_the_models_state_their_origin_and_change() -> None:
     assert "functions/orders/models is derived from botocore" in (ROOT / "NOTICE").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("left", ["nothing", "an empty file", "its authors", "a folder"])
-def test_a_distribution_without_its_licence_is_not_built(tmp_path: Path, left: str) -> None:
-    """`make build` ends with its name."""
+@pytest.mark.parametrize("content", ["nothing", "an empty file", "its authors", "a folder"])
+def test_a_distribution_without_its_licence_is_not_built(tmp_path: Path, content: str) -> None:
+    """`make build` fails with the name of a distribution that comes without the text of its licence."""
     code = tmp_path / "OrdersFunction"
     (tmp_path / "WeChatPayLayer/python").mkdir(parents=True)
-    held, bare = code / "held-1.0.dist-info/licenses", code / "bare-2.0.dist-info"
-    held.mkdir(parents=True)
+    licensed, bare = code / "licensed-1.0.dist-info/licenses", code / "bare-2.0.dist-info"
+    licensed.mkdir(parents=True)
     bare.mkdir()
-    (held / "COPYING.txt").write_text("text")
+    (licensed / "COPYING.txt").write_text("text")
     (code / "binary.so").write_bytes(b"\x7fELF" + bytes(14) + (62).to_bytes(2, "little"))  # for x86-64
     (tmp_path / "template.yaml").write_text("Parameters:\n  Architecture:\n    Type: String\n")
-    if left == "an empty file":
+    if content == "an empty file":
         (bare / "LICENSE").touch()
-    elif left == "its authors":
+    elif content == "its authors":
         (bare / "AUTHORS").write_text("authors")
-    elif left == "a folder":
+    elif content == "a folder":
         (bare / "licenses").mkdir()
     with pytest.raises(SystemExit, match=r"licence came with bare-2\.0"):
         package.slim(tmp_path)
@@ -276,7 +276,7 @@ def test_a_distribution_without_its_licence_is_not_built(tmp_path: Path, left: s
 
 
 def test_the_library_brings_its_licence(tmp_path: Path) -> None:
-    """The same text in its folder, in its wheel and in its source distribution."""
+    """The library has the licence in its folder, in its wheel and in its source distribution."""
     assert (LAYER / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
     source = shutil.copytree(LAYER, tmp_path / "library")
     for target in ("wheel", "sdist"):
@@ -338,13 +338,13 @@ def _report(*dependencies: dict[str, Any]) -> Run:
     ],
 )
 def test_an_audit_counts_only_if_a_database_answered(run: Run, outcome: Audited | Unreachable) -> None:
-    """pip-audit itself reports no vulnerability, exit status 0, where a mirror knows no advisory of any package."""
+    """A run in which no database answered is Unreachable, although pip-audit itself then reports no vulnerability."""
     assert vulnerabilities.judge(run) == outcome
 
 
 @pytest.mark.parametrize("stderr", ["", "ERROR:pip_audit._cli:boto3 does not contain any hashes", "Killed"])
-def test_a_failure_of_pip_audit_is_not_taken_for_a_missing_network(stderr: str) -> None:
-    """It is told by its last line."""
+def test_another_failure_of_pip_audit_is_an_error(stderr: str) -> None:
+    """A failure of pip-audit for another reason than the network raises AuditError with its last line."""
     with pytest.raises(AuditError, match=stderr or "no output"):
         vulnerabilities.judge(Run(None, stderr))
 
@@ -353,32 +353,32 @@ DOWN = Run(None, "requests.exceptions.ConnectionError: down")
 
 
 def _audit(answers: dict[tuple[str, str], Run]) -> tuple[Audited | Unreachable, list[str]]:
-    """Audit the files `a` and `b`, with answers by file and service; any other pair is down."""
-    asked: list[str] = []
+    """Audit the files `a` and `b` with answers by file and service; other pairs are unreachable."""
+    requests: list[str] = []
 
     def run(path: Path, service: str) -> Run:
-        asked.append(f"{path.name} {service}")
+        requests.append(f"{path.name} {service}")
         return answers.get((path.name, service), DOWN)
 
-    return vulnerabilities.audit([Path("a"), Path("b")], run), asked
+    return vulnerabilities.audit([Path("a"), Path("b")], run), requests
 
 
-def test_the_first_database_that_answers_is_asked() -> None:
-    """One that did not answer is not asked again; findings name the file."""
+def test_the_first_database_that_answers_is_used() -> None:
+    """A database that did not answer is not used for the next file; findings name the file."""
     both = {("a", "osv"): _report(CLEAN), ("b", "osv"): _report(VULNERABLE)}
     assert _audit(both) == (Audited(2, tuple(f"b: {line}" for line in FINDINGS)), ["a pypi", "a osv", "b osv"])
     first = {("a", "pypi"): _report(CLEAN), ("b", "pypi"): _report(CLEAN), ("b", "osv"): _report(VULNERABLE)}
     assert _audit(first) == (Audited(2, ()), ["a pypi", "b pypi"])
 
 
-def test_no_database_at_all_is_said() -> None:
-    """With the reason of each; after two questions, not after two for each file."""
+def test_no_reachable_database_is_reported() -> None:
+    """If no database answers, the outcome has both reasons, after one try of each database."""
     reason = "requests.exceptions.ConnectionError: down"
     assert _audit({}) == (Unreachable(f"pypi: {reason}; osv: {reason}"), ["a pypi", "a osv"])
 
 
 def test_a_database_that_stops_answering_hides_no_finding() -> None:
-    """What was found before is reported, and what was not audited."""
+    """If a database stops answering, earlier findings are reported, and the files that were not audited."""
     outcome, _ = _audit({("a", "pypi"): _report(VULNERABLE)})
     assert isinstance(outcome, Audited)
     assert outcome.findings[:2] == tuple(f"a: {line}" for line in FINDINGS)
@@ -387,7 +387,7 @@ def test_a_database_that_stops_answering_hides_no_finding() -> None:
 
 @pytest.mark.parametrize("report", [None, {"dependencies": [CLEAN]}])
 def test_the_report_is_read_from_pip_audits_own_file(tmp_path: Path, report: dict[str, Any] | None) -> None:
-    """None if it wrote none; its standard error is kept. The pins are passed with their hashes required."""
+    """pip-audit gets --require-hashes and the service; its report file and its standard error are returned."""
     program = tmp_path / "pip_audit.py"
     program.write_text(
         "import sys\nassert '--require-hashes' in sys.argv and sys.argv[sys.argv.index('-s') + 1] == 'osv'\n"
@@ -413,13 +413,13 @@ def test_the_exit_status_follows_the_packages(
     status: int,
     words: str,
 ) -> None:
-    """A network without a database is not the packages' fault; the output says that nothing was audited."""
+    """The status is 1 for findings only; if no database is reachable, it is 0 and the output says so."""
     monkeypatch.setattr(vulnerabilities, "audit", lambda *_: outcome)
     assert vulnerabilities.main() == status
     assert capsys.readouterr().out == words + "\n"
 
 
 def test_everything_pinned_is_audited() -> None:
-    """What ships first."""
+    """All files of pins are audited, those of what ships first."""
     assert [str(path.relative_to(ROOT)) for path in vulnerabilities.pins()][:2] == [LOCKS["function"], LOCKS["layer"]]
     assert {str(path.relative_to(ROOT)) for path in vulnerabilities.pins()} == set(LOCKS.values())

@@ -1,6 +1,7 @@
-"""What CloudFormation gets: the template as the official translator writes it, for `aws` and for `aws-cn`."""
+"""The template as CloudFormation gets it: translated by the official SAM translator, for `aws` and `aws-cn`."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,10 +15,12 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
-from ops import package
+from tools import package
 
 ROOT = Path(__file__).parents[1]
-STACK_ID = {"Id": {"Fn::Select": [2, {"Fn::Split": ["/", {"Ref": "AWS::StackId"}]}]}}  # the part that is its own
+STACK_ID = {
+    "Id": {"Fn::Select": [2, {"Fn::Split": ["/", {"Ref": "AWS::StackId"}]}]}
+}  # the unique part of the stack's ARN
 TEXT = (ROOT / "template.yaml").read_text(encoding="utf-8")
 BUILD = ROOT / ".aws-sam/sandbox"
 NONE = {"Ref": "AWS::NoValue"}
@@ -25,7 +28,7 @@ NONE = {"Ref": "AWS::NoValue"}
 
 @pytest.fixture(scope="module", params=["us-east-1", "cn-north-1"])
 def template(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """The translated template, in a region of either partition."""
+    """The translated template, in a Region of each partition."""
     return _translated(request.param)
 
 
@@ -44,19 +47,19 @@ def _translated(region: str = "us-east-1", layer: str = "s3://bucket/code.zip") 
 
 @pytest.fixture(scope="module")
 def resources(template: dict[str, Any]) -> dict[str, Any]:
-    """Its resources by name, properties only."""
+    """The properties of its resources by name."""
     return {name: resource.get("Properties", {}) for name, resource in template["Resources"].items()}
 
 
 @pytest.fixture(scope="module")
 def source() -> dict[str, Any]:
-    """The template as it stands in the repository."""
+    """The template of the repository, not translated."""
     parsed: dict[str, Any] = yaml_parse(TEXT)
     return parsed
 
 
-def test_the_rule_takes_paid_orders_of_the_tills_to_the_queue(resources: dict[str, Any]) -> None:
-    """By the prefix of the source and the detail-type; what cannot be delivered is kept."""
+def test_the_rule_sends_paid_orders_to_the_queue(resources: dict[str, Any]) -> None:
+    """The rule matches the source's prefix and the detail-type, sends whole events, and has a dead-letter queue."""
     rule = resources["OrderRule"]
     assert rule["EventPattern"] == {"source": [{"prefix": {"Ref": "EventSourcePrefix"}}], "detail-type": ["Order_Paid"]}
     assert rule["EventBusName"] == {"Ref": "EventBusName"}
@@ -68,7 +71,7 @@ def test_the_rule_takes_paid_orders_of_the_tills_to_the_queue(resources: dict[st
 
 
 def test_sqs_itself_moves_the_dead_letters(resources: dict[str, Any]) -> None:
-    """The queue's redrive policy, nobody else; dead letters live as long as SQS allows, and know their source."""
+    """The redrive policy alone moves dead-letter messages; they are retained for 14 days, with OrderQueue as source."""
     redrive = resources["OrderQueue"]["RedrivePolicy"]
     assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["DeadLetters", "Arn"]}
     assert redrive["maxReceiveCount"] == {"Ref": "MaxReceiveCount"}
@@ -83,13 +86,13 @@ def test_sqs_itself_moves_the_dead_letters(resources: dict[str, Any]) -> None:
     assert "DeadLetterConfig" not in function
 
 
-def test_a_message_stays_hidden_six_times_as_long_as_the_function_may_run(resources: dict[str, Any]) -> None:
-    """AWS's advice for event source mappings."""
+def test_the_visibility_timeout_is_six_times_the_functions_timeout(resources: dict[str, Any]) -> None:
+    """The visibility timeout is six times the function's timeout, as AWS recommends for event source mappings."""
     assert resources["OrderQueue"]["VisibilityTimeout"] == 6 * resources["OrdersFunction"]["Timeout"]
 
 
 def test_one_call_fits_into_the_functions_time(source: dict[str, Any], resources: dict[str, Any]) -> None:
-    """At the largest values of the parameters: both hosts' connecting, one answer, and two seconds to write it down."""
+    """With the largest parameters, connecting to both hosts, one answer and 2 s for the write fit into the timeout."""
     parameters = source["Parameters"]
     longest = 2 * parameters["HttpConnectTimeout"]["MaxValue"] + parameters["HttpReadTimeout"]["MaxValue"] + 2
     assert longest < resources["OrdersFunction"]["Timeout"]
@@ -97,7 +100,7 @@ def test_one_call_fits_into_the_functions_time(source: dict[str, Any], resources
 
 @pytest.mark.parametrize("queue", ["OrderQueue", "DeadLetters", "UndeliveredEvents"])
 def test_every_queue_is_encrypted_and_refuses_plain_http(resources: dict[str, Any], queue: str) -> None:
-    """By a policy that denies whatever comes without TLS."""
+    """Every queue is encrypted, and its policy denies requests without TLS."""
     assert resources[queue]["SqsManagedSseEnabled"] == {"Fn::If": ["HasKmsKey", False, True]}
     assert resources[queue]["KmsMasterKeyId"] == {"Fn::If": ["HasKmsKey", {"Ref": "KmsKeyArn"}, NONE]}
     [denial] = [one for one in _statements(resources, queue) if one.get("Effect") == "Deny"]
@@ -106,7 +109,7 @@ def test_every_queue_is_encrypted_and_refuses_plain_http(resources: dict[str, An
 
 
 def test_only_the_rule_and_named_accounts_may_send(resources: dict[str, Any]) -> None:
-    """The rule is bound by its name and account; other accounts come in by parameter; own producers by their IAM."""
+    """The queue's policy allows the rule, by name and account, and the accounts of ProducerAccounts."""
     allowed = [one for one in _statements(resources, "OrderQueue") if one.get("Effect") == "Allow"]
     [rule] = allowed
     assert rule["Principal"] == {"Service": "events.amazonaws.com"}
@@ -131,7 +134,7 @@ RULE_MAY = {
 
 
 def test_both_queues_admit_the_rule_before_it_exists(template: dict[str, Any]) -> None:
-    """Their policies name it without referring to it, and it is created after them: no event is dropped meanwhile."""
+    """The queues' policies allow the rule by name and are created before it, so that no event is dropped."""
     rule = template["Resources"]["OrderRule"]
     assert set(rule["DependsOn"]) == {"OrderQueuePolicy", "UndeliveredEventsPolicy"}
     for queue in ("OrderQueue", "UndeliveredEvents"):
@@ -156,15 +159,15 @@ def test_both_queues_admit_the_rule_before_it_exists(template: dict[str, Any]) -
 
 
 LONGEST_STACK_NAME = 128  # AWS::CloudFormation, CreateStack
-NAMED = {  # each name that we fix, with the longest that its service takes
+NAMED = {  # each name in the template, with the maximum length of its service
     ("OrderRule", "Name"): 64,
     ("OrderQueue", "QueueName"): 80,
     ("WeChatPayLayer", "LayerName"): 140,
 }
 
 
-def test_few_names_are_fixed_and_each_suits_the_longest_stack_name(template: dict[str, Any]) -> None:
-    """CloudFormation makes and shortens all the others."""
+def test_three_resources_are_named_and_suit_the_longest_stack_name(template: dict[str, Any]) -> None:
+    """Three resources have names, which fit with the longest stack name; CloudFormation generates all others."""
     naming = {"Name", "QueueName", "LayerName", "LogGroupName", "TableName", "RoleName", "AlarmName", "FunctionName"}
     fixed = {
         (re.sub(r"[0-9a-f]{10}$", "", name), key): value
@@ -182,11 +185,11 @@ def test_few_names_are_fixed_and_each_suits_the_longest_stack_name(template: dic
 MAPPING = "AWS::Lambda::EventSourceMapping"
 
 
-# ---- what runs is what was deployed ----------------------------------------------------------------------------------
+# ---- a deployment publishes a version --------------------------------------------------------------------------------
 
 
 def _references(value: Any) -> set[str]:  # noqa: PLR0911  one line per intrinsic function
-    """Names of the parameters, resources and conditions that a part of a template refers to."""
+    """Return the parameters, resources and conditions that a part of a template refers to."""
     match value:
         case {"Ref": str(name)}:
             return {name}
@@ -194,8 +197,8 @@ def _references(value: Any) -> set[str]:  # noqa: PLR0911  one line per intrinsi
             return {name}
         case {"Fn::If": [str(condition), *branches]}:
             return {condition} | _references(branches)
-        case {"Fn::Sub": [str(text), dict(given)]}:
-            return _references({"Fn::Sub": text}) - set(given) | _references(given)
+        case {"Fn::Sub": [str(text), dict(variables)]}:
+            return _references({"Fn::Sub": text}) - set(variables) | _references(variables)
         case {"Fn::Sub": str(text)}:
             return {name.partition(".")[0] for name in re.findall(r"\$\{([^!}]+)\}", text) if "::" not in name}
         case dict():
@@ -207,11 +210,11 @@ def _references(value: Any) -> set[str]:  # noqa: PLR0911  one line per intrinsi
 
 
 def _parameters_in(template: dict[str, Any], value: Any) -> set[str]:
-    """The parameters that a value depends on, conditions followed to theirs."""
-    found = _references(value)
-    for name in found & set(template["Conditions"]):
-        found |= _parameters_in(template, template["Conditions"][name])
-    return found & set(template["Parameters"])
+    """Return the parameters that a value depends on, directly or through conditions."""
+    references = _references(value)
+    for name in references & set(template["Conditions"]):
+        references |= _parameters_in(template, template["Conditions"][name])
+    return references & set(template["Parameters"])
 
 
 def _published(template: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -220,9 +223,9 @@ def _published(template: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def test_every_parameter_of_the_function_publishes_a_version(template: dict[str, Any]) -> None:
-    """Each that its configuration uses is in the version's description, whose change CloudFormation replaces it for.
+    """The version's description has each parameter of the function's configuration, so its change publishes a version.
 
-    The function has the same description, because Lambda publishes no version of an unchanged function.
+    The function has the same description, because Lambda publishes no second version of an unchanged function.
     """
     function = template["Resources"]["OrdersFunction"]["Properties"]
     _, version = _published(template)
@@ -234,8 +237,8 @@ def test_every_parameter_of_the_function_publishes_a_version(template: dict[str,
     assert version["DeletionPolicy"] == "Retain"
 
 
-def test_the_mapping_calls_the_alias_of_that_version(template: dict[str, Any]) -> None:
-    """One chain from the queue to the version, so that an alias can carry SnapStart and a canary."""
+def test_the_mapping_invokes_the_alias_of_that_version(template: dict[str, Any]) -> None:
+    """The event source mapping invokes the alias, and the alias points to the published version."""
     name, version = _published(template)
     [alias] = [one for one in template["Resources"].items() if one[1]["Type"] == "AWS::Lambda::Alias"]
     [mapping] = [one for one in template["Resources"].values() if one["Type"] == MAPPING]
@@ -245,7 +248,7 @@ def test_the_mapping_calls_the_alias_of_that_version(template: dict[str, Any]) -
 
 
 def test_a_changed_layer_publishes_a_version() -> None:
-    """By its number, which the version's description has: another content makes another layer version."""
+    """A changed layer has a new version number, which the description of the function's version contains."""
     before, after = _translated(layer="s3://bucket/one.zip"), _translated(layer="s3://bucket/two.zip")
     layers = [[name for name in one["Resources"] if name.startswith("WeChatPayLayer")] for one in (before, after)]
     assert layers[0] != layers[1]
@@ -253,17 +256,17 @@ def test_a_changed_layer_publishes_a_version() -> None:
         assert layer in _references(_published(template)[1]["Properties"]["Description"])
 
 
-CREATE_ONLY = {  # CloudFormation replaces the resource where one of these changes
+CREATE_ONLY = {  # CloudFormation replaces the resource if one of these changes
     "AWS::DynamoDB::Table": {"TableName", "ImportSourceSpecification"},
     "AWS::SQS::Queue": {"QueueName", "FifoQueue"},
     "AWS::Logs::LogGroup": {"LogGroupName"},
     "AWS::IAM::Role": {"RoleName", "Path"},
-    "AWS::Lambda::LayerVersion": set(),  # the description has its number
+    "AWS::Lambda::LayerVersion": set(),  # the version's description has its number
 }
 
 
 def test_no_parameter_replaces_what_the_function_refers_to(template: dict[str, Any]) -> None:
-    """Otherwise the published version would keep the address of a table, queue or log that is gone."""
+    """No parameter replaces a table, queue, log or role, because published versions keep the old address."""
     function = template["Resources"]["OrdersFunction"]["Properties"]
     referred = _references(function) & set(template["Resources"])
     assert {"OrdersTable", "OrderQueue", "OrdersFunctionLogs", "OrdersFunctionRole"} <= referred
@@ -274,10 +277,10 @@ def test_no_parameter_replaces_what_the_function_refers_to(template: dict[str, A
 
 
 def test_the_longest_description_fits(source: dict[str, Any]) -> None:
-    """Lambda takes 256 characters; the longest value of each parameter, numbers with three digits after the point."""
-    text, given = source["Resources"]["OrdersFunction"]["Properties"]["VersionDescription"]["Fn::Sub"]
+    """The version's description fits into Lambda's 256 characters with the longest value of each parameter."""
+    text, variables = source["Resources"]["OrdersFunction"]["Properties"]["VersionDescription"]["Fn::Sub"]
     lengths = {"Layer": 5, "Start": 4, "Endpoint": 0}  # no AwsEndpointUrl outside sandboxes
-    assert lengths.keys() == given.keys()
+    assert lengths.keys() == variables.keys()
     for name in re.findall(r"\$\{(\w+)\}", text):
         parameter = source["Parameters"].get(name, {})
         if name in lengths:
@@ -286,21 +289,21 @@ def test_the_longest_description_fits(source: dict[str, Any]) -> None:
             lengths[name] = max(len(str(value)) for value in [*parameter["AllowedValues"], "x86_64"])
         elif parameter["Type"] == "Number":
             whole = isinstance(parameter.get("MinValue"), int)
-            lengths[name] = len(str(parameter["MaxValue"])) + (0 if whole else 4)
+            lengths[name] = len(str(parameter["MaxValue"])) + (0 if whole else 4)  # three digits after the point
         else:
             lengths[name] = parameter["MaxLength"]
-    assert len(re.sub(r"\$\{(\w+)\}", lambda found: "x" * lengths[found[1]], text)) <= 256
+    assert len(re.sub(r"\$\{(\w+)\}", lambda match: "x" * lengths[match[1]], text)) <= 256
 
 
-def test_the_build_is_deployed_for_the_processor_of_its_binaries() -> None:
-    """The built template allows the one that it was built for; a build of both is none."""
+def test_the_build_allows_the_architecture_of_its_binaries() -> None:
+    """The built template allows one architecture, that of its binaries."""
     parameter = yaml_parse((BUILD / "template.yaml").read_text(encoding="utf-8"))["Parameters"]["Architecture"]
     assert parameter["AllowedValues"] == [parameter["Default"]] == [package.architecture(BUILD)]
 
 
 @pytest.mark.parametrize(("machine", "name"), [(0x3E, "x86_64"), (0xB7, "arm64")])
-def test_the_processor_is_read_from_the_binaries(tmp_path: Path, machine: int, name: str) -> None:
-    """And written over whatever the template says, once or twice."""
+def test_the_architecture_is_read_from_the_binaries(tmp_path: Path, machine: int, name: str) -> None:
+    """The architecture is read from the binaries and written to the template; a second time changes nothing."""
     _binary(tmp_path / "one.so", machine)
     assert package.architecture(tmp_path) == name
     template = tmp_path / "template.yaml"
@@ -312,8 +315,8 @@ def test_the_processor_is_read_from_the_binaries(tmp_path: Path, machine: int, n
         assert parameters.keys() == yaml_parse(TEXT)["Parameters"].keys()
 
 
-def test_binaries_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
-    """Two processors, none, another machine's, or no binary at all."""
+def test_binaries_of_several_architectures_are_refused(tmp_path: Path) -> None:
+    """A build is refused if its binaries are for two architectures, for none of Lambda's, or if there are none."""
     with pytest.raises(SystemExit, match="none"):
         package.architecture(tmp_path)
     _binary(tmp_path / "one.so", 0x3E)
@@ -332,7 +335,7 @@ def _binary(path: Path, machine: int) -> None:
     path.write_bytes(b"\x7fELF" + bytes(14) + machine.to_bytes(2, "little"))
 
 
-# ---- who may send ----------------------------------------------------------------------------------------------------
+# ---- permissions, environment, table ---------------------------------------------------------------------------------
 
 
 def _statements(resources: dict[str, Any], queue: str) -> list[dict[str, Any]]:
@@ -341,8 +344,8 @@ def _statements(resources: dict[str, Any], queue: str) -> list[dict[str, Any]]:
     return statements
 
 
-def test_a_batch_may_fail_in_part_and_the_function_is_bounded(template: dict[str, Any]) -> None:
-    """ReportBatchItemFailures, and a limit to the calls in flight at WeChat Pay."""
+def test_a_batch_may_fail_in_part_and_concurrency_is_limited(template: dict[str, Any]) -> None:
+    """The mapping reports failures by item, and MaximumConcurrency limits the calls in flight at WeChat Pay."""
     [mapping] = [one for one in template["Resources"].values() if one["Type"] == "AWS::Lambda::EventSourceMapping"]
     properties = mapping["Properties"]
     assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -352,7 +355,7 @@ def test_a_batch_may_fail_in_part_and_the_function_is_bounded(template: dict[str
 
 
 def test_the_function_may_do_what_it_does_and_nothing_else(resources: dict[str, Any]) -> None:
-    """Each action by name, each on one resource; no managed policy."""
+    """The role allows each action by name on one resource, and has no managed policy."""
     role = resources["OrdersFunctionRole"]
     assert "ManagedPolicyArns" not in role
     [policy] = role["Policies"]
@@ -383,25 +386,25 @@ def test_the_function_may_do_what_it_does_and_nothing_else(resources: dict[str, 
 
 
 def test_no_arn_names_a_partition(template: dict[str, Any]) -> None:
-    """The same template in the China regions."""
+    """No ARN contains a partition, so that the template can be deployed in the China Regions."""
     assert "arn:aws:" not in json.dumps(template["Resources"])
     assert "amazonaws.com.cn" not in json.dumps(template["Resources"])
 
 
 def test_the_environment_is_what_settings_reads(resources: dict[str, Any]) -> None:
-    """No variable that nobody reads, none missing; no secret among them."""
+    """The function's environment has the variables that `settings` and Powertools read, and no others."""
     variables = set(resources["OrdersFunction"]["Environment"]["Variables"])
     settings = (ROOT / "functions/orders/settings.py").read_text(encoding="utf-8")
     read = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', settings))
     powertools = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
-    users = {"AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"}  # boto3's own names, for whoever must add them
+    users = {"AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"}  # of boto3 and requests, for deployments that need them
     assert variables == read - users | powertools
     endpoint = resources["OrdersFunction"]["Environment"]["Variables"]["AWS_ENDPOINT_URL"]
     assert endpoint == {"Fn::If": ["InSandbox", {"Ref": "AwsEndpointUrl"}, {"Ref": "AWS::NoValue"}]}
 
 
 def test_the_function_runs_what_is_tested(resources: dict[str, Any]) -> None:
-    """Python 3.13, arm64 unless a parameter says otherwise, the layer with the library."""
+    """The function uses Python 3.13, the architecture of the parameter, and the layer with the library."""
     function = resources["OrdersFunction"]
     assert (function["Runtime"], function["Handler"]) == ("python3.13", "orders.handler.lambda_handler")
     assert function["Architectures"] == [{"Ref": "Architecture"}]
@@ -410,8 +413,8 @@ def test_the_function_runs_what_is_tested(resources: dict[str, Any]) -> None:
     assert (ROOT / ".python-version").read_text().strip() == "3.13"
 
 
-def test_the_table_keeps_orders_for_good(template: dict[str, Any]) -> None:
-    """On demand, restorable to any second, protected from deletion, nothing expires; a sparse index for operators."""
+def test_the_table_keeps_orders(template: dict[str, Any]) -> None:
+    """The table is on demand, with point-in-time recovery, deletion protection and the index `attention`; no TTL."""
     table = template["Resources"]["OrdersTable"]
     properties = table["Properties"]
     assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
@@ -425,8 +428,8 @@ def test_the_table_keeps_orders_for_good(template: dict[str, Any]) -> None:
     assert [key["AttributeName"] for key in index["KeySchema"]] == ["attention", "updated_at"]
 
 
-def test_what_holds_messages_outlives_the_stack(template: dict[str, Any]) -> None:
-    """Deleting the stack deletes no message; a first deployment that fails leaves no queue behind."""
+def test_the_queues_outlive_the_stack(template: dict[str, Any]) -> None:
+    """The queues outlive the stack with their messages; a first deployment that fails deletes them again."""
     for name in ("OrderQueue", "DeadLetters", "UndeliveredEvents"):
         assert template["Resources"][name]["DeletionPolicy"] == "RetainExceptOnCreate"
         assert template["Resources"][name]["UpdateReplacePolicy"] == "Retain"
@@ -451,10 +454,10 @@ ALARMS = {
 
 
 def test_the_alarms_watch_metrics_that_exist(template: dict[str, Any]) -> None:
-    """AWS's own by name and dimension; ours by what the handler counts, in the namespace that the environment sets."""
+    """Each alarm has a metric of AWS, or one that the handler emits, in the namespace of the environment."""
     alarms = {name: one["Properties"] for name, one in template["Resources"].items() if one["Type"].endswith("::Alarm")}
-    seen = {name: (one["Namespace"], one["MetricName"], one["Statistic"]) for name, one in alarms.items()}
-    assert seen == ALARMS
+    metrics = {name: (one["Namespace"], one["MetricName"], one["Statistic"]) for name, one in alarms.items()}
+    assert metrics == ALARMS
     handler = (ROOT / "functions/orders/handler.py").read_text(encoding="utf-8")
     variables = template["Resources"]["OrdersFunction"]["Properties"]["Environment"]["Variables"]
     for name, alarm in alarms.items():
@@ -469,7 +472,7 @@ def test_the_alarms_watch_metrics_that_exist(template: dict[str, Any]) -> None:
             assert alarm["Namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"]
 
 
-OWN = {  # dimension → values that belong to this stack alone
+OWN = {  # dimension → values that are unique to this stack
     "service": {"Ref": "AWS::StackName"},
     "FunctionName": {"Ref": "OrdersFunction"},
     "QueueName": [{"Fn::GetAtt": [name, "QueueName"]} for name in ("OrderQueue", "DeadLetters", "UndeliveredEvents")],
@@ -477,10 +480,10 @@ OWN = {  # dimension → values that belong to this stack alone
 
 
 def test_every_alarm_is_the_stacks_own(template: dict[str, Any]) -> None:
-    """Two stacks in one account never share an alarm; a rule of another bus than the default is counted by both."""
+    """The dimensions of all alarms are unique to the stack, so that two stacks in one account share none."""
     resources = template["Resources"]
     variables = resources["OrdersFunction"]["Properties"]["Environment"]["Variables"]
-    assert variables["POWERTOOLS_SERVICE_NAME"] == OWN["service"]  # the dimension that Powertools gives every metric
+    assert variables["POWERTOOLS_SERVICE_NAME"] == OWN["service"]  # the dimension of all metrics of Powertools
     for name, alarm in resources.items():
         if not alarm["Type"].endswith("::Alarm"):
             continue
@@ -495,13 +498,13 @@ def test_every_alarm_is_the_stacks_own(template: dict[str, Any]) -> None:
 
 
 def test_every_alarm_is_in_the_runbook() -> None:
-    """Whoever is called finds the page."""
+    """The runbook has a section for every alarm."""
     runbook = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
     assert [alarm for alarm in ALARMS if f"## {alarm}" not in runbook] == []
 
 
 def test_every_parameter_is_described_and_used(source: dict[str, Any]) -> None:
-    """A setting that does nothing, or that nobody explains, misleads."""
+    """Every parameter has a description, and the template uses it."""
     rest = TEXT.partition("\nRules:")[2]
     for name, parameter in source["Parameters"].items():
         assert parameter["Description"]
@@ -509,8 +512,8 @@ def test_every_parameter_is_described_and_used(source: dict[str, Any]) -> None:
 
 
 def test_what_ships_is_what_is_tested() -> None:
-    """One version of each dependency, everywhere it is pinned."""
-    tested = _pins(ROOT / "requirements.lock")
+    """The pins of what ships are those of the tests, with hashes."""
+    tested = _pins(ROOT / "requirements/dev.lock")
     for path in ("functions/requirements.txt", "layers/wechatpay/python/requirements.txt"):
         shipped = _pins(ROOT / path)
         assert shipped
@@ -525,8 +528,8 @@ def _pins(path: Path) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9-]+)==([^ ;\\]+)", path.read_text(encoding="utf-8"), re.MULTILINE))
 
 
-def test_the_package_holds_only_what_ships() -> None:
-    """`sam build`, as `make test` runs it first: our modules and the pinned dependencies, no tests, no tools."""
+def test_the_package_contains_only_what_ships() -> None:
+    """The build contains our modules and the pinned dependencies, and neither tests nor tools."""
     function, layer = BUILD / "OrdersFunction", BUILD / "WeChatPayLayer/python"
     ours = {path.name for path in (ROOT / "functions/orders").iterdir()} | {"__pycache__"}
     assert {path.name for path in (function / "orders").iterdir()} == ours
@@ -535,7 +538,7 @@ def test_the_package_holds_only_what_ships() -> None:
     shipped = {path.name.partition("-")[0].lower() for path in BUILD.rglob("*.dist-info")}
     pinned = {name.replace("-", "_") for name in _shipped_pins()}
     assert shipped == pinned
-    for name in ("pytest", "mypy", "ministack", "sandbox", "ops", "tests"):
+    for name in ("pytest", "mypy", "ministack", "sandbox", "ops", "tools", "tests"):
         assert not (function / name).exists()
         assert not (layer / name).exists()
 
@@ -546,18 +549,19 @@ def _shipped_pins() -> set[str]:
 
 
 def test_the_package_stands_alone() -> None:
-    """The built function and layer import with nothing else on the path, as in /var/task and /opt/python."""
+    """The built function and layer can be imported with nothing else on the path."""
     folders = [str(BUILD / "OrdersFunction"), str(BUILD / "WeChatPayLayer/python")]
     names = ["orders.relay", "orders.merchants", "orders.table", "wechatpay", "boto3", "requests", "cryptography"]
     places = f"print(*(sys.modules[name].__file__ for name in {names!r}))"
-    code = f"import sys; sys.path[:0] = {folders!r}; import {', '.join(names)}; {places}"
-    run = subprocess.run([sys.executable, "-IBS", "-c", code], capture_output=True, text=True, check=False)
+    code = f"import sys; import {', '.join(names)}; {places}"
+    command, path = [sys.executable, "-BPS", "-c", code], {"PYTHONPATH": os.pathsep.join(folders)}
+    run = subprocess.run(command, env=path, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stdout.count(str(BUILD)) == len(names)
 
 
 def test_samconfig_asks_before_it_changes() -> None:
-    """`make deploy` shows the change set first, and asks for no right beyond one unnamed role."""
+    """`make deploy` asks for confirmation of the change set, and needs CAPABILITY_IAM only."""
     import tomllib
 
     deploy = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["deploy"]["parameters"]
@@ -566,11 +570,11 @@ def test_samconfig_asks_before_it_changes() -> None:
 
 
 def test_the_built_template_is_this_template() -> None:
-    """What the sandbox deploys differs from the repository's by where the code lies, and by the processor."""
+    """The built template differs from the repository's in the location of the code and the architecture only."""
     built = yaml.safe_load(json.dumps(yaml_parse((BUILD / "template.yaml").read_text(encoding="utf-8"))))
     own = yaml.safe_load(json.dumps(yaml_parse(TEXT)))
     for template in (built, own):
-        template["Parameters"].pop("Architecture")  # which the build fixes
+        template["Parameters"].pop("Architecture")  # the build fixes it
         for resource in template["Resources"].values():
             for volatile in ("CodeUri", "ContentUri"):
                 resource.get("Properties", {}).pop(volatile, None)
@@ -579,7 +583,7 @@ def test_the_built_template_is_this_template() -> None:
 
 
 def test_the_log_group_hides_openids(resources: dict[str, Any]) -> None:
-    """Found and masked alike, outside the China regions, which have no data protection."""
+    """The log group audits and masks openids, outside the China Regions, which have no data protection."""
     condition, _, policy = resources["OrdersFunctionLogs"]["DataProtectionPolicy"]["Fn::If"]
     assert condition == "InChina"
     [identifier] = policy["Configuration"]["CustomDataIdentifier"]
@@ -589,7 +593,7 @@ def test_the_log_group_hides_openids(resources: dict[str, Any]) -> None:
 
 
 def test_every_exception_of_the_audit_has_its_reason(source: dict[str, Any]) -> None:
-    """One sentence beside the resource."""
+    """Each exception of checkov has a sentence with its reason."""
     resources = source["Resources"].values()
     skipped = [one for each in resources for one in each.get("Metadata", {}).get("checkov", {}).get("skip", [])]
     assert skipped
@@ -598,7 +602,7 @@ def test_every_exception_of_the_audit_has_its_reason(source: dict[str, Any]) -> 
 
 # ---- the China regions -----------------------------------------------------------------------------------------------
 
-UNCONDITIONAL = {  # resource type → properties that the China regions are known to take (docs/china.md)
+UNCONDITIONAL = {  # resource type → properties that the China Regions are known to accept (docs/china.md)
     "AWS::Events::Rule": {"Name", "Description", "EventBusName", "EventPattern", "Targets"},
     "AWS::SQS::Queue": {
         *("QueueName", "VisibilityTimeout", "MessageRetentionPeriod", "SqsManagedSseEnabled"),
@@ -631,8 +635,8 @@ UNCONDITIONAL = {  # resource type → properties that the China regions are kno
 }
 
 
-def test_only_what_the_china_regions_are_known_to_take_is_used_unconditionally(template: dict[str, Any]) -> None:
-    """Anything else stands behind a condition that leaves it out: one refused property stops the whole deployment."""
+def test_properties_unknown_in_the_china_regions_are_conditional(template: dict[str, Any]) -> None:
+    """A property that the China Regions may refuse has a condition, because one refusal fails the deployment."""
     for name, resource in template["Resources"].items():
         assert "Condition" not in resource
         unconditional = {key for key, value in resource["Properties"].items() if not _may_be_absent(value)}
@@ -644,7 +648,7 @@ def _may_be_absent(value: Any) -> bool:
 
 
 def test_china_has_a_page_row_by_row() -> None:
-    """Each resource type of the template is in it, with a grade; so is what must not be used there."""
+    """The page on China has each resource type of the template, and the features that are missing there."""
     page = (ROOT / "docs/china.md").read_text(encoding="utf-8")
     for resource_type in UNCONDITIONAL:
         assert f"`{resource_type}`" in page
@@ -662,8 +666,8 @@ def test_china_has_a_page_row_by_row() -> None:
         assert word in page
 
 
-def test_snap_start_is_refused_where_there_is_none(source: dict[str, Any]) -> None:
-    """By a rule, before anything is created: the two China regions and the two that AWS's page excepts."""
+def test_snap_start_is_refused_in_regions_without_it(source: dict[str, Any]) -> None:
+    """A rule refuses SnapStart in the four Regions without it, before anything is created."""
     rule = source["Rules"]["SnapStartIsOffered"]
     assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "SnapStart"}, "PublishedVersions"]}
     [assertion] = rule["Assertions"]
@@ -672,8 +676,8 @@ def test_snap_start_is_refused_where_there_is_none(source: dict[str, Any]) -> No
     assert regions == ["cn-north-1", "cn-northwest-1", "ap-east-2", "ap-southeast-6"]
 
 
-def test_a_company_may_require_its_key_and_its_boundary(resources: dict[str, Any]) -> None:
-    """One key for queues, table, log and secrets; a boundary for the one role; neither unless asked for."""
+def test_a_kms_key_and_a_permissions_boundary_are_optional(resources: dict[str, Any]) -> None:
+    """The parameters for a KMS key and a permissions boundary apply to all resources, and are empty by default."""
     key = {"Fn::If": ["HasKmsKey", {"Ref": "KmsKeyArn"}, NONE]}
     assert resources["OrdersTable"]["SSESpecification"]["KMSMasterKeyId"] == key
     assert resources["OrdersFunctionLogs"]["KmsKeyId"] == key

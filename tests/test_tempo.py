@@ -1,6 +1,6 @@
-"""No test depends on how fast the machine is: each pause, and each limit that a slow machine reaches, has its reason.
+"""No test depends on the speed of the machine: each pause and each short limit has a reason in its line's comment.
 
-The sources of the tests and of the sandbox are read. `pytest -s tests/test_tempo.py` prints what is left, with reasons.
+This reads the sources of the tests and of the sandbox. `pytest -s tests/test_tempo.py` prints the lines with reasons.
 """
 
 import ast
@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted(path for folder in ("tests", "sandbox") for path in (ROOT / folder).rglob("*.py"))
-LEAST = 30.0  # seconds: below it a limit may be reached by a machine that is merely slow
+LEAST = 30.0  # seconds; a machine that is merely slow may reach a shorter limit
 
 PAUSES = {"sleep", "Timer"}
 LIMITED = {"join", "wait", "settimeout", "timeout", "result", "communicate"}  # whose first argument is a limit
@@ -27,7 +27,7 @@ CLOCKS = {"monotonic", "perf_counter"}
 
 @dataclass(frozen=True)
 class Spot:
-    """A line that depends on time: what it does, and the reason in its comment."""
+    """A line that depends on time: what it does, and the reason from its comment."""
 
     path: str
     line: int
@@ -39,19 +39,19 @@ class Spot:
 
 
 def spots(path: str, source: str) -> Iterator[Spot]:
-    """Find the pauses of a source, its short limits, and its comparisons with how long something took."""
+    """Yield the pauses of a source, its short limits, and its comparisons of durations."""
     tree = ast.parse(source)
     comments = _comments(source)
     constants = _constants(tree)
     for node in ast.walk(tree):
-        for spot, what in _what(node, constants):
-            lines = {*range(spot.lineno, (spot.end_lineno or spot.lineno) + 1), *_defined(spot, tree, constants)}
+        for spot, what in _time_dependencies(node, constants):
+            lines = {*range(spot.lineno, (spot.end_lineno or spot.lineno) + 1), *_definitions(spot, tree, constants)}
             reason = " ".join(comments[line] for line in sorted(lines) if line in comments)
             yield Spot(path, spot.lineno, what, reason)
 
 
-def _defined(node: ast.expr, tree: ast.Module, constants: dict[str, float]) -> Iterator[int]:
-    """The lines of the module that define the numbers of an expression: a reason may stand there."""
+def _definitions(node: ast.expr, tree: ast.Module, constants: dict[str, float]) -> Iterator[int]:
+    """Yield the lines of the module that define the numbers of an expression; they may have the reason."""
     names = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)} & constants.keys()
     for statement in tree.body:
         if isinstance(statement, ast.Assign):
@@ -62,7 +62,7 @@ def _defined(node: ast.expr, tree: ast.Module, constants: dict[str, float]) -> I
                 yield statement.lineno
 
 
-def _what(node: ast.AST, constants: dict[str, float]) -> Iterator[tuple[ast.expr, str]]:
+def _time_dependencies(node: ast.AST, constants: dict[str, float]) -> Iterator[tuple[ast.expr, str]]:
     match node:
         case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
             yield from ((node, what) for what in _of_call(name, node, constants))
@@ -72,12 +72,12 @@ def _what(node: ast.AST, constants: dict[str, float]) -> Iterator[tuple[ast.expr
                     case ast.Constant(value=str(name)), ast.Constant(value=str(text)) if name in TEXTS:
                         if min(map(float, text.split(","))) < LEAST:
                             yield value, f"{name} {text}"
-        case ast.Compare(left=left, ops=[ast.Lt() | ast.LtE()]) if any(map(_is_clock, ast.walk(left))):
-            yield node, "compares how long something took"
+        case ast.Compare(left=duration, ops=[ast.Lt() | ast.LtE()]) if any(map(_is_clock, ast.walk(duration))):
+            yield node, "compares a duration"
 
 
 def _of_call(name: str, call: ast.Call, constants: dict[str, float]) -> Iterator[str]:
-    """A pause, or a limit that is too short; of `until` and `misbehave` the seconds are what they are called."""
+    """Yield a pause, or a limit that is too short; `seconds` is a limit of `until` only."""
     first = call.args[0] if call.args else None
     if name in PAUSES and not (isinstance(first, ast.Constant) and first.value == 0):
         yield f"{name} {ast.unparse(first) if first else ''}".strip()
@@ -96,7 +96,7 @@ def _of_call(name: str, call: ast.Call, constants: dict[str, float]) -> Iterator
 
 
 def _seconds(value: ast.expr, constants: dict[str, float]) -> float | None:
-    """The least number of seconds that an expression stands for; None where the source does not tell."""
+    """Return the least number of seconds of an expression; None if the source does not define it."""
     match value:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
             return float(number)
@@ -110,12 +110,12 @@ def _seconds(value: ast.expr, constants: dict[str, float]) -> float | None:
 
 
 def _least(members: list[ast.expr], constants: dict[str, float]) -> float | None:
-    known = [seconds for member in members if (seconds := _seconds(member, constants)) is not None]
-    return min(known, default=None)
+    numbers = [seconds for member in members if (seconds := _seconds(member, constants)) is not None]
+    return min(numbers, default=None)
 
 
 def _constants(tree: ast.Module) -> dict[str, float]:
-    """The numbers that the names of a module stand for."""
+    """Return the numbers that a module assigns to names."""
     constants: dict[str, float] = {}
     for statement in tree.body:
         match statement:
@@ -137,22 +137,22 @@ def _is_clock(node: ast.AST) -> bool:
 
 
 def _comments(source: str) -> dict[int, str]:
-    """Each line's comment, without what it tells linters."""
-    found = {}
+    """Return the comments by line, without directives to linters."""
+    comments = {}
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             words = re.sub(r"(noqa|type|pragma): ?[\w\[\], -]*?(  |$)", "", token.string.lstrip("# ")).strip(" #")
             if len(words.split()) >= 3:
-                found[token.start[0]] = words
-    return found
+                comments[token.start[0]] = words
+    return comments
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_each_pause_and_each_short_limit_has_its_reason_on_its_line(path: Path) -> None:
-    """A pause is too short on some machine; a limit below half a minute is reached on some."""
-    found = list(spots(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")))
-    print("\n".join(map(str, found)))
-    assert [str(spot) for spot in found if not spot.reason] == []
+    """Each pause and each limit below 30 s has a comment with its reason on its line."""
+    lines = list(spots(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")))
+    print("\n".join(map(str, lines)))
+    assert [str(spot) for spot in lines if not spot.reason] == []
 
 
 @pytest.mark.parametrize(
@@ -176,17 +176,17 @@ def test_each_pause_and_each_short_limit_has_its_reason_on_its_line(path: Path) 
         ('misbehave("slow", seconds=0.8)', "misbehave slow"),
         ('environment = {"WECHATPAY_TIMEOUT": "10,1"}', "WECHATPAY_TIMEOUT 10,1"),
         ('x = {"a": 1,  # a reason of its own\n "HttpReadTimeout": "1"}', "HttpReadTimeout 1"),
-        ("assert time.monotonic() - begun < 1.5", "compares how long something took"),
-        ("assert time.monotonic() - begun >= 1.5", None),
+        ("assert time.monotonic() - start < 1.5", "compares a duration"),
+        ("assert time.monotonic() - start >= 1.5", None),
         ("BRIEF = 0.3\ncall(read=BRIEF if silent else 300)", "call BRIEF if silent else 300"),
         ("async with asyncio.timeout(0.2): pass", "timeout 0.2"),
     ],
 )
 def test_the_reader_of_sources_finds_what_depends_on_time(source: str, what: str | None) -> None:
-    """And a comment of three words or more is its reason; what a linter is told is none."""
+    """A comment of three words or more is the reason of its line; a directive to a linter is none."""
     body = source.replace("await ", "").replace("async ", "")
     assert [spot.what for spot in spots("x.py", body)] == ([what] if what else [])
     *before, last = body.splitlines()
     for comment, reason in (("a server is polled", "a server is polled"), ("noqa: S101", ""), ("type: ignore[x]", "")):
-        found = spots("x.py", "\n".join([*before, f"{last}  # {comment}"]))
-        assert {spot.reason for spot in found} == ({reason} if what else set())
+        commented = spots("x.py", "\n".join([*before, f"{last}  # {comment}"]))
+        assert {spot.reason for spot in commented} == ({reason} if what else set())

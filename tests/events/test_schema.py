@@ -1,4 +1,4 @@
-"""The payload's JSON Schema and the parser agree: what one accepts, the other does."""
+"""The payload's JSON Schema and the parser accept the same payloads."""
 
 import copy
 import hashlib
@@ -82,7 +82,7 @@ IDENTIFIERS = [
     None,
 ]
 TIME = "2026-01-01T12:00:00"
-BORDERS: dict[str, list[Any]] = {
+LIMITS: dict[str, list[Any]] = {
     "mchid": ["", "1", "1" * 32, "1" * 33, "a", "１", *LINE_ENDS, None, 1],
     "out_order_no": ["", "a", "Z" * 32, "a" * 33, "09azAZ_-|*", *"/.+ `{[^@é单", *LINE_ENDS, None, 1],
     "type": ["Order_Paid", "Order_Paid\n", "order_paid", "", None, True],
@@ -122,7 +122,7 @@ TOP = [name for name in A_PAYLOAD if name != "detail"]
 
 @st.composite
 def payloads(draw: st.DrawFn) -> Any:
-    """A good payload in which some fields are missing, or have another value."""
+    """Draw a valid payload in which some fields are missing or have another value."""
     payload = copy.deepcopy(A_PAYLOAD)
     for name in draw(st.lists(st.sampled_from([*TOP, "detail", "unknown"]), max_size=3)):
         payload[name] = draw(VALUES)
@@ -137,20 +137,20 @@ def payloads(draw: st.DrawFn) -> Any:
     return payload
 
 
-BEYOND_A_SCHEMA = {"is a date or time that does not exist", "lies in the future"}
+NOT_IN_A_SCHEMA = {"is a date or time that does not exist", "lies in the future"}
 
 
-def _accepted(body: str) -> bool:
-    """Whether the parser takes it; what no schema can say about a time does not count against it."""
+def _is_accepted(body: str) -> bool:
+    """Return whether the parser accepts a body, apart from errors that a schema cannot express."""
     try:
         read(Message("m1", body), NOW)
     except MalformedEventError as error:
-        return error.problem in BEYOND_A_SCHEMA
+        return error.problem in NOT_IN_A_SCHEMA
     return True
 
 
-def _changed(name: str, value: object) -> dict[str, Any]:
-    """The good payload with another value; `detail.x` is a field of the detail."""
+def _with_value(name: str, value: object) -> dict[str, Any]:
+    """Return the valid payload with another value; `detail.x` is a field of the detail."""
     payload = copy.deepcopy(A_PAYLOAD)
     target = payload["detail"] if name.startswith("detail.") else payload
     target[name.removeprefix("detail.")] = value
@@ -160,32 +160,32 @@ def _changed(name: str, value: object) -> dict[str, Any]:
 @settings(max_examples=EXAMPLES, derandomize=True, deadline=None)
 @given(payload=st.one_of(payloads(), payloads(), payloads(), VALUES))
 def test_the_schema_accepts_what_the_parser_accepts(payload: Any) -> None:
-    """For any payload: good, or wrong in any field."""
-    assert VALIDATOR.is_valid(payload) == _accepted(json.dumps(payload))
+    """Schema and parser agree on generated payloads, valid or invalid in any field."""
+    assert VALIDATOR.is_valid(payload) == _is_accepted(json.dumps(payload))
 
 
-@pytest.mark.parametrize("name", BORDERS)
-def test_they_agree_on_every_border(name: str) -> None:
-    """The longest, the shortest, the one beside it; each value alone in an otherwise good payload."""
+@pytest.mark.parametrize("name", LIMITS)
+def test_they_agree_on_every_limit(name: str) -> None:
+    """Schema and parser agree on the values at and around each limit, each in an otherwise valid payload."""
     verdicts = set()
-    for value in BORDERS[name]:
-        payload = _changed(name, value)
-        assert VALIDATOR.is_valid(payload) == _accepted(json.dumps(payload)), value
+    for value in LIMITS[name]:
+        payload = _with_value(name, value)
+        assert VALIDATOR.is_valid(payload) == _is_accepted(json.dumps(payload)), value
         verdicts.add(VALIDATOR.is_valid(payload))
     assert verdicts == {True, False}
 
 
 def test_they_agree_on_every_character_of_an_identifier() -> None:
-    """At its beginning, in its middle, at its end."""
+    """Schema and parser agree on every character at the start, in the middle and at the end of an identifier."""
     identifier = SCHEMA["$defs"]["identifier"]
     allowed, refused = re.compile(identifier["pattern"]), re.compile(identifier["not"]["pattern"])
     for number in (*range(0x10000), 0x10000, 0x1F600, 0x10FFFF):
         for value in (f"{chr(number)}a", f"a{chr(number)}a", f"a{chr(number)}"):
             valid = bool(allowed.search(value)) and not refused.search(value)
-            assert valid == _taken(value), ascii(value)
+            assert valid == _is_identifier(value), ascii(value)
 
 
-def _taken(value: str) -> bool:
+def _is_identifier(value: str) -> bool:
     try:
         return Fields({"appid": value}).identifier("appid") == value
     except MalformedEventError:
@@ -193,13 +193,15 @@ def _taken(value: str) -> bool:
 
 
 def test_they_agree_on_what_is_required() -> None:
-    """And on what is not."""
+    """Schema and parser agree on which fields are required."""
     for name in TOP:
         payload = {key: value for key, value in A_PAYLOAD.items() if key != name}
-        assert VALIDATOR.is_valid(payload) == _accepted(json.dumps(payload)) == (name not in {"mchid", "out_order_no"})
+        assert (
+            VALIDATOR.is_valid(payload) == _is_accepted(json.dumps(payload)) == (name not in {"mchid", "out_order_no"})
+        )
     for detail in ({"paid_time": "20260101"}, {"seq": 1}, {}):
         payload = A_PAYLOAD | {"detail": detail}
-        assert VALIDATOR.is_valid(payload) == _accepted(json.dumps(payload)) == ("paid_time" in detail)
+        assert VALIDATOR.is_valid(payload) == _is_accepted(json.dumps(payload)) == ("paid_time" in detail)
 
 
 @pytest.mark.parametrize(
@@ -212,8 +214,8 @@ def test_they_agree_on_what_is_required() -> None:
         (A_PAYLOAD | {"note": "x" * BODY_LIMIT}, f"is over {BODY_LIMIT} bytes"),
     ],
 )
-def test_what_no_schema_can_say_is_refused_by_the_parser(payload: dict[str, Any], problem: str) -> None:
-    """The calendar, the clock and the length of the body: all that the two do not share."""
+def test_the_parser_refuses_what_the_schema_cannot(payload: dict[str, Any], problem: str) -> None:
+    """The parser alone refuses dates that do not exist, times in the future, and long bodies."""
     assert VALIDATOR.is_valid(payload)
     with pytest.raises(MalformedEventError) as caught:
         read(Message("m1", json.dumps(payload)), NOW)
@@ -222,15 +224,17 @@ def test_what_no_schema_can_say_is_refused_by_the_parser(payload: dict[str, Any]
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_the_schema_and_the_parser_agree_on_an_event_file(path: Any) -> None:
-    """Record by record; where they may differ, it is about a time."""
+    """Schema and parser agree on each record of an event file."""
     event = json.loads(path.read_text(encoding="utf-8"))
-    bodies = [record["body"] for record in _whole(event["Records"])] if "Records" in event else [json.dumps(event)]
+    bodies = (
+        [record["body"] for record in _well_formed(event["Records"])] if "Records" in event else [json.dumps(event)]
+    )
     for body in bodies:
-        assert VALIDATOR.is_valid(_payload(body)) == _accepted(body)
+        assert VALIDATOR.is_valid(_payload(body)) == _is_accepted(body)
 
 
 def _payload(body: str) -> Any:
-    """What stands in a body where the payload should, whatever is around it."""
+    """Return the value in the payload's place of a body; None if there is none."""
     try:
         value = json.loads(body)
         value = json.loads(value["Message"]) if "TopicArn" in value else value
@@ -239,8 +243,8 @@ def _payload(body: str) -> Any:
     return value["detail"] if isinstance(value, dict) and "detail-type" in value else value
 
 
-def _whole(records: list[Any]) -> list[dict[str, Any]]:
-    """The records that are as SQS sends them."""
+def _well_formed(records: list[Any]) -> list[dict[str, Any]]:
+    """Return the records that are as SQS sends them."""
     return [
         record
         for record in records
@@ -249,7 +253,7 @@ def _whole(records: list[Any]) -> list[dict[str, Any]]:
 
 
 def test_the_unreadable_file_has_each_kind_once() -> None:
-    """Ten records, ten reasons; each names its field."""
+    """The ten records of unreadable.json have ten different problems, each with its field."""
     event = json.loads((EVENTS / "unreadable.json").read_text(encoding="utf-8"))
     assert [_refusal(record["body"]) for record in event["Records"]] == [
         ("body", "is not JSON"),
@@ -272,33 +276,33 @@ def _refusal(body: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_an_event_file_is_what_lambda_hands_over(path: Any) -> None:
-    """Whole records with the MD5 of their body, or a whole EventBridge event."""
+def test_an_event_file_is_as_lambda_delivers_it(path: Any) -> None:
+    """An event file has complete SQS records with the MD5 of their bodies, or a complete EventBridge event."""
     event = json.loads(path.read_text(encoding="utf-8"))
     if "Records" not in event:
         assert VALIDATOR.is_valid(event["detail"])
         assert {"id", "source", "detail-type", "time", "account", "region", "resources"} <= event.keys()
         return
-    whole = _whole(event["Records"])
-    assert path.name == "broken-records.json" or whole == event["Records"]
-    for record in whole:
+    records = _well_formed(event["Records"])
+    assert path.name == "broken-records.json" or records == event["Records"]
+    for record in records:
         assert record["md5OfBody"] == hashlib.md5(record["body"].encode(), usedforsecurity=False).hexdigest()
         assert record["eventSource"] == "aws:sqs"
         assert record["attributes"]["ApproximateReceiveCount"] == "1"
-    identifiers = [record["messageId"] for record in whole]
+    identifiers = [record["messageId"] for record in records]
     assert len(set(identifiers)) == len(identifiers)
 
 
 def test_each_story_has_orders_of_its_own() -> None:
-    """So that the files can be sent one after another, in any order."""
+    """No two event files share an order, so that they can be sent in any sequence."""
     orders: list[str] = []
     for path in set(FILES) - {EVENTS / "unreadable.json"}:
         orders += set(re.findall(r"out_order_no\W+([\w-]+)", path.read_text(encoding="utf-8")))
     assert len(orders) == len(set(orders)) > len(FILES)
 
 
-def test_the_schema_explains_itself() -> None:
-    """It is a schema; every field has a title and a description, and the examples are valid."""
+def test_the_schema_is_documented() -> None:
+    """The schema is valid, every field has a title and a description, and all examples are valid."""
     Draft202012Validator.check_schema(SCHEMA)
     properties = SCHEMA["properties"]
     detail = properties["detail"]["properties"]

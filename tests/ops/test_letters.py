@@ -1,4 +1,4 @@
-"""The operator's commands where something is broken: an item, a letter, AWS, or the words of others."""
+"""The operator's commands with unreadable items, hostile text, stale receipt handles, and errors of AWS."""
 
 import io
 import json
@@ -24,41 +24,41 @@ EVIL = "\x1b[2J\u202egnol\nops: all is well\x9b\ud800"
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """An AWS without a stack: these tests bring a table and two queues of their own."""
+    """An embedded AWS without a stack; these tests create a table and two queues of their own."""
     with Cloud.start(tmp_path_factory.mktemp("cloud")) as cloud:
         yield cloud
 
 
 @dataclass
-class Desk:
-    """Where the operator sits."""
+class Operator:
+    """An operator, who runs commands against a table and two sqs."""
 
     deployment: Deployment
     capsys: pytest.CaptureFixture[str]
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
-        """Run a command; returns its exit code and what it printed to stdout and stderr."""
+        """Run a command; return its exit status, stdout and stderr."""
         code = main(list(arguments))
-        shown = self.capsys.readouterr()
-        return code, shown.out, shown.err
+        output = self.capsys.readouterr()
+        return code, output.out, output.err
 
     def put(self, number: str, *, status: Status = Status.REJECTED, raw: Any = None, **facts: Any) -> str:
-        """Write an order's item, then what `raw` changes of its attributes (`...` takes one out); returns its key."""
+        """Write an order's item with the changes of `raw` to its attributes (`...` removes one); return its key."""
         order = Order(MERCHANT, number, status, "20260101120000", 1, AT, AT, **facts)
         item = {name: value for name, value in (item_of(order) | (raw or {})).items() if value is not ...}
         self.deployment.client("dynamodb").put_item(TableName=self.deployment.outputs["OrdersTableName"], Item=item)
         return str(item["pk"]["S"])
 
     def letter(self, body: str, **attributes: Any) -> str:
-        """Put a message among the dead letters; returns its id."""
+        """Send a message to the dead-letter queue; return its id."""
         url = self.deployment.outputs["DeadLettersUrl"]
-        sent = self.deployment.client("sqs").send_message(QueueUrl=url, MessageBody=body, **attributes)
-        return str(sent["MessageId"])
+        message = self.deployment.client("sqs").send_message(QueueUrl=url, MessageBody=body, **attributes)
+        return str(message["MessageId"])
 
 
 @pytest.fixture
-def desk(cloud: Cloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    """A desk with an empty table and empty queues."""
+def operator(cloud: Cloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Operator]:
+    """An operator of an empty table and empty sqs."""
     dynamodb, sqs = cloud.client("dynamodb"), cloud.client("sqs")
     names = ("pk", "attention", "updated_at")
     dynamodb.create_table(
@@ -87,14 +87,14 @@ def desk(cloud: Cloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
     }
     deployment = Deployment(cloud.client, outputs, {})
     monkeypatch.setattr(Deployment, "find", lambda *_, **__: deployment)
-    yield Desk(deployment, capsys)
+    yield Operator(deployment, capsys)
     dynamodb.delete_table(TableName="orders")
     for url in urls.values():
         sqs.delete_queue(QueueUrl=url)
 
 
 def a_body(number: str, **changes: Any) -> str:
-    """A payload."""
+    """Return a payload as JSON."""
     return json.dumps({"mchid": MERCHANT, "out_order_no": number, "detail": {"paid_time": "20260101120000"}} | changes)
 
 
@@ -109,12 +109,12 @@ UNREADABLE: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("raw", "problem"), UNREADABLE)
-def test_an_item_that_cannot_be_read_is_listed_as_such(desk: Desk, raw: dict[str, Any], problem: str) -> None:
-    """With its key and the reason; every other line stands as well, and the exit code is 0."""
-    desk.put("A-1", reason="REVOKED")
-    desk.put("A-2", raw=raw)
-    desk.put("A-3", status=Status.RETRYING, reason="DEDUCTING")
-    code, out, _ = desk.run("order", "list", "--attention")
+def test_an_item_that_cannot_be_read_is_listed_as_such(operator: Operator, raw: dict[str, Any], problem: str) -> None:
+    """An unreadable item is listed with its key and the problem; the other items are listed as usual, status 0."""
+    operator.put("A-1", reason="REVOKED")
+    operator.put("A-2", raw=raw)
+    operator.put("A-3", status=Status.RETRYING, reason="DEDUCTING")
+    code, out, _ = operator.run("order", "list", "--attention")
     lines = {line.split("  ")[3]: line.split("  ") for line in out.splitlines()}
     assert (code, sorted(lines)) == (0, ["A-1", "A-2", "A-3"])
     assert lines["A-2"][:3] == [AT, "UNREADABLE", MERCHANT]
@@ -123,23 +123,25 @@ def test_an_item_that_cannot_be_read_is_listed_as_such(desk: Desk, raw: dict[str
 
 
 @pytest.mark.parametrize(("raw", "problem"), UNREADABLE)
-def test_an_item_that_cannot_be_read_is_shown_raw(desk: Desk, raw: dict[str, Any], problem: str) -> None:
-    """Its attributes as DynamoDB has them, and why they make no order."""
-    key = desk.put("A-1", raw={**raw, "seal": {"B": b"\x00"}})
-    code, out, _ = desk.run("order", "show", MERCHANT, "A-1")
-    shown = json.loads(out)
-    assert (code, shown["attributes"]["pk"]) == (0, {"S": key})
-    assert problem in shown["unreadable"]
+def test_an_item_that_cannot_be_read_is_shown_raw(operator: Operator, raw: dict[str, Any], problem: str) -> None:
+    """`order show` prints the attributes of an unreadable item as DynamoDB has them, and the problem."""
+    key = operator.put("A-1", raw={**raw, "seal": {"B": b"\x00"}})
+    code, out, _ = operator.run("order", "show", MERCHANT, "A-1")
+    document = json.loads(out)
+    assert (code, document["attributes"]["pk"]) == (0, {"S": key})
+    assert problem in document["unreadable"]
 
 
 @pytest.mark.parametrize(("raw", "problem"), UNREADABLE)
-def test_a_letter_whose_item_cannot_be_read_is_listed_as_such(desk: Desk, raw: dict[str, Any], problem: str) -> None:
-    """Among the others, which are explained as ever."""
-    desk.put("A-1", reason="REVOKED", last_error=Refusal("ORDER_CANCELED", "the order is closed"))
-    desk.put("A-2", raw=raw)
+def test_a_letter_whose_item_cannot_be_read_is_listed_as_such(
+    operator: Operator, raw: dict[str, Any], problem: str
+) -> None:
+    """A message whose item cannot be read is listed with UNREADABLE_ITEM; the others keep their reasons."""
+    operator.put("A-1", reason="REVOKED", last_error=Refusal("ORDER_CANCELED", "the order is closed"))
+    operator.put("A-2", raw=raw)
     for number in ("A-1", "A-2"):
-        desk.letter(a_body(number))
-    code, out, _ = desk.run("dead-letters", "list")
+        operator.letter(a_body(number))
+    code, out, _ = operator.run("dead-letters", "list")
     assert code == 0
     assert f"{MERCHANT} A-1  REJECTED  REVOKED\n    ORDER_CANCELED: the order is closed" in out
     assert f"{MERCHANT} A-2  -  UNREADABLE_ITEM\n    the order's item cannot be read by this version: " in out
@@ -147,72 +149,72 @@ def test_a_letter_whose_item_cannot_be_read_is_listed_as_such(desk: Desk, raw: d
     assert "2 dead letter(s)" in out
 
 
-def test_members_of_a_later_version_do_not_make_an_item_unreadable(desk: Desk) -> None:
-    """Neither an attribute nor a member of a nested record."""
+def test_members_of_a_later_version_do_not_make_an_item_unreadable(operator: Operator) -> None:
+    """Unknown attributes and unknown members of nested records do not make an item unreadable."""
     order = Order(MERCHANT, "A-1", Status.REJECTED, "20260101120000", 1, AT, AT, history=(Attempt(AT, "m1", "X"),))
     history = item_of(order)["history"]
     history["L"][0]["M"]["later"] = {"S": "x"}
-    desk.put("A-1", reason="REVOKED", raw={"history": history, "later": {"S": "x"}})
-    code, out, _ = desk.run("order", "show", MERCHANT, "A-1")
+    operator.put("A-1", reason="REVOKED", raw={"history": history, "later": {"S": "x"}})
+    code, out, _ = operator.run("order", "show", MERCHANT, "A-1")
     assert (code, json.loads(out)["reason"]) == (0, "REVOKED")
-    assert "UNREADABLE" not in desk.run("order", "list", "--attention")[1]
+    assert "UNREADABLE" not in operator.run("order", "list", "--attention")[1]
 
 
-def test_an_order_of_a_sub_merchant_is_shown_by_both_numbers(desk: Desk) -> None:
-    """The key has them both, and so does the list."""
-    desk.put("A-1", reason="REVOKED", raw={"pk": {"S": f"{MERCHANT}/1900000109#A-1"}})
-    code, out, _ = desk.run("order", "show", MERCHANT, "A-1", "--sub-mchid", "1900000109")
+def test_an_order_of_a_sub_merchant_is_shown_by_both_numbers(operator: Operator) -> None:
+    """An order of a sub-merchant is shown with --sub-mchid only; without it the error names the option."""
+    operator.put("A-1", reason="REVOKED", raw={"pk": {"S": f"{MERCHANT}/1900000109#A-1"}})
+    code, out, _ = operator.run("order", "show", MERCHANT, "A-1", "--sub-mchid", "1900000109")
     assert (code, json.loads(out)["out_order_no"]) == (0, "A-1")
-    code, _, err = desk.run("order", "show", MERCHANT, "A-1")
+    code, _, err = operator.run("order", "show", MERCHANT, "A-1")
     assert (code, "--sub-mchid" in err) == (1, True)
-    assert desk.run("order", "show", MERCHANT, "A-1", "--sub-mchid", "7")[0] == 1
+    assert operator.run("order", "show", MERCHANT, "A-1", "--sub-mchid", "7")[0] == 1
 
 
-def test_a_letter_without_an_item_has_more_than_one_possible_cause(desk: Desk) -> None:
-    """Throttled, crashed, or the table did not answer: the absence of an item does not say which."""
-    desk.letter(a_body("A-1"))
-    _, out, _ = desk.run("dead-letters", "list")
+def test_a_letter_without_an_item_has_more_than_one_possible_cause(operator: Operator) -> None:
+    """A message without an item is listed with its possible causes: throttling, a crash, no answer of the table."""
+    operator.letter(a_body("A-1"))
+    _, out, _ = operator.run("dead-letters", "list")
     assert f"{MERCHANT} A-1  -  NEVER_SETTLED" in out
     for cause in ("throttled", "crashed", "table may not have answered"):
         assert cause in out
 
 
-def test_a_letter_is_judged_by_when_it_was_sent(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the function did: a payment that lay in the future is still unreadable when that time has come."""
+def test_a_letter_is_parsed_as_of_the_time_it_was_sent(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A payment time that was in the future when the message was sent is still unreadable after that time."""
     tomorrow, later = (datetime.now(UTC) + timedelta(days=days) for days in (1, 3))
-    desk.letter(a_body("A-1", detail={"paid_time": tomorrow.isoformat(timespec="seconds")}))
+    operator.letter(a_body("A-1", detail={"paid_time": tomorrow.isoformat(timespec="seconds")}))
     monkeypatch.setattr("ops.dead_letters.time.time", later.timestamp)
-    assert "lies in the future" in desk.run("dead-letters", "list")[1]
+    assert "lies in the future" in operator.run("dead-letters", "list")[1]
 
 
-def test_words_of_others_are_printed_clean(desk: Desk) -> None:
-    """They neither move the cursor, nor turn a line round, nor forge one, nor end in a traceback."""
-    dirty = EVIL.replace("\ud800", "")  # DynamoDB takes no half character
-    desk.put("A-1", reason="REVOKED", last_error=Refusal("X", dirty), wechat={"attach": dirty})
-    desk.put("A-2", raw={"status": {"S": dirty}, "attach": {"S": dirty}})
-    desk.letter(a_body("A-1"))
-    desk.letter(a_body("A-2"))
-    shown = desk.letter(a_body("A-3", note="\x7f" + dirty).replace("{", "{\n\u202e", 1))
+def test_text_from_outside_is_printed_without_control_characters(operator: Operator) -> None:
+    """Text from outside cannot move the cursor, reverse a line, forge a line, or cause a traceback."""
+    dirty = EVIL.replace("\ud800", "")  # DynamoDB refuses a lone surrogate
+    operator.put("A-1", reason="REVOKED", last_error=Refusal("X", dirty), wechat={"attach": dirty})
+    operator.put("A-2", raw={"status": {"S": dirty}, "attach": {"S": dirty}})
+    operator.letter(a_body("A-1"))
+    operator.letter(a_body("A-2"))
+    message_id = operator.letter(a_body("A-3", note="\x7f" + dirty).replace("{", "{\n\u202e", 1))
     for arguments in (
         ("order", "list", "--attention"),
         ("order", "show", MERCHANT, "A-1"),
         ("order", "show", MERCHANT, "A-2"),
         ("dead-letters", "list"),
-        ("dead-letters", "show", shown),
+        ("dead-letters", "show", message_id),
     ):
-        code, out, _ = desk.run(*arguments)
+        code, out, _ = operator.run(*arguments)
         assert code == 0
         assert out.replace("\n", "").isprintable(), arguments
         assert not [line for line in out.splitlines() if line.startswith("ops: all is well")]
-    assert json.loads(desk.run("order", "show", MERCHANT, "A-1")[1])["wechat"]["attach"] == dirty
+    assert json.loads(operator.run("order", "show", MERCHANT, "A-1")[1])["wechat"]["attach"] == dirty
 
 
-def test_a_document_is_still_the_same_value() -> None:
-    """What is escaped can be read back."""
+def test_a_printed_document_parses_to_the_same_value() -> None:
+    """A printed document has no unprintable character, and parses to the value that was printed."""
     value = {"text": EVIL, "emoji": "\U0001f600", "tag": "\U000e0001", "list": [EVIL]}
-    shown = screen.document(value)
-    assert shown.replace("\n", "").isprintable()
-    assert json.loads(shown) == value
+    text = screen.document(value)
+    assert text.replace("\n", "").isprintable()
+    assert json.loads(text) == value
     assert screen.escaped("单 {\n") == "单 {\\n"
 
 
@@ -227,14 +229,14 @@ ATTRIBUTES: dict[str, Any] = {
 }
 
 
-def test_a_letter_goes_back_with_its_attributes(desk: Desk) -> None:
-    """The body, what the sender attached, and the trace; the others stay, and can be received at once."""
-    ids = [desk.letter(a_body(f"A-{number}"), **ATTRIBUTES) for number in range(12)]
-    code, out, _ = desk.run("dead-letters", "redrive", "--message-id", ids[5])
+def test_a_letter_goes_back_with_its_attributes(operator: Operator) -> None:
+    """A redriven message keeps body, attributes and trace; the others stay and are visible at once."""
+    ids = [operator.letter(a_body(f"A-{number}"), **ATTRIBUTES) for number in range(12)]
+    code, out, _ = operator.run("dead-letters", "redrive", "--message-id", ids[5])
     assert (code, ids[5] in out) == (0, True)
-    sqs = desk.deployment.client("sqs")
+    sqs = operator.deployment.client("sqs")
     [back] = sqs.receive_message(
-        QueueUrl=desk.deployment.outputs["OrderQueueUrl"], AttributeNames=["All"], MessageAttributeNames=["All"]
+        QueueUrl=operator.deployment.outputs["OrderQueueUrl"], AttributeNames=["All"], MessageAttributeNames=["All"]
     )["Messages"]
     assert back["Body"] == a_body("A-5")
     assert {name: value.get("StringValue") for name, value in back["MessageAttributes"].items()} == {
@@ -243,22 +245,22 @@ def test_a_letter_goes_back_with_its_attributes(desk: Desk) -> None:
     }
     assert back["MessageAttributes"]["seal"]["BinaryValue"] == b"\x00\x01"
     assert back["Attributes"]["AWSTraceHeader"].startswith("Root=1-")
-    assert {letter.message_id for letter in dead_letters.peek(desk.deployment)} == {*ids} - {ids[5]}
+    assert {letter.message_id for letter in dead_letters.peek(operator.deployment)} == {*ids} - {ids[5]}
 
 
 @dataclass
-class Queues:
-    """An SQS with letters that answers as it is told; `calls` are the operations asked of it."""
+class SimulatedSqs:
+    """An SQS with dead letters, which refuses the operations of `refusals`; `calls` has the operations called."""
 
     letters: list[dict[str, Any]] = field(default_factory=list)
     refusals: dict[str, ClientError] = field(default_factory=dict)
     tasks: list[dict[str, Any]] = field(default_factory=list)
-    failed: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[dict[str, Any]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
-    sent: list[dict[str, Any]] = field(default_factory=list)
+    messages: list[dict[str, Any]] = field(default_factory=list)
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
-        """Make an operation."""
+        """Return an operation of SQS."""
 
         def call(**arguments: Any) -> Any:
             self.calls.append(operation)
@@ -270,21 +272,21 @@ class Queues:
                 case "list_message_move_tasks":
                     return {"Results": self.tasks}
                 case "change_message_visibility_batch":
-                    return {"Failed": self.failed}
+                    return {"Failed": self.failures}
                 case "send_message":
-                    self.sent.append(arguments)
+                    self.messages.append(arguments)
             return {"TaskHandle": "task-1"}
 
         return call
 
 
 def a_refusal(operation: str, code: str, message: str) -> ClientError:
-    """An error as boto3 raises it."""
+    """Return an error as boto3 raises it."""
     return ClientError({"Error": {"Code": code, "Message": message}}, operation)
 
 
 def a_deployment(sqs: Any) -> Deployment:
-    """A stack whose clients are all this one."""
+    """Return a stack whose clients are all `sqs`."""
     outputs = {"DeadLettersArn": "arn", "DeadLettersUrl": "dead", "OrderQueueUrl": "orders", "OrdersTableName": "t"}
     return Deployment(lambda _: sqs, outputs, {})
 
@@ -302,88 +304,88 @@ IS_RUNNING = a_refusal(
 )
 
 
-def test_a_redrive_that_runs_already_is_told_so() -> None:
-    """With AWS's own words, and how far it is."""
+def test_a_redrive_during_another_one_reports_its_progress() -> None:
+    """A redrive that SQS refuses because one is running reports AWS's error and the progress of that task."""
     tasks: list[dict[str, Any]] = [
         {"Status": "COMPLETED"},
         {"Status": "RUNNING", "ApproximateNumberOfMessagesMoved": 3, "ApproximateNumberOfMessagesToMove": 9},
     ]
-    queues = Queues(refusals={"start_message_move_task": IS_RUNNING}, tasks=tasks)
+    sqs = SimulatedSqs(refusals={"start_message_move_task": IS_RUNNING}, tasks=tasks)
     with pytest.raises(OpsError) as caught:
-        dead_letters.redrive(a_deployment(queues))
+        dead_letters.redrive(a_deployment(sqs))
     assert "There is already a task running" in str(caught.value)
-    assert "is running (3 of 9): wait for its end" in str(caught.value)
+    assert "is running (3 of 9): wait until it ends" in str(caught.value)
     assert "--message-id" not in str(caught.value)
 
 
 @pytest.mark.parametrize("tasks", [[], [{"Status": "FAILED"}], None])
-def test_a_redrive_that_aws_refuses_is_told_in_its_words(tasks: list[dict[str, Any]] | None) -> None:
-    """Where no task runs, or nothing can be learnt of it, one letter at a time still works."""
+def test_a_redrive_that_aws_refuses_reports_its_error(tasks: list[dict[str, Any]] | None) -> None:
+    """A refused redrive reports AWS's error, and proposes --message-id if no running task is known."""
     denied = a_refusal("StartMessageMoveTask", "AccessDenied", "User is not authorized\nto perform sqs:Start")
     refusals = {"start_message_move_task": denied}
     if tasks is None:
         refusals["list_message_move_tasks"] = a_refusal("ListMessageMoveTasks", "AccessDenied", "no")
     with pytest.raises(OpsError) as caught:
-        dead_letters.redrive(a_deployment(Queues(refusals=refusals, tasks=tasks or [])))
+        dead_letters.redrive(a_deployment(SimulatedSqs(refusals=refusals, tasks=tasks or [])))
     assert "StartMessageMoveTask: AccessDenied: User is not authorized to perform sqs:Start" in str(caught.value)
     assert "try --message-id" in str(caught.value)
 
 
 def test_a_redrive_that_starts_returns_its_task() -> None:
-    """All letters, by SQS itself."""
-    assert dead_letters.redrive(a_deployment(Queues())) == "task-1"
+    """A redrive of all messages returns the handle of SQS's task."""
+    assert dead_letters.redrive(a_deployment(SimulatedSqs())) == "task-1"
 
 
-def test_a_stale_receipt_handle_is_no_failure() -> None:
-    """The letter is visible again already."""
-    failed = [{"Id": "0", "Code": "ReceiptHandleIsInvalid", "SenderFault": True}]
-    [letter] = dead_letters.peek(a_deployment(Queues([A_LETTER], failed=failed)))
+def test_a_stale_receipt_handle_is_not_an_error() -> None:
+    """Listing succeeds if a receipt handle has become stale: that message is visible again already."""
+    failures = [{"Id": "0", "Code": "ReceiptHandleIsInvalid", "SenderFault": True}]
+    [letter] = dead_letters.peek(a_deployment(SimulatedSqs([A_LETTER], failures=failures)))
     assert (letter.message_id, letter.reason, letter.key) == ("m1", "UNREADABLE", "")
 
 
-def test_a_letter_that_cannot_be_taken_out_is_not_told_to_be_gone() -> None:
-    """It was sent, and the operator learns that it is in both queues."""
+def test_a_letter_that_cannot_be_deleted_is_reported() -> None:
+    """If a message was sent back but not deleted, the error says that it is in both queues."""
     stale = a_refusal("DeleteMessage", "ReceiptHandleIsInvalid", "The receipt handle has expired")
-    queues = Queues([A_LETTER], refusals={"delete_message": stale})
-    with pytest.raises(OpsError, match=r"stays among the dead letters as well: .*has expired"):
-        dead_letters.redrive_one(a_deployment(queues), "m1")
-    assert queues.sent == [{"QueueUrl": "orders", "MessageBody": "nonsense", "MessageGroupId": "shop-7"}]
+    sqs = SimulatedSqs([A_LETTER], refusals={"delete_message": stale})
+    with pytest.raises(OpsError, match=r"is still in the dead-letter queue as well: .*has expired"):
+        dead_letters.redrive_one(a_deployment(sqs), "m1")
+    assert sqs.messages == [{"QueueUrl": "orders", "MessageBody": "nonsense", "MessageGroupId": "shop-7"}]
 
 
-def test_letters_are_put_back_though_the_redrive_fails() -> None:
-    """Those that were received on the way to the one that was meant."""
+def test_letters_become_visible_again_if_the_redrive_fails() -> None:
+    """Messages that were received while looking for the chosen one become visible again, also after an error."""
     other = {**A_LETTER, "MessageId": "m2"}
-    queues = Queues([A_LETTER, other], refusals={"send_message": a_refusal("SendMessage", "Throttled", "slow")})
+    sqs = SimulatedSqs([A_LETTER, other], refusals={"send_message": a_refusal("SendMessage", "Throttled", "slow")})
     with pytest.raises(ClientError):
-        dead_letters.redrive_one(a_deployment(queues), "m1")
-    assert queues.calls[-1] == "change_message_visibility_batch"
+        dead_letters.redrive_one(a_deployment(sqs), "m1")
+    assert sqs.calls[-1] == "change_message_visibility_batch"
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "text"),
     [
         (a_refusal("GetItem", "AccessDenied", "not yours"), "GetItem: AccessDenied: not yours"),
         (a_refusal("GetItem", "X", EVIL + "x" * 9000), "GetItem: X:  [2J gnol ops: all is well"),
-        (ClientError({}, "GetItem"), "GetItem: no code: no message"),  # what a proxy makes
+        (ClientError({}, "GetItem"), "GetItem: no code: no message"),  # from a proxy
         (EndpointConnectionError(endpoint_url="http://x"), "EndpointConnectionError: Could not connect"),
     ],
 )
-def test_awss_words_are_told_in_one_clean_line(error: Any, told: str) -> None:
-    """The operation, the code and the message, bounded."""
-    words = describe(error)
-    assert words.startswith(told)
-    assert words.isprintable()
-    assert len(words) <= 500
+def test_an_error_of_aws_is_one_printable_line(error: Any, text: str) -> None:
+    """An error of AWS is printed as operation, code and message, at most 500 characters."""
+    line = describe(error)
+    assert line.startswith(text)
+    assert line.isprintable()
+    assert len(line) <= 500
 
 
-def test_a_command_that_aws_refuses_ends_with_its_words(desk: Desk) -> None:
-    """Exit code 1 and one line."""
-    desk.deployment.client("dynamodb").delete_table(TableName="orders")
-    code, out, err = desk.run("order", "show", MERCHANT, "A-1")
+def test_a_command_that_aws_refuses_prints_its_error(operator: Operator) -> None:
+    """An error of AWS ends a command with status 1 and one line on stderr."""
+    operator.deployment.client("dynamodb").delete_table(TableName="orders")
+    code, out, err = operator.run("order", "show", MERCHANT, "A-1")
     assert (code, out) == (1, "")
     assert err.startswith("ops: AWS says: GetItem: ResourceNotFoundException: ")
     assert err.count("\n") == 1
-    desk.deployment.client("dynamodb").create_table(
+    operator.deployment.client("dynamodb").create_table(
         TableName="orders",
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
@@ -391,9 +393,9 @@ def test_a_command_that_aws_refuses_ends_with_its_words(desk: Desk) -> None:
     )
 
 
-def test_a_console_that_lacks_a_character_shows_its_number(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Consoles in China may speak GBK, which has no emoji: no reason for a traceback."""
-    desk.put("A-1", reason="REVOKED", last_error=Refusal("X", "单据 \U0001f600"))
+def test_a_character_that_the_console_lacks_is_escaped(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A console with the encoding GBK, which has no emoji, prints an escape instead of raising."""
+    operator.put("A-1", reason="REVOKED", last_error=Refusal("X", "单据 \U0001f600"))
     console = io.TextIOWrapper(io.BytesIO(), encoding="gbk")
     monkeypatch.setattr("sys.stdout", console)
     assert main(["order", "list", "--attention"]) == 0
@@ -401,12 +403,12 @@ def test_a_console_that_lacks_a_character_shows_its_number(desk: Desk, monkeypat
     assert "X 单据 \\U0001f600" in console.buffer.getvalue().decode("gbk")
 
 
-def test_an_event_with_half_a_character_in_a_field_of_others_is_sent(desk: Desk, tmp_path: Any) -> None:
-    """The function ignores that field; so does the command."""
+def test_an_event_with_a_lone_surrogate_in_an_unknown_field_is_sent(operator: Operator, tmp_path: Any) -> None:
+    """`event send` accepts what the function accepts, and refuses a file that is not a JSON object."""
     file = tmp_path / "mine.json"
     file.write_text(a_body("A-1", note="\ud800"))
-    assert desk.run("event", "send", str(file))[0] == 0
+    assert operator.run("event", "send", str(file))[0] == 0
     for text in ("[" * 100_000, "nonsense", "[]"):
         file.write_text(text)
-        code, _, err = desk.run("event", "send", str(file))
+        code, _, err = operator.run("event", "send", str(file))
         assert (code, err.startswith("ops: ")) == (1, True)

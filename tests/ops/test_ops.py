@@ -1,4 +1,4 @@
-"""The operator's commands, against a deployed stack with something to look at."""
+"""The operator's commands, run against a deployed stack with orders of several statuses."""
 
 import json
 from collections.abc import Iterator
@@ -14,22 +14,22 @@ from sandbox.testbed import MERCHANT, OTHER_MERCHANT, Testbed, until
 
 
 @dataclass(frozen=True)
-class Desk:
-    """Where the operator sits."""
+class Operator:
+    """An operator, who runs commands against the stack of a sandbox."""
 
     world: Testbed
     capsys: pytest.CaptureFixture[str]
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
-        """Run a command; returns its exit code and what it printed to stdout and stderr."""
+        """Run a command; return its exit status, stdout and stderr."""
         code = main(["--stack", "sandbox", "--endpoint-url", self.world.cloud.endpoint_url, *arguments])
-        shown = self.capsys.readouterr()
-        return code, shown.out, shown.err
+        output = self.capsys.readouterr()
+        return code, output.out, output.err
 
 
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
-    """A world in which one order is synced, one paid twice, one deducting, one revoked, and one message unreadable."""
+    """A sandbox with one order synced, one paid twice, one deducting, one revoked, and one unreadable message."""
     with pytest.MonkeyPatch.context() as patch, Testbed.open(tmp_path_factory.mktemp("busy")) as world:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "sandbox")
@@ -46,119 +46,121 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
 def _becomes(world: Testbed, number: str, status: Status) -> None:
     """Wait until the order has this status."""
 
-    def there() -> bool:
+    def has_status() -> bool:
         order = world.order(number)
         return order is not None and order.status is status
 
-    until(there, state=f"{number}: {status}", instead=lambda: world.order(number))
+    until(has_status, state=f"{number}: {status}", instead=lambda: world.order(number))
 
 
 @pytest.fixture
-def desk(busy: Testbed, capsys: pytest.CaptureFixture[str]) -> Desk:
-    """The operator's desk in that world."""
-    return Desk(busy, capsys)
+def operator(busy: Testbed, capsys: pytest.CaptureFixture[str]) -> Operator:
+    """An operator of that sandbox."""
+    return Operator(busy, capsys)
 
 
-def test_an_order_is_shown_whole(desk: Desk) -> None:
-    """As JSON, WeChat Pay's answer included."""
-    code, out, _ = desk.run("order", "show", MERCHANT, "PAID-OFFLINE-1")
+def test_an_order_is_shown_whole(operator: Operator) -> None:
+    """`order show` prints the whole item as JSON, including WeChat Pay's answer."""
+    code, out, _ = operator.run("order", "show", MERCHANT, "PAID-OFFLINE-1")
     item = json.loads(out)
     assert (code, item["status"], item["wechat"]["state"]) == (0, "SYNCED", "DONE")
 
 
-def test_an_order_that_nobody_reported_is_told_so(desk: Desk) -> None:
-    """Exit code 1, and the key that was looked for."""
-    code, out, err = desk.run("order", "show", MERCHANT, "NEVER")
+def test_an_order_without_an_item_is_an_error(operator: Operator) -> None:
+    """An order without an item ends `order show` with status 1 and an error that names the key."""
+    code, out, err = operator.run("order", "show", MERCHANT, "NEVER")
     assert (code, out) == (1, "")
     assert f"{MERCHANT}#NEVER" in err
 
 
-def test_orders_that_need_attention_are_listed(desk: Desk) -> None:
-    """With what an operator needs at once; a synced order is not among them."""
-    code, out, _ = desk.run("order", "list", "--attention")
+def test_orders_that_need_attention_are_listed(operator: Operator) -> None:
+    """`order list` prints the reason or transaction of each order that needs attention, and no synced order."""
+    code, out, _ = operator.run("order", "list", "--attention")
     assert code == 0
     lines = {line.split("  ")[3]: line for line in out.splitlines()}
     assert "DEDUCTING" in lines["DEDUCTING-1"]
     assert "4200" in lines["WON-BY-WECHAT-1"]
     assert "REVOKED" in lines["REVOKED-1"]
     assert "PAID-OFFLINE-1" not in lines
-    _, only, _ = desk.run("order", "list", "--attention", "--status", "REJECTED")
+    _, only, _ = operator.run("order", "list", "--attention", "--status", "REJECTED")
     assert "REVOKED-1" in only
     assert "DEDUCTING-1" not in only
 
 
-def test_dead_letters_are_listed_with_their_reasons_and_stay(desk: Desk) -> None:
-    """From the item, or from the parser for what has none; listing twice lists the same."""
+def test_dead_letters_are_listed_with_their_reasons_and_stay(operator: Operator) -> None:
+    """`dead-letters list` takes the reason from the item or the parser, and leaves the messages in the queue."""
 
-    def listed() -> str | None:
-        _, out, _ = desk.run("dead-letters", "list")
+    def list_letters() -> str | None:
+        _, out, _ = operator.run("dead-letters", "list")
         return out if "2 dead letter(s)" in out else None
 
-    out = until(listed, state="two dead letters are listed", instead=lambda: desk.run("dead-letters", "list"))
+    out = until(list_letters, state="two dead letters are listed", instead=lambda: operator.run("dead-letters", "list"))
     assert "REVOKED-1  REJECTED  REVOKED" in out
     assert "UNREADABLE\n    detail.paid_time: is not a time" in out
-    assert listed() == out
+    assert list_letters() == out
 
 
-def test_a_dead_letter_is_shown_with_its_body(desk: Desk) -> None:
-    """By its message id."""
-    _, out, _ = desk.run("dead-letters", "list")
+def test_a_dead_letter_is_shown_with_its_body(operator: Operator) -> None:
+    """`dead-letters show` prints the message with this id, its reason and its body; an unknown id is an error."""
+    _, out, _ = operator.run("dead-letters", "list")
     unreadable = next(line.split("  ")[0] for line in out.splitlines() if "UNREADABLE" in line)
-    code, shown, _ = desk.run("dead-letters", "show", unreadable)
-    assert (code, shown.splitlines()[0]) == (0, "UNREADABLE")
-    assert "MIXED-2" in shown
-    assert desk.run("dead-letters", "show", "nobody")[0] == 1
-    assert desk.run("dead-letters", "redrive", "--message-id", "nobody")[0] == 1
+    code, text, _ = operator.run("dead-letters", "show", unreadable)
+    assert (code, text.splitlines()[0]) == (0, "UNREADABLE")
+    assert "MIXED-2" in text
+    assert operator.run("dead-letters", "show", "no-such-id")[0] == 1
+    assert operator.run("dead-letters", "redrive", "--message-id", "no-such-id")[0] == 1
 
 
-def test_an_event_is_checked_before_it_is_sent(desk: Desk, tmp_path: Path) -> None:
-    """A wrong one goes nowhere; a good one ends in the table, by queue or by bus."""
-    code, _, err = desk.run("event", "send", "--mchid", MERCHANT, "--out-order-no", "OPS-1", "--paid-time", "yesterday")
+def test_an_event_is_checked_before_it_is_sent(operator: Operator, tmp_path: Path) -> None:
+    """An invalid event is refused and not sent; a valid one reaches the table through the queue or the bus."""
+    code, _, err = operator.run(
+        "event", "send", "--mchid", MERCHANT, "--out-order-no", "OPS-1", "--paid-time", "yesterday"
+    )
     assert code == 1
     assert "detail.paid_time" in err
-    code, _, err = desk.run("event", "send", "--mchid", MERCHANT)
+    code, _, err = operator.run("event", "send", "--mchid", MERCHANT)
     assert (code, "out_order_no: is missing" in err) == (1, True)
     for number, source in (("OPS-1", ()), ("OPS-2", ("--source", "pos.ops"))):
-        desk.world.ready(number)
-        sent = ("--mchid", MERCHANT, "--out-order-no", number, "--paid-time", "20260101120000", *source)
-        assert desk.run("event", "send", *sent)[0] == 0
-        _becomes(desk.world, number, Status.SYNCED)
+        operator.world.ready(number)
+        fields = ("--mchid", MERCHANT, "--out-order-no", number, "--paid-time", "20260101120000", *source)
+        assert operator.run("event", "send", *fields)[0] == 0
+        _becomes(operator.world, number, Status.SYNCED)
     file = tmp_path / "mine.json"
     file.write_text("[]")
-    assert desk.run("event", "send", str(file))[0] == 1
-    assert desk.run("event", "send", str(tmp_path / "absent.json"))[0] == 1
+    assert operator.run("event", "send", str(file))[0] == 1
+    assert operator.run("event", "send", str(tmp_path / "absent.json"))[0] == 1
 
 
-def test_keys_are_checked_without_being_shown(desk: Desk) -> None:
-    """What signs and what is trusted, by serial."""
-    code, out, _ = desk.run("keys", "check", MERCHANT)
-    secret = desk.world.wechat_pay.merchant(MERCHANT).secret()
+def test_keys_are_checked_without_being_shown(operator: Operator) -> None:
+    """`keys check` prints serials only: of the certificate that signs and of the keys that are trusted."""
+    code, out, _ = operator.run("keys", "check", MERCHANT)
+    secret = operator.world.wechat_pay.merchant(MERCHANT).secret()
     assert code == 0
     assert secret["serial_no"] in out
     assert next(iter(secret["platform_keys"])) in out
     assert "PRIVATE KEY" not in out
-    desk.world.cloud.put_secret("wechatpay/4711", secret | {"mchid": "4711", "private_key": "nonsense!"})
-    code, out, err = desk.run("keys", "check", "4711")
+    operator.world.cloud.put_secret("wechatpay/4711", secret | {"mchid": "4711", "private_key": "nonsense!"})
+    code, out, err = operator.run("keys", "check", "4711")
     assert (code, out) == (1, "")
     assert "private_key" in err
     assert "nonsense" not in err
-    assert "create it" in desk.run("keys", "check", "4712")[2]
-    assert desk.run("keys", "check", OTHER_MERCHANT)[0] == 0
+    assert "create it" in operator.run("keys", "check", "4712")[2]
+    assert operator.run("keys", "check", OTHER_MERCHANT)[0] == 0
 
 
-def test_keys_are_tried_with_wechat_pay_itself(desk: Desk) -> None:
-    """An echo touches no money; a key that WeChat Pay refuses is told in its own words."""
-    code, out, _ = desk.run("keys", "check", MERCHANT, "--echo")
+def test_an_echo_checks_the_keys_with_wechat_pay(operator: Operator) -> None:
+    """`keys check --echo` calls WeChat Pay, and reports WeChat Pay's own error if it refuses the key."""
+    code, out, _ = operator.run("keys", "check", MERCHANT, "--echo")
     assert (code, "WeChat Pay echoed, 08" in out) == (0, True)
-    stale = desk.world.wechat_pay.merchant("4713").secret()
-    desk.world.cloud.put_secret("wechatpay/4713", stale)
-    desk.world.wechat_pay.merchant("4713").rotate_key()
-    assert "SIGN_ERROR" in desk.run("keys", "check", "4713", "--echo")[2]
+    stale = operator.world.wechat_pay.merchant("4713").secret()
+    operator.world.cloud.put_secret("wechatpay/4713", stale)
+    operator.world.wechat_pay.merchant("4713").rotate_key()
+    assert "SIGN_ERROR" in operator.run("keys", "check", "4713", "--echo")[2]
 
 
-def test_a_stack_that_is_not_there_is_named(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 1; a wrong command line is 2."""
-    endpoint = desk.world.cloud.endpoint_url
+def test_a_stack_that_does_not_exist_is_named(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit status is 1 for a stack that does not exist, and 2 for a wrong command line."""
+    endpoint = operator.world.cloud.endpoint_url
     assert main(["--stack", "nowhere", "--endpoint-url", endpoint, "order", "list", "--attention"]) == 1
     assert "nowhere" in capsys.readouterr().err
     with pytest.raises(SystemExit) as caught:
@@ -166,8 +168,8 @@ def test_a_stack_that_is_not_there_is_named(desk: Desk, capsys: pytest.CaptureFi
     assert caught.value.code == 2
 
 
-def test_all_letters_at_once_need_the_real_sqs(desk: Desk) -> None:
-    """The embedded AWS cannot move messages; the command says what to do instead."""
-    code, _, err = desk.run("dead-letters", "redrive")
+def test_a_redrive_that_the_embedded_aws_cannot_do_names_an_alternative(operator: Operator) -> None:
+    """The embedded AWS has no message move task; the error names --message-id as the alternative."""
+    code, _, err = operator.run("dead-letters", "redrive")
     assert code == 1
     assert "--message-id" in err

@@ -16,9 +16,9 @@ import pytest
 from botocore.exceptions import BotoCoreError, SSLError
 from samtranslator.yaml_helper import yaml_parse
 
-from ops.package import OPERATIONS
 from orders.aws import MODELS, Aws
 from tests.wechatpay.wire import loopback_certificate
+from tools.package import OPERATIONS
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 

@@ -17,7 +17,7 @@ from orders.order import Status
 from sandbox.aws_proxy import AwsProxy, ProxyAction
 from sandbox.testbed import APPID, MERCHANT, OTHER_MERCHANT, SERVICE_ID
 from sandbox.waiting import until
-from tests.gate import held
+from tests.gate import hold_answers
 
 from .conftest import CALL_BUDGET, LIMITS, LONG_AGO, Shop, a_message
 
@@ -102,7 +102,9 @@ def test_keys_replaced_in_the_middle_of_a_batch_cost_no_message(office: Office) 
     messages = [a_message(number, f"m{n}") for n, number in enumerate(numbers)]
     calls = office.shop.calls
     with (
-        held(office.shop.wechat_pay, holds=lambda request: any(number in request.target for number in late)) as let_go,
+        hold_answers(
+            office.shop.wechat_pay, holds=lambda request: any(number in request.target for number in late)
+        ) as let_go,
         ThreadPoolExecutor(1) as beside,
     ):
         batch = beside.submit(office.shop.run, *messages)

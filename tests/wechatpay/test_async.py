@@ -12,7 +12,7 @@ import pytest
 import wechatpay
 from sandbox.waiting import PATIENCE
 from sandbox.wechat_pay import Simulator
-from tests.gate import held
+from tests.gate import hold_answers
 
 from .test_connections import in_a_child
 
@@ -56,7 +56,7 @@ def test_twenty_gathered_calls_overlap(client: wechatpay.Client, wechat_pay: Sim
         let_go.set()
         return await asyncio.gather(*calls)
 
-    with held(wechat_pay) as let_go:
+    with hold_answers(wechat_pay) as let_go:
         assert [answer.status for answer in asyncio.run(together(let_go))] == [200] * 20
 
 
@@ -73,7 +73,7 @@ def test_a_call_can_be_cancelled(client: wechatpay.Client, wechat_pay: Simulator
         let_go.set()
         assert (await ask(client)).status == 200
 
-    with held(wechat_pay) as let_go:
+    with hold_answers(wechat_pay) as let_go:
         asyncio.run(cancelled(let_go))
 
 
@@ -87,7 +87,7 @@ def test_a_call_obeys_a_timeout_around_it(client: wechatpay.Client, wechat_pay: 
         assert not let_go.is_set()
         let_go.set()  # asyncio waits for its threads when it ends
 
-    with held(wechat_pay) as let_go:
+    with hold_answers(wechat_pay) as let_go:
         asyncio.run(impatient(let_go))
 
 
@@ -124,7 +124,7 @@ def test_asyncio_has_nothing_to_complain_of(
         let_go.set()
         await asyncio.gather(*calls)
 
-    with held(wechat_pay) as let_go, caplog.at_level(logging.WARNING, logger="asyncio"):
+    with hold_answers(wechat_pay) as let_go, caplog.at_level(logging.WARNING, logger="asyncio"):
         asyncio.run(together(let_go), debug=True)
     assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 

@@ -16,7 +16,7 @@ import requests
 import wechatpay
 from sandbox.waiting import PATIENCE, until
 from sandbox.wechat_pay import Simulator
-from tests.gate import held
+from tests.gate import hold_answers
 from wechatpay.chain import Call
 
 from .wire import OK, Server, hang_up, reset
@@ -460,7 +460,7 @@ def test_many_calls_await_on_one_client(client: wechatpay.Client, wechat_pay: Si
         let_go.set()
         return await asyncio.gather(*calls)
 
-    with held(wechat_pay) as let_go:
+    with hold_answers(wechat_pay) as let_go:
         assert [answer.status for answer in asyncio.run(together(let_go))] == [200] * 8
 
 

@@ -1,7 +1,7 @@
-"""`python -m tests.mutation wechatpay.message orders.order`: change one thing, and see whether a test notices.
+"""`make mutation`, or `python -m tools.mutation wechatpay.message orders.event`: change one thing, and run the tests.
 
-cosmic-ray does it, in a throw-away environment and on a copy of the tracked files. Prints each module's score and the
-mutants that survived. docs/mutation.md has the last figures, and the reasons of the survivors.
+cosmic-ray runs in a temporary environment, on a copy of the tracked files. The output has each module's score and the
+mutants that survived. docs/mutation.md has the latest figures, and why those mutants survive.
 """
 
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-# module → its file, and the tests that are meant to hold it
+# module → the tests that should fail for each of its mutants
 MODULES = {
     "wechatpay.message": "test_message.py test_signature.py",
     "wechatpay.authorization": "test_authorization.py test_signature.py",
@@ -52,19 +52,19 @@ class Score:
 
     @property
     def percent(self) -> float:
-        """Killed of all."""
+        """The share of mutants that were killed."""
         return 100 * self.killed / max(1, self.killed + len(self.survivors))
 
 
 def main(names: list[str]) -> int:
-    """Mutate the modules, all by default; 0 if each has nine tenths of its mutants killed."""
-    chosen = names or list(MODULES)
-    if unknown := [name for name in chosen if name not in MODULES]:
-        sys.exit(f"no such module: {', '.join(unknown)}; there are {', '.join(MODULES)}")
+    """Mutate the modules, all by default; 0 if the tests kill nine tenths of each module's mutants."""
+    names = names or list(MODULES)
+    if unknown := [name for name in names if name not in MODULES]:
+        sys.exit(f"unknown module: {', '.join(unknown)}; known are {', '.join(MODULES)}")
     scores = {}
     with tempfile.TemporaryDirectory() as directory:
         python = _environment(Path(directory))
-        for name in chosen:
+        for name in names:
             scores[name] = score = _mutate(name, Path(directory), python)
             total = score.killed + len(score.survivors)
             print(f"\n{name}: {score.killed} of {total} killed, {score.percent:.1f} %", flush=True)
@@ -74,18 +74,18 @@ def main(names: list[str]) -> int:
 
 
 def _environment(directory: Path) -> Path:
-    """Put cosmic-ray beside the pinned packages, where it disturbs nobody."""
-    here = directory / "venv"
-    python = here / "bin/python"
+    """Install cosmic-ray and the pinned packages; return the path of that environment's Python."""
+    environment = directory / "venv"
+    python = environment / "bin/python"
     uv = [sys.executable, "-m", "uv", "pip"]
-    subprocess.run([sys.executable, "-m", "venv", here], check=True)
-    locks = [ROOT / "requirements.lock", ROOT / "requirements-mutation.lock"]
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    locks = [ROOT / "requirements/dev.lock", ROOT / "requirements/mutation.lock"]
     subprocess.run([*uv, "sync", "--quiet", "--python", python, "--require-hashes", *locks], check=True)
     return python
 
 
 def _mutate(name: str, directory: Path, python: Path) -> Score:
-    """Work on a fresh copy, so that nothing of one module's mutants is left for the next."""
+    """Mutate one module in a fresh copy, so that no mutant is left for the next module."""
     copy = directory / name
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
     copy.mkdir()
@@ -120,12 +120,12 @@ def _score(dumped: str) -> Score:
         if outcome == "survived":
             [mutation] = item["mutations"]
             place = f"line {mutation['start_pos'][0]}, {mutation['operator_name'].removeprefix('core/')}"
-            changed = [
+            difference = [
                 part
                 for part in (result["diff"] or "").splitlines()
                 if part[:1] in "+-" and part[:3] not in {"+++", "---"}
             ]
-            survivors.append("  " + place + "\n" + "\n".join(f"    {part}" for part in changed))
+            survivors.append("  " + place + "\n" + "\n".join(f"    {part}" for part in difference))
     return Score(outcomes["killed"], tuple(survivors))
 
 

@@ -1,8 +1,8 @@
-"""Looks up known vulnerabilities of everything pinned: `make audit-dependencies`.
+"""Look up known vulnerabilities of all pinned packages: `make audit-dependencies`.
 
-pip-audit asks PyPI or OSV. Behind a package mirror neither answers: PyPI's advisories are then "not found" for every
-package, which pip-audit reports as no vulnerability. Here an audit counts only if a database answered; if none did, the
-output says so and the exit status is 0, because the packages are not at fault.
+pip-audit queries PyPI or OSV. Behind a package mirror neither answers: PyPI's advisories are then "not found" for every
+package, which pip-audit reports as no vulnerability. Here an audit counts only if a database answered. If none did, the
+output says so and the exit status is 0, because no vulnerability is known.
 """
 
 import json
@@ -31,11 +31,11 @@ UNREACHABLE_WORDS = (
     "Could not connect to",
     "PyPI is not redirecting properly",
 )
-"""What pip-audit 2.10 prints if a database does not answer; any other failure is an error of ours."""
+"""What pip-audit 2.10 prints if a database does not answer; any other failure is an AuditError."""
 
 
 class AuditError(Exception):
-    """pip-audit failed for another reason than an unreachable database; the message is its last output."""
+    """pip-audit failed for another reason than an unreachable database; the message is its last line of output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Unreachable:
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """A database answered for `packages` packages; `findings` are lines for the reader, empty if all is well."""
+    """A database answered for `packages` packages; `findings` has one line for each problem."""
 
     packages: int
     findings: tuple[str, ...]
@@ -62,12 +62,12 @@ class Run:
 
 
 def judge(run: Run) -> Audited | Unreachable:
-    """Return what a run of pip-audit proves; raise AuditError if it failed for a reason of its own."""
+    """Return the outcome of a run of pip-audit; raise AuditError if it failed for another reason than the network."""
     if run.report is None:
         lines = run.stderr.strip().splitlines() or ["no output"]
-        telling = [line for line in lines if any(word in line for word in UNREACHABLE_WORDS)]
-        if telling:
-            return Unreachable(telling[-1])
+        reasons = [line for line in lines if any(word in line for word in UNREACHABLE_WORDS)]
+        if reasons:
+            return Unreachable(reasons[-1])
         raise AuditError(lines[-1])
     dependencies = run.report["dependencies"]
     skipped = [each for each in dependencies if "skip_reason" in each]
@@ -75,9 +75,9 @@ def judge(run: Run) -> Audited | Unreachable:
         return Unreachable(skipped[0]["skip_reason"] if skipped else "the report is empty")
     findings = [f"{each['name']}: {each['skip_reason']}" for each in skipped]
     for each in dependencies:
-        for found in each.get("vulns", ()):
-            fixed = ", ".join(found["fix_versions"]) or "no release yet"
-            findings.append(f"{each['name']} {each['version']}: {found['id']}, fixed in {fixed}")
+        for vulnerability in each.get("vulns", ()):
+            releases = ", ".join(vulnerability["fix_versions"]) or "no release yet"
+            findings.append(f"{each['name']} {each['version']}: {vulnerability['id']}, fixed in {releases}")
     return Audited(len(dependencies) - len(skipped), tuple(findings))
 
 
@@ -106,23 +106,23 @@ def audit(files: Iterable[Path], run: Callable[[Path, str], Run]) -> Audited | U
 
 
 def pins() -> list[Path]:
-    """Files of pins, those of what ships first."""
-    return [*(ROOT / name for name in SHIPPED), *sorted(ROOT.glob("requirements*.lock"))]
+    """Return the files of pins; those of what ships come first."""
+    return [*(ROOT / name for name in SHIPPED), *sorted(ROOT.glob("requirements/*.lock"))]
 
 
 def pip_audit(path: Path, service: str, command: Sequence[str | Path] = (PIP_AUDIT,)) -> Run:
-    """Run pip-audit over one file of pins."""
+    """Audit one file of pins with pip-audit."""
     with tempfile.TemporaryDirectory() as directory:
         report = Path(directory) / "report.json"
         options = ["--progress-spinner", "off", "--disable-pip", "--require-hashes", "--timeout", str(SECONDS)]
         arguments = [*options, "-s", service, "-f", "json", "-o", str(report), "-r", str(path)]
-        process = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)  # noqa: S603  ours
-        written = report.read_text(encoding="utf-8") if report.is_file() else ""
-    return Run(json.loads(written) if written else None, process.stderr)
+        process = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+        text = report.read_text(encoding="utf-8") if report.is_file() else ""
+    return Run(json.loads(text) if text else None, process.stderr)
 
 
 def main() -> int:
-    """Print the outcome; 1 if a vulnerability is known or the audit itself failed."""
+    """Print the outcome; return 1 if a vulnerability is known or the audit itself failed."""
     try:
         outcome = audit(pins(), pip_audit)
     except AuditError as error:

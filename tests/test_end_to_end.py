@@ -1,4 +1,4 @@
-"""The corridor, end to end: the demo's stories through the real template, the event files, the dead letters."""
+"""End to end: the demo's stories through the deployed template, the event files, and dead-letter messages."""
 
 import json
 import re
@@ -12,35 +12,35 @@ from orders.order import Status
 from sandbox import up
 from sandbox.stories import STORIES, Story
 from sandbox.testbed import MERCHANT, ROOT, Testbed, until
-from tests.conftest import Evidence
+from tests.conftest import DemoRun
 
 README = (ROOT / "events/README.md").read_text(encoding="utf-8")
 TABLE = re.findall(r"^\| (\S+\.json) \| ([^|]+) \| ([^|]+) \| (\d+) \|$", README, re.MULTILINE)
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
-def test_a_story_ends_as_promised(evidence: tuple[Evidence, Any], story: Story) -> None:
-    """The demo is a test: it tells each story through the real template, and says which ended otherwise."""
-    shown = evidence[0].shown
-    assert [line for line in shown.splitlines() if line.startswith(f"✗ {story.name}: ")] == [], shown
-    assert f"✓   {story.title}" in shown
+def test_a_story_ends_as_promised(evidence: tuple[DemoRun, Any], story: Story) -> None:
+    """The demo runs each story through the deployed template, and reports it as ended as promised."""
+    output = evidence[0].output
+    assert [line for line in output.splitlines() if line.startswith(f"✗ {story.name}: ")] == [], output
+    assert f"✓   {story.title}" in output
 
 
 def test_a_dead_letter_is_the_original(world: Testbed) -> None:
-    """Same MessageId, same body, one call made, and SQS knows its source: the console's redrive to source works."""
+    """A dead-letter message has its original id and body and its source, so the console's redrive to source works."""
     body = json.dumps({"mchid": MERCHANT, "out_order_no": "ORIGINAL-1", "detail": {"paid_time": "20260101120000"}})
     world.wechat_pay.ready_to_sync(MERCHANT, "ORIGINAL-1")
     world.wechat_pay.cancel(MERCHANT, "ORIGINAL-1")
     sqs, outputs = world.cloud.client("sqs"), world.stack.outputs
-    sent = sqs.send_message(QueueUrl=outputs["OrderQueueUrl"], MessageBody=body)["MessageId"]
+    message_id = sqs.send_message(QueueUrl=outputs["OrderQueueUrl"], MessageBody=body)["MessageId"]
 
     def look() -> dict[str, Any] | None:
         answer = sqs.receive_message(
             QueueUrl=outputs["DeadLettersUrl"], AttributeNames=["All"], MaxNumberOfMessages=10, VisibilityTimeout=0
         )
-        return next((letter for letter in answer.get("Messages", []) if letter["MessageId"] == sent), None)
+        return next((letter for letter in answer.get("Messages", []) if letter["MessageId"] == message_id), None)
 
-    letter = until(look, state="the message is among the dead letters")
+    letter = until(look, state="the message is in the dead-letter queue")
     assert letter["Body"] == body
     assert letter["Attributes"]["DeadLetterQueueSourceArn"] == outputs["OrderQueueArn"]
     calls = [call for call in world.wechat_pay.calls if call.out_order_no == "ORIGINAL-1"]
@@ -53,7 +53,7 @@ def test_a_dead_letter_is_the_original(world: Testbed) -> None:
 
 
 def test_a_redriven_message_gets_one_new_attempt(world: Testbed) -> None:
-    """Not mended, it is back among the dead letters after one more judgement."""
+    """A redriven message whose cause is not fixed is attempted once, and becomes a dead-letter message again."""
     body = {"mchid": "1999999998", "out_order_no": "REDRIVEN-1", "detail": {"paid_time": "20260101120000"}}
     deployment = world.deployment
     events.send(deployment, body, source=None)
@@ -61,15 +61,15 @@ def test_a_redriven_message_gets_one_new_attempt(world: Testbed) -> None:
     def look() -> dead_letters.Letter | None:
         return next((letter for letter in dead_letters.peek(deployment) if "REDRIVEN-1" in letter.body), None)
 
-    first = until(look, state="the message is among the dead letters")
+    first = until(look, state="the message is in the dead-letter queue")
     assert _attempts(first) == 1
     dead_letters.redrive_one(deployment, first.message_id)
-    again = until(
+    second = until(
         lambda: letter if (letter := look()) and letter.message_id != first.message_id else None,
-        state="the redriven message is among the dead letters",
+        state="the redriven message is in the dead-letter queue",
         instead=look,
     )
-    assert (_attempts(again), again.reason) == (2, "UNKNOWN_MERCHANT")
+    assert (_attempts(second), second.reason) == (2, "UNKNOWN_MERCHANT")
 
 
 def _attempts(letter: dead_letters.Letter) -> int:
@@ -78,14 +78,14 @@ def _attempts(letter: dead_letters.Letter) -> int:
 
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A world as `make sandbox` lays it out, in which each event file is handed straight to the function."""
+    """A sandbox with the orders of `make sandbox`, whose function is invoked with each event file."""
     with Testbed.open(tmp_path_factory.mktemp("seeded")) as world:
         up.seed(world)
         yield world
 
 
 def test_the_table_of_event_files_is_complete() -> None:
-    """Every file has its promised outcome."""
+    """Every event file has its outcome in the table."""
     files = {path.name for path in (ROOT / "events").glob("*.json")} - {"order_paid.schema.json"}
     assert {row[0] for row in TABLE} == files
 
@@ -94,7 +94,7 @@ def test_the_table_of_event_files_is_complete() -> None:
 def test_an_event_file_ends_as_its_table_says(
     seeded: Testbed, file: str, before: str, outcome: str, stays: str
 ) -> None:
-    """The file goes to the deployed function whole, as `sam local invoke -e` hands it over."""
+    """The deployed function, invoked with a whole event file, ends with the outcome of the table."""
     if before == "ready, WeChat Pay down":
         seeded.wechat_pay.misbehave("connection_refused")
     payload = (ROOT / "events" / file).read_bytes()
@@ -104,7 +104,7 @@ def test_an_event_file_ends_as_its_table_says(
     assert "FunctionError" not in answer, result
     failures = result.get("batchItemFailures", [])
     assert len(failures) == int(stays)
-    assert [_seen(seeded, body) for body in _bodies(json.loads(payload))] == outcome.strip().split(", ")
+    assert [_outcome(seeded, body) for body in _bodies(json.loads(payload))] == outcome.strip().split(", ")
 
 
 def _bodies(event: dict[str, Any]) -> list[str]:
@@ -113,8 +113,8 @@ def _bodies(event: dict[str, Any]) -> list[str]:
     return [(record or {}).get("body", "") for record in event["Records"]]
 
 
-def _seen(world: Testbed, body: str) -> str:
-    """Status and reason of the item that a body speaks of; `unreadable` where there is none."""
+def _outcome(world: Testbed, body: str) -> str:
+    """Return status and reason of the item of a body's order; `unreadable` if there is none."""
     try:
         value = json.loads(body)
         value = json.loads(value["Message"]) if value.get("Type") == "Notification" else value
@@ -127,16 +127,16 @@ def _seen(world: Testbed, body: str) -> str:
 
 
 def test_a_bare_event_that_is_not_settled_fails_its_invoker(seeded: Testbed) -> None:
-    """There is no queue to keep it: EventBridge or the caller must try again."""
+    """A bare event that is not settled fails its invocation: no queue keeps it, so the caller must retry."""
     event = {"id": "e1", "source": "pos.till", "detail-type": "Order_Paid"}
-    event["detail"] = {"mchid": MERCHANT, "out_order_no": "NOBODY-1", "detail": {"paid_time": "20260101120000"}}  # type: ignore[assignment]
+    event["detail"] = {"mchid": MERCHANT, "out_order_no": "NO-SUCH-1", "detail": {"paid_time": "20260101120000"}}  # type: ignore[assignment]
     answer = seeded.cloud.client("lambda").invoke(FunctionName=seeded.function, Payload=json.dumps(event))
     assert "FunctionError" in answer
     assert "ORDER_NOT_EXIST" in answer["Payload"].read().decode()
 
 
 def test_the_sandbox_writes_what_sam_local_needs(seeded: Testbed, tmp_path: Path) -> None:
-    """`--env-vars` names the function and its variables in this world."""
+    """The file for `sam local invoke --env-vars` has the function's variables of this sandbox."""
     variables = up.environment(seeded)
     assert variables["WECHATPAY_BASE_URL"] == seeded.wechat_pay.base_url.replace("127.0.0.1", "host.docker.internal")
     assert variables["AWS_ENDPOINT_URL"] == seeded.cloud.endpoint_url.replace("127.0.0.1", "host.docker.internal")

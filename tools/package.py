@@ -1,10 +1,10 @@
-"""Makes what ships small and quick to start: `python -m ops.package models` and `python -m ops.package slim BUILD`.
+"""Make a build small and quick to start: `python -m tools.package models` and `python -m tools.package slim BUILD`.
 
-`models` writes functions/orders/models: of botocore's 1.5 MB of endpoints and its descriptions of services the part
-that the function uses. `slim` is the last step of a build: it takes out what is never read, and compiles what is left,
-because Lambda's disk cannot be written to and would have Python compile it at each cold start. It also adds LICENSE and
-NOTICE, refuses a dependency that comes without the text of its licence, and writes the processor of the binaries into
-the built template, so that CloudFormation refuses to deploy them for another one.
+`models` writes functions/orders/models: the part of botocore's data (1.5 MB of endpoints and service descriptions) that
+the function uses. `slim` is the last step of a build. It removes what is never read and compiles the rest: Lambda's
+disk is read-only, so Python would compile it again at each cold start. It also adds LICENSE and NOTICE, refuses a
+dependency without the text of its licence, and writes the architecture of the binaries into the built template, so that
+CloudFormation refuses to deploy them for another architecture.
 """
 
 import argparse
@@ -31,16 +31,16 @@ OPERATIONS = {
     "secretsmanager": ("GetSecretValue",),
     "sqs": ("ChangeMessageVisibilityBatch",),
 }
-"""What the function asks of AWS, the circuit breaker of Powertools included."""
+"""Operations that the function calls, including those of the circuit breaker of Powertools."""
 
 CODE = {"OrdersFunction": ("", "/var/task"), "WeChatPayLayer": ("python", "/opt/python")}
-"""Where a build has its folders of code, and where Lambda puts them."""
+"""For each resource: the folder of its code in a build, and the folder where Lambda mounts it."""
 
 MACHINES = {0x3E: "x86_64", 0xB7: "arm64"}
-"""Lambda's names for processors, by ELF's `e_machine` (System V ABI)."""
+"""Lambda's names of architectures, by ELF's `e_machine` (System V ABI)."""
 
 NEVER_READ = (
-    *("botocore/data", "boto3/data", "boto3/examples"),  # four hundred services; the function brings its own three
+    *("botocore/data", "boto3/data", "boto3/examples"),  # four hundred services; the function has its own data of three
     "aws_lambda_powertools/event_handler",  # for HTTP APIs
     *(
         f"aws_lambda_powertools/utilities/{name}"
@@ -55,14 +55,13 @@ NEVER_READ = (
             "parser",
         )
     ),
-    *("cffi", "pycparser"),  # compile C; of cffi cryptography uses the binary alone, which lies beside it
+    *("cffi", "pycparser"),  # compile C; cryptography needs only the binary of cffi, which is outside this folder
     "bin",
 )
-"""Parts of libraries that this function never imports; its tests and the demo run without them."""
-
+"""Parts of libraries that the function never imports; its tests and the demo run without them."""
 
 LICENCES = ("LICENSE", "NOTICE")
-"""Of this repository; a built package has them beside the code, those of its dependencies in their *.dist-info."""
+"""Texts of this repository that a built package contains; those of its dependencies are in their *.dist-info."""
 
 LICENCE_TEXTS = ("LICEN[CS]E*", "COPYING*")
 
@@ -73,7 +72,7 @@ and were changed.
   Copyright 2012-2022 Amazon.com, Inc. or its affiliates. All Rights Reserved.
   Licensed under the Apache License, Version 2.0; its text is in LICENSE, and in botocore's own distribution.
 
-Changes, all made by `python -m ops.package models`:
+Changes, all made by `python -m tools.package models`:
 
 {changes}
 """
@@ -81,45 +80,45 @@ Changes, all made by `python -m ops.package models`:
 
 def models(source: Path = BOTOCORE) -> dict[str, Any]:
     """Return the function's part of botocore's data, by file name."""
-    kept: dict[str, Any] = {
+    files: dict[str, Any] = {
         name: json.loads((source / name).read_text(encoding="utf-8"))
         for name in ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
     }
-    for partition in kept["endpoints.json"]["partitions"]:
+    for partition in files["endpoints.json"]["partitions"]:
         partition["services"] = {
             name: partition["services"][name] for name in OPERATIONS if name in partition["services"]
         }
     for service, operations in OPERATIONS.items():
         newest = max(path for path in (source / service).iterdir() if (path / "service-2.json.gz").is_file())
         folder = f"{service}/{newest.name}"
-        kept[f"{folder}/service-2.json"] = _part(_unzipped(newest / "service-2.json.gz"), operations)
-        kept[f"{folder}/endpoint-rule-set-1.json"] = _unzipped(newest / "endpoint-rule-set-1.json.gz")
+        files[f"{folder}/service-2.json"] = _part(_unzip(newest / "service-2.json.gz"), operations)
+        files[f"{folder}/endpoint-rule-set-1.json"] = _unzip(newest / "endpoint-rule-set-1.json.gz")
         for extras in newest.glob("*.sdk-extras.json"):
-            kept[f"{folder}/{extras.name}"] = json.loads(extras.read_text(encoding="utf-8"))
-    return kept
+            files[f"{folder}/{extras.name}"] = json.loads(extras.read_text(encoding="utf-8"))
+    return files
 
 
-def _unzipped(path: Path) -> Any:  # noqa: ANN401  JSON
+def _unzip(path: Path) -> Any:  # noqa: ANN401  JSON
     return json.loads(gzip.decompress(path.read_bytes()))
 
 
 def _part(model: Mapping[str, Any], operations: tuple[str, ...]) -> dict[str, Any]:
-    """Keep some operations of a service, the shapes that these reach, and no documentation."""
-    chosen = {name: model["operations"][name] for name in operations}
-    reached: set[str] = set()
-    ahead = list(_shapes(chosen))
-    while ahead:
-        name = ahead.pop()
-        if name not in reached:
-            reached.add(name)
-            ahead.extend(_shapes(model["shapes"][name]))
-    shapes = {name: shape for name, shape in model["shapes"].items() if name in reached}
-    part: dict[str, Any] = _without_documentation({**model, "operations": chosen, "shapes": shapes})
+    """Keep some operations of a service and the shapes that they refer to; remove the documentation."""
+    selection = {name: model["operations"][name] for name in operations}
+    references: set[str] = set()
+    pending = list(_shapes(selection))
+    while pending:
+        name = pending.pop()
+        if name not in references:
+            references.add(name)
+            pending.extend(_shapes(model["shapes"][name]))
+    shapes = {name: shape for name, shape in model["shapes"].items() if name in references}
+    part: dict[str, Any] = _without_documentation({**model, "operations": selection, "shapes": shapes})
     return part
 
 
 def _shapes(value: Any) -> Iterator[str]:  # noqa: ANN401  JSON
-    """Names of the shapes that a part of a model refers to."""
+    """Yield the names of the shapes that a part of a model refers to."""
     if isinstance(value, dict):
         for name, member in value.items():
             if name == "shape" and isinstance(member, str):
@@ -133,15 +132,15 @@ def _shapes(value: Any) -> Iterator[str]:  # noqa: ANN401  JSON
 
 def _without_documentation(value: Any) -> Any:  # noqa: ANN401  JSON
     if isinstance(value, dict):
-        kept = {
+        members = {
             name: member for name, member in value.items() if name != "documentation" or not isinstance(member, str)
         }
-        return {name: _without_documentation(member) for name, member in kept.items()}
+        return {name: _without_documentation(member) for name, member in members.items()}
     return [_without_documentation(member) for member in value] if isinstance(value, list) else value
 
 
 def write_models(into: Path = MODELS) -> None:
-    """Write them anew, after each change of the pinned boto3."""
+    """Write the models; needed after each change of the pinned boto3."""
     shutil.rmtree(into, ignore_errors=True)
     for name, content in models().items():
         path = into / name
@@ -151,7 +150,7 @@ def write_models(into: Path = MODELS) -> None:
 
 
 def models_notice() -> str:
-    """Return the statement of origin and change that the Apache License asks for (section 4)."""
+    """Return the statement of origin and changes that the Apache License requires (section 4)."""
     changes = [
         f"{service}/*/service-2.json: of the service's operations only {', '.join(operations)}, the shapes that these "
         "refer to, no documentation"
@@ -166,7 +165,7 @@ def models_notice() -> str:
 
 
 def slim(build: Path) -> None:
-    """Finish what `sam build` left in `build`: take out, compile. Doing it again changes nothing."""
+    """Remove, compile and check what `sam build` wrote to `build`. Idempotent."""
     for resource, (folder, in_lambda) in CODE.items():
         code = build / resource / folder
         for name in NEVER_READ:
@@ -179,8 +178,8 @@ def slim(build: Path) -> None:
             code,
             quiet=1,
             stripdir=str(code),
-            prependdir=in_lambda,  # where tracebacks will look
-            invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,  # times of files do not survive the upload
+            prependdir=in_lambda,  # the path in tracebacks
+            invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,  # the upload does not keep modification times
         )
         if not compiled:
             raise SystemExit(f"{code}: something in it does not compile")
@@ -188,11 +187,13 @@ def slim(build: Path) -> None:
 
 
 def architecture(build: Path) -> str:
-    """Return the processor that the binaries of a build are for; SystemExit where they differ or there are none."""
-    found = {_machine(path) for path in build.rglob("*.so*") if path.is_file()}
-    if len(found) != 1:
-        raise SystemExit(f"{build}: its binaries must be for one processor, and are for: {sorted(found) or 'none'}")
-    return found.pop()
+    """Return the architecture of the binaries of a build; SystemExit if they differ or there are none."""
+    machines = {_machine(path) for path in build.rglob("*.so*") if path.is_file()}
+    if len(machines) != 1:
+        raise SystemExit(
+            f"{build}: its binaries must be for one architecture, they are for {sorted(machines) or 'none'}"
+        )
+    return machines.pop()
 
 
 def _machine(binary: Path) -> str:
@@ -200,7 +201,7 @@ def _machine(binary: Path) -> str:
         header = file.read(20)
     number = int.from_bytes(header[18:20], "little")
     if header[:4] != b"\x7fELF" or number not in MACHINES:
-        raise SystemExit(f"{binary}: no binary for Lambda's processors")
+        raise SystemExit(f"{binary}: not a binary for an architecture of Lambda")
     return MACHINES[number]
 
 
@@ -208,10 +209,10 @@ _ARCHITECTURE = re.compile(r"^  Architecture:\n(?:    .*\n)+", re.MULTILINE)
 
 
 def fix_architecture(template: Path, name: str) -> None:
-    """Let the built template be deployed for this processor and no other."""
+    """Make this architecture the only allowed value of the built template's parameter."""
     parameter = (
         "  Architecture:\n"
-        "    Description: Processor of the function and its layer, which the build has fixed.\n"
+        "    Description: Architecture of the function and its layer. The build has fixed it to that of the binaries.\n"
         "    Type: String\n"
         f"    Default: {name}\n"
         f"    AllowedValues: [{name}]\n"
@@ -223,7 +224,7 @@ def fix_architecture(template: Path, name: str) -> None:
 
 
 def without_licence(code: Path) -> list[str]:
-    """Return the distributions in a folder of code that lack the text of their licence."""
+    """Return the distributions in a folder of code that come without the text of their licence."""
     return [
         folder.name.removesuffix(".dist-info")
         for folder in sorted(code.glob("*.dist-info"))
@@ -232,17 +233,17 @@ def without_licence(code: Path) -> list[str]:
 
 
 def main() -> None:
-    """Run one of the two."""
-    parser = argparse.ArgumentParser(prog="python -m ops.package", description="Makes what ships small.")
+    """Run `models` or `slim`."""
+    parser = argparse.ArgumentParser(prog="python -m tools.package", description="Make what ships small.")
     parser.add_argument("step", choices=["models", "slim"])
-    parser.add_argument("build", type=Path, nargs="?", help="what `sam build` has written, for slim")
-    given = parser.parse_args()
-    if given.step == "models":
+    parser.add_argument("build", type=Path, nargs="?", help="for slim: the folder that `sam build` has written")
+    arguments = parser.parse_args()
+    if arguments.step == "models":
         write_models()
-    elif given.build is None or not given.build.is_dir():
-        sys.exit("ops.package slim: name the folder that `sam build` has written, such as .aws-sam/build")
+    elif arguments.build is None or not arguments.build.is_dir():
+        sys.exit("tools.package slim: name the folder that `sam build` has written, such as .aws-sam/build")
     else:
-        slim(given.build)
+        slim(arguments.build)
 
 
 if __name__ == "__main__":

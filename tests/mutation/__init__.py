@@ -1,1 +1,0 @@
-"""Mutation testing: are the tests able to fail?"""

@@ -1,0 +1,1 @@
+"""Mutation testing: do the tests fail if the code is wrong?"""
