@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run here. `make deploy` builds for ARCHITECTURE.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox build deploy models docs soak law fuzz dynamodb-local chaos coverage bench throughput reckonings mutation witnesses audit audit-dependencies venv venv-sam venv-bench venv-audit lint format lock clean
+.PHONY: help demo test sandbox build deploy models docs soak law fuzz dynamodb-local chaos coverage bench throughput reckonings mutation witnesses audit audit-dependencies python-versions library sbom lint-workflows venv venv-release venv-sam venv-bench venv-audit lint format lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -87,10 +87,36 @@ audit: venv-audit ## the template under checkov; each exception stands in the te
 audit-dependencies: venv venv-audit ## known vulnerabilities of everything pinned; says so if no database can be reached
 	python -m ops.vulnerabilities
 
+python-versions: venv ## the library's wheel and tests on each Python from 3.11 that is here (PYTHONS="3.11 3.12": these)
+	python -m tools.python_versions $(PYTHONS)
+
+export TAG # of a release; an environment variable, so that make never expands the text
+library: venv ## the library's wheel and source distribution, in build/library (TAG=library-v0.1.0: for this release)
+	rm -rf build/library
+	cd layers/wechatpay && python -m hatchling build --directory ../../build/library
+	@cd layers/wechatpay && version=$$(python -m hatchling version) && case "$${TAG:-}" in \
+		"") ;; \
+		"library-v$$version") grep -q "^## \[$$version\] - " CHANGELOG.md || { \
+			echo "layers/wechatpay/CHANGELOG.md has no dated entry for $$version" >&2; exit 1; } ;; \
+		*) echo "The tag $$TAG does not name the library's version: expected library-v$$version" >&2; exit 1 ;; \
+	esac
+
+sbom: venv-release ## CycloneDX bills of materials of what ships, in build/sbom
+	mkdir -p build/sbom
+	.venv-release/bin/cyclonedx-py requirements functions/requirements.txt \
+		--output-reproducible -o build/sbom/function.cdx.json
+	.venv-release/bin/cyclonedx-py requirements layers/wechatpay/python/requirements.txt \
+		--output-reproducible -o build/sbom/layer.cdx.json
+
+lint-workflows: venv-release ## actionlint and zizmor over the GitHub Actions workflows
+	.venv-release/bin/actionlint .github/workflows/*.yml
+	.venv-release/bin/zizmor --offline --quiet .github/workflows
+
 lint: venv venv-sam ## format, style, types, the template's lint
 	ruff format --check .
 	ruff check .
 	mypy
+	mypy --python-version 3.11 layers/wechatpay/python/wechatpay
 	AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 	AWS_DEFAULT_REGION=cn-north-1 sam validate --lint
 	cfn-lint template.yaml
@@ -139,6 +165,7 @@ venv: .venv/.ready .venv-ministack/.ready
 venv-sam: .venv-sam/.ready
 venv-bench: .venv-bench/.ready
 venv-audit: .venv-audit/.ready
+venv-release: .venv-release/.ready
 
 # `make lock` keeps what is pinned already and still allowed; `make lock UPGRADE=--upgrade` takes the newest of everything
 # that no group of pyproject.toml names.
@@ -150,7 +177,7 @@ lock: venv ## pin every dependency again, with hashes, from pyproject.toml; what
 	$(COMPILE) --group function -c requirements.lock --no-annotate -o functions/requirements.txt
 	$(COMPILE) --group layer -c requirements.lock --no-annotate -o layers/wechatpay/python/requirements.txt
 	for name in ministack sam audit uv; do $(COMPILE) --group $$name --no-header -o requirements-$$name.lock; done
-	for name in bench witness mutation; do $(COMPILE) --group $$name -c requirements.lock --no-header -o requirements-$$name.lock; done
+	for name in bench witness mutation release; do $(COMPILE) --group $$name -c requirements.lock --no-header -o requirements-$$name.lock; done
 
 .aws-sam/sandbox/template.yaml: LICENSE NOTICE functions/orders/models/NOTICE
 
@@ -158,4 +185,4 @@ models: venv ## the part of boto3's data that the function brings along, again; 
 	python -m ops.package models
 
 clean: ## remove what was made here
-	rm -rf .venv .venv-ministack .venv-sam .venv-bench .venv-audit .aws-sam .sandbox .dynamodb-local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-ministack .venv-sam .venv-bench .venv-audit .venv-release .aws-sam .sandbox .dynamodb-local .mypy_cache .pytest_cache .ruff_cache .hypothesis

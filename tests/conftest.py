@@ -4,19 +4,16 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
 import pytest
-from hypothesis import settings
 from rich.console import Console
 
 from sandbox import demo
 from sandbox.wechat_pay import SimulatedMerchant, Simulator
 from sandbox.world import World
+from tests.simulator import key_ring, wechat_pay
 
-settings.register_profile(
-    "quick", max_examples=20, deadline=None
-)  # for `make mutation`, which runs them a thousand times
+__all__ = ["key_ring", "wechat_pay"]  # fixtures of every test
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,19 +37,6 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     """With the seed, which makes the same order again."""
     seed = config.getoption("--shuffle")
     return None if seed is None else f"shuffled: --shuffle {seed}"
-
-
-@pytest.fixture(scope="session")
-def key_ring(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the simulators of one run keep their keys: making an RSA key takes a tenth of a second."""
-    return tmp_path_factory.mktemp("keys")
-
-
-@pytest.fixture
-def wechat_pay(key_ring: Path) -> Iterator[Simulator]:
-    """A WeChat Pay of this test's own."""
-    with Simulator(keys=key_ring) as simulator:
-        yield simulator
 
 
 @pytest.fixture(scope="session")

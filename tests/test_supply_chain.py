@@ -36,7 +36,7 @@ LOCKS = {
     "layer": "layers/wechatpay/python/requirements.txt",
     **{
         name: f"requirements-{name}.lock"
-        for name in ("ministack", "sam", "audit", "uv", "bench", "witness", "mutation")
+        for name in ("ministack", "sam", "audit", "uv", "bench", "witness", "mutation", "release")
     },
 }
 """Of each group of pyproject.toml, where `make lock` writes it."""
