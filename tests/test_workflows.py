@@ -1,4 +1,4 @@
-"""The GitHub Actions workflows: pinned actions, least permissions, and commands that exist. GitHub alone can run them."""
+"""The GitHub Actions workflows: pinned actions, least permissions, and commands that exist. Only GitHub runs them."""
 
 import os
 import re
@@ -146,8 +146,8 @@ def make_library(clone: Path, tag: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("tag", ["", "library-v0.1.0"])
 def test_the_distribution_is_built(clone: Path, tag: str) -> None:
     """A wheel and a source distribution; the same sources in both, with changelog and licence in the latter."""
-    ended = make_library(clone, tag)
-    assert ended.returncode == 0, ended
+    process = make_library(clone, tag)
+    assert process.returncode == 0, process
     assert sorted(path.name for path in (clone / "build/library").iterdir()) == [
         "wechatpay_client-0.1.0-py3-none-any.whl",
         "wechatpay_client-0.1.0.tar.gz",
@@ -162,14 +162,14 @@ def test_the_distribution_is_built(clone: Path, tag: str) -> None:
 @pytest.mark.parametrize("tag", ["library-v9.9.9", "v0.1.0", "library-v0.1.0$(shell echo)"])
 def test_a_tag_of_another_version_is_refused(clone: Path, tag: str) -> None:
     """The text of a tag is compared, never expanded."""
-    ended = make_library(clone, tag)
-    assert ended.returncode != 0
-    assert f"The tag {tag} does not name the library's version: expected library-v0.1.0" in ended.stderr
+    process = make_library(clone, tag)
+    assert process.returncode != 0
+    assert f"The tag {tag} does not name the library's version: expected library-v0.1.0" in process.stderr
 
 
 def test_a_release_needs_its_entry_in_the_changelog(clone: Path) -> None:
     """A version without a dated entry is not released."""
     shutil.copy(ROOT / "layers/wechatpay/CHANGELOG.md", clone / "layers/wechatpay")
-    ended = make_library(clone, "library-v0.1.0")
-    assert ended.returncode != 0
-    assert "CHANGELOG.md has no dated entry for 0.1.0" in ended.stderr
+    process = make_library(clone, "library-v0.1.0")
+    assert process.returncode != 0
+    assert "CHANGELOG.md has no dated entry for 0.1.0" in process.stderr

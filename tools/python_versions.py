@@ -57,7 +57,7 @@ class Run:
         return f"{self.version}  {self.verdict:8}{self.result}"
 
 
-class MissingToolError(Exception):
+class ToolError(Exception):
     """A program that this one starts has failed; the message is the end of its output."""
 
 
@@ -66,15 +66,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.python_versions", description=__doc__)
     parser.add_argument("versions", nargs="*", metavar="VERSION", help="such as 3.11; default: all that are supported")
     parser.add_argument("--pytest", default="", metavar="ARGUMENTS", help="more arguments for pytest, in one text")
-    named = parser.parse_args(arguments)
+    request = parser.parse_args(arguments)
     wheel = build_wheel(WORK / "wheel")
     runs = []
-    for version in named.versions or supported_versions():
+    for version in request.versions or supported_versions():
         interpreter = find_interpreter(version)
         if interpreter is None:
-            runs.append(Run(version, "failed" if named.versions else "untried", f"no python{version} on this machine"))
+            runs.append(
+                Run(version, "failed" if request.versions else "untried", f"no python{version} on this machine")
+            )
         else:
-            runs.append(run_tests(version, interpreter, wheel, shlex.split(named.pytest)))
+            runs.append(run_tests(version, interpreter, wheel, shlex.split(request.pytest)))
         print(runs[-1], flush=True)
     for module, reason in LEFT_OUT.items():
         print(f"left out: tests/wechatpay/{module}: {reason}")
@@ -101,8 +103,8 @@ def _is_python(path: Path, version: str) -> bool:
     if not path.is_file():
         return False
     code = "import sys; print('%d.%d' % sys.version_info[:2])"
-    ended = subprocess.run([path, "-I", "-c", code], capture_output=True, text=True, check=False)
-    return ended.stdout.strip() == version  # a shim of pyenv exists for versions that it does not run
+    process = subprocess.run([path, "-I", "-c", code], capture_output=True, text=True, check=False)
+    return process.stdout.strip() == version  # a shim of pyenv exists for versions that it does not run
 
 
 def build_wheel(folder: Path) -> Path:
@@ -127,12 +129,12 @@ def run_tests(version: str, interpreter: Path, wheel: Path, arguments: list[str]
     output = folder / "pytest.log"
     with output.open("wb") as log:
         command = [python, "-m", "pytest", "-c", "pytest.ini", *arguments, "tests/wechatpay"]
-        ended = subprocess.run(command, cwd=tests, env=_environment(), stdout=log, stderr=log, check=False)
+        process = subprocess.run(command, cwd=tests, env=_environment(), stdout=log, stderr=log, check=False)
     lines = output.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
-    if ended.returncode:
+    if process.returncode:
         print("\n".join(lines[-60:]))
     release = _run(python, "-c", "import platform; print(platform.python_version())")
-    return Run(version, "failed" if ended.returncode else "passed", f"{release}: {lines[-1]}")
+    return Run(version, "failed" if process.returncode else "passed", f"{release}: {lines[-1]}")
 
 
 def install(environment: Path, interpreter: Path, wheel: Path) -> Path:
@@ -144,7 +146,7 @@ def install(environment: Path, interpreter: Path, wheel: Path) -> Path:
     _run(uv, "pip", "install", *options, "pytest", "hypothesis", wheel)
     location = _run(python, "-I", "-c", "import wechatpay; print(wechatpay.__file__)")
     if not Path(location).is_relative_to(environment):
-        raise MissingToolError(f"the tests would import {location}, not the wheel")
+        raise ToolError(f"the tests would import {location}, not the wheel")
     return python
 
 
@@ -205,11 +207,11 @@ def _environment() -> dict[str, str]:
 
 
 def _run(*command: str | Path) -> str:
-    """Run a command and return its standard output; raise MissingToolError with its last output if it fails."""
-    ended = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
-    if ended.returncode:
-        raise MissingToolError(f"{command[0]}: {(ended.stderr or ended.stdout).strip()[-2000:]}")
-    return ended.stdout.strip()
+    """Run a command and return its standard output; raise ToolError with its last output if it fails."""
+    process = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
+    if process.returncode:
+        raise ToolError(f"{command[0]}: {(process.stderr or process.stdout).strip()[-2000:]}")
+    return process.stdout.strip()
 
 
 if __name__ == "__main__":
