@@ -128,7 +128,7 @@ def run_tests(version: str, interpreter: Path, wheel: Path, arguments: list[str]
     shutil.copy(LIBRARY / "README.md", tests / "layers/wechatpay")
     output = folder / "pytest.log"
     with output.open("wb") as log:
-        command = [python, "-m", "pytest", "-c", "pytest.ini", *arguments, "tests/wechatpay"]
+        command: list[str | Path] = [python, "-m", "pytest", "-c", "pytest.ini", *arguments, "tests/wechatpay"]
         process = subprocess.run(command, cwd=tests, env=_environment(), stdout=log, stderr=log, check=False)
     lines = output.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
     if process.returncode:

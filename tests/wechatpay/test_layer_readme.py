@@ -209,9 +209,11 @@ def test_the_differences_from_the_php_library_are_true_here(wechat_pay: Simulato
     client = wechatpay.Client(**secret, base_url=wechat_pay.base_url)
     assert str(client.chain("v3/x/A1B2")) == str(client["v3/x/A1B2"]) == "v3/x/A1B2"
     assert expand("v3/x/{number}", {"number": "A|B*C"}) == "/v3/x/A%7CB*C"
-    for values, error in (({}, TypeError), ({"number": "1", "no": "2"}, TypeError), ({"number": ""}, ValueError)):
-        with pytest.raises(error):
-            client.chain("v3/x/{number}").get(**values)
+    for path in ("v3/x/{number}", "v3/x", "v3/{no}/{number}"):
+        with pytest.raises(TypeError):
+            client.chain(path).get(no="1")
+    with pytest.raises(ValueError, match="no must be one path segment"):
+        client.chain("v3/{no}").get(no="")
     small = rsa.generate_private_key(public_exponent=65537, key_size=3072)
     with pytest.raises(wechatpay.InvalidKeyError, match="private_key"):
         wechatpay.Client(**secret | {"private_key": small}, base_url=wechat_pay.base_url)
