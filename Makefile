@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run here. `make deploy` builds for ARCHITECTURE.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox build deploy models docs soak law fuzz dynamodb-local chaos coverage bench throughput reckonings mutation witnesses audit audit-dependencies python-versions library sbom lint-workflows venv venv-release venv-sam venv-bench venv-audit lint format lock clean
+.PHONY: help demo test sandbox build deploy models docs soak law fuzz dynamodb-local chaos coverage bench throughput reckonings mutation witnesses audit audit-dependencies python-versions library-lowest library sbom lint-workflows venv venv-release venv-sam venv-bench venv-audit lint format lock clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -89,6 +89,9 @@ audit-dependencies: venv venv-audit ## known vulnerabilities of everything pinne
 
 python-versions: venv ## the library's wheel and tests on each Python from 3.11 that is here (PYTHONS="3.11 3.12": these)
 	python -m tools.python_versions $(PYTHONS)
+
+library-lowest: venv ## the same on Python 3.11 with the lowest dependencies that the library accepts
+	python -m tools.python_versions --lowest 3.11
 
 export TAG # of a release; an environment variable, so that make never expands the text
 library: venv ## the library's wheel and source distribution, in build/library (TAG=library-v0.1.0: for this release)

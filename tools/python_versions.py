@@ -5,6 +5,8 @@ Each version has a virtual environment with the wheel and with pytest, Hypothesi
 Tests and simulator are written for Python 3.13; on 3.11 their copies have PEP 695 syntax respelled. The wheel is never
 changed.
 
+`--lowest` takes the oldest dependencies in place of the pinned ones.
+
 Without arguments, a version whose interpreter is missing is reported as untried. A version that is named must be there.
 """
 
@@ -65,6 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the tests on each version and print a line for each; return 1 if one failed."""
     parser = argparse.ArgumentParser(prog="python -m tools.python_versions", description=__doc__)
     parser.add_argument("versions", nargs="*", metavar="VERSION", help="such as 3.11; default: all that are supported")
+    parser.add_argument("--lowest", action="store_true", help="with the lowest dependencies that the library accepts")
     parser.add_argument("--pytest", default="", metavar="ARGUMENTS", help="more arguments for pytest, in one text")
     request = parser.parse_args(arguments)
     wheel = build_wheel(WORK / "wheel")
@@ -76,7 +79,9 @@ def main(arguments: list[str] | None = None) -> int:
                 Run(version, "failed" if request.versions else "untried", f"no python{version} on this machine")
             )
         else:
-            runs.append(run_tests(version, interpreter, wheel, shlex.split(request.pytest)))
+            environment = WORK / version / "environment"
+            python = install(environment, interpreter, wheel, lowest=request.lowest)
+            runs.append(run_tests(version, python, shlex.split(request.pytest)))
         print(runs[-1], flush=True)
     for module, reason in LEFT_OUT.items():
         print(f"left out: tests/wechatpay/{module}: {reason}")
@@ -85,9 +90,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def supported_versions() -> list[str]:
     """Return the versions that the library's classifiers name, such as `3.11`, oldest first."""
-    project = tomllib.loads((LIBRARY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    minors = [text.removeprefix(CLASSIFIER) for text in project["classifiers"] if text.startswith(CLASSIFIER)]
+    minors = [text.removeprefix(CLASSIFIER) for text in _project()["classifiers"] if text.startswith(CLASSIFIER)]
     return [f"3.{minor}" for minor in sorted(map(int, minors))]
+
+
+def _project() -> dict[str, list[str]]:
+    """Return the table `project` of the library; only its lists are read here."""
+    return dict(tomllib.loads((LIBRARY / "pyproject.toml").read_text(encoding="utf-8"))["project"])
 
 
 def find_interpreter(version: str) -> Path | None:
@@ -116,11 +125,10 @@ def build_wheel(folder: Path) -> Path:
     return wheel
 
 
-def run_tests(version: str, interpreter: Path, wheel: Path, arguments: list[str]) -> Run:
-    """Install the wheel for one interpreter and run the tests of the library there."""
+def run_tests(version: str, python: Path, arguments: list[str]) -> Run:
+    """Run a copy of the library's tests with the Python of a virtual environment that has the wheel."""
     folder = WORK / version
-    shutil.rmtree(folder, ignore_errors=True)
-    python = install(folder / "environment", interpreter, wheel)
+    shutil.rmtree(folder / "tree", ignore_errors=True)
     tests = copy_tests(folder / "tree", version)
     modules = python.parent.parent / f"lib/python{version}/site-packages"
     (tests / "layers/wechatpay").mkdir(parents=True)
@@ -137,13 +145,20 @@ def run_tests(version: str, interpreter: Path, wheel: Path, arguments: list[str]
     return Run(version, "failed" if process.returncode else "passed", f"{release}: {lines[-1]}")
 
 
-def install(environment: Path, interpreter: Path, wheel: Path) -> Path:
-    """Make a virtual environment with the wheel and what its tests need, as the lock pins it; return its Python."""
+def install(environment: Path, interpreter: Path, wheel: Path, *, lowest: bool) -> Path:
+    """Make a virtual environment with the wheel and what its tests need, as the lock pins it; return its Python.
+
+    `lowest`: the library's own dependencies are the lowest that its metadata accepts.
+    """
     uv = Path(sys.executable).parent / "uv"
+    shutil.rmtree(environment, ignore_errors=True)
     _run(uv, "venv", "--quiet", "--no-python-downloads", "--python", interpreter, environment)
     python = environment / "bin/python"
     options = ("--quiet", "--no-build", "--constraint", LOCK, "--python", python)
     _run(uv, "pip", "install", *options, "pytest", "hypothesis", wheel)
+    if lowest:
+        resolution = ("--quiet", "--no-build", "--resolution", "lowest-direct", "--python", python)
+        _run(uv, "pip", "install", *resolution, *_project()["dependencies"])
     location = _run(python, "-I", "-c", "import wechatpay; print(wechatpay.__file__)")
     if not Path(location).is_relative_to(environment):
         raise ToolError(f"the tests would import {location}, not the wheel")
