@@ -157,8 +157,8 @@ def install(environment: Path, interpreter: Path, wheel: Path, *, lowest: bool) 
     options = ("--quiet", "--no-build", "--constraint", LOCK, "--python", python)
     _run(uv, "pip", "install", *options, "pytest", "hypothesis", wheel)
     if lowest:
-        resolution = ("--quiet", "--no-build", "--resolution", "lowest-direct", "--python", python)
-        _run(uv, "pip", "install", *resolution, *_project()["dependencies"])
+        resolution = ("--quiet", "--no-build", "--upgrade", "--resolution", "lowest-direct")
+        _run(uv, "pip", "install", *resolution, "--python", python, *_project()["dependencies"])
     location = _run(python, "-I", "-c", "import wechatpay; print(wechatpay.__file__)")
     if not Path(location).is_relative_to(environment):
         raise ToolError(f"the tests would import {location}, not the wheel")
