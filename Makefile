@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run on this machine. `make deploy` builds for ARCHITECTURE.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox build deploy models docs soak property-tests fuzz dynamodb-local chaos coverage bench throughput estimates mutation interop python-versions audit audit-dependencies venv venv-sam venv-bench venv-audit lint format lock clean
+.PHONY: help demo test sandbox build deploy models docs soak property-tests fuzz dynamodb-local chaos coverage bench throughput estimates mutation interop python-versions library-lowest library sbom lint-workflows audit audit-dependencies venv venv-sam venv-bench venv-audit venv-release lint format lock clean
 .PHONY: law witnesses reckonings
 
 help: ## list the targets
@@ -71,7 +71,7 @@ estimates: venv venv-bench ## compute scaling, cost, an outage, retries and alar
 	python -m bench.outage
 	python -m bench.retries
 	python -m bench.alarms
-	.venv-bench/bin/python -m bench.plots docs
+	.venv-bench/bin/python -m bench.plots docs/operate
 
 docs: venv ## write the library's API reference to build/reference
 	python -m pdoc --docformat google --output-directory build/reference wechatpay
@@ -82,8 +82,8 @@ mutation: venv ## mutation testing with cosmic-ray (an hour; MODULES="orders.eve
 interop: venv ## other WeChat Pay clients against our simulator and our requests (needs PyPI and npm)
 	python -m tools.interop
 
-python-versions: venv ## build the library's wheel and run its tests on every Python of 3.11 to 3.14 that is installed
-	python -m tools.python_versions
+python-versions: venv ## build the library's wheel and run its tests on each installed Python of 3.11 to 3.14 (PYTHONS="3.11 3.12": these)
+	python -m tools.python_versions $(PYTHONS)
 
 audit: venv-audit ## check the template with checkov; each exception stands in the template with its reason
 	.venv-audit/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
@@ -91,10 +91,36 @@ audit: venv-audit ## check the template with checkov; each exception stands in t
 audit-dependencies: venv venv-audit ## look up known vulnerabilities of all pinned packages; reports if no database can be reached
 	python -m tools.vulnerabilities
 
+library-lowest: venv ## the same on Python 3.11 with the lowest versions that the library accepts of each dependency
+	python -m tools.python_versions --lowest 3.11
+
+export TAG # of a release; an environment variable, so that make never expands the text
+library: venv ## the library's wheel and source distribution, in build/library (TAG=library-v0.1.0: for this release)
+	rm -rf build/library
+	cd layers/wechatpay && python -m hatchling build --directory ../../build/library
+	@cd layers/wechatpay && version=$$(python -m hatchling version) && case "$${TAG:-}" in \
+		"") ;; \
+		"library-v$$version") grep -q "^## \[$$version\] - " CHANGELOG.md || { \
+			echo "layers/wechatpay/CHANGELOG.md has no dated entry for $$version" >&2; exit 1; } ;; \
+		*) echo "The tag $$TAG does not name the library's version: expected library-v$$version" >&2; exit 1 ;; \
+	esac
+
+sbom: venv-release ## CycloneDX bills of materials of what ships, in build/sbom
+	mkdir -p build/sbom
+	.venv-release/bin/cyclonedx-py requirements functions/requirements.txt \
+		--output-reproducible -o build/sbom/function.cdx.json
+	.venv-release/bin/cyclonedx-py requirements layers/wechatpay/python/requirements.txt \
+		--output-reproducible -o build/sbom/layer.cdx.json
+
+lint-workflows: venv-release ## actionlint and zizmor over the GitHub Actions workflows
+	.venv-release/bin/actionlint .github/workflows/*.yml
+	.venv-release/bin/zizmor --offline --quiet .github/workflows
+
 lint: venv venv-sam ## format, style, types and the template's lint
 	ruff format --check .
 	ruff check .
 	mypy
+	mypy --python-version 3.11 layers/wechatpay/python/wechatpay
 	AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 	AWS_DEFAULT_REGION=cn-north-1 sam validate --lint
 	cfn-lint template.yaml
@@ -150,6 +176,7 @@ venv: .venv/.ready .venv-ministack/.ready
 venv-sam: .venv-sam/.ready
 venv-bench: .venv-bench/.ready
 venv-audit: .venv-audit/.ready
+venv-release: .venv-release/.ready
 
 # `make lock` keeps what is pinned already and still allowed; `make lock UPGRADE=--upgrade` takes the newest of everything
 # that no group of pyproject.toml names.
@@ -161,7 +188,7 @@ lock: venv ## pin every dependency again, with hashes, from pyproject.toml; what
 	$(COMPILE) --group function -c requirements/dev.lock --no-annotate -o functions/requirements.txt
 	$(COMPILE) --group layer -c requirements/dev.lock --no-annotate -o layers/wechatpay/python/requirements.txt
 	for name in ministack sam audit installer; do $(COMPILE) --group $$name --no-header -o requirements/$$name.lock; done
-	for name in bench interop mutation; do $(COMPILE) --group $$name -c requirements/dev.lock --no-header -o requirements/$$name.lock; done
+	for name in bench interop mutation release; do $(COMPILE) --group $$name -c requirements/dev.lock --no-header -o requirements/$$name.lock; done
 
 .aws-sam/sandbox/template.yaml: LICENSE NOTICE functions/orders/models/NOTICE
 
@@ -169,7 +196,7 @@ models: venv ## write the part of boto3's data that ships with the function; aft
 	python -m tools.package models
 
 clean: ## remove what the targets made
-	rm -rf .venv .venv-ministack .venv-sam .venv-bench .venv-audit .aws-sam .sandbox .dynamodb-local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-ministack .venv-sam .venv-bench .venv-audit .venv-release .aws-sam .sandbox .dynamodb-local .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # The former names of three targets, until the next release.
 law: property-tests

@@ -4,18 +4,16 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
 import pytest
-from hypothesis import settings
 from rich.console import Console
 
 from sandbox import demo
 from sandbox.testbed import Testbed
 from sandbox.wechat_pay import SimulatedMerchant, Simulator
+from tests.simulator import key_ring, wechat_pay
 
-# For `make mutation`, which runs the property tests a thousand times.
-settings.register_profile("quick", max_examples=20, deadline=None)
+__all__ = ["key_ring", "wechat_pay"]  # fixtures of every test
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,19 +37,6 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     """Print the seed, which repeats the order."""
     seed = config.getoption("--shuffle")
     return None if seed is None else f"shuffled: --shuffle {seed}"
-
-
-@pytest.fixture(scope="session")
-def key_ring(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the simulators' keys, one for a run: creating an RSA key takes 0.1 s."""
-    return tmp_path_factory.mktemp("keys")
-
-
-@pytest.fixture
-def wechat_pay(key_ring: Path) -> Iterator[Simulator]:
-    """A simulated WeChat Pay for one test."""
-    with Simulator(keys=key_ring) as simulator:
-        yield simulator
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,7 @@ TABLE = {
     "orders.handler": {"orders", "aws_lambda_powertools", "wechatpay"},
     "orders": set(),
     # the library: pure text first, then keys, then the network; never AWS, never orders
+    "wechatpay.version": set(),
     "wechatpay.text": set(),
     "wechatpay.errors": {"wechatpay.text"},
     "wechatpay.message": set(),

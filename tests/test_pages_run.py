@@ -312,6 +312,7 @@ NOT_RUN: Mapping[str, str] = {
     "build": "minutes; `make sandbox` builds by the same two commands, and the sandbox deploys what they write",
     "deploy": "needs an AWS account; tests/test_template.py tries the template that it deploys",
     "docs": "half a minute of pdoc; nothing of it ships",
+    "python-versions": "minutes for each version; tests/tools tries its parts, and the GitHub workflow runs it",
 }
 
 

@@ -35,7 +35,7 @@ LOCKS = {
     "layer": "layers/wechatpay/python/requirements.txt",
     **{
         name: f"requirements/{name}.lock"
-        for name in ("dev", "ministack", "sam", "audit", "installer", "bench", "interop", "mutation")
+        for name in ("dev", "ministack", "sam", "audit", "installer", "bench", "interop", "mutation", "release")
     },
 }
 """For each group of pyproject.toml, the file that `make lock` writes."""

@@ -1,7 +1,7 @@
 """The bytes of an HTTP/1.1 answer: head, interim answers, chunks and trailers (RFC 9112)."""
 
 from collections.abc import Iterator, Mapping
-from http import HTTPStatus
+from http.client import responses
 
 from sandbox.wechat_pay.draft import Delivery, Interim
 from sandbox.wechat_pay.message import SimulatedReply
@@ -45,4 +45,4 @@ def _lines(first: str, headers: Mapping[str, str]) -> bytes:
 
 
 def _phrase(status: int) -> str:
-    return HTTPStatus(status).phrase if status in HTTPStatus else "Unassigned"
+    return responses.get(status, "Unassigned")

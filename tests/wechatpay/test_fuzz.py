@@ -31,6 +31,7 @@ _HEADERS = st.dictionaries(
 
 def _bytes(status: int, headers: dict[str, str], body: bytes) -> bytes:
     lines = [f"HTTP/1.1 {status} x", *(f"{name}: {value}" for name, value in headers.items())]
+    lines.append("Connection: close")  # else the client may reuse the connection before it sees the server close it
     head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""])
     return head.encode("utf-8", "replace") + body
 

@@ -1,4 +1,4 @@
-"""The layer's README: every example runs, in its order, against a WeChat Pay that signs."""
+"""The library's README: every example runs, in its order, against the simulator of WeChat Pay."""
 
 import ast
 import asyncio
@@ -16,11 +16,13 @@ from typing import Any, ClassVar
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 import wechatpay
-from sandbox.wechat_pay import Simulator
+from sandbox.wechat_pay import Simulator, faults
+from wechatpay.chain import expand
 from wechatpay.endpoints import ENDPOINTS
 
 README = (Path(__file__).parents[2] / "layers/wechatpay/README.md").read_text(encoding="utf-8")
@@ -29,7 +31,7 @@ MCHID = "1230000109"
 
 
 def _files(wechat_pay: Simulator, folder: Path) -> dict[str, str]:
-    """Put the merchant's files into the folder; return his environment."""
+    """Put the merchant's files into the folder; return the environment variables of the README."""
     merchant = wechat_pay.merchant(MCHID)
     ((public_key_id, public_key),) = merchant.platform_keys("public_key").items()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, MCHID)])
@@ -49,13 +51,23 @@ def _files(wechat_pay: Simulator, folder: Path) -> dict[str, str]:
 
 
 def _run(code: CodeType, namespace: dict[str, Any]) -> None:
-    awaited = eval(code, namespace)  # noqa: S307  our own README
-    if inspect.iscoroutine(awaited):
-        asyncio.run(awaited)
+    result = eval(code, namespace)  # noqa: S307  our own README
+    if inspect.iscoroutine(result):
+        asyncio.run(result)
 
 
-def test_every_example_runs(wechat_pay: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As it is printed; only the host is the simulator's."""
+def _on_these_ports(example: str, wechat_pay: Simulator) -> str:
+    """Replace the ports of `make sandbox` by those of a simulator."""
+    urls = {4510: wechat_pay.base_url, 4511: wechat_pay.backup_url, 4512: wechat_pay.control_url}
+    for port, url in urls.items():
+        example = example.replace(f"http://127.0.0.1:{port}", url)
+    return example
+
+
+def test_every_example_runs(
+    wechat_pay: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each example runs as it is printed, on the simulator's hosts, and the first one prints what stands below it."""
     monkeypatch.chdir(tmp_path)
     for name, value in _files(wechat_pay, tmp_path).items():
         monkeypatch.setenv(name, value)
@@ -66,21 +78,29 @@ def test_every_example_runs(wechat_pay: Simulator, tmp_path: Path, monkeypatch: 
     namespace: dict[str, Any] = {"request": SimpleNamespace(headers=headers, body=body)}
     assert len(EXAMPLES) >= 7
     for position, example in enumerate(EXAMPLES):
-        code = compile(example, f"README example {position + 1}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        code = compile(
+            _on_these_ports(example, wechat_pay),
+            f"README example {position + 1}",
+            "exec",
+            flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
+        )
         _run(code, namespace)
+        if position == 0:
+            (output,) = re.findall(r"```text\n(.*?)```", README, re.DOTALL)
+            assert capsys.readouterr().out.split()[:-1] == output.split()[:-1]  # the last word is the call's own id
     assert namespace["order"].package == "XXXXXXXX"
     assert wechat_pay.order(MCHID, "5678").state == "REVOKED"
     assert {call.status for call in wechat_pay.calls} == {200, 404}
 
 
 def test_every_public_error_is_in_the_table() -> None:
-    """With what may be repeated."""
+    """The README says of each error whether the call may be repeated."""
     errors = {name for name in wechatpay.__all__ if name.endswith("Error")}
     assert {name for name in errors if f"| `{name}` |" in README} == errors - {"WeChatPayError"}
 
 
 def test_the_table_of_endpoints_is_the_librarys() -> None:
-    """Path, fields, times and what a sync answers."""
+    """The README's table has each endpoint's path, fields, form of a time, and what a successful sync answers."""
     times = {False: "digits", True: "RFC 3339"}
     answers = {"order": "the order", "acknowledgement": "the order's numbers", "nothing": "nothing (204)"}
 
@@ -97,21 +117,21 @@ def test_the_table_of_endpoints_is_the_librarys() -> None:
 def test_the_words_of_an_order_are_those_of_the_table(wechat_pay: Simulator, endpoint: Any) -> None:
     """What the simulator answers in each state stands in the column of its family."""
     payafter = endpoint == "payafter"
-    seen = []
+    answers = []
     wechat_pay.open(MCHID, "A", endpoint=endpoint)
-    seen.append(wechat_pay.order(MCHID, "A").answer())
+    answers.append(wechat_pay.order(MCHID, "A").answer())
     wechat_pay.confirm(MCHID, "A")
-    seen.append(wechat_pay.order(MCHID, "A").answer())
+    answers.append(wechat_pay.order(MCHID, "A").answer())
     wechat_pay.complete(MCHID, "A")
-    seen.append(wechat_pay.order(MCHID, "A").answer())
+    answers.append(wechat_pay.order(MCHID, "A").answer())
     wechat_pay.deduct(MCHID, "A")
-    seen.append(wechat_pay.order(MCHID, "A").answer())
+    answers.append(wechat_pay.order(MCHID, "A").answer())
     rows = re.findall(
         r"^\| (created|confirmed|to be paid|collected)[^|]* \| ([^|]+) \| ([^|]+) \|$", README, re.MULTILINE
     )
     cells = [row[2 if payafter else 1] for row in rows]
-    assert len(cells) == len(seen)
-    for cell, answer in zip(cells, seen, strict=True):
+    assert len(cells) == len(answers)
+    for cell, answer in zip(cells, answers, strict=True):
         words = [answer["state"], answer.get("state_description", ""), answer.get("collection", {}).get("state", "")]
         assert [word for word in words if word not in cell] == []
 
@@ -163,6 +183,49 @@ def test_a_bill_is_downloaded_as_the_readme_says(
 
 
 def test_the_readme_says_what_is_repeated_and_what_is_not_supported() -> None:
-    """By the words one searches for."""
+    """The README has the words that a reader searches for."""
     for words in ("`UnansweredError` with `sent` True, query first", "v3/billdownload/file", "notification_async"):
         assert words in README
+
+
+def test_the_readme_begins_with_the_missing_sandbox() -> None:
+    """After the first example comes WeChat Pay's own sentence, with its page, and the way to the simulator."""
+    first = re.findall(r"^## (.+)$", README, re.MULTILINE)[0]
+    section = README.partition(f"## {first}\n")[2].partition("\n## ")[0]
+    assert first == "WeChat Pay has no sandbox; this repository has one"
+    for words in (
+        "> APIv3暂未提供独立的沙箱测试环境",
+        "(doc 4012073699)",
+        "`make sandbox`",
+        'base_url="http://127.0.0.1:4510"',
+    ):
+        assert words in section
+    assert len(faults.NAMES) > 50  # "more than fifty named ways"
+
+
+def test_the_differences_from_the_php_library_are_true_here(wechat_pay: Simulator) -> None:
+    """The column of this library in the table of differences: literal paths, `*`, path values, keys and redirects."""
+    secret = wechat_pay.merchant(MCHID).secret()
+    client = wechatpay.Client(**secret, base_url=wechat_pay.base_url)
+    assert str(client.chain("v3/x/A1B2")) == str(client["v3/x/A1B2"]) == "v3/x/A1B2"
+    assert expand("v3/x/{number}", {"number": "A|B*C"}) == "/v3/x/A%7CB*C"
+    for path in ("v3/x/{number}", "v3/x", "v3/{no}/{number}"):
+        with pytest.raises(TypeError):
+            client.chain(path).get(no="1")
+    with pytest.raises(ValueError, match="no must be one path segment"):
+        client.chain("v3/{no}").get(no="")
+    small = rsa.generate_private_key(public_exponent=65537, key_size=3072)
+    with pytest.raises(wechatpay.InvalidKeyError, match="private_key"):
+        wechatpay.Client(**secret | {"private_key": small}, base_url=wechat_pay.base_url)
+    wechat_pay.misbehave("redirect")
+    with pytest.raises(wechatpay.RefusedError, match="302"):
+        client.chain("v3/certificates").get()
+    assert [call.status for call in wechat_pay.calls] == [302]
+
+
+@pytest.mark.parametrize(
+    "name", ["base_url", "timeout", "platform_keys", "apiv3_key", "certificate_store", "async_threads"]
+)
+def test_an_argument_that_the_readme_names_is_one_of_the_client(name: str) -> None:
+    """An argument of `Client` that the README describes exists."""
+    assert name in inspect.signature(wechatpay.Client).parameters

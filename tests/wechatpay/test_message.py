@@ -95,7 +95,8 @@ def test_a_body_is_searched_without_pythons_stack() -> None:
         return json_bytes(body) if left == 0 else deeper(left - 1)
 
     depth = len(inspect.stack(context=0))
-    assert json.loads(deeper(sys.getrecursionlimit() - depth - 40)) == body
+    encoder = 0 if sys.version_info >= (3, 12) else 200  # until 3.11 C recursion counts as calls of Python
+    assert json.loads(deeper(sys.getrecursionlimit() - depth - 40 - encoder)) == body
 
 
 def test_a_wide_body_that_holds_itself_is_refused_in_time() -> None:

@@ -1,10 +1,14 @@
-"""The library as a stranger gets it: a wheel that stands alone, names that are kept, every one of them explained."""
+"""The library as a user installs it: a wheel that stands alone, public names that stay, and a docstring on each."""
 
+import email
 import inspect
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +19,12 @@ from wechatpay.chain import Node
 from wechatpay.direct_orders import DirectOrders
 from wechatpay.payscore import PayScore
 from wechatpay.security import Security
+from wechatpay.version import __version__
 
 LAYER = Path(__file__).parents[2] / "layers/wechatpay"
 PACKAGE = LAYER / "python/wechatpay"
 
-# Public since 0.1.0: a name may be added, never taken away.
+# Public since 0.1.0: a name may be added, never removed.
 NAMES = {
     "Answer",
     "CertificateStore",
@@ -60,13 +65,13 @@ SIGNATURES = {
 
 
 def test_the_exported_names_are_kept() -> None:
-    """Whoever adds one says so here."""
+    """The exported names are exactly those of this list."""
     assert set(wechatpay.__all__) == NAMES
 
 
 @pytest.mark.parametrize("called", SIGNATURES, ids=lambda called: str(called.__qualname__))
 def test_the_arguments_are_kept(called: Any) -> None:
-    """Their names are part of the contract: callers use them as keywords."""
+    """The names of the arguments are public, because callers pass them as keywords."""
     assert " ".join(inspect.signature(called).parameters) == SIGNATURES[called]
 
 
@@ -92,24 +97,68 @@ def test_every_module_explains_itself() -> None:
     assert [path.name for path in modules if not path.read_text(encoding="utf-8").startswith('"""')] == []
 
 
-def test_the_wheel_holds_the_library_and_nothing_else(tmp_path: Path) -> None:
-    """Built as pip builds it, from the folder alone; typed, with its README and its licence named."""
-    build = ["pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation", "-w", str(tmp_path)]
-    subprocess.run([sys.executable, "-m", *build, str(LAYER)], check=True, cwd=tmp_path)
-    (wheel,) = tmp_path.glob("wechatpay-*.whl")
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the library's folder alone, as pip builds it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = ["pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation", "-w", str(folder)]
+    subprocess.run([sys.executable, "-m", *build, str(LAYER)], check=True, cwd=folder)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: Path) -> Message:
+    """The metadata in the wheel."""
     with zipfile.ZipFile(wheel) as archive:
-        held = {name for name in archive.namelist() if ".dist-info/" not in name}
-        metadata = archive.read(next(name for name in archive.namelist() if name.endswith("METADATA"))).decode()
-    sources = {f"wechatpay/{path.name}" for path in PACKAGE.iterdir() if path.suffix in {".py", ".typed"}}
-    assert held == sources
-    assert "wechatpay/py.typed" in held
-    for line in ("License-Expression: Apache-2.0", "Description-Content-Type: text/markdown", "Requires-Python: >=3."):
-        assert line in metadata
-    alone = "import sys, wechatpay; print(wechatpay.__file__, 'boto3' in sys.modules)"
-    asked = subprocess.run(
-        [sys.executable, "-c", alone], capture_output=True, check=True, text=True, env={"PYTHONPATH": str(wheel)}
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return email.message_from_bytes(archive.read(name))
+
+
+def test_the_wheel_holds_the_library_and_nothing_else(wheel: Path) -> None:
+    """The wheel has every module, the marker of type hints and the licence, and no file in addition."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    folder = f"wechatpay_client-{__version__}.dist-info"
+    assert {name for name in names if not name.startswith(folder)} == {
+        f"wechatpay/{path.name}" for path in PACKAGE.iterdir() if path.suffix in {".py", ".typed"}
+    }
+    assert names >= {"wechatpay/py.typed", f"{folder}/licenses/LICENSE"}
+
+
+def test_the_wheel_can_be_imported_alone(wheel: Path) -> None:
+    """With the declared dependencies, and without anything of AWS."""
+    code = "import sys, wechatpay; print(wechatpay.__file__, 'boto3' in sys.modules)"
+    process = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True, env={"PYTHONPATH": str(wheel)}
     )
-    assert asked.stdout.split() == [f"{wheel}/wechatpay/__init__.py", "False"]
+    assert process.stdout.split() == [f"{wheel}/wechatpay/__init__.py", "False"]
+
+
+def test_the_metadata_says_what_the_library_is(metadata: Message) -> None:
+    """A name of its own, "unofficial", the licence as PEP 639 has it, and the README as the page."""
+    assert (metadata["Name"], metadata["Version"]) == ("wechatpay-client", __version__)
+    assert str(metadata["Summary"]).startswith("Unofficial WeChat Pay APIv3 client")
+    assert (metadata["License-Expression"], metadata["License-File"]) == ("Apache-2.0", "LICENSE")
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    classifiers = metadata.get_all("Classifier", [])
+    assert {"Typing :: Typed", "Intended Audience :: Developers", "Development Status :: 4 - Beta"} <= set(classifiers)
+    assert not any(classifier.startswith("License ::") for classifier in classifiers)
+
+
+def test_the_version_has_one_source() -> None:
+    """The metadata's version is that of the module, and the project file has none of its own."""
+    project = tomllib.loads((LAYER / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "version" not in project["project"]
+    assert project["tool"]["hatch"]["version"] == {"path": "python/wechatpay/version.py"}
+    assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
+
+
+def test_the_changelog_has_the_version_or_announces_it() -> None:
+    """The newest entry is that of the version, or is unreleased and names the version that it will be."""
+    changelog = (LAYER / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## [{__version__}] - " in changelog or f"The first release will be {__version__}." in changelog
+    assert "## [Unreleased]\n" in changelog
 
 
 def test_the_reference_is_made_of_docstrings(tmp_path: Path) -> None:
