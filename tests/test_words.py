@@ -22,11 +22,11 @@ WORDS = {
     r"besides?": "next to, in the background, in addition",
     r"reckon(?:s|ed|ing|ings)?": "estimate, compute, count",
     r"deeds?|fates?": "name the event: a call, a write, an outcome",
-    r"law": "the rules (orders/rules.py), property tests",
+    r"(?<!Little's )law": "the rules (orders/rules.py), property tests",
     r"witness(?:es)?": "interop: another client",
     r"corridor": "end to end",
     r"strangers?|stranger's": "an unknown caller, untrusted text, a new user",
-    r"processors?": "CPU, or architecture",
+    r"(?<!batch )processors?": "CPU, or architecture",
     r"\d+ signs": "characters",
 }
 NAMES = re.compile(
