@@ -1,7 +1,7 @@
 """An hour in which WeChat Pay does not answer, computed with the function's own waits: what the circuit saves.
 
 `python -m bench.outage` prints the table of docs/outage.md. Nothing is measured and nothing waits: time is a number.
-The queue, Lambda's pollers and the circuit are models; waits are `orders.order`'s, receives and limits the
+The queue, Lambda's pollers and the circuit are models; waits are `orders.waits`'s, receives and limits the
 template's defaults.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from bench.template import default
 from orders.circuit import RECOVERY, SILENT_BATCHES, SILENT_ORDERS
-from orders.order import NO_FLOOR, backoff, deferral
+from orders.waits import NO_FLOOR, backoff, deferral
 
 OUTAGE = 3600.0  # seconds, from the beginning
 BATCH, CONCURRENCY, RECEIVES = (default(name) for name in ("BatchSize", "MaximumConcurrency", "MaxReceiveCount"))

@@ -1,7 +1,7 @@
 """How long a message is retried before SQS gives it up: the exact distribution, by the function's own waits.
 
 `python -m bench.retries` prints the tables of docs/retries.md. Nothing is measured or simulated: each wait is a whole
-number of seconds, the probability of each number is counted with `orders.order`'s own functions, and the sum of the
+number of seconds, the probability of each number is counted with `orders.waits`'s own functions, and the sum of the
 waits is the convolution of these. A message that is received N times has N - 1 waits between its first attempt and its
 last; the first receive is the first attempt.
 """
@@ -15,9 +15,17 @@ from itertools import accumulate, chain, pairwise, repeat
 
 from bench.cost import Prices
 from orders.circuit import RECOVERY
-from orders.conversation import KEYS_BROKEN
-from orders.order import BACKOFF_CAP, NO_FLOOR, Wait, backoff, deferral
-from orders.wechat import DEDUCTING, NOT_COMPLETED, THROTTLED
+from orders.waits import (
+    BACKOFF_CAP,
+    DEDUCTING,
+    KEYS_BROKEN,
+    NO_FLOOR,
+    NOT_COMPLETED,
+    THROTTLED,
+    Wait,
+    backoff,
+    deferral,
+)
 
 PROMISE = 4 * 3600  # seconds: the median of the default, by the template's MaxReceiveCount and README
 FEWEST, MOST = 8, 30  # receives in the table

@@ -16,7 +16,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from bench import template
-from orders.order import Wait, backoff
+from orders.waits import KEYS_BROKEN, THROTTLED, Wait, backoff
 
 FULL_PROCESSOR = 1769  # MB of memory at which Lambda gives a whole processor
 HEADROOM = 1.5  # of what full batches need: the backlog of an hour is gone after two
@@ -24,8 +24,6 @@ OUTAGE = 3600.0  # seconds
 RECEIVES = template.default("MaxReceiveCount")
 IN_FLIGHT = 120_000  # messages received and not yet deleted, at which SQS hands out no more
 PATIENCE = 300  # seconds that an environment keeps a secret: orders.merchants.SECRET_MAX_AGE
-KEYS_BROKEN = Wait(floor=30.0, base=60.0)  # orders.conversation's; importing it would load cryptography
-THROTTLED = Wait(floor=5.0, base=60.0)  # orders.wechat's
 NOISY_IN_FLIGHT = 30  # messages in flight from which AWS calls a tenant noisy, if they are more than a tenth of all
 MINUTES = 4  # that a merchant is watched whose orders all fail
 RATES = (10.0, 1_000.0, 50_000.0)  # orders a second

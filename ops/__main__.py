@@ -132,7 +132,8 @@ def _line(item: Item) -> str:
     if order is None:
         return screen.line(item.updated_at, "UNREADABLE", *_owner_and_number(item.key), item.problem)
     said = f"{order.last_error.code} {order.last_error.message}" if order.last_error else ""
-    parts = (*_owner_and_number(item.key), order.reason, said, order.transaction_id)
+    transaction_id = order.facts.transaction_id if order.facts else None
+    parts = (*_owner_and_number(item.key), order.reason, said, transaction_id)
     return screen.line(order.updated_at, order.status, *parts)
 
 

@@ -22,7 +22,7 @@ from bench.retries import (
     retries,
     tables,
 )
-from orders.order import NO_FLOOR, backoff
+from orders.waits import NO_FLOOR, backoff
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/retries.md").read_text(encoding="utf-8")

@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from ops import dead_letters, screen
 from ops.__main__ import main
 from ops.stack import Deployment, OpsError, describe
-from orders.order import Attempt, Order, Refusal, Status
-from orders.table import item_of
+from orders.items import item_of
+from orders.order import Attempt, Order, Payment, Refusal, Status
 from sandbox.cloud import Cloud
 
 MERCHANT = "1230000109"
@@ -44,7 +44,7 @@ class Desk:
 
     def put(self, number: str, *, status: Status = Status.REJECTED, raw: Any = None, **facts: Any) -> str:
         """Write an order's item, then what `raw` changes of its attributes (`...` takes one out); returns its key."""
-        order = Order(MERCHANT, number, status, "20260101120000", 1, AT, AT, **facts)
+        order = Order(Payment(MERCHANT, number, "20260101120000"), None, status, 1, AT, AT, **facts)
         item = {name: value for name, value in (item_of(order) | (raw or {})).items() if value is not ...}
         self.deployment.client("dynamodb").put_item(TableName=self.deployment.outputs["OrdersTableName"], Item=item)
         return str(item["pk"]["S"])
@@ -149,7 +149,8 @@ def test_a_letter_whose_item_cannot_be_read_is_listed_as_such(desk: Desk, raw: d
 
 def test_members_of_a_later_version_do_not_make_an_item_unreadable(desk: Desk) -> None:
     """Neither an attribute nor a member of a nested record."""
-    order = Order(MERCHANT, "A-1", Status.REJECTED, "20260101120000", 1, AT, AT, history=(Attempt(AT, "m1", "X"),))
+    payment = Payment(MERCHANT, "A-1", "20260101120000")
+    order = Order(payment, None, Status.REJECTED, 1, AT, AT, history=(Attempt(AT, "m1", "X"),))
     history = item_of(order)["history"]
     history["L"][0]["M"]["later"] = {"S": "x"}
     desk.put("A-1", reason="REVOKED", raw={"history": history, "later": {"S": "x"}})
