@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
@@ -19,6 +18,7 @@ from ops import address, attention, dead_letters, events, items, keys, screen
 from ops.dead_letters import Letter
 from ops.items import Item
 from ops.stack import OPTIONS, Deployment, OpsError, describe
+from orders.items import document_of
 from orders.order import Status
 
 
@@ -115,7 +115,7 @@ def _order_show(deployment: Deployment, given: argparse.Namespace) -> int:
     if item.order is None:
         print(screen.document({"unreadable": item.problem, "attributes": item.attributes}))
         return 0
-    known = {name: value for name, value in asdict(item.order).items() if value not in (None, "", ())}
+    known = {name: value for name, value in document_of(item.order).items() if value not in (None, "", ())}
     print(screen.document(known))
     return 0
 

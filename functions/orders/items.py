@@ -5,7 +5,7 @@ What this version has no field for, at the top or within a nested record, is kep
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from decimal import Decimal
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args
@@ -41,6 +41,11 @@ def order_of(item: Mapping[str, Attribute]) -> Order:
         return _record(Order, {name: item[name] for name in item if name not in _DERIVED})
     except _UnreadableAttributeError as error:
         raise UnreadableItemError(item["pk"]["S"], str(error)) from error
+
+
+def document_of(order: Order) -> dict[str, Any]:
+    """Return the order as plain values under the names of its attributes, for people; `rest` holds the unknown ones."""
+    return _document(Order, asdict(order))
 
 
 class _UnreadableAttributeError(ValueError):
@@ -224,3 +229,13 @@ def _attribute(value: object) -> Attribute:  # noqa: PLR0911  one line per kind 
             return {"NULL": True}
         case _:
             raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def _document(kind: type[Record], values: Mapping[str, Any]) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    layout = _LAYOUTS[kind]
+    for part in layout.parts:
+        if values[part.field] is not None:
+            document |= _document(part.kind, values[part.field])
+    document |= {column.attribute: values[column.field] for column in layout.columns}
+    return document | {"rest": values["rest"]} if layout.keeps_rest else document

@@ -14,7 +14,7 @@ from ops import dead_letters, screen
 from ops.__main__ import main
 from ops.stack import Deployment, OpsError, describe
 from orders.items import item_of
-from orders.order import Attempt, Order, Payment, Refusal, Status
+from orders.order import Attempt, Facts, Order, Payment, Refusal, Status
 from sandbox.cloud import Cloud
 
 MERCHANT = "1230000109"
@@ -42,9 +42,11 @@ class Desk:
         shown = self.capsys.readouterr()
         return code, shown.out, shown.err
 
-    def put(self, number: str, *, status: Status = Status.REJECTED, raw: Any = None, **facts: Any) -> str:
+    def put(self, number: str, *, status: Status = Status.REJECTED, raw: Any = None, **fields: Any) -> str:
         """Write an order's item, then what `raw` changes of its attributes (`...` takes one out); returns its key."""
-        order = Order(Payment(MERCHANT, number, "20260101120000"), None, status, 1, AT, AT, **facts)
+        payment = Payment(MERCHANT, number, "20260101120000")
+        fields = {"facts": None} | fields
+        order = Order(payment=payment, status=status, version=1, created_at=AT, updated_at=AT, **fields)
         item = {name: value for name, value in (item_of(order) | (raw or {})).items() if value is not ...}
         self.deployment.client("dynamodb").put_item(TableName=self.deployment.outputs["OrdersTableName"], Item=item)
         return str(item["pk"]["S"])
@@ -189,7 +191,7 @@ def test_a_letter_is_judged_by_when_it_was_sent(desk: Desk, monkeypatch: pytest.
 def test_words_of_others_are_printed_clean(desk: Desk) -> None:
     """They neither move the cursor, nor turn a line round, nor forge one, nor end in a traceback."""
     dirty = EVIL.replace("\ud800", "")  # DynamoDB takes no half character
-    desk.put("A-1", reason="REVOKED", last_error=Refusal("X", dirty), wechat={"attach": dirty})
+    desk.put("A-1", reason="REVOKED", last_error=Refusal("X", dirty), facts=Facts({"attach": dirty}))
     desk.put("A-2", raw={"status": {"S": dirty}, "attach": {"S": dirty}})
     desk.letter(a_body("A-1"))
     desk.letter(a_body("A-2"))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orders.errors import UnreadableItemError
-from orders.items import item_of, order_of
+from orders.items import document_of, item_of, order_of
 from orders.order import Attempt, Facts, Order, Outcome, Payment, Receipt, Refusal, Reporter, Status, instant
 from orders.rules import record
 
@@ -305,3 +305,14 @@ def test_a_set_in_an_answer_is_read_as_a_list() -> None:
     facts = order_of(item).facts
     assert facts is not None
     assert facts.answer == {"tags": ["a", "b"]}
+
+
+@pytest.mark.parametrize(("order", "item"), EXAMPLES, ids=NAMES)
+def test_a_document_has_the_names_of_the_item(order: Order, item: dict[str, Any]) -> None:
+    """An operator reads the order under the names that the console shows; unknown attributes stand under `rest`."""
+    values = document_of(order).items()
+    document = {name: value for name, value in values if value is not False and value not in (None, "", (), {})}
+    rest = document.pop("rest", {})
+    assert document.keys() | rest.keys() == item.keys() - {"pk", "attention"}
+    assert document["out_order_no"] == "A1"
+    assert document.get("wechat") == (order.facts.answer if order.facts else None)
