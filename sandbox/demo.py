@@ -121,7 +121,7 @@ def _tell_all(world: World, console: Console) -> list[tuple[Story, BrokenPromise
 def _list_letters(world: World, console: Console) -> None:
     console.print("\nDead letters that wait for somebody:")
     for letter in dead_letters.peek(world.deployment):
-        whose = letter.order.out_order_no if letter.order else letter.message_id
+        whose = letter.order.payment.out_order_no if letter.order else letter.message_id
         console.print(Text(f"  {whose}  {letter.reason}  {letter.said}"))
 
 

@@ -119,7 +119,7 @@ def paid_offline(stage: Stage) -> None:
     stage.publish("paid-offline.json")
     order = stage.expect("PAID-OFFLINE-1", Status.SYNCED)
     answer = stage.world.wechat_pay.order(MERCHANT, "PAID-OFFLINE-1").answer()
-    stage.promise("the item holds WeChat Pay's whole answer", order.wechat == answer)
+    stage.promise("the item holds WeChat Pay's whole answer", order.facts is not None and order.facts.answer == answer)
     stage.promise("one call was made", stage.calls() == ["sync 200"])
 
 
@@ -162,7 +162,8 @@ def won_by_wechat(stage: Stage) -> None:
     deducted = stage.world.wechat_pay.deduct(MERCHANT, "WON-BY-WECHAT-1")
     stage.publish("won-by-wechat.json")
     order = stage.expect("WON-BY-WECHAT-1", Status.PAID_BY_WECHAT)
-    stage.promise("the item has what a refund needs", order.transaction_id == deducted.transaction_id)
+    transaction_id = order.facts.transaction_id if order.facts else None
+    stage.promise("the item has what a refund needs", transaction_id == deducted.transaction_id)
 
 
 def deducting(stage: Stage) -> None:
