@@ -1,1 +1,1 @@
-"""Figures: what things cost, measured or reckoned side by side."""
+"""Figures: what things cost, measured side by side or estimated."""

@@ -1,6 +1,6 @@
-"""`make bench`: our function beside the usual way of building it, in one run; a table, JSON and plots.
+"""`make bench`: our function and the usual way of building it, side by side in one run; a table, JSON and plots.
 
-One processor for the function, another for its peers; HTTPS everywhere; WeChat Pay answers after 50 ms, AWS after 4 ms.
+One CPU for the function, another for its peers; HTTPS everywhere; WeChat Pay answers after 50 ms, AWS after 4 ms.
 Absolute times are this machine's and drift by a third; the ratios are of neighbours in time.
 """
 
@@ -21,16 +21,16 @@ from bench.world import OURS, ROOT, world
 
 
 def main() -> int:
-    """Measure, and write what was found; 1 if a message failed, because then nothing was measured."""
-    given = _arguments()
+    """Measure, and write the results; 1 if a message failed, because then nothing was measured."""
+    arguments = _arguments()
     with tempfile.TemporaryDirectory() as folder:
-        found = _found(Path(folder), given)
-    print(table(found))
-    given.output.mkdir(parents=True, exist_ok=True)
-    (given.output / "results.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    if given.plots:
-        plots.draw(found, given.output)
-    failed = sum(row["failures"] for rows in found["life"].values() for row in rows)
+        results = _measure(Path(folder), arguments)
+    print(table(results))
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    (arguments.output / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if arguments.plots:
+        plots.draw(results, arguments.output)
+    failed = sum(row["failures"] for rows in results["life"].values() for row in rows)
     return 1 if failed else 0
 
 
@@ -44,18 +44,20 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _found(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
+def _measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     with world(folder) as near:
-        life = in_turn(given.rounds, lambda one: measure.whole_life(near, one, batch=BATCH, warm=given.warm))
-        warm = max(1, given.warm // 6)
-        sizes = in_turn(given.rounds, lambda one: measure.over_sizes(near, one, warm=warm))
-        latencies = in_turn(min(given.sweeps, given.rounds), lambda one: measure.over_latencies(near, one, warm=warm))
+        life = in_turn(arguments.rounds, lambda one: measure.whole_life(near, one, batch=BATCH, warm=arguments.warm))
+        warm = max(1, arguments.warm // 6)
+        sizes = in_turn(arguments.rounds, lambda one: measure.over_sizes(near, one, warm=warm))
+        latencies = in_turn(
+            min(arguments.sweeps, arguments.rounds), lambda one: measure.over_latencies(near, one, warm=warm)
+        )
     with world(folder, wechat_ms=RTT_SERVER, rtt_ms=RTT) as far:
-        wan = in_turn(given.rounds, lambda one: measure.whole_life(far, one, batch=BATCH, warm=2 * warm))
+        wan = in_turn(arguments.rounds, lambda one: measure.whole_life(far, one, batch=BATCH, warm=2 * warm))
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": _machine(),
-        "rounds": given.rounds,
+        "rounds": arguments.rounds,
         "signature_ms": measure.signature_ms(),
         "package": {"baseline": measure.baseline_package_mb(), "ours": measure.package_mb(OURS.path)},
         "life": life.plain(),
@@ -69,7 +71,7 @@ def _machine() -> dict[str, str]:
     models = [line for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if "model name" in line]
     names = ("boto3", "requests", "urllib3", "cryptography", "aws-lambda-powertools", "wechatpayv3", "pydantic")
     return {
-        "processor": models[0].partition(":")[2].strip() if models else platform.machine(),
+        "cpu": models[0].partition(":")[2].strip() if models else platform.machine(),
         "python": platform.python_version(),
         **{name: version(name) for name in names},
     }

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 
-from bench.retries import CAPPED, LAWS, Law, _Run, _runs, one_wait, retries
+from bench import figures
+from bench.retries import CAPPED, WAITS, Run, Waits, one_wait, runs, total_of
 from bench.template import default, setting
 
 MINUTE = 60
@@ -18,7 +19,7 @@ EVALUATED = 1  # minute, from the end of one until CloudWatch evaluates the alar
 HORIZON = 30 * MINUTE  # seconds that are followed
 OFFSETS = range(0, MINUTE, 15)  # seconds of the minute in which the first attempt falls, equally likely
 RECEIVES = default("MaxReceiveCount")
-PROMISE = 15  # minutes within which orders that keep failing must be told
+PROMISE = 15  # minutes within which orders that keep failing must be reported
 
 
 MINUTES_NEEDED = int(setting("OrdersFailingAlarm", "DatapointsToAlarm"))
@@ -28,15 +29,15 @@ OLDEST = int(setting("OrderAgeAlarm", "Threshold"))  # seconds
 THROTTLED_MINUTES = int(setting("ThrottlesAlarm", "DatapointsToAlarm"))
 
 
-FAILING: Mapping[str, Law] = {
-    name: law for name, law in LAWS.items() if name not in {"DEDUCTING", "USER_CONFIRM, CREATED"}
+FAILING: Mapping[str, Waits] = {
+    name: waits for name, waits in WAITS.items() if name not in {"DEDUCTING", "USER_CONFIRM, CREATED"}
 }
-PATIENT: Mapping[str, Law] = {name: law for name, law in LAWS.items() if name not in FAILING}
-"""Laws of the reasons that count as failing, and of those that no alarm counts (`orders.handler.PATIENCE`)."""
+PATIENT: Mapping[str, Waits] = {name: waits for name, waits in WAITS.items() if name not in FAILING}
+"""Waits of the reasons that count as failing, and of those that no alarm counts (`orders.report.PATIENCE`)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class FirstAlarm:
     """When OrdersFailingAlarm fires for one order that keeps failing: probability of each minute, counted from 1."""
 
     minutes: Sequence[float]
@@ -52,24 +53,24 @@ class Told:
 
 
 @cache
-def told(law: Law) -> Told:
+def first_alarm(waits: Waits) -> FirstAlarm:
     """Follow one order whose every attempt fails until its attempts fell into enough different minutes."""
     minutes = [0.0] * (WINDOW + EVALUATED + 1)
     for offset in OFFSETS:
-        for minute, probability in enumerate(_reached(law, offset)):
+        for minute, probability in enumerate(_reached(waits, offset)):
             if minute < WINDOW:  # later the first minute has left the window
                 minutes[minute + 1 + EVALUATED] += probability / len(OFFSETS)
-    return Told(minutes)
+    return FirstAlarm(minutes)
 
 
-def _reached(law: Law, offset: int) -> list[float]:
+def _reached(waits: Waits, offset: int) -> list[float]:
     """The probability that the last of the minutes needed is number 0, 1, 2 and so on."""
     at = [[0.0] * HORIZON for _ in range(MINUTES_NEEDED)]  # at[k][t]: the attempt at t fell into the (k + 1)th minute
     at[0][offset] = 1.0
     fired = [0.0] * HORIZON
     for receive in range(1, RECEIVES):
         changes = [[0.0] * (HORIZON + 1) for _ in range(MINUTES_NEEDED)]
-        for run in _runs(one_wait(law, min(receive, CAPPED))):
+        for run in runs(one_wait(waits, min(receive, CAPPED))):
             for reached, seconds in enumerate(at[:-1]):
                 _spread(seconds, run, changes[reached], changes[reached + 1])
         at = [list(accumulate(one))[:-1] for one in changes]
@@ -78,7 +79,7 @@ def _reached(law: Law, offset: int) -> list[float]:
     return [sum(fired[start : start + MINUTE]) for start in range(0, HORIZON, MINUTE)]
 
 
-def _spread(seconds: Sequence[float], run: _Run, same: list[float], next_one: list[float]) -> None:
+def _spread(seconds: Sequence[float], run: Run, same: list[float], next_one: list[float]) -> None:
     """Add one wait to each attempt: what stays in its minute, and what falls into another; as differences."""
     for second, probability in enumerate(seconds):
         if probability:
@@ -95,13 +96,13 @@ def _add(changes: list[float], start: int, end: int, mass: float) -> None:
 
 
 @cache
-def attempts(law: Law) -> Sequence[float]:
+def attempts(waits: Waits) -> Sequence[float]:
     """Attempts that an order which keeps failing has had, on average, at each second of its age."""
     total, reached = [0.0] * HORIZON, [1.0] + [0.0] * (HORIZON - 1)
     for receive in range(1, RECEIVES):
         total = [one + more for one, more in zip(total, reached, strict=True)]
         changes = [0.0] * (HORIZON + 1)
-        for run in _runs(one_wait(law, min(receive, CAPPED))):
+        for run in runs(one_wait(waits, min(receive, CAPPED))):
             for second, probability in enumerate(reached):
                 if probability:
                     _add(changes, second + run.first, second + run.last + 1, probability * run.probability)
@@ -109,11 +110,11 @@ def attempts(law: Law) -> Sequence[float]:
     return list(accumulate(total))
 
 
-def partial(share: float, law: Law) -> int | None:
+def partial(share: float, waits: Waits) -> int | None:
     """Minutes until the alarm fires where this share of a steady stream of orders always fails; None: it does not."""
     enough = 0
     for minute in range(HORIZON // MINUTE):
-        seconds = attempts(law)[minute * MINUTE : (minute + 1) * MINUTE]
+        seconds = attempts(waits)[minute * MINUTE : (minute + 1) * MINUTE]
         failing = share * sum(seconds) / MINUTE  # of the orders that came at any second until now
         enough += failing / (failing + 1 - share) >= SHARE
         if enough == MINUTES_NEEDED:
@@ -147,17 +148,21 @@ def rows() -> Iterator[Row]:
             "WeChat Pay down or slow, the table refuses everything, a bug of ours: every attempt fails",
             (failing,),
         ),
-        "THROTTLED": ("THROTTLED for everybody", (failing,)),
+        "THROTTLED": ("THROTTLED for every order", (failing,)),
         "SIGN_ERROR, SECRET_UNAVAILABLE": (
             "a merchant's keys or secret are broken",
             ("SignatureRefusedAlarm", failing),
         ),
         "CIRCUIT_OPEN all the time": ("the circuit is open", ("CircuitAlarm", failing)),
     }
-    for name, law in FAILING.items():
+    for name, waits in FAILING.items():
         wrong, alarms = names[name]
         first = alarms[0] == "SignatureRefusedAlarm"
-        when = (AT_ONCE,) * 3 if first else (told(law).percentile(0.5), told(law).percentile(0.95), everything)
+        when = (
+            (AT_ONCE,) * 3
+            if first
+            else (first_alarm(waits).percentile(0.5), first_alarm(waits).percentile(0.95), everything)
+        )
         yield Row(wrong, alarms, *when)
     yield Row(
         "WeChat Pay answers with a state that this version does not know", ("UnknownWordAlarm", failing), *_at_once()
@@ -195,9 +200,8 @@ def rows() -> Iterator[Row]:
         None,
         AT_ONCE,
     )
-    for name, law in PATIENT.items():
-        [found] = [one for one in retries(law, RECEIVES) if one.receives == RECEIVES]
-        hours = found.percentiles([0.5])[0] / 3600
+    for name, waits in PATIENT.items():
+        hours = total_of(waits, RECEIVES).percentiles([0.5])[0] / 3600
         note = f"DeadLettersAlarm when its receives are used up, after a median of {hours:.1f} h"
         yield Row(f"one order or many wait for their shop or a deduction ({name})", (), None, None, None, note)
 
@@ -207,19 +211,14 @@ def _at_once() -> tuple[int, int, int]:
 
 
 def table() -> str:
-    """The table of docs/alarms.md, as Markdown."""
+    """Return the table of docs/alarms.md, as Markdown."""
     columns = ["what is wrong", "alarm, the first to fire first", "one order, median", "95 %", "one order a minute"]
-    lines = [columns, ["---"] * len(columns)]
-    for row in rows():
-        alarms = ", ".join(row.alarms) or "none"
-        lines.append(
-            [
-                row.wrong + (f" ({row.note})" if row.note else ""),
-                alarms,
-                *map(_minutes, (row.median, row.late, row.busy)),
-            ]
-        )
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return figures.table(columns, map(_cells, rows()))
+
+
+def _cells(row: Row) -> list[str]:
+    wrong = row.wrong + (f" ({row.note})" if row.note else "")
+    return [wrong, ", ".join(row.alarms) or "none", *map(_minutes, (row.median, row.late, row.busy))]
 
 
 def _minutes(minutes: int | None) -> str:

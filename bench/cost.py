@@ -4,14 +4,16 @@
               + DynamoDB (write units + read units) + log bytes + bytes to WeChat Pay
 
 The time of a batch is what it waits and what it computes. Computing takes 1769 / memory as long (AWS, Lambda: memory
-buys processor in proportion); the two are added, which is the upper bound.
+buys CPU in proportion); the two are added, which is the upper bound.
 """
 
 import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
-WHOLE_CPU = 1769  # MB at which a function has one processor (AWS Lambda, "Configure memory")
+from bench import figures
+
+WHOLE_CPU = 1769  # MB at which a function has one CPU (AWS Lambda, "Configure memory")
 LINE_OVERHEAD = 26  # bytes that CloudWatch Logs adds to each line (its pricing page)
 
 
@@ -48,7 +50,7 @@ class Design:
     sent_bytes: float
 
 
-# Figures of bench/RESULTS.md, the processor's undisturbed; waits are its 50 ms of WeChat Pay and 4 ms of DynamoDB.
+# Figures of bench/RESULTS.md, the undisturbed CPU's; waits are its 50 ms of WeChat Pay and 4 ms of DynamoDB.
 OURS = Design(
     bus=True,
     sends=1.0,
@@ -89,65 +91,65 @@ DESIGNS: Mapping[str, Design] = {
 
 
 def batch_ms(design: Design) -> float:
-    """Milliseconds that a batch takes, on the safe side: as if nothing were computed while it waits."""
+    """Return the milliseconds of a batch, an upper bound: as if nothing were computed while it waits."""
     cpu = design.cpu_per_batch + design.batch * design.cpu_per_event
     waits = design.wait_per_batch + design.batch * design.wait_per_event
     return waits + cpu * max(1.0, WHOLE_CPU / design.memory)
 
 
 def per_million(design: Design, prices: Prices) -> dict[str, float]:
-    """Dollars for a million orders, by service."""
+    """Return dollars for a million orders, by service."""
     gb_seconds = batch_ms(design) / 1000 * design.memory / 1024
-    logged = design.log_bytes + design.log_lines * LINE_OVERHEAD
+    log_bytes = design.log_bytes + design.log_lines * LINE_OVERHEAD
     return {
         "EventBridge": prices.event if design.bus else 0.0,
         "SQS": prices.sqs_request * (design.sends + 2 / design.batch),
         "Lambda": (prices.lambda_request + prices.gb_second * gb_seconds) / design.batch,
         "DynamoDB": prices.write_unit * design.write_units + prices.read_unit * design.read_units,
-        "logs": prices.log_byte * logged,
+        "logs": prices.log_byte * log_bytes,
         "egress": prices.egress_byte * design.sent_bytes,
     }
 
 
 def table(prices: Prices, designs: Mapping[str, Design] = DESIGNS) -> str:
-    """The figures as a Markdown table, dollars for a million orders."""
+    """Return the figures as a Markdown table, dollars for a million orders."""
     parts = {name: per_million(design, prices) for name, design in designs.items()}
     services = list(next(iter(parts.values())))
-    rows = [["design", "all", *services], ["---"] * (len(services) + 2)]
-    rows += [
+    rows = [
         [name, f"**{sum(each.values()):.2f}**", *(f"{each[service]:.2f}" for service in services)]
         for name, each in parts.items()
     ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return figures.table(["design", "all", *services], rows)
 
 
 def memories(prices: Prices, design: Design = OURS) -> str:
-    """What memory buys, as a Markdown table."""
-    rows = [["MemorySize, MB", "a batch of ten, ms", "Lambda, $ for a million orders"], ["---"] * 3]
+    """Return what memory buys, as a Markdown table."""
+    rows = []
     for memory in (128, 256, 512, 1024, 1769):
         sized = replace(design, memory=memory)
         rows.append([str(memory), f"{batch_ms(sized):.0f}", f"{per_million(sized, prices)['Lambda']:.2f}"])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return figures.table(["MemorySize, MB", "a batch of ten, ms", "Lambda, $ for a million orders"], rows)
 
 
 def main() -> None:
-    """Print the tables, with other prices or another design of ours where some are given."""
+    """Print the tables; flags change a price or a figure of our designs."""
     parser = argparse.ArgumentParser(prog="python -m bench.cost", description="Dollars for a million orders.")
     for group in (Prices, Design):
-        for known in fields(group):
-            default = f" (default {known.default:g})" if group is Prices else " of all designs of ours"
-            name = f"--{known.name.replace('_', '-')}"
-            if known.name != "bus":
-                parser.add_argument(name, type=float, help=f"{known.name.replace('_', ' ')}{default}")
-    given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
-    prices = _changed(Prices(), given)
-    ours = {name: design if design is NAIVE else _changed(design, given) for name, design in DESIGNS.items()}
-    print(table(prices, ours), memories(prices, _changed(OURS, given)), sep="\n\n")
+        for field in fields(group):
+            default = f" (default {field.default:g})" if group is Prices else " of all designs of ours"
+            name = f"--{field.name.replace('_', '-')}"
+            if field.name != "bus":
+                parser.add_argument(name, type=float, help=f"{field.name.replace('_', ' ')}{default}")
+    changes = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+    prices = _change(Prices(), changes)
+    ours = {name: design if design is NAIVE else _change(design, changes) for name, design in DESIGNS.items()}
+    print(table(prices, ours), memories(prices, _change(OURS, changes)), sep="\n\n")
 
 
-def _changed[T: (Prices, Design)](record: T, given: Mapping[str, float]) -> T:
-    """Put in what was given of it."""
-    return replace(record, **{known.name: given[known.name] for known in fields(record) if known.name in given})  # type: ignore[arg-type]
+def _change[T: (Prices, Design)](record: T, changes: Mapping[str, float]) -> T:
+    """Return the record with the changes that are about one of its fields."""
+    names = [field.name for field in fields(record) if field.name in changes]
+    return replace(record, **{name: changes[name] for name in names})  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

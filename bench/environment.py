@@ -1,4 +1,4 @@
-"""One execution environment under AWS's own runtime client, on one processor, watched from outside."""
+"""One execution environment under AWS's own runtime client, on one CPU, measured from outside."""
 
 import json
 import os
@@ -34,7 +34,7 @@ class Environment:
 
     def __init__(self, python: Path, handler: str, variables: Mapping[str, str], cpu: int, log: Path) -> None:
         self._log = log
-        self._asked: queue.Queue[float] = queue.Queue()
+        self._requests: queue.Queue[float] = queue.Queue()
         self._work: queue.Queue[bytes | None] = queue.Queue()
         self._answers: queue.Queue[tuple[float, str, bytes]] = queue.Queue()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -48,20 +48,20 @@ class Environment:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        self.cold_start = (self._wait_until_asked() - started) * 1000
-        self.cold_start_cpu = processor_ms(self._process.pid)
+        self.cold_start = (self._wait_for_next() - started) * 1000
+        self.cold_start_cpu = cpu_ms(self._process.pid)
 
     def invoke(self, messages: Sequence[Mapping[str, Any]]) -> Invocation:
         """Hand over a batch, and wait for its answer and for the question after it."""
         event = json.dumps({"Records": messages}).encode()
-        before, started = processor_ms(self._process.pid), time.perf_counter()
+        before, started = cpu_ms(self._process.pid), time.perf_counter()
         self._work.put(event)
-        ended, path, body = self._answers.get(timeout=DEADLINE)
-        self._wait_until_asked()
+        answered_at, path, body = self._answers.get(timeout=DEADLINE)
+        self._wait_for_next()
         if not path.endswith("/response"):
             raise BrokenError(f"{body.decode()} {self._last_words()}")
         failures = (json.loads(body) or {}).get("batchItemFailures", [])
-        return Invocation((ended - started) * 1000, processor_ms(self._process.pid) - before, len(failures))
+        return Invocation((answered_at - started) * 1000, cpu_ms(self._process.pid) - before, len(failures))
 
     @property
     def peak_mb(self) -> float:
@@ -71,8 +71,8 @@ class Environment:
         return int(line.split()[1]) / 1024
 
     @property
-    def logged(self) -> int:
-        """Bytes it has written so far."""
+    def log_bytes(self) -> int:
+        """Bytes of log that the environment has written so far."""
         return self._log.stat().st_size
 
     def stop(self) -> None:
@@ -82,11 +82,11 @@ class Environment:
         self._process.wait()
         self._listener.close()
 
-    def _wait_until_asked(self) -> float:
+    def _wait_for_next(self) -> float:
         ends = time.monotonic() + DEADLINE
         while self._process.poll() is None and time.monotonic() < ends:
             try:
-                return self._asked.get(timeout=0.5)
+                return self._requests.get(timeout=0.5)
             except queue.Empty:
                 continue
         raise BrokenError(self._last_words())
@@ -112,7 +112,7 @@ class Environment:
                 body = _body(stream)
                 now = time.perf_counter()
                 if path == _NEXT:
-                    self._asked.put(now)
+                    self._requests.put(now)
                     if (event := self._work.get()) is None:
                         return
                     connection.sendall(_invocation(event))
@@ -121,8 +121,8 @@ class Environment:
                     self._answers.put((now, path, body))
 
 
-def processor_ms(pid: int) -> float:
-    """Milliseconds of processor of a process, all its threads: Linux's clock of another (clock_getcpuclockid(3))."""
+def cpu_ms(pid: int) -> float:
+    """Return the CPU time of another process in ms, all its threads, by its Linux clock (clock_getcpuclockid(3))."""
     return time.clock_gettime((~pid << 3) | 2) * 1000
 
 

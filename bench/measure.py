@@ -64,7 +64,7 @@ def whole_life(world: World, candidate: Candidate, *, batch: int, warm: int) -> 
     try:
         first = environment.invoke(world.messages(batch))
         world.aws.tell("counts")
-        logged = environment.logged
+        log_bytes = environment.log_bytes
         runs = [environment.invoke(world.messages(batch)) for _ in range(warm)]
         counts = world.aws.tell("counts")
         return {
@@ -74,7 +74,7 @@ def whole_life(world: World, candidate: Candidate, *, batch: int, warm: int) -> 
             "first_batch_cpu": first.cpu,
             **_warm(runs, batch),
             "memory": environment.peak_mb,
-            "log_bytes": (environment.logged - logged) / (warm * batch),
+            "log_bytes": (environment.log_bytes - log_bytes) / (warm * batch),
             "aws_calls": counts["requests"] / (warm * batch),
             "write_units": counts.get("write units", 0) / (warm * batch),
             "read_units": counts.get("read units", 0) / (warm * batch),
@@ -106,16 +106,16 @@ def over_latencies(world: World, candidate: Candidate, *, warm: int) -> Figures:
 
 def _sweep(world: World, candidate: Candidate, steps: Sequence[tuple[str, int, int | None]], warm: int) -> Figures:
     environment = world.start(candidate)
-    found: Figures = {}
+    figures: Figures = {}
     try:
         for name, size, latency in steps:
             if latency is not None:
                 world.wechat_pay.tell("latency", latency)
             runs = _invoked(environment, world, size, warm)
-            found |= {f"{figure}@{name}": value for figure, value in _warm(runs, size).items()}
+            figures |= {f"{figure}@{name}": value for figure, value in _warm(runs, size).items()}
     finally:
         environment.stop()
-    return found
+    return figures
 
 
 def _invoked(environment: Environment, world: World, size: int, warm: int) -> list[Invocation]:
@@ -125,10 +125,10 @@ def _invoked(environment: Environment, world: World, size: int, warm: int) -> li
 
 
 def signature_ms() -> float:
-    """One RSA signature, on the processor that the functions run on."""
+    """Return the CPU time of one RSA signature in ms, on the CPU that the functions run on."""
     command = ["taskset", "--cpu-list", str(FUNCTION_CPU), sys.executable, "-m", "bench.floor"]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return float(told.stdout)
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return float(output.stdout)
 
 
 # ---- what is uploaded ------------------------------------------------------------------------------------------------
@@ -143,18 +143,18 @@ def package_mb(folders: Sequence[Path]) -> float:
 
 
 def baseline_package_mb() -> float:
-    """The same for what the baseline imports, as pip installs it, without bytecode: nobody's default ships any."""
-    wanted, files = list(BASELINE_NEEDS), list((ROOT / "bench/baseline").glob("*.py"))
-    seen: set[str] = set()
-    while wanted:
-        name = wanted.pop()
-        if name in seen:
+    """The same for what the baseline imports, as pip installs it, without bytecode, which no default ships."""
+    names, files = list(BASELINE_NEEDS), list((ROOT / "bench/baseline").glob("*.py"))
+    visited: set[str] = set()
+    while names:
+        name = names.pop()
+        if name in visited:
             continue
-        seen.add(name)
-        held = distribution(name)
-        needs = [Requirement(each) for each in held.requires or ()]
-        wanted += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
-        files += [Path(str(held.locate_file(file))) for file in held.files or () if file.suffix != ".pyc"]
+        visited.add(name)
+        package = distribution(name)
+        needs = [Requirement(each) for each in package.requires or ()]
+        names += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
+        files += [Path(str(package.locate_file(file))) for file in package.files or () if file.suffix != ".pyc"]
     return _zipped_mb([file for file in files if file.is_file()])
 
 

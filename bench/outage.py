@@ -1,7 +1,7 @@
 """An hour in which WeChat Pay does not answer, computed with the function's own waits: what the circuit saves.
 
 `python -m bench.outage` prints the table of docs/outage.md. Nothing is measured and nothing waits: time is a number.
-The queue, Lambda's pollers and the circuit are models; waits are `orders.order`'s, receives and limits the
+The queue, Lambda's pollers and the circuit are models; waits are `orders.waits`', receives and limits the
 template's defaults.
 """
 
@@ -11,9 +11,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from bench import figures
 from bench.template import default
 from orders.circuit import RECOVERY, SILENT_BATCHES, SILENT_ORDERS
-from orders.order import NO_FLOOR, backoff, deferral
+from orders.waits import NO_FLOOR, backoff, deferral
 
 OUTAGE = 3600.0  # seconds, from the beginning
 BATCH, CONCURRENCY, RECEIVES = (default(name) for name in ("BatchSize", "MaximumConcurrency", "MaxReceiveCount"))
@@ -35,11 +36,11 @@ class _Circuit:
         """Seconds that a batch must wait; None if it may call."""
         if self.opened_at is None:
             return None
-        left = self.opened_at + RECOVERY - now
-        if left <= 0 and not self.trying:
+        remaining = self.opened_at + RECOVERY - now
+        if remaining <= 0 and not self.trying:
             self.trying = True
             return None
-        return max(1.0, left)
+        return max(1.0, remaining)
 
     def learn(self, environment: int, now: float, orders: Iterable[int], *, answered: bool) -> None:
         """Count a batch: silence of several orders over several batches in a row opens, one answer closes."""
@@ -60,8 +61,8 @@ class _Circuit:
 
 
 @dataclass(slots=True)
-class Reckoning:
-    """What an hour's outage came to; `drained` are seconds after its end, one for each order that it delayed."""
+class Estimate:
+    """What an hour's outage costs; `delays` are seconds after its end, one for each order that it delayed."""
 
     orders: int = 0
     calls_in_outage: int = 0
@@ -69,48 +70,48 @@ class Reckoning:
     lambda_seconds: float = 0.0
     receives: list[int] = field(default_factory=list)
     dead_letters: int = 0
-    drained: list[float] = field(default_factory=list)
+    delays: list[float] = field(default_factory=list)
 
 
-def reckon(rate: float, *, with_circuit: bool, seed: int = 1) -> Reckoning:
+def simulate(rate: float, *, with_circuit: bool, seed: int = 1) -> Estimate:
     """Let `rate` orders a second arrive during an outage of an hour and follow each to its end."""
-    dice = random.Random(seed)  # noqa: S311  a simulation
+    generator = random.Random(seed)  # noqa: S311  a simulation
     circuit = _Circuit()
-    found = Reckoning(orders=int(rate * OUTAGE))
-    waiting = [(number / rate, number, 1) for number in range(found.orders)]  # when visible, which, nth receive
+    estimate = Estimate(orders=int(rate * OUTAGE))
+    waiting = [(number / rate, number, 1) for number in range(estimate.orders)]  # when visible, which, nth receive
     environments = [(0.0, number) for number in range(CONCURRENCY)]  # when free, which
     while waiting:
         free_at, environment = heapq.heappop(environments)
         now = max(free_at, waiting[0][0])
         batch = [heapq.heappop(waiting) for _ in range(BATCH) if waiting and waiting[0][0] <= now]
         closed_for = circuit.seconds_left(now) if with_circuit else None
-        took, done = _handle(found, batch, now, closed_for)
-        end = now + took
-        found.lambda_seconds += took
+        seconds, answered = _handle(estimate, batch, now, closed_for)
+        end = now + seconds
+        estimate.lambda_seconds += seconds
         if with_circuit and closed_for is None:
-            circuit.learn(environment, end, (number for _, number, _ in batch), answered=done)
+            circuit.learn(environment, end, (number for _, number, _ in batch), answered=answered)
         for _, number, count in batch:
-            if done:
-                found.receives.append(count)
-                found.drained.append(end - OUTAGE)
+            if answered:
+                estimate.receives.append(count)
+                estimate.delays.append(end - OUTAGE)
             elif count == RECEIVES:
-                found.dead_letters += 1
+                estimate.dead_letters += 1
             else:
-                heapq.heappush(waiting, (end + _wait(count, closed_for, dice.random()), number, count + 1))
+                heapq.heappush(waiting, (end + _wait(count, closed_for, generator.random()), number, count + 1))
         heapq.heappush(environments, (end, environment))
-    return found
+    return estimate
 
 
 def _handle(
-    found: Reckoning, batch: list[tuple[float, int, int]], now: float, closed_for: float | None
+    estimate: Estimate, batch: list[tuple[float, int, int]], now: float, closed_for: float | None
 ) -> tuple[float, bool]:
     """Return how long the batch takes and whether its orders are settled."""
     if closed_for is not None:
         return DEFERRED_BATCH, False
     if now >= OUTAGE:  # an order whose earlier receives are not all recorded is queried before it is synced
-        found.calls_after += sum(2 if count > 1 else 1 for _, _, count in batch)
+        estimate.calls_after += sum(2 if count > 1 else 1 for _, _, count in batch)
         return HEALTHY_BATCH, True
-    found.calls_in_outage += 2 * len(batch)
+    estimate.calls_in_outage += 2 * len(batch)
     return SILENT_BATCH, False
 
 
@@ -118,10 +119,6 @@ def _wait(count: int, closed_for: float | None, jitter: float) -> int:
     if closed_for is None:
         return backoff(count, NO_FLOOR, jitter=jitter)
     return deferral(count, closed_for, jitter=jitter)
-
-
-def _percentile(values: list[float], part: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(part * len(values)))] if values else 0.0
 
 
 _COLUMNS = (
@@ -139,24 +136,23 @@ _COLUMNS = (
 
 
 def table() -> str:
-    """The figures as a Markdown table."""
+    """Return the figures as a Markdown table."""
     rows = [_row(rate, with_circuit=with_circuit) for rate in (0.1, 1.0, 10.0) for with_circuit in (False, True)]
-    lines = [_COLUMNS, ["---"] * len(_COLUMNS), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return figures.table(_COLUMNS, rows)
 
 
 def _row(rate: float, *, with_circuit: bool) -> list[str]:
-    found = reckon(rate, with_circuit=with_circuit)
-    mean = sum(found.receives) / max(1, len(found.receives))
+    estimate = simulate(rate, with_circuit=with_circuit)
+    mean = sum(estimate.receives) / max(1, len(estimate.receives))
     return [
         f"{rate:g}",
         "yes" if with_circuit else "no",
-        f"{found.calls_in_outage:,}",
-        f"{found.calls_after:,}",
-        f"{found.lambda_seconds:,.0f}",
-        f"{mean:.1f} ({max(found.receives, default=0)})",
-        str(found.dead_letters),
-        *(f"{_percentile(found.drained, part) / 60:.0f} min" for part in (0.5, 0.99, 1.0)),
+        f"{estimate.calls_in_outage:,}",
+        f"{estimate.calls_after:,}",
+        f"{estimate.lambda_seconds:,.0f}",
+        f"{mean:.1f} ({max(estimate.receives, default=0)})",
+        str(estimate.dead_letters),
+        *(f"{figures.percentile(estimate.delays, part) / 60:.0f} min" for part in (0.5, 0.99, 1.0)),
     ]
 
 

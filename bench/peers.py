@@ -1,6 +1,6 @@
 """Peers that answer after a fixed time: WeChat Pay, which checks and signs, and AWS, which counts; and a WAN between.
 
-`python -m bench.peers wechat|aws|wan …` runs one in a process of its own, on a processor of its own. They model no
+`python -m bench.peers wechat|aws|wan …` runs one in a process of its own, on a CPU of its own. They model no
 condition and no fault: for that there is the sandbox. They are here to be as quick and as even as possible.
 """
 
@@ -43,9 +43,9 @@ class Peer:
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> tuple[Reply, float]:
         """The reply, and the seconds until it is sent."""
         if target == f"{CONTROL}counts":
-            told = json.dumps(self.counts).encode()
+            counts = json.dumps(self.counts).encode()
             self.counts.clear()
-            return (200, {}, told), 0.0
+            return (200, {}, counts), 0.0
         if target == f"{CONTROL}latency":
             self.seconds = json.loads(body) / 1000
             return (200, {}, b"{}"), 0.0
@@ -113,9 +113,9 @@ class WeChatPay:
         if target == f"{CONTROL}sign":
             self._ready |= {number: self._signed(number) for number in json.loads(body)}
             return 200, {}, b"{}"
-        said = dict(_AUTHORIZATION.findall(headers.get("authorization", "")))
-        message = f"{method}\n{target}\n{said['timestamp']}\n{said['nonce_str']}\n".encode() + body + b"\n"
-        self._merchant.verify(base64.b64decode(said["signature"]), message, padding.PKCS1v15(), hashes.SHA256())
+        fields = dict(_AUTHORIZATION.findall(headers.get("authorization", "")))
+        message = f"{method}\n{target}\n{fields['timestamp']}\n{fields['nonce_str']}\n".encode() + body + b"\n"
+        self._merchant.verify(base64.b64decode(fields["signature"]), message, padding.PKCS1v15(), hashes.SHA256())
         number = target.split("/")[-2]
         return self._ready.pop(number, None) or self._signed(number)
 
@@ -175,30 +175,30 @@ class Aws:
         """Answer by the operation that `X-Amz-Target` names."""
         operation = headers.get("x-amz-target", "").rpartition(".")[2]
         self._counts[operation] += 1
-        asked = json.loads(body)
-        self._counts["write units"] += _write_units(operation, asked)
-        self._counts["read units"] += sum(len(one["Keys"]) for one in asked.get("RequestItems", {}).values())
+        request = json.loads(body)
+        self._counts["write units"] += _write_units(operation, request)
+        self._counts["read units"] += sum(len(one["Keys"]) for one in request.get("RequestItems", {}).values())
         answers: dict[str, Any] = {
             "BatchGetItem": {
-                "Responses": {table: [] for table in asked.get("RequestItems", {})},
+                "Responses": {table: [] for table in request.get("RequestItems", {})},
                 "UnprocessedKeys": {},
             },
-            "BatchExecuteStatement": {"Responses": [{} for _ in asked.get("Statements", [])]},
+            "BatchExecuteStatement": {"Responses": [{} for _ in request.get("Statements", [])]},
         }
-        said = self._secret if operation == "GetSecretValue" else json.dumps(answers.get(operation, {})).encode()
-        return 200, {"Content-Type": "application/x-amz-json-1.0", "x-amzn-RequestId": "R" * 52}, said
+        answer = self._secret if operation == "GetSecretValue" else json.dumps(answers.get(operation, {})).encode()
+        return 200, {"Content-Type": "application/x-amz-json-1.0", "x-amzn-RequestId": "R" * 52}, answer
 
 
-def _write_units(operation: str, asked: Mapping[str, Any]) -> int:
+def _write_units(operation: str, request: Mapping[str, Any]) -> int:
     """One for each KB of an item that is begun (DynamoDB, read/write capacity); an update of ours is below one."""
     if operation == "BatchExecuteStatement":
         items = (
             dict(zip(re.findall(r"'(\w+)': \?", one["Statement"]), one["Parameters"], strict=True))
-            for one in asked["Statements"]
+            for one in request["Statements"]
         )
         return sum(math.ceil(item_size(item) / 1024) for item in items)
     if operation == "PutItem":
-        return math.ceil(item_size(asked["Item"]) / 1024)
+        return math.ceil(item_size(request["Item"]) / 1024)
     return 1 if operation == "UpdateItem" else 0
 
 
@@ -265,16 +265,16 @@ def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
 # ---- as processes ----------------------------------------------------------------------------------------------------
 
 
-async def _serve(given: argparse.Namespace) -> None:
-    seconds = given.latency_ms / 1000
-    if given.kind == "wan":
-        server: Any = await asyncio.start_server(Wan(given.behind, seconds).serve, "127.0.0.1", 0, backlog=512)
+async def _serve(arguments: argparse.Namespace) -> None:
+    seconds = arguments.latency_ms / 1000
+    if arguments.kind == "wan":
+        server: Any = await asyncio.start_server(Wan(arguments.behind, seconds).serve, "127.0.0.1", 0, backlog=512)
     else:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(given.keys / "tls.crt", given.keys / "tls.key")
-        ring = KeyRing(given.keys)
+        context.load_cert_chain(arguments.keys / "tls.crt", arguments.keys / "tls.key")
+        ring = KeyRing(arguments.keys)
         counts: Counter[str] = Counter()
-        app: App = WeChatPay(ring) if given.kind == "wechat" else Aws(json.dumps(secret(ring)), counts)
+        app: App = WeChatPay(ring) if arguments.kind == "wechat" else Aws(json.dumps(secret(ring)), counts)
         peer = Peer(app, seconds, counts)
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: _Connection(peer), "127.0.0.1", 0, ssl=context, backlog=512)

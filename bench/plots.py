@@ -1,6 +1,6 @@
-"""Draws what was measured and what was reckoned; SVG, the same bytes for the same figures.
+"""Draw measurements and estimates; SVG, the same bytes for the same figures.
 
-`python -m bench.plots FOLDER` draws what is reckoned; what is measured is drawn by its run.
+`python -m bench.plots FOLDER` draws the estimates; a measurement is drawn by its run.
 """
 
 import sys
@@ -10,8 +10,8 @@ from typing import Any
 
 import matplotlib as mpl
 
-from bench import scaling
 from bench.measure import LATENCIES, SIZES, Pair
+from bench.scaling.series import series
 
 mpl.use("svg")
 mpl.rcParams.update(
@@ -46,14 +46,12 @@ def bars(path: Path, title: str, label: str, values: Mapping[str, float]) -> Non
     plt.close(figure)
 
 
-def draw(found: Mapping[str, Any], into: Path) -> None:
-    """The four plots of a run."""
-    life, sizes, latencies = (Pair(**found[name]) for name in ("life", "sizes", "latencies"))
+def draw(results: Mapping[str, Any], into: Path) -> None:
+    """Draw the four plots of a run."""
+    life, sizes, latencies = (Pair(**results[name]) for name in ("life", "sizes", "latencies"))
     names = ("baseline", "ours")
     bars(into / "cold-start.svg", "Cold start", "ms", dict(zip(names, life.median("cold_start"), strict=True)))
-    bars(
-        into / "cpu.svg", "Processor time per event", "ms", dict(zip(names, life.median("cpu_per_event"), strict=True))
-    )
+    bars(into / "cpu.svg", "CPU time per event", "ms", dict(zip(names, life.median("cpu_per_event"), strict=True)))
     chart(
         into / "batch-size.svg",
         "A warm batch, WeChat Pay at 50 ms",
@@ -70,27 +68,27 @@ def draw(found: Mapping[str, Any], into: Path) -> None:
     )
 
 
-def reckoned(into: Path) -> None:
-    """The plots of docs/scaling.md, out of its simulation."""
-    drawn = scaling.series()
+def draw_estimates(into: Path) -> None:
+    """Draw the plots of docs/scaling.md, from its simulation."""
+    lines = series()
     chart(
         into / "scaling-concurrency.svg",
         "Environments that are busy",
         ("orders a second", "concurrency"),
-        drawn["scaling-concurrency"],
+        lines["scaling-concurrency"],
         log=True,
     )
     axes = ("minutes since WeChat Pay is gone, for an hour", "orders waiting")
-    chart(into / "scaling-backlog.svg", "100 orders a second, and an hour's outage", axes, drawn["scaling-backlog"])
+    chart(into / "scaling-backlog.svg", "100 orders a second, and an hour's outage", axes, lines["scaling-backlog"])
 
 
 def _lines(pair: Pair, figure: str, steps: Sequence[int]) -> Lines:
-    found = {step: pair.median(f"{figure}@{step}") for step in steps}
+    medians = {step: pair.median(f"{figure}@{step}") for step in steps}
     return {
-        name: [(float(step), values[index]) for step, values in found.items()]
+        name: [(float(step), values[index]) for step, values in medians.items()]
         for index, name in enumerate(("baseline", "ours"))
     }
 
 
 if __name__ == "__main__":
-    reckoned(Path(sys.argv[1]))
+    draw_estimates(Path(sys.argv[1]))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from bench import measure
+from bench import figures, measure
 from bench.measure import LATENCIES, SIZES, Pair
 
 RTT, RTT_SERVER = 40, 10  # ms: a WAN in front of WeChat Pay, and what WeChat Pay itself takes then
@@ -35,21 +35,21 @@ GOALS = {
 }
 
 
-def table(found: dict[str, Any]) -> str:
-    """The figures as a Markdown table, and what they grow with."""
-    pairs = {name: Pair(**found[name]) for name in ("life", "sizes", "latencies", "wan")}
-    rows = [["figure", "baseline", "ours", "ratio", "at least", "aim"], ["---"] * 6]
+def table(results: dict[str, Any]) -> str:
+    """Return the figures as a Markdown table, and what they grow with."""
+    pairs = {name: Pair(**results[name]) for name in ("life", "sizes", "latencies", "wan")}
+    rows = []
     for name, goal in GOALS.items():
-        baseline, ours, ratio = _figure(found, pairs, name)
+        baseline, ours, ratio = _figure(results, pairs, name)
         cells = [f"{_number(baseline)} {goal.unit}".strip(), f"{_number(ours)} {goal.unit}".strip()]
         rows.append([goal.label, *cells, f"{ratio:.2f} ×", goal.least, goal.aim])
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([*lines, "", *_remarks(found, pairs)])
+    columns = ["figure", "baseline", "ours", "ratio", "at least", "aim"]
+    return "\n".join([figures.table(columns, rows), "", *_remarks(results, pairs)])
 
 
-def _figure(found: dict[str, Any], pairs: dict[str, Pair], name: str) -> tuple[float, float, float]:
+def _figure(results: dict[str, Any], pairs: dict[str, Pair], name: str) -> tuple[float, float, float]:
     if name == "package":
-        baseline, ours = found["package"]["baseline"], found["package"]["ours"]
+        baseline, ours = results["package"]["baseline"], results["package"]["ours"]
         return baseline, ours, baseline / ours
     pair, key = {"wan": (pairs["wan"], "warm_batch"), "warm_batch@100": (pairs["sizes"], name)}.get(
         name, (pairs["life"], name)
@@ -62,12 +62,10 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _remarks(found: dict[str, Any], pairs: dict[str, Pair]) -> list[str]:
-    signature = found["signature_ms"]
+def _remarks(results: dict[str, Any], pairs: dict[str, Pair]) -> list[str]:
+    signature = results["signature_ms"]
     cpu = pairs["life"].median("cpu_per_event")[1]
-    remarks = [
-        f"One RSA signature on the same processor: {signature:.2f} ms; an event costs {cpu / signature:.1f} of them."
-    ]
+    remarks = [f"One RSA signature on the same CPU: {signature:.2f} ms; an event costs {cpu / signature:.1f} of them."]
     for index, who in enumerate(("baseline", "ours")):
         walls = {float(size): pairs["sizes"].median(f"warm_batch@{size}")[index] for size in SIZES}
         waits = {float(ms): pairs["latencies"].median(f"warm_batch@{ms}")[index] for ms in LATENCIES}

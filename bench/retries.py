@@ -1,7 +1,7 @@
 """How long a message is retried before SQS gives it up: the exact distribution, by the function's own waits.
 
 `python -m bench.retries` prints the tables of docs/retries.md. Nothing is measured or simulated: each wait is a whole
-number of seconds, the probability of each number is counted with `orders.order`'s own functions, and the sum of the
+number of seconds, the probability of each number is counted with `orders.waits`' own functions, and the sum of the
 waits is the convolution of these. A message that is received N times has N - 1 waits between its first attempt and its
 last; the first receive is the first attempt.
 """
@@ -13,11 +13,20 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate, chain, pairwise, repeat
 
+from bench import figures
 from bench.cost import Prices
 from orders.circuit import RECOVERY
-from orders.conversation import KEYS_BROKEN
-from orders.order import BACKOFF_CAP, NO_FLOOR, Wait, backoff, deferral
-from orders.wechat import DEDUCTING, NOT_COMPLETED, THROTTLED
+from orders.waits import (
+    BACKOFF_CAP,
+    DEDUCTING,
+    KEYS_BROKEN,
+    NO_FLOOR,
+    NOT_COMPLETED,
+    THROTTLED,
+    Wait,
+    backoff,
+    deferral,
+)
 
 PROMISE = 4 * 3600  # seconds: the median of the default, by the template's MaxReceiveCount and README
 FEWEST, MOST = 8, 30  # receives in the table
@@ -32,16 +41,16 @@ ROUNDING = 1e-9  # what the sums of the probabilities may lack
 MEMORY_GB = 0.5  # the template's MemorySize
 REJECTED_AGAIN = 0.02  # seconds of Lambda for a batch that makes no call: a read and a visibility change
 
-type Law = Callable[[int, float], int]
+type Waits = Callable[[int, float], int]
 """Seconds until the next receive, from the receive count and a jitter in 0..1."""
 
 
-def _waits(wait: Wait) -> Law:
+def _waits(wait: Wait) -> Waits:
     return lambda receive_count, jitter: backoff(receive_count, wait, jitter=jitter)
 
 
-DEFAULT: Law = _waits(NO_FLOOR)
-LAWS: Mapping[str, Law] = {
+DEFAULT: Waits = _waits(NO_FLOOR)
+WAITS: Mapping[str, Waits] = {
     "most reasons": DEFAULT,
     "THROTTLED": _waits(THROTTLED),
     "DEDUCTING": _waits(DEDUCTING),
@@ -76,7 +85,7 @@ class Retries:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class Run:
     """Whole seconds from `first` to `last`, each of which has this probability."""
 
     first: int
@@ -85,30 +94,30 @@ class _Run:
 
 
 @cache
-def one_wait(law: Law, receive_count: int) -> dict[int, float]:
+def one_wait(waits: Waits, receive_count: int) -> dict[int, float]:
     """Return the probability of each number of seconds that a message waits after this receive."""
-    counts = Counter(law(receive_count, (number + 0.5) / JITTERS) for number in range(JITTERS))
+    counts = Counter(waits(receive_count, (number + 0.5) / JITTERS) for number in range(JITTERS))
     return {seconds: count / JITTERS for seconds, count in sorted(counts.items())}
 
 
-def retries(law: Law, most: int) -> Iterator[Retries]:
+def retries(waits: Waits, most: int) -> Iterator[Retries]:
     """Yield the distribution for 1, 2, … `most` receives."""
     probabilities = [1.0]
     yield Retries(1, probabilities)
     for receives in range(2, most + 1):
-        probabilities = _convolved(probabilities, _runs(one_wait(law, min(receives - 1, CAPPED))))
+        probabilities = _convolve(probabilities, runs(one_wait(waits, min(receives - 1, CAPPED))))
         yield Retries(receives, probabilities)
 
 
-def _runs(waits: Mapping[int, float]) -> tuple[_Run, ...]:
+def runs(wait: Mapping[int, float]) -> tuple[Run, ...]:
     """The wait as few runs of equal probability: jitter is uniform, a floor adds one value of its own."""
-    seconds = list(waits)
-    breaks = [after for before, after in pairwise(seconds) if after != before + 1 or waits[after] != waits[before]]
+    seconds = list(wait)
+    breaks = [after for before, after in pairwise(seconds) if after != before + 1 or wait[after] != wait[before]]
     groups = [[one for one in seconds if start <= one < end] for start, end in pairwise([0, *breaks, seconds[-1] + 1])]
-    return tuple(_Run(group[0], group[-1], waits[group[0]]) for group in groups)
+    return tuple(Run(group[0], group[-1], wait[group[0]]) for group in groups)
 
 
-def _convolved(probabilities: Sequence[float], runs: Sequence[_Run]) -> list[float]:
+def _convolve(probabilities: Sequence[float], runs: Sequence[Run]) -> list[float]:
     """Add one wait; a run costs one pass, by differences of running sums."""
     total = [0.0] * (len(probabilities) + max(run.last for run in runs))
     sums = list(accumulate(probabilities))
@@ -116,13 +125,19 @@ def _convolved(probabilities: Sequence[float], runs: Sequence[_Run]) -> list[flo
         upper = chain(sums, repeat(sums[-1]))
         lower = chain(repeat(0.0, run.last - run.first + 1), sums, repeat(sums[-1]))
         within = zip(total[run.first :], upper, lower, strict=False)
-        total[run.first :] = [known + run.probability * (most - least) for known, most, least in within]
+        total[run.first :] = [before + run.probability * (most - least) for before, most, least in within]
     return total
 
 
-def receives_for(median: float, law: Law = DEFAULT) -> int:
-    """The fewest receives whose median is at least so many seconds."""
-    return next(found.receives for found in retries(law, LARGEST) if found.percentiles([0.5])[0] >= median)
+def total_of(waits: Waits, receives: int) -> Retries:
+    """Return the distribution for this many receives."""
+    *_, total = retries(waits, receives)
+    return total
+
+
+def receives_for(median: float, waits: Waits = DEFAULT) -> int:
+    """Return the fewest receives whose median is at least this many seconds."""
+    return next(total.receives for total in retries(waits, LARGEST) if total.percentiles([0.5])[0] >= median)
 
 
 # ---- the tables ------------------------------------------------------------------------------------------------------
@@ -131,41 +146,39 @@ _PARTS = {"5 %": 0.05, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95}
 
 
 def tables() -> dict[str, str]:
-    """Every table of docs/retries.md, as Markdown."""
-    chosen = receives_for(PROMISE)
-    return {"receives": _by_receives(), "reasons": _by_reason(chosen), "costs": _costs(chosen)}
+    """Return every table of docs/retries.md, as Markdown."""
+    receives = receives_for(PROMISE)
+    return {"receives": _by_receives(), "reasons": _by_reason(receives), "costs": _costs(receives)}
 
 
 def _by_receives() -> str:
     rows = [
-        [str(found.receives), *_row(found), f"{IN_FLIGHT / found.mean:,.0f}"]
-        for found in retries(DEFAULT, MOST)
-        if found.receives >= FEWEST
+        [str(distribution.receives), *_row(distribution), f"{IN_FLIGHT / distribution.mean:,.0f}"]
+        for distribution in retries(DEFAULT, MOST)
+        if distribution.receives >= FEWEST
     ]
-    return _table(["MaxReceiveCount", *_PARTS, "longest", "failing a second that fill the queue"], rows)
+    return figures.table(["MaxReceiveCount", *_PARTS, "longest", "failing a second that fill the queue"], rows)
 
 
-def _by_reason(chosen: int) -> str:
+def _by_reason(receives: int) -> str:
+    rows = [[name, *_row(total_of(waits, receives))] for name, waits in WAITS.items()]
+    return figures.table([f"{receives} receives, the reason is always", *_PARTS, "longest"], rows)
+
+
+def _row(distribution: Retries) -> list[str]:
+    return [*map(_hours, distribution.percentiles(list(_PARTS.values()))), _hours(distribution.longest)]
+
+
+def _costs(receives: int) -> str:
     rows = [
-        [name, *_row(found)] for name, law in LAWS.items() for found in retries(law, chosen) if found.receives == chosen
+        [str(count), f"{dollars(count, batch=1):.2f}", f"{dollars(count, batch=10):.2f}"]
+        for count in (12, receives, 24, LARGEST)
     ]
-    return _table([f"{chosen} receives, the reason is always", *_PARTS, "longest"], rows)
-
-
-def _row(found: Retries) -> list[str]:
-    return [*map(_hours, found.percentiles(list(_PARTS.values()))), _hours(found.longest)]
-
-
-def _costs(chosen: int) -> str:
-    rows = [
-        [str(receives), f"{dollars(receives, batch=1):.2f}", f"{dollars(receives, batch=10):.2f}"]
-        for receives in (12, chosen, 24, LARGEST)
-    ]
-    return _table(["MaxReceiveCount", "$ for a million dead letters, one in a batch", "ten in a batch"], rows)
+    return figures.table(["MaxReceiveCount", "$ for a million dead letters, one in a batch", "ten in a batch"], rows)
 
 
 def dollars(receives: int, *, batch: int, prices: Prices = Prices()) -> float:  # noqa: B008  a frozen record
-    """Dollars for a million messages that are rejected at once and received so often, each time without a call.
+    """Return dollars for a million messages that are rejected at once and received this often, without a call.
 
     A receive costs its share of two SQS requests and of an invocation, and one strongly consistent read.
     """
@@ -175,17 +188,12 @@ def dollars(receives: int, *, batch: int, prices: Prices = Prices()) -> float:  
 
 
 def longest_wait(receives: int) -> float:
-    """Seconds that a message can be in the queue: every wait, the last included, at its bound."""
+    """Return the seconds that a message can be in the queue: every wait, the last included, at its bound."""
     return receives * BACKOFF_CAP
 
 
 def _hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 if __name__ == "__main__":

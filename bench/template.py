@@ -18,21 +18,21 @@ def most(parameter: str) -> int:
 
 def setting(resource: str, name: str) -> float:
     """Return a number among a resource's properties; raises LookupError where it has none."""
-    found = _number(resource, f"      {name}")
-    if found is None:
+    number = _number(resource, f"      {name}")
+    if number is None:
         raise LookupError(f"template.yaml has no {name} in {resource}")
-    return float(found)
+    return float(number)
 
 
 def _whole(parameter: str, key: str) -> int:
-    found = _number(parameter, f"    {key}")
-    if found is None:
+    number = _number(parameter, f"    {key}")
+    if number is None:
         raise LookupError(f"template.yaml has no parameter {parameter} with {key}")
-    return int(found)
+    return int(number)
 
 
 def _number(owner: str, key: str) -> str | None:
     """Return the digits behind a key, which stands as deep as its blanks say; None where it is not there."""
     text = TEMPLATE.read_text(encoding="utf-8")
-    found = re.search(rf"^  {owner}:\n(?:    .*\n)*?{key}: ([0-9.]+)", text, re.MULTILINE)
-    return found[1] if found else None
+    match = re.search(rf"^  {owner}:\n(?:    .*\n)*?{key}: ([0-9.]+)", text, re.MULTILINE)
+    return match[1] if match else None

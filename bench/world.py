@@ -70,17 +70,17 @@ class World:
     wechat_pay: PeerProcess
     aws: PeerProcess
     wan: PeerProcess | None
-    told: int = field(default=0)
+    started: int = field(default=0)
 
     def start(self, candidate: Candidate) -> Environment:
         """A cold start."""
-        self.told += 1
-        log = self.directory / f"{candidate.name}-{self.told}.log"
+        self.started += 1
+        log = self.directory / f"{candidate.name}-{self.started}.log"
         variables = self._variables() | {"PYTHONPATH": os.pathsep.join(map(str, candidate.path))}
         return Environment(Path(sys.executable), candidate.handler, variables, FUNCTION_CPU, log)
 
     def messages(self, number: int) -> list[dict[str, Any]]:
-        """A batch as SQS delivers it, of orders that nobody has told of yet; their answers are signed ahead."""
+        """A batch as SQS delivers it, of new orders; their answers are signed ahead."""
         orders = [f"POS{uuid.uuid4().hex[:15].upper()}" for _ in range(number)]
         self.wechat_pay.tell("sign", orders)
         return [_message(order) for order in orders]
@@ -94,7 +94,7 @@ class World:
             "TZ": ":UTC",
             "AWS_LAMBDA_FUNCTION_NAME": "bench",
             "AWS_LAMBDA_FUNCTION_VERSION": "1",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",  # one processor
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",  # one CPU
             "AWS_REGION": "us-east-1",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",

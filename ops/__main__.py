@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
@@ -19,6 +18,7 @@ from ops import address, attention, dead_letters, events, items, keys, screen
 from ops.dead_letters import Letter
 from ops.items import Item
 from ops.stack import OPTIONS, Deployment, OpsError, describe
+from orders.items import document_of
 from orders.order import Status
 
 
@@ -126,8 +126,8 @@ def _order_show(deployment: Deployment, options: argparse.Namespace) -> int:
     if item.order is None:
         print(screen.document({"unreadable": item.problem, "attributes": item.attributes}))
         return 0
-    facts = {name: value for name, value in asdict(item.order).items() if value not in (None, "", ())}
-    print(screen.document(facts))
+    members = {name: value for name, value in document_of(item.order).items() if value not in (None, "", ())}
+    print(screen.document(members))
     return 0
 
 
@@ -143,7 +143,8 @@ def _line(item: Item) -> str:
     if order is None:
         return screen.line(item.updated_at, "UNREADABLE", *_owner_and_number(item.key), item.problem)
     refusal = f"{order.last_error.code} {order.last_error.message}" if order.last_error else ""
-    parts = (*_owner_and_number(item.key), order.reason, refusal, order.transaction_id)
+    transaction_id = order.facts.transaction_id if order.facts else None
+    parts = (*_owner_and_number(item.key), order.reason, refusal, transaction_id)
     return screen.line(order.updated_at, order.status, *parts)
 
 

@@ -6,8 +6,8 @@ from typing import Any, Self
 
 from ops.stack import Deployment
 from orders.errors import UnreadableItemError
+from orders.items import order_of
 from orders.order import Order
-from orders.table import order_of
 from wechatpay.text import printable
 
 

@@ -120,9 +120,9 @@ def _run_all(testbed: Testbed, console: Console) -> list[tuple[Story, BrokenProm
 
 
 def _list_letters(testbed: Testbed, console: Console) -> None:
-    console.print("\nDead letters that wait for an operator:")
+    console.print("\nDead-letter messages, each with its reason:")
     for letter in dead_letters.peek(testbed.deployment):
-        whose = letter.order.out_order_no if letter.order else letter.message_id
+        whose = letter.order.payment.out_order_no if letter.order else letter.message_id
         console.print(Text(f"  {whose}  {letter.reason}  {letter.explanation}"))
 
 

@@ -31,7 +31,7 @@ STANDARD = frozenset({"background", "CPU", "idempotent", "exponential backoff", 
 PUBLIC = frozenset({"answered", "held"})
 """Names that a contract has."""
 
-FORMER = {"Makefile": frozenset({"law", "witnesses", "reckonings"})}
+FORMER = dict.fromkeys(("Makefile", "CHANGELOG.md"), frozenset({"law", "witnesses", "reckonings"}))
 """Former names of targets, which stay as aliases until the next release."""
 
 PROPER = re.compile(r"Little's law|batch processor", re.IGNORECASE)

@@ -55,7 +55,7 @@ def client() -> WeChatPay:
     """Make the SDK's client from the merchant's secret."""
     secret: Any = parameters.get_secret(os.environ["MERCHANT_SECRET"], transform="json", max_age=300)
     [(key_id, public_key)] = secret["platform_keys"].items()
-    made = WeChatPay(
+    sdk = WeChatPay(
         wechatpay_type=WeChatPayType.JSAPI,
         mchid=secret["mchid"],
         private_key=_bare(secret["private_key"]),
@@ -66,8 +66,8 @@ def client() -> WeChatPay:
         public_key_id=key_id,
         timeout=(3, 8),
     )
-    made._core._gate_way = os.environ["WECHATPAY_BASE_URL"]
-    return made
+    sdk._core._gate_way = os.environ["WECHATPAY_BASE_URL"]
+    return sdk
 
 
 def _bare(pem: str) -> str:

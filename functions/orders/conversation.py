@@ -8,12 +8,11 @@ from typing import Any, Protocol
 
 import wechatpay
 from orders.errors import MerchantUnavailableError, OrdersError, OutOfTimeError, UnknownMerchantError
-from orders.order import NO_FLOOR, Outcome, Payment, Refusal, Status, Wait
+from orders.order import Facts, Outcome, Payment, Refusal, Status
+from orders.waits import CLOCK_APART, KEYS_BROKEN, NO_FLOOR, SOON, Wait
 from orders.wechat import (
-    CLOCK_APART,
     CLOSED,
     PAYING,
-    SOON,
     UNKNOWN_STATE,
     Action,
     Judgement,
@@ -24,7 +23,6 @@ from orders.wechat import (
 )
 from wechatpay.payscore import ENDPOINTS, Endpoint
 
-KEYS_BROKEN = Wait(floor=30.0, base=60.0)  # every order of this merchant waits for the same repair: no hurry, no loss
 AHEAD = "PAID_TIME_AHEAD"
 UNTRUSTED = "UNTRUSTED_ANSWER"
 
@@ -352,12 +350,14 @@ class _Conversation:
             self.payment,
             found.reason,
             unknown=self.unknown,
-            answer=order.raw,
-            state=order.state,
-            state_description=order.state_description,
-            collection_state=order.collection_state,
-            paid_type=order.paid_type,
-            transaction_id=order.transaction_id,
+            facts=Facts(
+                answer=order.raw,
+                state=order.state,
+                state_description=order.state_description,
+                collection_state=order.collection_state,
+                paid_type=order.paid_type,
+                transaction_id=order.transaction_id,
+            ),
             refusal=None if found.status.final else self.refusal,
             request_id=order.request_id,
             wait=found.wait,

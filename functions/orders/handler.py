@@ -16,17 +16,17 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.circuit_breaker import CircuitState, CircuitTransition
 
 import wechatpay
-from orders import order as law
 from orders.aws import Aws
 from orders.circuit import Circuit
 from orders.conversation import WeChatPay
 from orders.errors import MalformedEventError, NotSyncedError, UnsupportedEventError  # noqa: F401  raised from here
 from orders.event import BEIJING, Message
 from orders.merchants import Merchants
-from orders.order import Status
+from orders.order import Outcome, Status
 from orders.queue import OrderQueue
 from orders.records import Bare, Batch, read_records
 from orders.relay import SECOND_REPORT, UNREADABLE_ITEM, Relay, Result
+from orders.rules import contradicts
 from orders.settings import Settings
 from orders.table import OrdersTable
 from orders.wechat import KEY_REASONS
@@ -175,7 +175,7 @@ def _tell(result: Result) -> None:
         logger.error("retries exhausted, to the dead letters", extra=story)
     elif result.outcome is None:
         _tell_without_conversation(result, story)
-    elif result.order is not None and law.contradicts(result.order, result.outcome):
+    elif result.order is not None and contradicts(result.order, result.outcome):
         _count("PaidByWeChat")
         logger.error("verdicts contradict each other, see the order's history", extra=story)
     else:
@@ -211,7 +211,7 @@ def _tell_without_conversation(result: Result, story: dict[str, Any]) -> None:
         logger.debug("rejected before, told then", extra=story)
 
 
-def _tell_outcome(result: Result, outcome: law.Outcome, story: dict[str, Any]) -> None:
+def _tell_outcome(result: Result, outcome: Outcome, story: dict[str, Any]) -> None:
     metrics.add_metric("SyncLatency", MetricUnit.Milliseconds, outcome.latency_ms)
     if outcome.status.final:
         attempts.append(0)
@@ -244,7 +244,7 @@ def _brief(result: Result) -> dict[str, Any]:
     return brief | {"sub_mchid": payment.sub_mchid} if payment.sub_mchid else brief
 
 
-def _count_reason(outcome: law.Outcome) -> None:
+def _count_reason(outcome: Outcome) -> None:
     if not outcome.once:  # the one delayed retry of an order that may be seconds old
         _count_failing(outcome.reason)
     if outcome.reason in KEY_REASONS:

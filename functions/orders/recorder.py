@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from orders import order as law
 from orders.errors import OrdersError, TableUnavailableError, UnreadableItemError, VersionConflictError
 from orders.order import Order, Outcome, Reporter
+from orders.rules import record, same_write
 
 SAVE_ROUNDS = 5  # races over one order that a write settles before it leaves the rest to redelivery
 
@@ -27,7 +27,7 @@ class Table(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """Records outcomes in the table, under the law; safe to use from many threads."""
+    """Records outcomes in the table, by the rules; safe to use from many threads."""
 
     table: Table
     clock: Callable[[], float] = time.time
@@ -51,9 +51,9 @@ class Recorder:
         for _ in range(SAVE_ROUNDS):
             if lost is not None:
                 order, raced = self.find(lost.key), True
-                if order is not None and law.same_write(order, lost):
+                if order is not None and same_write(order, lost):
                     return order
-            after = law.record(order, outcome, reporters, self.clock(), raced=raced)
+            after = record(order, outcome, reporters, self.clock(), raced=raced)
             if after is None:
                 return order
             try:

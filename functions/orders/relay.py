@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from orders import order as law
 from orders.errors import (
     CircuitOpenError,
     MalformedEventError,
@@ -22,8 +21,10 @@ from orders.errors import (
     VersionConflictError,
 )
 from orders.event import Message, OrderPaid, read
-from orders.order import NO_FLOOR, Contact, Order, Outcome, Payment, Refusal, Reporter, Status, Step, Wait
+from orders.order import Contact, Order, Outcome, Payment, Refusal, Reporter, Status
 from orders.recorder import Recorder, Table
+from orders.rules import RETRIES_EXHAUSTED, Step, payment_to_send, plan, record, used_retry
+from orders.waits import BACKOFF_CAP, NO_FLOOR, Wait, backoff, deferral
 
 DEFERRED = "CIRCUIT_OPEN"
 TABLE_UNAVAILABLE = "TABLE_UNAVAILABLE"
@@ -105,7 +106,7 @@ class Result:
     def given_up(self) -> bool:
         """Whether this was the last receive: SQS moves the message to the dead letters, and the item says so."""
         last = self.failed and self.event is not None and self.event.reporter.last
-        return last and self.order is not None and self.order.reason == law.RETRIES_EXHAUSTED
+        return last and self.order is not None and self.order.reason == RETRIES_EXHAUSTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ class Relay:
     queue: Queue
     circuit: Circuit
     executor: Executor
-    cap: float = law.BACKOFF_CAP
+    cap: float = BACKOFF_CAP
     scale: float = 1.0
     max_receives: int = 1 << 31  # more than any message gets
     clock: Callable[[], float] = time.time
@@ -244,7 +245,7 @@ class Relay:
             if isinstance(order, UnreadableItemError):
                 results.append(self._postponed(report, UNREADABLE_ITEM, str(order)))
                 continue
-            step = law.decide(order, payment, report.event.reporter)
+            step = plan(order, payment, report.event.reporter)
             if not step.calls:
                 wait = 0 if step is Step.FAIL_AGAIN else None
                 results.append(Result(report.message, report.event, order, wait=wait))
@@ -275,16 +276,16 @@ class Relay:
         """One conversation, on a thread of the pool; its write as well, where the order has been written before."""
         event = group.lead
         outcome = self.wechat_pay.settle(
-            law.standing(group.order, event.payment),
+            payment_to_send(group.order, event.payment),
             query_first=group.step is Step.QUERY_FIRST,
-            retried=law.retried(group.order, event.reporter.message_id),
+            retried=used_retry(group.order, event.reporter.message_id),
             since=since,
             time_left=time_left,
             prepared=group.prepared.result(),
         )
         reporters = [report.event.reporter for report in group.reports if _same_report(report.event, event, outcome)]
         if group.order is None:
-            return _Settled(outcome, reporters, law.record(None, outcome, reporters, self.clock()), written=False)
+            return _Settled(outcome, reporters, record(None, outcome, reporters, self.clock()), written=False)
         return _Settled(outcome, reporters, self._recorder.record(group.order, outcome, reporters), written=True)
 
     @property
@@ -383,7 +384,7 @@ class Relay:
 
     def _noted(self, group: _Group, reason: str, refusal: Refusal | None) -> Order | None:
         """Write a reason of ours on the item, if the table takes it; return how it stands."""
-        payment = law.standing(group.order, group.lead.payment)
+        payment = payment_to_send(group.order, group.lead.payment)
         unknown = group.step is Step.QUERY_FIRST or reason == UNEXPECTED
         outcome = Outcome(Status.RETRYING, payment, reason, unknown=unknown, refusal=refusal)
         with suppress(OrdersError):
@@ -400,12 +401,12 @@ class Relay:
         if report.event.reporter.last:  # SQS moves it when it is received next
             return 0
         count = report.message.receive_count
-        return law.backoff(count, wait, jitter=self.jitter(), cap=self.cap, scale=self.scale)
+        return backoff(count, wait, jitter=self.jitter(), cap=self.cap, scale=self.scale)
 
     def _deferral(self, report: _Report, seconds: float) -> int:
         if report.event.reporter.last:
             return 0
-        return law.deferral(report.message.receive_count, seconds, jitter=self.jitter(), scale=self.scale)
+        return deferral(report.message.receive_count, seconds, jitter=self.jitter(), scale=self.scale)
 
     def _requeue(self, results: list[Result]) -> list[Result]:
         """Have SQS hand out what failed when it is due."""

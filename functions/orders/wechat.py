@@ -11,16 +11,19 @@ from datetime import datetime
 from enum import StrEnum
 
 import wechatpay
-from orders.order import NO_FLOOR, Payment, Refusal, Status, Wait
+from orders.order import Payment, Refusal, Status
+from orders.waits import (
+    DEDUCTING,
+    NO_FLOOR,
+    NOT_COMPLETED,
+    RETRY_AFTER_CAP,
+    THROTTLED,
+    UNRECOGNIZED_STATE,
+    Wait,
+)
 from wechatpay import times
 
 # ---- the verdict on a verified order --------------------------------------------------------------------------------
-
-NOT_COMPLETED = Wait(floor=300.0, base=300.0)  # the shop has not asked for the money yet: minutes at least
-DEDUCTING = Wait(floor=180.0)  # WeChat Pay's own advice: three minutes
-THROTTLED = Wait(floor=5.0, base=60.0)
-SOON = Wait(floor=3.0, base=3.0)
-CLOCK_APART = Wait(floor=60.0)  # WeChat Pay takes a `paid_time` up to 60 s ahead of its clock (doc 4012587962)
 
 
 class Fact(StrEnum):
@@ -47,7 +50,7 @@ class Verdict:
 
 
 PAYING = Verdict(Status.RETRYING, "USER_PAYING")
-UNKNOWN_STATE = Verdict(Status.RETRYING, "UNKNOWN_STATE", Wait(floor=60.0))
+UNKNOWN_STATE = Verdict(Status.RETRYING, "UNKNOWN_STATE", UNRECOGNIZED_STATE)
 
 VERDICTS: Mapping[Fact, Verdict] = {
     Fact.PAID_AT_THE_TILL: Verdict(Status.SYNCED),
@@ -282,4 +285,4 @@ def in_our_words(refused: wechatpay.RefusedError) -> Refusal:
 def _retry_after(refusal: wechatpay.RefusedError) -> float:
     """`Retry-After` in seconds, an hour at most; its date form is not used by WeChat Pay and counts as absent."""
     text = refusal.headers.get("Retry-After", "")
-    return min(3600.0, float(text)) if text.isascii() and text.isdigit() else 0.0
+    return min(RETRY_AFTER_CAP, float(text)) if text.isascii() and text.isdigit() else 0.0

@@ -1,4 +1,4 @@
-"""Which alarm fires, and when: the page repeats the program, every alarm has a row, failing orders are told in time."""
+"""Which alarm fires, and when: the page repeats the program, failing orders raise an alarm in time."""
 
 import random
 from pathlib import Path
@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 from bench import alarms, template
-from bench.alarms import FAILING, MINUTES_NEEDED, PATIENT, PROMISE, RECEIVES, WINDOW, attempts, partial, rows, told
+from bench.alarms import (
+    FAILING,
+    MINUTES_NEEDED,
+    PATIENT,
+    PROMISE,
+    RECEIVES,
+    WINDOW,
+    attempts,
+    first_alarm,
+    partial,
+    rows,
+)
 from tests.test_template import ALARMS
 
 ROOT = Path(__file__).parents[2]
@@ -24,16 +35,16 @@ def test_every_alarm_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("name", FAILING)
-def test_orders_that_keep_failing_are_told_in_time(name: str) -> None:
+def test_orders_that_keep_failing_raise_an_alarm_in_time(name: str) -> None:
     """Whatever the reason: a single order at a quiet shop with 99 % certainty, one order a minute always."""
-    assert told(FAILING[name]).within(PROMISE) > 0.99
+    assert first_alarm(FAILING[name]).within(PROMISE) > 0.99
     assert MINUTES_NEEDED + alarms.EVALUATED <= PROMISE
 
 
-def test_a_partial_outage_is_told_in_time() -> None:
+def test_a_partial_outage_raises_an_alarm_in_time() -> None:
     """Where one order in fifty always fails; a passing failure in a hundred calls is no alarm."""
-    law = FAILING["most reasons"]
-    times = [partial(share, law) for share in (1.0, 0.5, 0.1, 0.02)]
+    waits = FAILING["most reasons"]
+    times = [partial(share, waits) for share in (1.0, 0.5, 0.1, 0.02)]
     assert all(minutes is not None and minutes <= PROMISE for minutes in times)
     assert times == sorted(times, key=lambda minutes: minutes or 0)
     assert alarms.SHARE > 0.01
@@ -41,27 +52,27 @@ def test_a_partial_outage_is_told_in_time() -> None:
 
 def test_orders_that_wait_for_their_shop_ring_no_age_alarm() -> None:
     """SQS leaves a message out of the age once it was received three times; that is before the threshold."""
-    for law in (*PATIENT.values(), *FAILING.values()):
-        third_receive = law(1, 1.0) + law(2, 1.0)
+    for waits in (*PATIENT.values(), *FAILING.values()):
+        third_receive = waits(1, 1.0) + waits(2, 1.0)
         assert third_receive < alarms.OLDEST
-    assert max(law(1, 1.0) + law(2, 1.0) for law in PATIENT.values()) == 900  # the reason of the threshold
+    assert max(waits(1, 1.0) + waits(2, 1.0) for waits in PATIENT.values()) == 900  # the reason of the threshold
 
 
 @pytest.mark.parametrize("name", FAILING)
 def test_the_distribution_is_that_of_the_waits(name: str) -> None:
-    """Drawn a thousand times by the law itself, orders behave as the program counts them."""
-    dice, law, draws = random.Random(7), FAILING[name], 2000  # noqa: S311  a simulation
+    """Two thousand simulated orders behave as the program counts them."""
+    generator, waits, draws = random.Random(7), FAILING[name], 2000  # noqa: S311  a simulation
     in_time, by_then = 0, 0
     for _ in range(draws):
-        offset = dice.choice(list(alarms.OFFSETS))
+        offset = generator.choice(list(alarms.OFFSETS))
         times = [offset]
         for receive in range(1, RECEIVES):
-            times.append(times[-1] + law(receive, dice.random()))
+            times.append(times[-1] + waits(receive, generator.random()))
         minutes = sorted({time // 60 for time in times})
         in_time += len(minutes) >= MINUTES_NEEDED and minutes[MINUTES_NEEDED - 1] < WINDOW - 1
         by_then += sum(time - offset < 900 for time in times)
-    assert in_time / draws == pytest.approx(told(law).within(WINDOW), abs=0.03)
-    assert by_then / draws == pytest.approx(attempts(law)[899], rel=0.05)
+    assert in_time / draws == pytest.approx(first_alarm(waits).within(WINDOW), abs=0.03)
+    assert by_then / draws == pytest.approx(attempts(waits)[899], rel=0.05)
 
 
 def test_a_threshold_that_the_template_does_not_have_is_named() -> None:

@@ -39,14 +39,14 @@ def test_each_price_counts_where_it_belongs() -> None:
 
 
 def test_a_fuller_batch_is_cheaper_and_longer() -> None:
-    """Requests are shared; the processor's time is not."""
+    """Requests are shared; CPU time is not."""
     single, ten = replace(OURS, batch=1), OURS
     assert sum(per_million(single, Prices()).values()) > sum(per_million(ten, Prices()).values())
     assert batch_ms(single) < batch_ms(ten) < 10 * batch_ms(single)
 
 
 def test_more_memory_never_makes_a_batch_longer() -> None:
-    """And above a whole processor it makes it no shorter."""
+    """Above a whole CPU, more memory makes a batch no shorter."""
     times = [batch_ms(replace(OURS, memory=memory)) for memory in (128, 512, 1769, 3008)]
     assert times == sorted(times, reverse=True)
     assert times[2] == times[3]

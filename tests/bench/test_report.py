@@ -14,38 +14,38 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def found() -> Any:
+def results() -> Any:
     """The run of record."""
     return json.loads((ROOT / "bench/results.json").read_text(encoding="utf-8"))
 
 
-def test_the_results_are_those_of_the_run(found: Any) -> None:
+def test_the_results_are_those_of_the_run(results: Any) -> None:
     """The table whole, with its remarks, and when it was."""
     page = (ROOT / "bench/RESULTS.md").read_text(encoding="utf-8")
-    assert table(found) in page
-    assert found["at"] in page
+    assert table(results) in page
+    assert results["at"] in page
 
 
-def test_the_readme_repeats_rows_of_it(found: Any) -> None:
+def test_the_readme_repeats_rows_of_it(results: Any) -> None:
     """No figure of its own."""
     rows = {
         row.split("|")[1].strip(): [cell.strip() for cell in row.split("|")[2:5]]
-        for row in table(found).splitlines()
+        for row in table(results).splitlines()
         if row.startswith("|")
     }
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     section = readme[readme.index("## How fast it is") : readme.index("## Inside")]
-    told = [row.split("|") for row in section.splitlines() if row.startswith("| ") and "---" not in row]
-    assert len(told) > 5
-    for row in told[1:]:
+    cells = [row.split("|") for row in section.splitlines() if row.startswith("| ") and "---" not in row]
+    assert len(cells) > 5
+    for row in cells[1:]:
         assert [cell.strip() for cell in row[2:5]] == rows[row[1].strip()]
 
 
-def test_nothing_failed_and_every_round_is_there(found: Any) -> None:
+def test_nothing_failed_and_every_round_is_there(results: Any) -> None:
     """Seven pairs at least, and not one message that came back."""
-    assert found["rounds"] >= 7
-    for rows in found["life"].values():
-        assert len(rows) == found["rounds"]
+    assert results["rounds"] >= 7
+    for rows in results["life"].values():
+        assert len(rows) == results["rounds"]
         assert {row["failures"] for row in rows} == {0.0}
     assert len(GOALS) == 12
 

@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from ops import dead_letters, screen
 from ops.__main__ import main
 from ops.stack import Deployment, OpsError, describe
-from orders.order import Attempt, Order, Refusal, Status
-from orders.table import item_of
+from orders.items import item_of
+from orders.order import Attempt, Facts, Order, Payment, Refusal, Status
 from sandbox.cloud import Cloud
 
 MERCHANT = "1230000109"
@@ -42,9 +42,11 @@ class Operator:
         output = self.capsys.readouterr()
         return code, output.out, output.err
 
-    def put(self, number: str, *, status: Status = Status.REJECTED, raw: Any = None, **facts: Any) -> str:
+    def put(self, number: str, *, status: Status = Status.REJECTED, raw: Any = None, **fields: Any) -> str:
         """Write an order's item with the changes of `raw` to its attributes (`...` removes one); return its key."""
-        order = Order(MERCHANT, number, status, "20260101120000", 1, AT, AT, **facts)
+        payment = Payment(MERCHANT, number, "20260101120000")
+        fields = {"facts": None} | fields
+        order = Order(payment=payment, status=status, version=1, created_at=AT, updated_at=AT, **fields)
         item = {name: value for name, value in (item_of(order) | (raw or {})).items() if value is not ...}
         self.deployment.client("dynamodb").put_item(TableName=self.deployment.outputs["OrdersTableName"], Item=item)
         return str(item["pk"]["S"])
@@ -151,7 +153,8 @@ def test_a_letter_whose_item_cannot_be_read_is_listed_as_such(
 
 def test_members_of_a_later_version_do_not_make_an_item_unreadable(operator: Operator) -> None:
     """Unknown attributes and unknown members of nested records do not make an item unreadable."""
-    order = Order(MERCHANT, "A-1", Status.REJECTED, "20260101120000", 1, AT, AT, history=(Attempt(AT, "m1", "X"),))
+    payment = Payment(MERCHANT, "A-1", "20260101120000")
+    order = Order(payment, None, Status.REJECTED, 1, AT, AT, history=(Attempt(AT, "m1", "X"),))
     history = item_of(order)["history"]
     history["L"][0]["M"]["later"] = {"S": "x"}
     operator.put("A-1", reason="REVOKED", raw={"history": history, "later": {"S": "x"}})
@@ -190,7 +193,7 @@ def test_a_letter_is_parsed_as_of_the_time_it_was_sent(operator: Operator, monke
 def test_text_from_outside_is_printed_without_control_characters(operator: Operator) -> None:
     """Text from outside cannot move the cursor, reverse a line, forge a line, or cause a traceback."""
     dirty = EVIL.replace("\ud800", "")  # DynamoDB refuses a lone surrogate
-    operator.put("A-1", reason="REVOKED", last_error=Refusal("X", dirty), wechat={"attach": dirty})
+    operator.put("A-1", reason="REVOKED", last_error=Refusal("X", dirty), facts=Facts({"attach": dirty}))
     operator.put("A-2", raw={"status": {"S": dirty}, "attach": {"S": dirty}})
     operator.letter(a_body("A-1"))
     operator.letter(a_body("A-2"))

@@ -16,7 +16,7 @@ from orders.circuit import Circuit
 from orders.conversation import WeChatPay
 from orders.event import Message
 from orders.merchants import Merchants
-from orders.order import Order
+from orders.order import Facts, Order
 from orders.queue import OrderQueue
 from orders.relay import Relay, Result
 from orders.table import OrdersTable
@@ -71,6 +71,12 @@ class Shop:
         found = self.table.load([f"{mchid}#{number}"])[f"{mchid}#{number}"]
         assert isinstance(found, Order)
         return found
+
+    def facts(self, number: str, mchid: str = MERCHANT) -> Facts:
+        """The facts of the last verified answer about the order; fails where there are none."""
+        facts = self.item(number, mchid).facts
+        assert facts is not None
+        return facts
 
     def calls(self, number: str) -> list[str]:
         """What was asked about the order."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from orders.errors import MalformedEventError
 from orders.event import Message, OrderPaid, read
-from orders.order import Step, decide
+from orders.rules import Step, plan
 
 NOW = 1_790_000_000.0
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "400"))
@@ -100,7 +100,7 @@ def test_any_message_is_read_or_refused_by_field(body: str, receive_count: int) 
         assert f"{found.reporter.event_id}{found.reporter.source}".isprintable()
         assert found.payment.paid_time.isdigit()
         reporter = replace(found.reporter, receive_count=receive_count)
-        assert decide(None, found.payment, reporter) in {Step.SYNC, Step.QUERY_FIRST}
+        assert plan(None, found.payment, reporter) in {Step.SYNC, Step.QUERY_FIRST}
 
 
 def _read(message: Message) -> OrderPaid | MalformedEventError:

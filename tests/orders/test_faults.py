@@ -11,9 +11,11 @@ import pytest
 
 import wechatpay
 from orders.conversation import WeChatPay
+from orders.items import item_of
 from orders.merchants import Merchants
-from orders.order import RETRIES_EXHAUSTED, Order, Status, instant
-from orders.table import OrdersTable, item_of
+from orders.order import Order, Payment, Status, instant
+from orders.rules import RETRIES_EXHAUSTED
+from orders.table import OrdersTable
 from sandbox.testbed import APPID, MERCHANT, OTHER_MERCHANT, SERVICE_ID
 from sandbox.waiting import PATIENCE
 
@@ -163,7 +165,7 @@ class TestItems:
         """With a reason; its neighbour is settled, nothing is called for it, and it is not overwritten."""
         struck, fine = shop.order_no(), shop.order_no()
         now = instant(time.time())
-        item = item_of(Order(MERCHANT, struck, Status.RETRYING, PAID_TIME, 1, now, now)) | edit
+        item = item_of(Order(Payment(MERCHANT, struck, PAID_TIME), None, Status.RETRYING, 1, now, now)) | edit
         shop.cloud.client("dynamodb").put_item(TableName="orders", Item=item)
         waits, done = shop.run(a_message(struck, "m1"), a_message(fine, "m2"))
         assert (waits.failed, waits.reason, done.failed) == (True, "UNREADABLE_ITEM", False)
@@ -204,7 +206,7 @@ class TestEvidence:
         shop.wechat_pay.misbehave("frequency_limited", times=1)
         shop.run(a_message(number, "m2", detail={"paid_time": "20260101130000"}))
         item = shop.item(number)
-        assert (item.reason, item.outcome_unknown, item.paid_time) == ("THROTTLED", True, PAID_TIME)
+        assert (item.reason, item.outcome_unknown, item.payment.paid_time) == ("THROTTLED", True, PAID_TIME)
 
     def test_an_unknown_state_is_asked_for_again_and_not_told_again(self, shop: Shop) -> None:
         """Until a word comes that this version knows."""

@@ -185,7 +185,7 @@ def test_an_answer_nested_too_deeply_costs_one_order(shop: Shop, depth: int) -> 
     readable = depth < 100  # what is nested deeper is no JSON to the library
     assert (waits.failed, done.failed) == (not readable, False)
     if readable:
-        assert shop.item(struck).omitted.startswith("wechat: ")
+        assert shop.facts(struck).omitted.startswith("wechat: ")
     shop.wechat_pay.behave()
     [settled] = shop.run(a_message(struck, "m1", receive_count=2))
     assert not settled.failed

@@ -25,7 +25,7 @@ def test_a_payment_is_told_once_and_written_once(shop: Shop) -> None:
     item = shop.item(number)
     assert not result.failed
     assert (item.status, item.version, item.attempts) == (Status.SYNCED, 1, 1)
-    assert item.wechat == shop.wechat_pay.order(MERCHANT, number).answer()
+    assert shop.facts(number).answer == shop.wechat_pay.order(MERCHANT, number).answer()
     assert shop.calls(number) == ["sync"]
 
 
@@ -157,7 +157,7 @@ def test_without_a_verified_answer_no_final_status_is_written(
     assert (result.failed, item.status, item.reason) == (True, Status.RETRYING, reason)
     assert item.outcome_unknown
     assert item.history[-1].outcome == UNKNOWN
-    assert item.wechat is None
+    assert item.facts is None
     shop.wechat_pay.behave()
     shop.run(a_message(number, receive_count=2))
     assert shop.item(number).status is Status.SYNCED
@@ -272,9 +272,9 @@ def test_an_unknown_word_is_kept_as_it_came(shop: Shop) -> None:
     number = shop.order_no()
     shop.wechat_pay.misbehave("unknown_state", state="SUSPENDED")
     shop.run(a_message(number))
-    wechat = shop.item(number).wechat
-    assert wechat is not None
-    assert (shop.item(number).state, wechat["state"]) == ("SUSPENDED", "SUSPENDED")
+    facts = shop.facts(number)
+    assert facts.answer is not None
+    assert (facts.state, facts.answer["state"]) == ("SUSPENDED", "SUSPENDED")
 
 
 def test_an_order_that_is_seconds_old_gets_one_short_retry(shop: Shop) -> None:
@@ -303,7 +303,7 @@ def test_a_corrected_event_revives_a_rejected_order(shop: Shop) -> None:
     shop.run(a_message(number, detail={"paid_time": "20200101000000"}))
     assert (shop.item(number).status, shop.item(number).reason) == (Status.REJECTED, "PARAM_ERROR")
     shop.run(a_message(number, "m2"))
-    assert (shop.item(number).status, shop.item(number).paid_time) == (Status.SYNCED, "20260101120000")
+    assert (shop.item(number).status, shop.item(number).payment.paid_time) == (Status.SYNCED, "20260101120000")
 
 
 def test_time_that_runs_out_leaves_the_message_untouched(shop: Shop) -> None:
@@ -378,7 +378,8 @@ def test_endpoints_that_answer_without_the_order_are_asked_for_it(shop: Shop, en
     number, merchant = an_order_of(shop, endpoint)
     shop.run(a_message(number, endpoint=endpoint, **FAMILIES[endpoint]))
     item = shop.item(number, merchant)
-    assert (item.status, item.reason, item.endpoint, item.paid_type) == (Status.SYNCED, "", endpoint, "MCH")
+    assert (item.status, item.reason, item.payment.endpoint) == (Status.SYNCED, "", endpoint)
+    assert shop.facts(number, merchant).paid_type == "MCH"
     assert shop.calls(number) == ["sync", "query"]
 
 
@@ -396,9 +397,9 @@ def test_a_collection_by_wechat_is_seen_in_the_words_of_each_endpoint(shop: Shop
     number, merchant = an_order_of(shop, endpoint)
     shop.wechat_pay.deduct(MERCHANT, number, sub_mchid=FAMILIES[endpoint].get("sub_mchid", ""))
     shop.run(a_message(number, endpoint=endpoint, **FAMILIES[endpoint]))
-    item = shop.item(number, merchant)
-    assert (item.status, item.paid_type) == (Status.PAID_BY_WECHAT, "NEWTON")
-    assert item.transaction_id
+    facts = shop.facts(number, merchant)
+    assert (shop.item(number, merchant).status, facts.paid_type) == (Status.PAID_BY_WECHAT, "NEWTON")
+    assert facts.transaction_id
 
 
 @pytest.mark.parametrize("endpoint", ["partner", "acquiringbank", "oversea"])

@@ -10,8 +10,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from orders.errors import TableUnavailableError, UnreadableItemError, VersionConflictError
-from orders.order import Attempt, Order, Outcome, Payment, Receipt, Refusal, Reporter, Status, instant, record
-from orders.table import OrdersTable, item_of, order_of
+from orders.items import item_of, order_of
+from orders.order import Attempt, Facts, Order, Outcome, Payment, Receipt, Refusal, Reporter, Status, instant
+from orders.rules import record
+from orders.table import OrdersTable
 from sandbox import dynamodb_local
 from sandbox.cloud import Cloud
 
@@ -57,22 +59,20 @@ def table(dynamodb: Any) -> OrdersTable:
     return OrdersTable(dynamodb, "table-tests")
 
 
-def an_order(number: str, **facts: Any) -> Order:
+PAYMENT = Payment("1230000109", "", "20260101120000", "wx1", "500001", "partner", "1900000109", "c1", 1, 0)
+ANSWER = {"state": "DOING", "total_amount": 3900, "rate": 0.5, "list": [{"a": True, "b": ""}], "none": None}
+
+
+def an_order(number: str, *, answer: Any = ANSWER, **changes: Any) -> Order:
     """An order with every attribute set."""
     order = Order(
-        mchid="1230000109",
-        out_order_no=number,
-        status=Status.RETRYING,
-        paid_time="20260101120000",
+        replace(PAYMENT, out_order_no=number),
+        Facts(answer, "DOING", "MCH_COMPLETE", "USER_PAYING", "MCH", "4200"),
+        Status.RETRYING,
         version=1,
         created_at=NOW,
         updated_at=NOW,
         reason="DEDUCTING",
-        appid="wx1",
-        service_id="500001",
-        endpoint="partner",
-        sub_mchid="1900000109",
-        channel_id="c1",
         event_id="e1",
         message_id="m1",
         source="pos.till",
@@ -84,18 +84,10 @@ def an_order(number: str, **facts: Any) -> Order:
         outcome_unknown=True,
         messages={"m1": Receipt(2, retried="ORDER_NOT_EXIST"), "m2": Receipt(1, rejected=True)},
         rejected_at=NOW,
-        seq=1,
-        paid_amount=0,
-        state="DOING",
-        state_description="MCH_COMPLETE",
-        collection_state="USER_PAYING",
-        paid_type="MCH",
-        transaction_id="4200",
-        wechat={"state": "DOING", "total_amount": 3900, "rate": 0.5, "list": [{"a": True, "b": ""}], "none": None},
         last_error=Refusal("INVALID_REQUEST", "单据正在扣款中，请稍后再试", "f", "body", "i", 400, "08F5-271316754"),
         synced_at=NOW,
     )
-    return replace(order, **facts)
+    return replace(order, **changes)
 
 
 def loaded(table: OrdersTable, key: str) -> Order:
@@ -108,8 +100,9 @@ def loaded(table: OrdersTable, key: str) -> Order:
 def test_an_order_comes_back_as_it_was_written(table: OrdersTable) -> None:
     """Every attribute, the whole answer of WeChat Pay included; money stays an integer."""
     order = an_order("T1")
-    filled = {field.name for field in fields(order) if getattr(order, field.name) not in (None, "", (), {})}
-    assert {field.name for field in fields(order)} - filled == {"omitted", "rest"}
+    for one, empty in ((order, {"rest"}), (order.payment, set()), (order.facts, {"omitted"})):
+        values = {field.name: getattr(one, field.name) for field in fields(one)}  # type: ignore[arg-type]
+        assert {name for name, value in values.items() if value in (None, "", (), {})} == empty
     table.save(order)
     assert table.load([order.key]) == {order.key: order}
 
@@ -139,8 +132,8 @@ def test_a_settled_order_costs_one_unit_of_each_kind(table: OrdersTable, dynamod
     known = {"mchid": "1230000109", "appid": "wxd678efh567hg6787", "service_id": "500001", "state": "DONE"}
     answer = {**known, "order_id": "1" * 20, "openid": "o" * 28, "collection": {**collected, "details": [part]}}
     payment = Payment("1230000109", "1234323JKHDFE1243252", "20260101120000", "wxd678efh567hg6787", "500001", "direct")
-    facts: dict[str, Any] = {"state": "DONE", "collection_state": "USER_PAID", "paid_type": "MCH"}
-    outcome = Outcome(Status.SYNCED, payment, answer=answer, request_id="R" * 46, latency_ms=52, **facts)
+    facts = Facts(answer, "DONE", collection_state="USER_PAID", paid_type="MCH")
+    outcome = Outcome(Status.SYNCED, payment, facts=facts, request_id="R" * 46, latency_ms=52)
     order = record(None, outcome, [Reporter("m" * 36, "e" * 36, "pos.payments")], 1_767_240_000)
     assert order is not None
     # PutItem and GetItem of the same item: neither double tells the units of a batch, which costs the same.
@@ -262,12 +255,14 @@ def test_the_attention_index_is_sorted_by_time(table: OrdersTable, dynamodb: Any
 @pytest.mark.parametrize("number", [10**38 - 1, -(10**38) + 1, 10**38, 0, -1, 0.5, 1e300, -1e300, 1e-300, 1e124])
 def test_a_number_is_kept_to_the_last_digit(table: OrdersTable, number: float) -> None:
     """DynamoDB has 38 digits and exponents up to 125; what is beyond is kept as text."""
-    order = an_order(f"N{number}", wechat={"n": number})
+    order = an_order(f"N{number}", answer={"n": number})
     table.save(order)
-    kept = loaded(table, order.key).wechat
-    assert kept is not None
-    assert float(kept["n"]) == float(number)
-    assert isinstance(number, float) or str(kept["n"]) == str(number)
+    facts = loaded(table, order.key).facts
+    assert facts is not None
+    assert facts.answer is not None
+    kept = facts.answer["n"]
+    assert float(kept) == float(number)
+    assert isinstance(number, float) or str(kept) == str(number)
 
 
 DEEP: dict[str, Any] = {"a": 1}
@@ -285,7 +280,7 @@ def test_an_answer_that_an_item_cannot_hold_is_left_out(
     for one in (f"{number}a", f"{number}b"):
         table.save(an_order(one))
         dynamodb.delete_item(TableName="table-tests", Key={"pk": {"S": an_order(one).key}})
-    orders = [an_order(f"{number}a"), an_order(number, wechat=answer, status=Status.SYNCED), an_order(f"{number}b")]
+    orders = [an_order(f"{number}a"), an_order(number, answer=answer, status=Status.SYNCED), an_order(f"{number}b")]
     if version == 1:
         assert table.create(orders) == {}
     else:
@@ -293,8 +288,9 @@ def test_an_answer_that_an_item_cannot_hold_is_left_out(
         table.save(replace(orders[1], version=2))
     kept = loaded(table, orders[1].key)
     assert kept.status is Status.SYNCED
-    if kept.wechat != answer:  # the embedded AWS takes some of what DynamoDB refuses
-        assert (kept.wechat, kept.omitted[:8]) == (None, "wechat: ")
+    assert kept.facts is not None
+    if kept.facts.answer != answer:  # the embedded AWS takes some of what DynamoDB refuses
+        assert (kept.facts.answer, kept.facts.omitted[:8]) == (None, "wechat: ")
 
 
 def test_an_answer_is_left_out_where_dynamodb_refuses_it() -> None:
@@ -320,7 +316,7 @@ def test_an_answer_is_left_out_where_dynamodb_refuses_it() -> None:
 
     strict = Strict("ValidationError")
     table = OrdersTable(strict, "orders")  # type: ignore[arg-type]
-    assert table.create([an_order("S1"), an_order("S2", wechat=None)]) == {}
+    assert table.create([an_order("S1"), an_order("S2", answer=None)]) == {}
     table.save(an_order("S3", version=2))
     assert len(strict.items) == 3
     assert strict.items[-1]["omitted"] == {"S": "wechat: the item cannot hold it (ValidationError)"}
@@ -373,7 +369,7 @@ def test_the_attention_index_is_sparse(status: Status) -> None:
 def test_attributes_of_a_later_version_are_left_alone(table: OrdersTable, dynamodb: Any) -> None:
     """An older function reads a newer item, nested records included, and writes back what it does not know."""
     order = an_order("L1")
-    item = item_of(order)
+    item: dict[str, Any] = dict(item_of(order))
     strange = {"M": {"by": {"S": "ops"}, "tags": {"SS": ["a", "b"]}}}
     item["refund"] = strange
     for nested in (item["history"]["L"][0]["M"], item["last_error"]["M"], item["messages"]["M"]["m1"]["M"]):
@@ -411,7 +407,7 @@ def test_an_item_that_cannot_be_read_is_named_and_costs_itself(
     table: OrdersTable, dynamodb: Any, name: str, attribute: Any
 ) -> None:
     """An operator's edit, or a later version: its neighbours are read, and it is not overwritten."""
-    good, bad = an_order("G1", wechat=None), an_order("BAD", wechat=None)
+    good, bad = an_order("G1", answer=None), an_order("BAD", answer=None)
     item = item_of(bad)
     item.pop(name, None)
     if attribute:

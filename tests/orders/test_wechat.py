@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.order import Payment, Status, Wait
-from orders.wechat import SOON, Action, is_ahead, judge, verdict
+from orders.order import Payment, Status
+from orders.waits import SOON, Wait
+from orders.wechat import Action, is_ahead, judge, verdict
 from wechatpay import Answer, Collection, CollectionDetail, MalformedError, RefusedError, ServiceOrder, times
 from wechatpay.service_order import service_order
 

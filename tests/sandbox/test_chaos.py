@@ -9,7 +9,7 @@ from boto3.dynamodb.types import TypeSerializer
 
 from orders.errors import MalformedEventError
 from orders.event import Message, read
-from orders.table import order_of
+from orders.items import order_of
 from sandbox.audit import WITH_SUB_MERCHANT, Findings
 from sandbox.chaos.items import UNREADABLE_STATUS, later_version_item, unreadable_item
 from sandbox.chaos.reports import POISON

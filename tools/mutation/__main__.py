@@ -22,6 +22,8 @@ MODULES = {
     "wechatpay.verification": "test_verification.py",
     "wechatpay.chain": "test_chain.py",
     "orders.order": "test_order.py",
+    "orders.rules": "test_rules.py",
+    "orders.waits": "test_waits.py",
     "orders.wechat": "test_wechat.py",
     "orders.event": "test_event.py",
     "orders.fields": "test_event.py",

@@ -1,8 +1,8 @@
-"""The law under attack: whatever tills, WeChat Pay, the network and the processes do, in whatever order.
+"""Property tests of the rules: random sequences of what tills, WeChat Pay, the network and environments may do.
 
-A model keeps what really happened: what the tills took and when. Each run ends with everything mended and one redrive;
-then every paid order is SYNCED, PAID_BY_WECHAT or NOTHING_DUE, or its item explains why not, and WeChat Pay has never
-been told a time at which nobody paid.
+A model keeps the truth: which payments the tills took, and when. Each run ends with every fault repaired and one
+redrive. Then every paid order is SYNCED, PAID_BY_WECHAT or NOTHING_DUE, or its item says why it is not, and WeChat Pay
+has never received a time at which no customer paid.
 """
 
 import json
@@ -21,8 +21,9 @@ import wechatpay
 from orders.conversation import WeChatPay
 from orders.errors import OrdersError, UnreadableItemError
 from orders.event import Message
-from orders.order import RETRIES_EXHAUSTED, Order, Status
+from orders.order import Order, Status
 from orders.relay import Relay, Result
+from orders.rules import RETRIES_EXHAUSTED
 from sandbox.testbed import APPID, MERCHANT, SERVICE_ID
 from sandbox.wechat_pay import Simulator
 from sandbox.wechat_pay.faults import can_strike
@@ -87,7 +88,7 @@ EXPLAINED = {  # what the truth at WeChat Pay may look like in an item that is n
     "REVOKED": "REVOKED",
     "EXPIRED": "EXPIRED",
 }
-EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "60"))
 
 
 @dataclass
@@ -106,7 +107,7 @@ class Truth:
     times: set[str] = field(default_factory=set)
 
 
-class Law(RuleBasedStateMachine):
+class Orders(RuleBasedStateMachine):
     """One merchant, three orders, and everything that can go wrong."""
 
     keys: Path
@@ -325,7 +326,7 @@ class Law(RuleBasedStateMachine):
                 and item.status is Status.REJECTED
                 and item.reason != RETRIES_EXHAUSTED
                 and letter.receives > 0
-                and json.loads(letter.body)["detail"]["paid_time"] == item.paid_time
+                and json.loads(letter.body)["detail"]["paid_time"] == item.payment.paid_time
             )
             judged[letter.number] = judged.get(letter.number, True) and binds
         return {number for number, binds in judged.items() if binds}
@@ -350,7 +351,8 @@ class Law(RuleBasedStateMachine):
                 assert item.status is Status.SYNCED
             case "DONE", "NEWTON":
                 assert item.status is Status.PAID_BY_WECHAT
-                assert item.transaction_id == order.transaction_id
+                assert item.facts is not None
+                assert item.facts.transaction_id == order.transaction_id
             case "DONE", _:
                 assert item.status is Status.NOTHING_DUE
             case "DOING", _ if order.collection_state:
@@ -383,11 +385,11 @@ class _Stale:
         self._table.save(order)
 
 
-def test_the_law_holds(key_ring: Path) -> None:
-    """`make law` runs it a hundred times longer."""
-    Law.keys = key_ring
+def test_the_rules_hold_whatever_happens(key_ring: Path) -> None:
+    """No sequence of events breaks an invariant; `make property-tests` runs a hundred times as many."""
+    Orders.keys = key_ring
     run_state_machine_as_test(
-        Law,
+        Orders,
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=30,

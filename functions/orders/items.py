@@ -1,0 +1,241 @@
+"""An order as an item of DynamoDB, and back: one attribute per field that has a value.
+
+The payment's fields and the facts of WeChat Pay's answer are attributes of the item itself, next to the order's own.
+What this version has no field for, at the top or within a nested record, is kept and written back unchanged.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from decimal import Decimal
+from types import NoneType
+from typing import TYPE_CHECKING, Any, get_args
+
+from orders.errors import UnreadableItemError
+from orders.order import Attempt, Facts, Order, Payment, Receipt, Refusal, Status
+from wechatpay.text import printable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+type Attribute = AttributeValueTypeDef
+"""A value with its DynamoDB type, such as `{"S": "text"}`."""
+
+type Record = Payment | Facts | Attempt | Receipt | Refusal | Order
+
+_DERIVED = frozenset({"pk", "attention"})  # attributes that `item_of` computes; no field holds them
+_RENAMED: Mapping[tuple[type, str], str] = {(Facts, "answer"): "wechat"}  # every other attribute has its field's name
+_EMPTY: tuple[object, ...] = (None, "", (), {})
+
+
+def item_of(order: Order) -> dict[str, Attribute]:
+    """Return the order's item, with `attention` if its status needs attention."""
+    item = {"pk": _attribute(order.key)} | _members(order)
+    if order.status.needs_attention:
+        item["attention"] = _attribute(order.status.value)
+    return item
+
+
+def order_of(item: Mapping[str, Attribute]) -> Order:
+    """Return the order in an item; raise UnreadableItemError naming the attribute that this version cannot read."""
+    try:
+        return _record(Order, {name: item[name] for name in item if name not in _DERIVED})
+    except _UnreadableAttributeError as error:
+        raise UnreadableItemError(item["pk"]["S"], str(error)) from error
+
+
+def document_of(order: Order) -> dict[str, Any]:
+    """Return the order as plain values under the names of its attributes, for people; `rest` holds the unknown ones."""
+    return _document(Order, asdict(order))
+
+
+class _UnreadableAttributeError(ValueError):
+    """An attribute is not as this version writes it; the text names it."""
+
+
+# ---- layouts ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A field that is one attribute: the names of both, how it is read, and whether it must be there."""
+
+    field: str
+    attribute: str
+    read: Callable[[Attribute], object]
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A field whose own fields are attributes of the map that it is in; `optional`: None if there are none of them."""
+
+    field: str
+    kind: type[Payment | Facts]
+    optional: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How a class lies in a map of attributes. `names` are all its attributes, `keeps_rest`: it keeps the others."""
+
+    columns: tuple[_Column, ...]
+    parts: tuple[_Part, ...]
+    names: frozenset[str]
+    keeps_rest: bool
+
+
+def _layout(kind: type[Record]) -> _Layout:
+    columns, parts = [], []
+    for one in fields(kind):
+        if flattened := [part for part in get_args(one.type) or [one.type] if part in {Payment, Facts}]:
+            parts.append(_Part(one.name, flattened[0], NoneType in get_args(one.type)))
+        elif one.name != "rest":
+            attribute = _RENAMED.get((kind, one.name), one.name)
+            required = one.default is MISSING and one.default_factory is MISSING
+            columns.append(_Column(one.name, attribute, _READERS[one.type], required))
+    own = {column.attribute for column in columns}
+    names = own.union(*(_LAYOUTS[part.kind].names for part in parts))
+    return _Layout(tuple(columns), tuple(parts), frozenset(names), any(one.name == "rest" for one in fields(kind)))
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _record[T: Record](kind: type[T], attributes: Mapping[str, Attribute]) -> T:
+    layout = _LAYOUTS[kind]
+    values: dict[str, Any] = {}
+    for part in layout.parts:
+        if not part.optional or not _LAYOUTS[part.kind].names.isdisjoint(attributes):
+            values[part.field] = _record(part.kind, attributes)
+        else:
+            values[part.field] = None
+    if missing := [one.attribute for one in layout.columns if one.required and one.attribute not in attributes]:
+        raise _UnreadableAttributeError(f"{', '.join(missing)} missing")
+    for column in layout.columns:
+        if column.attribute in attributes:
+            values[column.field] = _read(column, attributes[column.attribute])
+    if layout.keeps_rest:
+        values["rest"] = {name: attributes[name] for name in attributes.keys() - layout.names}
+    return kind(**values)
+
+
+def _read(column: _Column, attribute: Attribute) -> object:
+    try:
+        return column.read(attribute)
+    except _UnreadableAttributeError:
+        raise
+    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
+        raise _UnreadableAttributeError(f"{column.attribute} is not what this version writes") from error
+
+
+def _text(attribute: Attribute) -> str:
+    return str(attribute["S"])
+
+
+def _status(attribute: Attribute) -> Status:
+    try:
+        return Status(attribute["S"])
+    except ValueError:
+        raise _UnreadableAttributeError(f"status {printable(attribute['S'], 64)!r} is none of this version's") from None
+
+
+def _number(attribute: Attribute) -> int:
+    return int(attribute["N"])
+
+
+def _history(attribute: Attribute) -> tuple[Attempt, ...]:
+    return tuple(_record(Attempt, entry["M"]) for entry in attribute["L"])
+
+
+def _receipts(attribute: Attribute) -> dict[str, Receipt]:
+    return {message_id: _record(Receipt, entry["M"]) for message_id, entry in attribute["M"].items()}
+
+
+def _object(attribute: Attribute) -> dict[str, object]:
+    return {name: _json(member) for name, member in attribute["M"].items()}
+
+
+def _json(attribute: Attribute) -> object:
+    """Return what JSON value an attribute stands for; DynamoDB's decimals as the int or float that they were."""
+    [(kind, value)] = attribute.items()
+    match kind, value:
+        case "N", str():
+            number = Decimal(value)
+            return int(number) if number == number.to_integral_value() else float(number)
+        case "M", _:
+            return _object(attribute)
+        case "L", list():
+            return [_json(member) for member in value]
+        case "NULL", _:
+            return None
+        case _:
+            return value
+
+
+_READERS: Mapping[object, Callable[[Attribute], object]] = {
+    str: _text,
+    str | None: _text,
+    int: _number,
+    int | None: _number,
+    bool: lambda attribute: bool(attribute["BOOL"]),
+    Status: _status,
+    tuple[Attempt, ...]: _history,
+    Mapping[str, Receipt]: _receipts,
+    Mapping[str, Any] | None: _object,
+    Refusal | None: lambda attribute: _record(Refusal, attribute["M"]),
+}
+_LAYOUTS: dict[type, _Layout] = {}
+for _kind in (Payment, Facts, Attempt, Receipt, Refusal, Order):
+    _LAYOUTS[_kind] = _layout(_kind)
+
+
+# ---- writing ---------------------------------------------------------------------------------------------------------
+
+
+def _members(record: Record) -> dict[str, Attribute]:
+    """Return a record's fields as attributes, without the empty ones, on top of those that it has kept."""
+    layout = _LAYOUTS[type(record)]
+    members: dict[str, Attribute] = dict(getattr(record, "rest", {}))
+    for part in layout.parts:
+        if (value := getattr(record, part.field)) is not None:
+            members |= _members(value)
+    for column in layout.columns:
+        value = getattr(record, column.field)
+        if value is not False and value not in _EMPTY:
+            members[column.attribute] = _attribute(value)
+    return members
+
+
+def _attribute(value: object) -> Attribute:  # noqa: PLR0911  one line per kind of value
+    """Return a value of a record or of JSON with its DynamoDB type; boto3's serializer takes no float."""
+    match value:
+        case str():  # a Status is one
+            return {"S": str(value)}
+        case bool():
+            return {"BOOL": value}
+        case int() if abs(value) < 10**38:
+            return {"N": str(value)}
+        case float() if value == 0 or 1e-129 < abs(value) < 1e125:
+            return {"N": repr(value)}
+        case int() | float():  # beyond DynamoDB's 38 digits or its exponents
+            return {"S": str(value)}
+        case dict():
+            return {"M": {name: _attribute(member) for name, member in value.items()}}
+        case list() | tuple():
+            return {"L": [_attribute(member) for member in value]}
+        case Attempt() | Receipt() | Refusal():
+            return {"M": _members(value)}
+        case None:
+            return {"NULL": True}
+        case _:
+            raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def _document(kind: type[Record], values: Mapping[str, Any]) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    layout = _LAYOUTS[kind]
+    for part in layout.parts:
+        if values[part.field] is not None:
+            document |= _document(part.kind, values[part.field])
+    document |= {column.attribute: values[column.field] for column in layout.columns}
+    return document | {"rest": values["rest"]} if layout.keeps_rest else document
