@@ -195,11 +195,11 @@ def test_each_try_has_its_own_timestamp_and_nonce(client: wechatpay.Client, wech
 def test_a_prepared_call_is_sent_when_it_is_time(client: wechatpay.Client, wechat_pay: Simulator) -> None:
     """Signed at once, sent later, once; sent again it is signed again, because no nonce is used twice."""
     wechat_pay.ready_to_sync(MCHID, "A1", at=LONG_AGO)
-    send = client.prepare(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY))
+    signed = client.sign(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY))
     assert wechat_pay.calls == []
-    assert send().status == 200
+    assert signed.send().status == 200
     with pytest.raises(wechatpay.RefusedError, match="ORDER_DONE"):
-        send()
+        signed.send()
     first, second = (made.headers["Authorization"] for made in wechat_pay.calls)
     assert first != second
     assert _stated(first, "nonce_str") != _stated(second, "nonce_str")
@@ -211,9 +211,9 @@ def test_a_signature_that_waited_too_long_is_made_again(wechat_pay: Simulator) -
     wechat_pay.ready_to_sync(MCHID, "A1", at=LONG_AGO)
     with wechatpay.Session() as session:
         client = a_client(wechat_pay, clock=lambda: now[0], session=session)
-        send = client.prepare(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY))
+        signed = client.sign(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY))
         now[0] += 61
-        send()
+        signed.send()
     assert _stated(wechat_pay.calls[-1].headers["Authorization"], "timestamp") == str(int(now[0]))
 
 
@@ -224,7 +224,7 @@ def test_a_prepared_call_that_reaches_nobody_goes_to_the_backup_newly_signed(wec
     with wechatpay.Session() as session:
         changes = {"base_url": "http://127.0.0.1:9", "nonce": lambda: next(nonces) * 32}
         client = a_client(wechat_pay, session=session, **changes)
-        client.prepare(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY))()
+        client.sign(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY)).send()
     [made] = wechat_pay.calls
     assert (made.host, _stated(made.headers["Authorization"], "nonce_str")) == ("backup", "B" * 32)
 
@@ -233,24 +233,23 @@ def test_a_prepared_call_that_two_threads_send_is_signed_twice(client: wechatpay
     """One gets the signature made ahead, the other its own; no nonce is used twice."""
     rounds, threads = 20, 4
     for _ in range(rounds):
-        send = client.prepare(Call("GET", "v3/payscore/serviceorder", {}, params=QUERY))
+        signed = client.sign(Call("GET", "v3/payscore/serviceorder", {}, params=QUERY))
         together = threading.Barrier(threads)
 
-        def sent(send: Any = send, together: threading.Barrier = together) -> int:
+        def send(signed: Any = signed, together: threading.Barrier = together) -> int:
             together.wait(PATIENCE)
-            return int(send().status)
+            return int(signed.send().status)
 
         with ThreadPoolExecutor(threads) as pool:
-            assert [each.result() for each in [pool.submit(sent) for _ in range(threads)]] == [200] * threads
+            assert [each.result() for each in [pool.submit(send) for _ in range(threads)]] == [200] * threads
     nonces = [_stated(call.headers["Authorization"], "nonce_str") for call in wechat_pay.calls]
     assert len(set(nonces)) == len(nonces) == rounds * threads
 
 
-def test_a_taken_signature_is_not_taken_again(client: wechatpay.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the other thread takes it between the look and the grasp."""
-    assert wechatpay.client._taken([]) == []
-    ready = ["signed"]
-    assert (wechatpay.client._taken(ready), wechatpay.client._taken(ready)) == (["signed"], [])
+def test_a_signature_made_ahead_is_given_out_once(client: wechatpay.Client) -> None:
+    """Taking it is one atomic step: no thread can take it between another thread's check and its use."""
+    signed = client.sign(Call("GET", "v3/x", {}))
+    assert [signed._first_signature() is not None for _ in range(3)] == [True, False, False]
 
 
 SECRETS = {"openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o", "name": "SECRET-NAME"}
@@ -263,8 +262,8 @@ def test_what_may_name_people_is_in_no_repr(client: wechatpay.Client) -> None:
     )
     written = client._written(call)
     reply = wechatpay.transport.Reply(200, {"Set-Cookie": "SECRET-COOKIE"}, b"SECRET-BODY")
-    send = client.prepare(call)
-    things: list[object] = [call, written, reply, send, client._signed(written), client.v3, client.chain(PATH).post]
+    signed = client.sign(call)
+    things: list[object] = [call, written, reply, signed, client._signed(written), client.v3, client.chain(PATH).post]
     for thing in things:
         assert "SECRET" not in repr(thing)
         assert SECRETS["openid"] not in repr(thing)
@@ -402,7 +401,7 @@ def test_the_backup_view_asks_the_backup_host_first_whatever_is_known(
 def test_what_cannot_be_sent_is_refused_while_it_is_prepared(client: wechatpay.Client) -> None:
     """Not when it is too late."""
     with pytest.raises(ValueError, match="out_order_no"):
-        client.prepare(Call("POST", PATH, {"out_order_no": "a/b"}, json=BODY))
+        client.sign(Call("POST", PATH, {"out_order_no": "a/b"}, json=BODY))
 
 
 def _stated(authorization: str, name: str) -> str:

@@ -42,6 +42,8 @@ NAMES = {
     "RiskFund",
     "ServiceOrder",
     "Session",
+    "SignedCall",
+    "SyncPayment",
     "TimeRange",
     "UnansweredError",
     "UndecryptableError",

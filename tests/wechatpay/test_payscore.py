@@ -134,11 +134,7 @@ def test_one_sub_merchants_order_is_not_anothers(client: wechatpay.Client, wecha
 
 def replay(monkeypatch: pytest.MonkeyPatch, answer: wechatpay.Answer) -> None:
     """Have every call answered by this genuine, signed answer to another one."""
-
-    def prepare(*_args: object, **_options: object) -> Any:
-        return lambda: answer
-
-    monkeypatch.setattr(wechatpay.Client, "prepare", prepare)
+    monkeypatch.setattr(wechatpay.Client, "_send", lambda *_: answer)
 
 
 @pytest.mark.parametrize("endpoint", ["partner", "acquiringbank", "payafter", "oversea"])
@@ -258,11 +254,11 @@ def test_money_and_numbers_are_whole(client: wechatpay.Client, wechat_pay: Simul
     assert wechat_pay.calls == []
 
 
-def test_a_prepared_sync_needs_an_order_and_a_time(client: wechatpay.Client) -> None:
-    """As Python itself would say of `sync`."""
+def test_a_sync_signed_ahead_needs_an_order_and_a_time(client: wechatpay.Client) -> None:
+    """Missing arguments raise TypeError when the call is signed, not when it is sent."""
     incomplete: dict[str, Any] = WHO["direct"]
     with pytest.raises(TypeError, match="missing out_order_no, paid_time"):
-        client.payscore.prepare_sync(**incomplete)
+        client.payscore.sign_sync(**incomplete)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from wechatpay.errors import (
 )
 from wechatpay.merchant import Merchant
 from wechatpay.notification import Notification
+from wechatpay.payscore import SyncPayment
 from wechatpay.platform_certificates import CertificateStore, MemoryStore
 from wechatpay.platform_keys import PlatformKeys
 from wechatpay.service_order import (
@@ -33,6 +34,7 @@ from wechatpay.service_order import (
     ServiceOrder,
     TimeRange,
 )
+from wechatpay.signed_call import SignedCall
 from wechatpay.tls import tls_context
 
 __all__ = [
@@ -57,6 +59,8 @@ __all__ = [
     "RiskFund",
     "ServiceOrder",
     "Session",
+    "SignedCall",
+    "SyncPayment",
     "TimeRange",
     "UnansweredError",
     "UndecryptableError",

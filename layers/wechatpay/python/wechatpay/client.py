@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -31,6 +31,7 @@ from wechatpay.payscore import PayScore
 from wechatpay.platform_certificates import CertificateStore, PlatformCertificates
 from wechatpay.platform_keys import PlatformKeys
 from wechatpay.security import Security
+from wechatpay.signed_call import FRESH, SignedCall
 from wechatpay.transport import Reply, Route, exchange
 from wechatpay.verification import verify
 
@@ -44,10 +45,10 @@ BACKUP = "https://api2.mch.weixin.qq.com"
 OVERSEA = "https://apihk.mch.weixin.qq.com"
 
 _USER_AGENT = f"wechatpay-python/0.1.0 Python/{platform.python_version()} requests/{requests.__version__}"
-FRESH = 60.0
-"""Seconds that a signature made ahead is good for; WeChat Pay takes it for 300, but clocks differ."""
-
 _ASYNC_THREADS = 32  # calls that await at a time; more wait for a thread
+
+
+T = TypeVar("T")
 
 
 class Client:
@@ -202,25 +203,28 @@ class Client:
 
         Raises UnansweredError, RefusedError or UntrustedError.
         """
-        return self.prepare(call)()
+        return self._send(self._written(call))
 
-    def prepare(self, call: Call) -> Callable[[], Answer]:
-        """Write a call down and sign it; return what sends it and returns the verified answer, as `call` does.
+    def sign(self, call: Call) -> SignedCall[Answer]:
+        """Sign a call that is sent later; `send` does and raises what `call` does.
 
-        For a caller that has to wait for something else before it may send. What was signed is sent once, within a
-        minute; later, or again, the call is signed again; threads may send it at the same time. TypeError or ValueError
-        for what cannot be sent.
+        Raises TypeError or ValueError for what cannot be sent.
         """
+        return self._sign(call, lambda answer: answer)
+
+    def _sign(self, call: Call, read: Callable[[Answer], T]) -> SignedCall[T]:
         written = self._written(call)
-        signed, until = [self._signed(written)], self._clock() + FRESH
+        return SignedCall(
+            self._signed(written),
+            lambda request: read(self._send(written, request)),
+            self._clock() + FRESH,
+            self._clock,
+        )
 
-        def send() -> Answer:
-            end = _end(written.timeout)
-            self._trusted(end)
-            ready = _taken(signed) if self._clock() < until else []
-            return self._answer(self._exchanged(written, ready, end), written, end)
-
-        return send
+    def _send(self, written: "_Written", signed: requests.PreparedRequest | None = None) -> Answer:
+        end = _end(written.timeout)
+        self._trusted(end)
+        return self._answer(self._exchanged(written, signed, end), written, end)
 
     def _signed(self, written: "_Written") -> requests.PreparedRequest:
         request = requests.PreparedRequest()  # filled in, not prepared: what was written down needs no mending
@@ -243,11 +247,12 @@ class Client:
         repeatable = call.repeatable or call.method == "GET"
         return _Written(call.method, _target(call), body, headers, timeout, repeatable)
 
-    def _exchanged(self, written: "_Written", ready: "list[requests.PreparedRequest]", end: float) -> Reply:
-        """Send what is ready, or sign; read, and return the answer, not verified yet. Raises for all but 2xx."""
+    def _exchanged(self, written: "_Written", signed: requests.PreparedRequest | None, end: float) -> Reply:
+        """Send the signed request, or sign one; return the answer, not verified yet. Raises for all but 2xx."""
+        unsent = [] if signed is None else [signed]
 
         def prepare(host: str) -> requests.PreparedRequest:
-            request = ready.pop() if ready else self._signed(written)
+            request = unsent.pop() if unsent else self._signed(written)
             request.url = host + written.target  # which the signature does not cover: it begins with the path
             return request
 
@@ -282,7 +287,7 @@ class Client:
 
         return self._verified(opened, end)
 
-    def _verified[T](self, verified: Callable[[PlatformKeys], T], end: float) -> T:
+    def _verified(self, verified: Callable[[PlatformKeys], T], end: float) -> T:
         """Verify with the keys held; for a certificate that is not among them, once more after a download."""
         try:
             return verified(self.platform_keys)
@@ -306,7 +311,7 @@ class Client:
         """Fetch the certificates: within the call that waits for them, or on a thread of its own."""
         written = self._written(Call("GET", "v3/certificates", {}))
         try:
-            return self._exchanged(written, [], min(self._limit.end, _end(written.timeout)))
+            return self._exchanged(written, None, min(self._limit.end, _end(written.timeout)))
         except RefusedError as error:
             if error.status in {403, 404}:  # a merchant without certificates gets either
                 error.add_note("There are no platform certificates: give WeChat Pay's public key (PUB_KEY_ID_…).")
@@ -402,14 +407,6 @@ class _Threads:
             fresh = ThreadPoolExecutor(_ASYNC_THREADS, thread_name_prefix="wechatpay")  # starts no thread yet
             self._pools.setdefault(process, fresh)
         return self._pools[process]
-
-
-def _taken[T](ready: list[T]) -> list[T]:
-    """Take the one element, if no other thread has: each gets a list of its own."""
-    try:
-        return [ready.pop()]
-    except IndexError:
-        return []
 
 
 def _target(call: Call) -> str:

@@ -3,7 +3,7 @@
 Five endpoint families do the same under different names; `ENDPOINTS` says what each takes and what it answers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, Unpack
 
@@ -12,18 +12,19 @@ from wechatpay.direct_orders import DirectOrders, identified_by
 from wechatpay.endpoints import ENDPOINTS, SYNC_DETAIL, Endpoint, EndpointName
 from wechatpay.errors import MalformedError
 from wechatpay.service_order import ServiceOrder, about, service_order
+from wechatpay.signed_call import SignedCall
 from wechatpay.times import written
 
 if TYPE_CHECKING:
     from wechatpay.answer import Answer
     from wechatpay.client import Client
 
-__all__ = ["ENDPOINTS", "Endpoint", "EndpointName", "PayScore", "Payment"]
+__all__ = ["ENDPOINTS", "Endpoint", "EndpointName", "PayScore", "SyncPayment"]
 
 _APART = frozenset({"out_order_no", "paid_time", "endpoint"})  # they stand elsewhere than in the body's own fields
 
 
-class Payment(TypedDict):
+class SyncPayment(TypedDict):
     """What `sync` reports."""
 
     out_order_no: str
@@ -63,7 +64,7 @@ class PayScore(DirectOrders):
         Raises ValueError for what the endpoint needs or has no place for, MalformedError for an answer that is about
         another order or is not an answer to this call, and what `Client.call` raises.
         """
-        return self.prepare_sync(
+        return self.sign_sync(
             out_order_no=out_order_no,
             service_id=service_id,
             paid_time=paid_time,
@@ -73,16 +74,16 @@ class PayScore(DirectOrders):
             channel_id=channel_id,
             seq=seq,
             paid_amount=paid_amount,
-        )()
+        ).send()
 
-    def prepare_sync(self, **payment: Unpack[Payment]) -> Callable[[], ServiceOrder | None]:
-        """Write `sync` down and sign it; return what sends it, once and within a minute (see `Client.prepare`).
+    def sign_sync(self, **payment: Unpack[SyncPayment]) -> SignedCall[ServiceOrder | None]:
+        """Sign a `sync` that is sent later: once and within 60 s as it was signed here, otherwise newly signed.
 
-        Takes what `sync` takes, and raises its ValueError; what is returned does and raises the rest.
+        Takes what `sync` takes and raises its TypeError or ValueError; `send` does and raises the rest.
         """
         request = _SyncRequest(payment)
-        send = self._client_for(request.endpoint).prepare(request.call)
-        return lambda: request.order(send(), self._client.mchid)
+        client, mchid = self._client_for(request.endpoint), self._client.mchid
+        return client._sign(request.call, lambda answer: request.order(answer, mchid))
 
     async def sync_async(  # noqa: PLR0913  the contract
         self,
@@ -151,7 +152,7 @@ class PayScore(DirectOrders):
 class _SyncRequest:
     """One sync: the call, and how its answer is read."""
 
-    def __init__(self, payment: Payment) -> None:
+    def __init__(self, payment: SyncPayment) -> None:
         if missing := sorted({"out_order_no", "paid_time"} - payment.keys()):
             raise TypeError(f"missing {', '.join(missing)}")
         name = payment.get("endpoint", "direct")

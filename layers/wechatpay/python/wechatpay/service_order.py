@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cache
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from wechatpay import times
 from wechatpay.answer import Answer, tidy
 from wechatpay.errors import MalformedError
 from wechatpay.text import printable
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +281,7 @@ def about(
     return raw
 
 
-def _read[T](kind: type[T], members: Mapping[str, Any]) -> T:
+def _read(kind: type[T], members: Mapping[str, Any]) -> T:
     """Read every field of `kind` by its own type; what is absent or unreadable keeps its default."""
     readers = _readers(kind)  # type: ignore[arg-type]  # mypy doubts classes
     values = {name: readers[name](value) for name, value in members.items() if name in readers}
@@ -335,7 +337,7 @@ def _object(value: object) -> Mapping[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _one[T](kind: type[T]) -> Callable[[object], T | None]:
+def _one(kind: type[T]) -> Callable[[object], T | None]:
     return lambda value: _read(kind, value) if isinstance(value, dict) else None
 
 
@@ -351,7 +353,7 @@ def _is_readable(details: object) -> bool:
     return all(isinstance(part, dict) and _text(part.get("paid_type")) for part in parts)
 
 
-def _many[T](kind: type[T]) -> Callable[[object], tuple[T, ...]]:
+def _many(kind: type[T]) -> Callable[[object], tuple[T, ...]]:
     def read(value: object) -> tuple[T, ...]:
         parts = value if isinstance(value, list) else [value]
         return tuple(_read(kind, part) for part in parts if isinstance(part, dict))
