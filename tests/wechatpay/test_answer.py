@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from wechatpay.answer import DEPTH_LIMIT, Answer, decoded, tidy
+from wechatpay.answer import DEPTH_LIMIT, Answer, decode_json, tidy
 from wechatpay.errors import MalformedError
 
 
@@ -110,8 +110,8 @@ def test_json_is_read_to_a_depth_and_refused_beyond(levels: int, kind: str) -> N
 
 def test_many_shallow_parts_are_not_deep() -> None:
     """Depth is counted, not brackets."""
-    assert len(decoded(b"[" + b"[{}]," * 1_000 + b"[]]")) == 1_001
-    assert decoded(b'["' + b"[{" * 1_000 + b'"]') == ["[{" * 1_000]
+    assert len(decode_json(b"[" + b"[{}]," * 1_000 + b"[]]")) == 1_001
+    assert decode_json(b'["' + b"[{" * 1_000 + b'"]') == ["[{" * 1_000]
 
 
 def test_a_value_is_tidied_at_any_depth() -> None:

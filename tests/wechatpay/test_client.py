@@ -249,7 +249,7 @@ def test_a_prepared_call_that_two_threads_send_is_signed_twice(client: wechatpay
 def test_a_signature_made_ahead_is_given_out_once(client: wechatpay.Client) -> None:
     """Taking it is one atomic step: no thread can take it between another thread's check and its use."""
     signed = client.sign(Call("GET", "v3/x", {}))
-    assert [signed._first_signature() is not None for _ in range(3)] == [True, False, False]
+    assert [signed._take_signature() is not None for _ in range(3)] == [True, False, False]
 
 
 SECRETS = {"openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o", "name": "SECRET-NAME"}
@@ -260,10 +260,18 @@ def test_what_may_name_people_is_in_no_repr(client: wechatpay.Client) -> None:
     call = Call(
         "POST", PATH, {"out_order_no": "SECRET-NO"}, json=SECRETS, params=SECRETS, headers={"X": "SECRET-HEADER"}
     )
-    written = client._written(call)
+    written = client._caller.sender.write(call)
     reply = wechatpay.transport.Reply(200, {"Set-Cookie": "SECRET-COOKIE"}, b"SECRET-BODY")
     signed = client.sign(call)
-    things: list[object] = [call, written, reply, signed, client._signed(written), client.v3, client.chain(PATH).post]
+    things: list[object] = [
+        call,
+        written,
+        reply,
+        signed,
+        client._caller.sender.sign(written),
+        client.v3,
+        client.chain(PATH).post,
+    ]
     for thing in things:
         assert "SECRET" not in repr(thing)
         assert SECRETS["openid"] not in repr(thing)
@@ -370,8 +378,8 @@ def test_clients_that_share_a_session_share_what_they_know_of_hosts(wechat_pay: 
         one, other = (a_client(wechat_pay, session=session) for _ in range(2))
         wechat_pay.misbehave("connection_refused", host="main")
         one.v3.payscore.serviceorder.get(params=QUERY)
-        assert other._order() == (wechat_pay.backup_url, wechat_pay.base_url)
-        assert other.backup._order() == (wechat_pay.backup_url, wechat_pay.base_url)
+        assert other._caller.sender.order == (wechat_pay.backup_url, wechat_pay.base_url)
+        assert other.backup._caller.sender.order == (wechat_pay.backup_url, wechat_pay.base_url)
 
 
 def test_a_silent_main_host_is_left_as_well(wechat_pay: Simulator) -> None:
@@ -394,8 +402,8 @@ def test_the_backup_view_asks_the_backup_host_first_whatever_is_known(
     wechat_pay.misbehave("connection_refused", host="backup")
     for _ in range(2):
         client.backup.v3.payscore.serviceorder.get(params=QUERY)
-        assert client.backup._order() == (wechat_pay.backup_url, wechat_pay.base_url)
-    assert client._order() == (wechat_pay.base_url, wechat_pay.backup_url)
+        assert client.backup._caller.sender.order == (wechat_pay.backup_url, wechat_pay.base_url)
+    assert client._caller.sender.order == (wechat_pay.base_url, wechat_pay.backup_url)
 
 
 def test_what_cannot_be_sent_is_refused_while_it_is_prepared(client: wechatpay.Client) -> None:

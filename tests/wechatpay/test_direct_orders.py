@@ -10,6 +10,7 @@ import pytest
 
 import wechatpay
 from sandbox.wechat_pay import Simulator
+from wechatpay.caller import Caller
 from wechatpay.times import BEIJING
 
 MCHID = "1230000109"
@@ -190,7 +191,7 @@ def test_an_answer_in_a_state_that_the_call_cannot_have_led_to_is_not_its_answer
     client: wechatpay.Client, monkeypatch: pytest.MonkeyPatch, operation: str, state: Any
 ) -> None:
     """A signed answer to a query, replayed, is not one to cancel or complete. `create` is re-entrant: any state."""
-    monkeypatch.setattr(wechatpay.Client, "_send", lambda *_: answer(state=state))
+    monkeypatch.setattr(Caller, "_send", lambda *_: answer(state=state))
     call = getattr(client.payscore, operation)
     if state in STATES[operation]:
         call(**CALLS[operation])
@@ -203,7 +204,7 @@ def test_the_documented_answer_to_cancel_has_no_state(
     client: wechatpay.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The order's numbers alone; one without the order's own number is no answer to it."""
-    monkeypatch.setattr(wechatpay.Client, "_send", lambda *_: answer(order_id="1000"))
+    monkeypatch.setattr(Caller, "_send", lambda *_: answer(order_id="1000"))
     client.payscore.cancel(**CALLS["cancel"])
     for operation in ("create", "complete", "modify"):
         with pytest.raises(wechatpay.MalformedError, match="no service order"):
@@ -218,7 +219,7 @@ def test_an_answer_about_another_order_is_refused(
     """Whichever of its names differs; awaited as well."""
     states = {} if operation == "cancel" else {"state": "DOING"}
     other = answer(**states, **{name: "another"})
-    monkeypatch.setattr(wechatpay.Client, "_send", lambda *_: other)
+    monkeypatch.setattr(Caller, "_send", lambda *_: other)
     with pytest.raises(wechatpay.MalformedError, match="about another order"):
         getattr(client.payscore, operation)(**CALLS[operation])
     with pytest.raises(wechatpay.MalformedError, match="about another order"):
@@ -232,7 +233,7 @@ def test_a_query_replayed_to_cancel_does_not_say_that_the_order_is_canceled(
     client.payscore.create(**NEW)
     names = {name: WHO[name] for name in WHO}
     replayed = client.v3.payscore.serviceorder.get(params=names)
-    monkeypatch.setattr(wechatpay.Client, "_send", lambda *_: replayed)
+    monkeypatch.setattr(Caller, "_send", lambda *_: replayed)
     with pytest.raises(wechatpay.MalformedError, match="not one to cancel"):
         client.payscore.cancel(**WHO, reason="用户投诉")
     assert wechat_pay.order(MCHID, WHO["out_order_no"]).state == "CREATED"

@@ -74,5 +74,5 @@ def test_an_answer_is_bound_by_what_the_call_named(name: str) -> None:
     """Never by a field that the call did not name."""
     row = ENDPOINTS[name]
     fields: dict[str, Any] = {field: f"{field} of the call" for field in row.fields}
-    assert row.identified_by(fields) == {field: fields[field] for field in row.identity}
-    assert row.identified_by({}) == {}
+    assert row.identity_of(fields) == {field: fields[field] for field in row.identity}
+    assert row.identity_of({}) == {}

@@ -9,8 +9,9 @@ import pytest
 
 import wechatpay
 from sandbox.wechat_pay import Simulator
+from wechatpay import times
+from wechatpay.caller import Caller
 from wechatpay.payscore import ENDPOINTS
-from wechatpay.times import written
 
 MCHID = "1230000109"
 LONG_AGO = 1_764_547_200.0  # 2025-12-01
@@ -134,7 +135,7 @@ def test_one_sub_merchants_order_is_not_anothers(client: wechatpay.Client, wecha
 
 def replay(monkeypatch: pytest.MonkeyPatch, answer: wechatpay.Answer) -> None:
     """Have every call answered by this genuine, signed answer to another one."""
-    monkeypatch.setattr(wechatpay.Client, "_send", lambda *_: answer)
+    monkeypatch.setattr(Caller, "_send", lambda *_: answer)
 
 
 @pytest.mark.parametrize("endpoint", ["partner", "acquiringbank", "payafter", "oversea"])
@@ -273,7 +274,7 @@ def test_a_sync_signed_ahead_needs_an_order_and_a_time(client: wechatpay.Client)
 )
 def test_a_time_is_converted_to_beijing(paid_time: Any, beijing: str, rfc_3339: str) -> None:
     """Digits for four endpoints, RFC 3339 for the overseas one."""
-    assert (written(paid_time), written(paid_time, rfc_3339=True)) == (beijing, rfc_3339)
+    assert (times.written(paid_time), times.written(paid_time, rfc_3339=True)) == (beijing, rfc_3339)
 
 
 def test_overseas_orders_have_a_host_of_their_own() -> None:

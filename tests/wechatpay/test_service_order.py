@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wechatpay
-from wechatpay.service_order import about, service_order
+from wechatpay.read_order import order_fields, read_order
 from wechatpay.text import printable
 
 SAMPLES = json.loads((Path(__file__).parent / "vectors/orders.json").read_text(encoding="utf-8"))["orders"]
@@ -24,7 +24,7 @@ def answer(body: object) -> wechatpay.Answer:
 
 def read(body: dict[str, Any]) -> wechatpay.ServiceOrder:
     """Read an order, whatever its number."""
-    return service_order(answer(body), body["out_order_no"], "1230000109")
+    return read_order(answer(body), body["out_order_no"], "1230000109")
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: str(sample["name"]))
@@ -224,19 +224,19 @@ def test_an_answer_that_contradicts_the_call_is_about_another_order(name: str, o
     """Whatever names the order. What the answer leaves out, it does not contradict."""
     identity = {"service_id": "S", "sub_mchid": "1900000109", "appid": "wx"}
     ours = {"out_order_no": "A", "state": "DONE", "mchid": "1230000109", **identity}
-    assert service_order(answer(ours), "A", "1230000109", identity).raw == ours
-    assert about(answer({"out_order_no": "A"}), "A", "1230000109", identity) == {"out_order_no": "A"}
+    assert read_order(answer(ours), "A", "1230000109", identity).raw == ours
+    assert order_fields(answer({"out_order_no": "A"}), "A", "1230000109", identity) == {"out_order_no": "A"}
     with pytest.raises(wechatpay.MalformedError, match="about another order"):
-        service_order(answer(ours | {name: other}), "A", "1230000109", identity)
+        read_order(answer(ours | {name: other}), "A", "1230000109", identity)
 
 
 @pytest.mark.parametrize("number", [None, "B", "a", "", 7])
 def test_an_answer_names_its_order(number: Any) -> None:
     """Without a number it could be any order's."""
     with pytest.raises(wechatpay.MalformedError, match="about another order"):
-        about(answer({"out_order_no": number}), "A", "1230000109")
+        order_fields(answer({"out_order_no": number}), "A", "1230000109")
     with pytest.raises(wechatpay.MalformedError, match="about another order"):
-        about(answer({}), "A", "1230000109")
+        order_fields(answer({}), "A", "1230000109")
 
 
 def test_a_name_without_blanks_wins_over_one_with() -> None:
@@ -276,7 +276,7 @@ _ORDERS = st.fixed_dictionaries(
 def test_nothing_but_the_one_error_comes_out(body: Any) -> None:
     """Whatever a signed answer says, it is an order or a MalformedError; its moments and sums can be asked for."""
     try:
-        order = service_order(answer(body), "A", "1230000109")
+        order = read_order(answer(body), "A", "1230000109")
     except wechatpay.MalformedError:
         return
     details = order.collection.details if order.collection else ()

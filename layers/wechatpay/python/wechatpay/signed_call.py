@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from requests import PreparedRequest
 
-FRESH = 60.0
+SIGNATURE_LIFE = 60.0
 """Seconds for which a signature made ahead is used; WeChat Pay accepts it for 300, but clocks differ."""
 
 T_co = TypeVar("T_co", covariant=True)
@@ -15,7 +15,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SignedCall(Generic[T_co]):
-    """A signed call; `send` makes it. Safe to use from many threads.
+    """A signed call, which `send` makes; safe to use from many threads.
 
     The signature is used once, within 60 s. A later or second `send` signs again, so that no nonce is used twice.
     """
@@ -27,10 +27,10 @@ class SignedCall(Generic[T_co]):
     _unused: Lock = field(default_factory=Lock)
 
     def send(self) -> T_co:
-        """Send the call and return what the unsigned form of it returns; raise what that raises."""
-        return self._exchange(self._first_signature())
+        """Send the call; return and raise what its unsigned form does, such as `sync` for `sign_sync`."""
+        return self._exchange(self._take_signature())
 
-    def _first_signature(self) -> PreparedRequest | None:
+    def _take_signature(self) -> PreparedRequest | None:
         """Return the signature made ahead, to one caller only and only while it is fresh."""
         fresh = self._clock() < self._expires_at
         return self._signed if fresh and self._unused.acquire(blocking=False) else None
