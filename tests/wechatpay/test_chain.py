@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wechatpay.answer import Answer
-from wechatpay.chain import Call, Node, expand, literal, segment
+from wechatpay.chain import Call, Node
 from wechatpay.client import Client
+from wechatpay.paths import expand, literal, segment
 from wechatpay.platform_keys import PlatformKeys
 
 PATH = "v3/payscore/serviceorder/{out_order_no}/sync"

@@ -31,7 +31,7 @@ _HEADERS = st.dictionaries(
 
 def _bytes(status: int, headers: dict[str, str], body: bytes) -> bytes:
     lines = [f"HTTP/1.1 {status} x", *(f"{name}: {value}" for name, value in headers.items())]
-    head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""])
+    head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "Connection: close", "", ""])
     return head.encode("utf-8", "replace") + body
 
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wechatpay.chain import expand
 from wechatpay.merchant import Merchant
 from wechatpay.message import authorization, json_bytes, query_string, request_message
+from wechatpay.paths import expand
 
 VECTORS = Path(__file__).parent / "vectors"
 REQUESTS = json.loads((VECTORS / "requests.json").read_text(encoding="utf-8"))

@@ -5,10 +5,19 @@ answer = client.v3.payscore.serviceorder._out_order_no_.sync.post(out_order_no="
 """
 
 from wechatpay.answer import Answer
+from wechatpay.arguments import (
+    Bill,
+    CanceledOrder,
+    CompletedOrder,
+    ModifiedOrder,
+    NewOrder,
+    OrderIdentity,
+    OrderQuery,
+    SyncPayment,
+)
 from wechatpay.chain import AsyncVerb, Call, Node, Verb
 from wechatpay.client import Client
 from wechatpay.connections import Session
-from wechatpay.direct_orders import Bill, CanceledOrder, CompletedOrder, ModifiedOrder, NewOrder, OrderIdentity
 from wechatpay.echo import Security
 from wechatpay.endpoints import Endpoint, EndpointName
 from wechatpay.errors import (
@@ -22,7 +31,7 @@ from wechatpay.errors import (
 )
 from wechatpay.merchant import Merchant
 from wechatpay.notification import Notification
-from wechatpay.payscore import OrderQuery, PayScore, SyncPayment
+from wechatpay.payscore import PayScore
 from wechatpay.platform_certificates import CertificateStore, MemoryStore
 from wechatpay.platform_keys import PlatformKeys
 from wechatpay.service_order import (

@@ -1,6 +1,6 @@
 """Make calls for one merchant: write, sign, send, verify. The typed layers and the client stand on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, NamedTuple, TypeVar
 
@@ -8,7 +8,9 @@ from requests import PreparedRequest
 
 from wechatpay.answer import Answer
 from wechatpay.chain import Call
+from wechatpay.cipher import encrypt
 from wechatpay.merchant import Merchant
+from wechatpay.notification import Notification
 from wechatpay.platform_keys import PlatformKeys
 from wechatpay.pool import ThreadPool
 from wechatpay.sender import Sender, UnsignedRequest, deadline
@@ -79,6 +81,19 @@ class Caller:
     def require_keys(self) -> PlatformKeys:
         """Return the keys to trust, after the first download of certificates where there is no key yet."""
         return self.trust.require_keys(deadline(self.sender.timeout))
+
+    def encrypt(self, text: str, serial: str | None) -> str:
+        """Encrypt a field with the key of this serial, or the default one; raise ValueError where it is not held."""
+        keys, name = self.require_keys(), serial or self.encryption_serial()
+        if name not in keys:
+            raise ValueError(f"no key {name[:64]!r} is among platform_keys")
+        return encrypt(text, keys[name])
+
+    def open_notification(self, headers: Mapping[str, str], body: bytes) -> Notification:
+        """Verify and open a notification; raise ValueError where there is no APIv3 key to open it with."""
+        end = deadline(self.sender.timeout)
+        self.trust.require_keys(end)
+        return self.trust.open_notification(headers, body, end)
 
     def encryption_serial(self) -> str:
         """Return the serial of the key to encrypt with; raise ValueError where there is none."""

@@ -9,22 +9,20 @@ from typing import Self
 import requests
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
-from wechatpay import cipher
 from wechatpay.answer import Answer
 from wechatpay.authorization import Authorization, random_nonce
 from wechatpay.base_urls import MAIN, choose_hosts
 from wechatpay.caller import Caller, TypedCall
 from wechatpay.chain import Call, Node, Timeout
-from wechatpay.connections import Session, keep_in_one_process
+from wechatpay.connections import Session
 from wechatpay.echo import Security
-from wechatpay.hosts import Failover
 from wechatpay.merchant import Merchant, refuse_own_keys
 from wechatpay.notification import Notification
 from wechatpay.payscore import PayScore
 from wechatpay.platform_certificates import CertificateStore
 from wechatpay.platform_keys import PlatformKeys
 from wechatpay.pool import ThreadPool
-from wechatpay.sender import Sender, deadline, timeout_pair
+from wechatpay.sender import Sender, session_hosts, timeout_pair
 from wechatpay.signed_call import SignedCall
 from wechatpay.trust import Trust
 
@@ -48,14 +46,12 @@ class Client:
         session: connections to share with other clients. Only `wechatpay.Session` keeps these limits and reports
             whether a reused connection had died; any other `requests.Session` limits each single operation.
         certificate_store: keeps downloaded certificates; memory by default.
-        clock: returns Unix seconds.
-        nonce: returns a text that no call has used before.
-        async_threads: the number of `…_async` calls that run at the same time, each on a thread. Further ones wait for
-            a thread without a limit, and their `timeout` begins when they get one. A thread needs some 100 KB.
+        clock, nonce: return Unix seconds, and a text that no call has used before.
+        async_threads: the number of `…_async` calls that run at the same time. Further ones wait for a thread, without
+            a limit: their `timeout` begins when they get one.
 
     Raises:
-        InvalidKeyError: a key, serial or number that cannot be used, named.
-        ValueError: another argument that cannot be used, named.
+        ValueError: an argument cannot be used, named; InvalidKeyError, a ValueError too, for keys and serials.
     """
 
     def __init__(  # noqa: PLR0913  the contract
@@ -77,28 +73,13 @@ class Client:
     ) -> None:
         merchant = Merchant(mchid=mchid, serial_no=serial_no, private_key=private_key)
         keys = PlatformKeys.of(platform_keys)
-        opener = None if apiv3_key is None else cipher.Cipher(apiv3_key)
-        if not keys and opener is None:
-            raise ValueError("platform_keys is empty: without a key of WeChat Pay no answer can be verified")
         refuse_own_keys(merchant.serial_no, merchant.public_key, keys)
-        main, backup = choose_hosts(base_url, backup_url)
         session = Session() if session is None else session
-        if isinstance(session, Session):
-            failover = session.failover
-        else:
-            failover = Failover()
-            keep_in_one_process(session)
-        sender = Sender(
-            Authorization(merchant, clock=clock, nonce=nonce),
-            session,
-            failover.hosts(main, backup),
-            timeout_pair(timeout),
-            clock,
-            keys.public_key_id,
-        )
-        trust = Trust(keys, sender, cipher=opener, store=certificate_store, clock=clock)
+        hosts = session_hosts(session, *choose_hosts(base_url, backup_url))
+        authorization = Authorization(merchant, clock=clock, nonce=nonce)
+        sender = Sender(authorization, session, hosts, timeout_pair(timeout), clock, keys.public_key_id)
+        trust = Trust(keys, sender, apiv3_key=apiv3_key, store=certificate_store, clock=clock)
         self._caller = Caller(merchant, sender, trust, ThreadPool(async_threads))
-        self._apiv3_key = apiv3_key
 
     @property
     def mchid(self) -> str:
@@ -121,14 +102,8 @@ class Client:
         return self._caller.encryption_serial()
 
     def encrypt(self, text: str, *, serial: str | None = None) -> str:
-        """Encrypt one sensitive field, such as a name, for WeChat Pay (RSA-OAEP, doc 4013053257).
-
-        `serial` names the key, `encryption_serial` by default. ValueError above 214 bytes, or for a serial not held.
-        """
-        keys, name = self._caller.require_keys(), serial or self.encryption_serial
-        if name not in keys:
-            raise ValueError(f"no key {name[:64]!r} is among platform_keys")
-        return cipher.encrypt(text, keys[name])
+        """Encrypt one sensitive field (doc 4013053257); ValueError above 214 bytes, or for a `serial` not held."""
+        return self._caller.encrypt(text, serial)
 
     def decrypt(self, ciphertext: str) -> str:
         """Decrypt one sensitive field of an answer; UndecryptableError where it was not encrypted for this merchant."""
@@ -186,7 +161,7 @@ class Client:
 
         Raises:
             TypeError, ValueError: the call cannot be sent; nothing was.
-            UnansweredError: no whole answer arrived; `sent` says whether the call may have been executed.
+            UnansweredError: no whole answer; `sent` says whether the call may have been executed.
             RefusedError: any answer but 2xx.
             UntrustedError: a 2xx that does not verify.
         """
@@ -197,10 +172,7 @@ class Client:
         return await self._caller.pool.run(self.call, call)
 
     def sign(self, call: Call) -> SignedCall[Answer]:
-        """Sign a call that is sent later; `send` returns and raises what `call` does.
-
-        Raises TypeError or ValueError for what cannot be sent.
-        """
+        """Sign a call that is sent later; TypeError or ValueError here, the rest by `send`, as of `call`."""
         return self._caller.sign(TypedCall(call, lambda answer: answer))
 
     def notification(self, headers: Mapping[str, str], body: bytes) -> Notification:
@@ -217,22 +189,11 @@ class Client:
             ValueError: the client has no APIv3 key.
             UntrustedError, UndecryptableError, MalformedError: as `Notification.open` raises them.
         """
-        if (apiv3_key := self._apiv3_key) is None:
-            raise ValueError("apiv3_key is missing: notifications are encrypted with it")
-        sender, trust = self._caller.sender, self._caller.trust
-        end = deadline(sender.timeout)
-        trust.require_keys(end)
-
-        def open_with(keys: PlatformKeys) -> Notification:
-            return Notification.open(headers, body, platform_keys=keys, apiv3_key=apiv3_key, clock=sender.clock)
-
-        return trust.verify(open_with, end)
+        return self._caller.open_notification(headers, body)
 
     async def notification_async(self, headers: Mapping[str, str], body: bytes) -> Notification:
         """Do what `notification` does, on a thread of this client: it may have to download a certificate first."""
         return await self._caller.pool.run(self.notification, headers, body)
 
     def __repr__(self) -> str:
-        sender = self._caller.sender
-        host = sender.hosts.backup if sender.backup_first else sender.hosts.main
-        return f"Client({self.merchant!r}, {self.platform_keys!r}, host={host!r})"
+        return f"Client({self.merchant!r}, {self.platform_keys!r}, host={self._caller.sender.first_host!r})"

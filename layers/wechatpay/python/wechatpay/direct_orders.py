@@ -1,93 +1,31 @@
 """The life of a service order at the direct endpoint: create, complete, modify, cancel.
 
-A shop's side of PayScore; an adapter that only reports payments needs none of it. What each call takes stands in one
-TypedDict, for both its forms: a type checker and `help()` show it as keyword arguments. The tables of fields: create
-4012587900, complete 4012587955, modify 4012587957, cancel wiki chapter 3_3.
+A shop's side of PayScore; an adapter that only reports payments needs none of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import NamedTuple, NotRequired, TypedDict, Unpack
+from typing import NamedTuple, Unpack
 
 from wechatpay.answer import Answer
-from wechatpay.arguments import is_natural, require_names, require_out_order_no
+from wechatpay.arguments import (
+    CanceledOrder,
+    CompletedOrder,
+    ModifiedOrder,
+    NewOrder,
+    is_natural,
+    require_names,
+    require_out_order_no,
+)
 from wechatpay.caller import Caller, TypedCall
 from wechatpay.chain import Call
 from wechatpay.endpoints import ENDPOINTS
 from wechatpay.errors import MalformedError
 from wechatpay.read_order import order_fields, read_order
-from wechatpay.service_order import (
-    Device,
-    Location,
-    PostDiscount,
-    PostPayment,
-    RiskFund,
-    ServiceOrder,
-    TimeRange,
-)
+from wechatpay.service_order import ServiceOrder
 
 _ENDPOINT = ENDPOINTS["direct"]
 _DEPTH = 8  # levels of a call's values; the documented ones have three
-
-
-class OrderIdentity(TypedDict):
-    """Which order: `service_id` and `appid` are those it was created with."""
-
-    out_order_no: str
-    service_id: str
-    appid: str
-
-
-class NewOrder(OrderIdentity):
-    """An order to create; `service_introduction` has up to 20 characters, `notify_url` is https and holds no query.
-
-    `openid` is needed where `need_user_confirm` is False.
-    """
-
-    service_introduction: str
-    risk_fund: RiskFund
-    time_range: TimeRange
-    notify_url: str
-    post_payments: NotRequired[Sequence[PostPayment]]
-    post_discounts: NotRequired[Sequence[PostDiscount]]
-    location: NotRequired[Location]
-    attach: NotRequired[str]
-    openid: NotRequired[str]
-    need_user_confirm: NotRequired[bool]
-    device: NotRequired[Device]
-
-
-class Bill(OrderIdentity):
-    """What the customer owes: `total_amount` fen is the payments less the discounts; 0 ends the order at once."""
-
-    post_payments: Sequence[PostPayment]
-    total_amount: int
-    post_discounts: NotRequired[Sequence[PostDiscount]]
-    device: NotRequired[Device]
-
-
-class CompletedOrder(Bill):
-    """The bill at the end of the service; `time_range` and `location` need their ends now.
-
-    `goods_tag` marks the order for coupons; of the four calls only this one has it (4012587955).
-    """
-
-    time_range: NotRequired[TimeRange]
-    location: NotRequired[Location]
-    profit_sharing: NotRequired[bool]
-    goods_tag: NotRequired[str]
-
-
-class ModifiedOrder(Bill):
-    """A smaller bill; `reason`, up to 50 characters, is shown to the customer."""
-
-    reason: str
-
-
-class CanceledOrder(OrderIdentity):
-    """An order that will not be charged; `reason` has up to 30 characters."""
-
-    reason: str
 
 
 class _Operation(NamedTuple):

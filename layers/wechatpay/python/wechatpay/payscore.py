@@ -4,12 +4,11 @@ Five endpoint families do the same under different names; `ENDPOINTS` says what 
 """
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import NotRequired, TypedDict, Unpack
+from typing import Unpack
 
 from wechatpay import times
 from wechatpay.answer import Answer
-from wechatpay.arguments import is_natural, require_names, require_out_order_no
+from wechatpay.arguments import OrderQuery, SyncPayment, is_natural, require_names, require_out_order_no
 from wechatpay.caller import Caller, TypedCall
 from wechatpay.chain import Call
 from wechatpay.direct_orders import DirectOrders
@@ -22,25 +21,6 @@ from wechatpay.signed_call import SignedCall
 __all__ = ["ENDPOINTS", "Endpoint", "EndpointName", "OrderQuery", "PayScore", "SyncPayment"]
 
 _APART = frozenset({"out_order_no", "paid_time", "endpoint"})  # they stand elsewhere than in the fields of the request
-
-
-class OrderQuery(TypedDict):
-    """The arguments of `query`: which order, at which endpoint."""
-
-    out_order_no: str
-    service_id: str
-    appid: NotRequired[str | None]
-    endpoint: NotRequired[EndpointName]
-    sub_mchid: NotRequired[str | None]
-    channel_id: NotRequired[str | None]
-
-
-class SyncPayment(OrderQuery):
-    """The arguments of `sync`: which order, and the payment to report."""
-
-    paid_time: datetime | str
-    seq: NotRequired[int | None]
-    paid_amount: NotRequired[int | None]
 
 
 class PayScore(DirectOrders):

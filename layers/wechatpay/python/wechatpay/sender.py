@@ -12,8 +12,10 @@ from requests.utils import check_header_validity
 from wechatpay import message
 from wechatpay.authorization import Authorization
 from wechatpay.base_urls import BACKUP, MAIN, OVERSEA
-from wechatpay.chain import Call, Timeout, expand
-from wechatpay.hosts import Hosts
+from wechatpay.chain import Call, Timeout
+from wechatpay.connections import Session, keep_in_one_process
+from wechatpay.hosts import Failover, Hosts
+from wechatpay.paths import expand
 from wechatpay.transport import Reply, Route, exchange
 from wechatpay.version import __version__
 
@@ -63,6 +65,11 @@ class Sender:
         if self.backup_first:
             return self.hosts.backup, self.hosts.main
         return self.hosts.order(self.clock())
+
+    @property
+    def first_host(self) -> str:
+        """The host that is asked first while both answer."""
+        return self.hosts.backup if self.backup_first else self.hosts.main
 
     @property
     def backup(self) -> "Sender":
@@ -124,6 +131,14 @@ class Sender:
 
         route = Route(self.session, self.hosts, self.order, request.timeout, deadline, self.clock)
         return exchange(route, prepare, repeatable=request.repeatable)
+
+
+def session_hosts(session: requests.Session, main: str, backup: str) -> Hosts:
+    """Return the two hosts, with what is known of them shared by all clients of the session where it is ours."""
+    if isinstance(session, Session):
+        return session.failover.hosts(main, backup)
+    keep_in_one_process(session)
+    return Failover().hosts(main, backup)
 
 
 def timeout_pair(timeout: Timeout) -> tuple[float, float]:

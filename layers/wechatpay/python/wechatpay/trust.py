@@ -2,13 +2,14 @@
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from wechatpay.answer import Answer, decode_json
 from wechatpay.chain import Call
 from wechatpay.cipher import Cipher
 from wechatpay.errors import RefusedError, UntrustedError
+from wechatpay.notification import Notification
 from wechatpay.platform_certificates import CertificateStore, PlatformCertificates
 from wechatpay.platform_keys import PlatformKeys
 from wechatpay.sender import Sender, UnsignedRequest
@@ -23,8 +24,9 @@ _CERTIFICATES = Call("GET", "v3/certificates", {})  # doc 4012551764
 class Trust:
     """The keys that may sign answers: those that the merchant gave, and certificates downloaded since.
 
-    Certificates are downloaded where there is a `cipher` to open them and the keys are not WeChat Pay's public key
-    alone. Every `deadline` is a moment of `time.monotonic`. Safe to use from many threads.
+    Certificates are downloaded where there is an `apiv3_key` to open them and the keys are not WeChat Pay's public key
+    alone. Every `deadline` is a moment of `time.monotonic`. Safe to use from many threads. Raises ValueError where
+    there is neither a key nor a way to download one.
     """
 
     def __init__(
@@ -32,10 +34,14 @@ class Trust:
         keys: PlatformKeys,
         sender: Sender,
         *,
-        cipher: Cipher | None,
+        apiv3_key: str | Sequence[str] | None,
         store: CertificateStore | None,
         clock: Callable[[], float],
     ) -> None:
+        cipher = None if apiv3_key is None else Cipher(apiv3_key)
+        if not keys and cipher is None:
+            raise ValueError("platform_keys is empty: without a key of WeChat Pay no answer can be verified")
+        self._apiv3_key = apiv3_key
         self._keys = keys
         self._sender = sender
         self._clock = clock
@@ -60,14 +66,23 @@ class Trust:
         """Return the verified answer; raise RefusedError for all but 2xx, UntrustedError for what does not verify."""
         self._require_success(request, reply)
         try:
-            serial = self.verify(lambda keys: verify(reply.headers, reply.content, keys, self._clock()), deadline)
+            serial = self._verify(lambda keys: verify(reply.headers, reply.content, keys, self._clock()), deadline)
         except UntrustedError as error:
             error.method, error.path = request.method, request.path
             raise
         request_id = reply.headers.get("Request-ID", "")
         return Answer(reply.status, reply.headers, reply.content, request_id, serial, request.method, request.path)
 
-    def verify(self, check: Callable[[PlatformKeys], T], deadline: float) -> T:
+    def open_notification(self, headers: Mapping[str, str], body: bytes, deadline: float) -> Notification:
+        """Verify and open a notification; raise ValueError without an APIv3 key, and what `Notification.open` does."""
+        if (key := self._apiv3_key) is None:
+            raise ValueError("apiv3_key is missing: notifications are encrypted with it")
+        return self._verify(
+            lambda keys: Notification.open(headers, body, platform_keys=keys, apiv3_key=key, clock=self._clock),
+            deadline,
+        )
+
+    def _verify(self, check: Callable[[PlatformKeys], T], deadline: float) -> T:
         """Return what the check returns; where it lacks a certificate, run it once more after a download."""
         try:
             return check(self.keys)
