@@ -1,4 +1,4 @@
-"""Words of the trade: both sides' real keys, made once per session, and WeChat Pay's way of signing."""
+"""Real keys of both sides, made once per session, and signatures as WeChat Pay makes them."""
 
 import base64
 import shutil
@@ -24,7 +24,7 @@ NOW = 1_800_000_000
 
 
 def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
-    """Make a real key."""
+    """Return a new RSA key."""
     return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
@@ -36,37 +36,37 @@ def merchant_key() -> rsa.RSAPrivateKey:
 
 @pytest.fixture(scope="session")
 def merchant_pem(merchant_key: rsa.RSAPrivateKey) -> str:
-    """apiclient_key.pem, as it comes."""
+    """apiclient_key.pem as the certificate tool writes it."""
     return merchant_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 @pytest.fixture(scope="session")
 def merchant(merchant_pem: str) -> Merchant:
-    """The merchant who signs."""
+    """The merchant that signs."""
     return Merchant(mchid="1230000109", serial_no="3775B6A45ACD588826D15E583A95F5DD00000001", private_key=merchant_pem)
 
 
 @pytest.fixture(scope="session")
 def platform_key() -> rsa.RSAPrivateKey:
-    """What WeChat Pay signs with where the merchant uses its public key."""
+    """The private half of WeChat Pay's public key."""
     return rsa_key()
 
 
 @pytest.fixture(scope="session")
 def platform_pem(platform_key: rsa.RSAPrivateKey) -> str:
-    """pub_key.pem, as the console offers it."""
+    """pub_key.pem as the merchant console offers it."""
     return public_pem(platform_key)
 
 
 @pytest.fixture(scope="session")
 def certificate_key() -> rsa.RSAPrivateKey:
-    """What WeChat Pay signs with where the merchant uses platform certificates."""
+    """The private key of WeChat Pay's platform certificate."""
     return rsa_key()
 
 
 @pytest.fixture(scope="session")
 def foreign_key() -> rsa.RSAPrivateKey:
-    """A key of somebody else."""
+    """A key that belongs to neither side."""
     return rsa_key()
 
 
@@ -91,7 +91,7 @@ def certificate(certificate_key: rsa.RSAPrivateKey) -> str:
 
 @pytest.fixture(scope="session")
 def platform_keys(platform_pem: str, certificate: str) -> PlatformKeys:
-    """What a merchant in migration holds: WeChat Pay's public key and a platform certificate."""
+    """The keys of a merchant in migration: WeChat Pay's public key and a platform certificate."""
     return PlatformKeys({PUBLIC_KEY_ID: platform_pem, CERTIFICATE_SERIAL: certificate})
 
 
@@ -100,7 +100,7 @@ type Sign = Callable[..., dict[str, str]]
 
 @pytest.fixture(scope="session")
 def signed(platform_key: rsa.RSAPrivateKey) -> Sign:
-    """Sign a body as WeChat Pay does, and return the headers that travel with it."""
+    """A function that signs a body as WeChat Pay does and returns the headers of its answer."""
 
     def sign(
         body: bytes,
@@ -125,16 +125,16 @@ def signed(platform_key: rsa.RSAPrivateKey) -> Sign:
 
 @pytest.fixture(scope="session")
 def openssl() -> Path:
-    """The command `openssl`, which knows nothing of this library."""
-    found = shutil.which("openssl")
-    if found is None:
+    """The command `openssl`, which shares no code with this library."""
+    path = shutil.which("openssl")
+    if path is None:
         pytest.skip("the command openssl is not installed: nothing independent to compare signatures with")
-    return Path(found)
+    return Path(path)
 
 
 @pytest.fixture
 def main() -> Iterator[Server]:
-    """The main host, which does what its script says."""
+    """The main host, which answers by its script."""
     server = Server()
     yield server
     server.close()
@@ -142,7 +142,7 @@ def main() -> Iterator[Server]:
 
 @pytest.fixture
 def backup() -> Iterator[Server]:
-    """The backup host."""
+    """The backup host, which answers by its script."""
     server = Server()
     yield server
     server.close()

@@ -63,13 +63,13 @@ def is_public(kind: type) -> bool:
 
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_every_type_of_a_public_signature_can_be_imported(name: str) -> None:
-    """Its hints resolve at run time, and each class in them is exported, or belongs to what the library stands on."""
-    named = {each for hint in get_type_hints(SIGNATURES[name]).values() for each in classes(hint)}
-    assert {each for each in named if not is_public(each)} == set()
+    """The hints of a signature resolve at run time, and every class in them is exported or another package's."""
+    types = {each for hint in get_type_hints(SIGNATURES[name]).values() for each in classes(hint)}
+    assert {each for each in types if not is_public(each)} == set()
 
 
 def test_the_walk_meets_what_it_is_about() -> None:
-    """The guard itself: it reads keyword arguments of a TypedDict, generic results, fields and nested types."""
+    """The walk over signatures reads keyword arguments of a TypedDict, generic results, fields and nested types."""
     assert len(SIGNATURES) > 100
     hints = get_type_hints(wechatpay.PayScore.sign_sync)
     assert {wechatpay.SyncPayment, wechatpay.SignedCall, wechatpay.ServiceOrder} <= {
@@ -96,7 +96,7 @@ ENTRY_POINTS = {
 
 @pytest.mark.parametrize("name", ENTRY_POINTS)
 def test_an_entry_point_lists_its_arguments_results_and_errors(name: str) -> None:
-    """In the sections that editors and the API reference show."""
+    """The docstring of an entry point has the sections that editors and the API reference show."""
     thing, sections = ENTRY_POINTS[name]
     text = inspect.getdoc(thing) or ""
     assert [section for section in sections.split() if f"\n{section}:\n" not in text] == []
@@ -104,7 +104,7 @@ def test_an_entry_point_lists_its_arguments_results_and_errors(name: str) -> Non
 
 @pytest.mark.parametrize("function", [wechatpay.PayScore.sync, wechatpay.PayScore.query])
 def test_the_help_of_a_typed_call_names_every_argument(function: Any) -> None:
-    """The signature shows one TypedDict; the docstring lists what stands in it."""
+    """The docstring of a call that takes a TypedDict lists every argument in it."""
     (arguments,) = [each for each in classes(next(iter(get_type_hints(function).values()))) if is_typeddict(each)]
     text = (inspect.getdoc(wechatpay.PayScore.sync) or "") + (inspect.getdoc(function) or "")
     assert [name for name in get_type_hints(arguments) if f"`{name}`" not in text] == []
