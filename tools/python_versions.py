@@ -1,7 +1,7 @@
 """Test the library's wheel on each Python that it supports: `python -m tools.python_versions [VERSION …]`.
 
 Each version has a virtual environment with the wheel and with pytest, Hypothesis and the library's dependencies as
-`requirements/dev.lock` pins them. The tests of `tests/wechatpay` run there against the simulator, on the installed package.
+`requirements/dev.lock` pins them. The tests of `tests/wechatpay` run there against the simulator, on the wheel.
 Tests and simulator are written for Python 3.13; on 3.11 their copies have PEP 695 syntax respelled. The wheel is never
 changed.
 

@@ -94,7 +94,7 @@ class WeChatPay:
             profile = self._merchants.get(payment.mchid)
             payment = _with_defaults(payment, profile)
             if not _lacking(payment):
-                return Prepared(profile, payment, profile.client.payscore.prepare_sync(**_request(payment)))
+                return Prepared(profile, payment, profile.client.payscore.sign_sync(**_request(payment)))
         return None
 
     def settle(
@@ -134,7 +134,7 @@ class Prepared:
 
     profile: Profile
     payment: Payment
-    send: Callable[[], wechatpay.ServiceOrder | None]
+    call: wechatpay.SignedCall[wechatpay.ServiceOrder | None]
 
     def fits(self, profile: Profile, payment: Payment) -> bool:
         """Whether it tells of this payment, signed with these keys."""
@@ -398,7 +398,7 @@ class _Conversation:
     def _sync(self, client: wechatpay.Client) -> wechatpay.ServiceOrder | None:
         prepared, self.prepared = self.prepared, None
         if prepared is not None and self.profile is not None and prepared.fits(self.profile, self.payment):
-            return prepared.send()
+            return prepared.call.send()
         return client.payscore.sync(**_request(self.payment))
 
     def _query(self, client: wechatpay.Client) -> wechatpay.ServiceOrder:

@@ -14,7 +14,7 @@ from orders.order import Payment, Status
 from orders.waits import SOON, Wait
 from orders.wechat import Action, is_ahead, judge, verdict
 from wechatpay import Answer, Collection, CollectionDetail, MalformedError, RefusedError, ServiceOrder, times
-from wechatpay.service_order import service_order
+from wechatpay.read_order import read_order
 
 PAID_TIME = "20260101120000"
 PAYMENT = Payment("1230000109", "A1", PAID_TIME, endpoint="direct")
@@ -264,7 +264,7 @@ def parsed(raw: dict[str, Any]) -> ServiceOrder | None:
     body = json.dumps({"out_order_no": "A1", "mchid": "1230000109", **raw}).encode()
     answer = Answer(200, {}, body, "08F5-0", "serial", "GET", "/v3/x")
     try:
-        return service_order(answer, "A1", "1230000109")
+        return read_order(answer, "A1", "1230000109")
     except MalformedError:
         return None
 

@@ -45,7 +45,7 @@ def six_forms(client: wechatpay.Client) -> None:
     client.chain("v3/x").get(timeout="soon")  # type: ignore[arg-type]
 
 
-async def awaited(client: wechatpay.Client) -> None:
+async def await_calls(client: wechatpay.Client) -> None:
     """An asynchronous form must be awaited."""
     assert_type(await client.v3.x.get_async(), wechatpay.Answer)
     assert_type(await client.chain("v3/x").put_async(json=[1]), wechatpay.Answer)
@@ -61,6 +61,13 @@ def typed(client: wechatpay.Client) -> None:
     _ = synced.state  # type: ignore[union-attr]
     client.payscore.sync(out_order_no="1", service_id="1", paid_time=paid, endpoint="moon")  # type: ignore[arg-type]
     client.payscore.sync(out_order_no="1", service_id="1")  # type: ignore[call-arg]
+    client.payscore.sync(out_order_no="1", service_id="1", paid_time=paid, colour="red")  # type: ignore[call-arg]
+    payment: wechatpay.SyncPayment = {"out_order_no": "1", "service_id": "1", "paid_time": paid, "appid": None}
+    signed = client.payscore.sign_sync(**payment)
+    assert_type(signed, wechatpay.SignedCall[wechatpay.ServiceOrder | None])
+    assert_type(signed.send(), wechatpay.ServiceOrder | None)
+    assert_type(client.sign(wechatpay.Call("GET", "v3/certificates", {})), wechatpay.SignedCall[wechatpay.Answer])
+    client.payscore.query(**payment)  # type: ignore[misc]
     order = client.payscore.query(out_order_no="1", service_id="1", endpoint="partner", sub_mchid="2")
     assert_type(order.total_amount, int | None)
     assert_type(order.collection_state, str | None)

@@ -24,7 +24,7 @@ NOW = 1_800_000_000
 
 
 def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
-    """Make a real key."""
+    """Return a new RSA key."""
     return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
@@ -48,7 +48,7 @@ def merchant(merchant_pem: str) -> Merchant:
 
 @pytest.fixture(scope="session")
 def platform_key() -> rsa.RSAPrivateKey:
-    """What WeChat Pay signs with where the merchant uses its public key."""
+    """The private half of WeChat Pay's public key."""
     return rsa_key()
 
 
@@ -60,7 +60,7 @@ def platform_pem(platform_key: rsa.RSAPrivateKey) -> str:
 
 @pytest.fixture(scope="session")
 def certificate_key() -> rsa.RSAPrivateKey:
-    """What WeChat Pay signs with where the merchant uses platform certificates."""
+    """The private key of WeChat Pay's platform certificate."""
     return rsa_key()
 
 
@@ -91,7 +91,7 @@ def certificate(certificate_key: rsa.RSAPrivateKey) -> str:
 
 @pytest.fixture(scope="session")
 def platform_keys(platform_pem: str, certificate: str) -> PlatformKeys:
-    """What a merchant in migration holds: WeChat Pay's public key and a platform certificate."""
+    """The keys of a merchant in migration: WeChat Pay's public key and a platform certificate."""
     return PlatformKeys({PUBLIC_KEY_ID: platform_pem, CERTIFICATE_SERIAL: certificate})
 
 
@@ -100,7 +100,7 @@ type Sign = Callable[..., dict[str, str]]
 
 @pytest.fixture(scope="session")
 def signed(platform_key: rsa.RSAPrivateKey) -> Sign:
-    """Sign a body as WeChat Pay does, and return the headers that travel with it."""
+    """A function that signs a body as WeChat Pay does and returns the headers of its answer."""
 
     def sign(
         body: bytes,
@@ -134,7 +134,7 @@ def openssl() -> Path:
 
 @pytest.fixture
 def main() -> Iterator[Server]:
-    """The main host, which does what its script says."""
+    """The main host, which answers by its script."""
     server = Server()
     yield server
     server.close()
@@ -142,7 +142,7 @@ def main() -> Iterator[Server]:
 
 @pytest.fixture
 def backup() -> Iterator[Server]:
-    """The backup host."""
+    """The backup host, which answers by its script."""
     server = Server()
     yield server
     server.close()

@@ -12,24 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from wechatpay.answer import DEPTH_LIMIT, Answer, decoded, tidy
+from wechatpay.answer import DEPTH_LIMIT, Answer, decode_json, tidy
 from wechatpay.errors import MalformedError
 
 
-def answered(content: bytes, status: int = 200) -> Answer:
+def answer_of(content: bytes, status: int = 200) -> Answer:
     """An answer with this body."""
     headers = CaseInsensitiveDict({"Request-ID": "08F5-0", "Set-Cookie": "secret-of-the-header"})
     return Answer(status, headers, content, "08F5-0", "PUB_KEY_ID_1", "GET", "/v3/payscore/serviceorder")
 
 
 def test_a_body_is_decoded_on_demand() -> None:
-    """Whatever the endpoint answers."""
-    assert answered('{"state":"DONE","name":"充电宝"}'.encode()).json() == {"state": "DONE", "name": "充电宝"}
-    assert answered(b" [1, 2.5, null] ").json() == [1, 2.5, None]
+    """`json()` returns whatever JSON the body is."""
+    assert answer_of('{"state":"DONE","name":"充电宝"}'.encode()).json() == {"state": "DONE", "name": "充电宝"}
+    assert answer_of(b" [1, 2.5, null] ").json() == [1, 2.5, None]
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "text"),
     [
         (b"", "0 bytes is not JSON (Expecting value at character 0)"),
         (b"<html>openid=oUpF8uMuAJO</html>", "31 bytes is not JSON (Expecting value at character 0)"),
@@ -40,24 +40,24 @@ def test_a_body_is_decoded_on_demand() -> None:
         (b"[-Infinity]", "11 bytes is not JSON (-Infinity is Python's own)"),
     ],
 )
-def test_a_body_that_is_no_json_is_told(content: bytes, told: str) -> None:
-    """With the call, without the content: it may name people."""
+def test_a_body_that_is_no_json_is_told(content: bytes, text: str) -> None:
+    """A body that is not JSON raises MalformedError naming the call, without the content."""
     with pytest.raises(MalformedError) as caught:
-        answered(content).json()
-    assert str(caught.value) == f"GET /v3/payscore/serviceorder: the verified body of {told}"
+        answer_of(content).json()
+    assert str(caught.value) == f"GET /v3/payscore/serviceorder: the verified body of {text}"
     assert caught.value.__suppress_context__
     assert (caught.value.method, caught.value.path) == ("GET", "/v3/payscore/serviceorder")
 
 
 def test_a_body_of_too_long_a_number_is_told() -> None:
-    """Python refuses to read it, by an error of its own."""
+    """A number with more digits than Python reads raises MalformedError."""
     with pytest.raises(MalformedError):
-        answered(b"9" * 5000).json()
+        answer_of(b"9" * 5000).json()
 
 
 def test_an_answer_shows_neither_headers_nor_body() -> None:
-    """But what one searches for."""
-    text = repr(answered(b'{"openid":"oUpF8uMuAJO"}'))
+    """The repr of an answer shows its path and Request-ID, not its headers and body."""
+    text = repr(answer_of(b'{"openid":"oUpF8uMuAJO"}'))
     assert "oUpF8uMuAJO" not in text
     assert "secret-of-the-header" not in text
     assert "08F5-0" in text
@@ -65,18 +65,18 @@ def test_an_answer_shows_neither_headers_nor_body() -> None:
 
 
 def test_an_answer_does_not_change() -> None:
-    """What was verified stays what it was."""
+    """An answer is frozen."""
     with pytest.raises(FrozenInstanceError):
-        answered(b"{}").content = b"[]"  # type: ignore[misc]
+        answer_of(b"{}").content = b"[]"  # type: ignore[misc]
 
 
 def test_headers_ignore_case() -> None:
-    """As HTTP has it."""
-    assert answered(b"").headers["request-id"] == "08F5-0"
+    """The names of headers ignore case."""
+    assert answer_of(b"").headers["request-id"] == "08F5-0"
 
 
 def nested(levels: int, kind: str) -> bytes:
-    """JSON of so many levels."""
+    """Return JSON of so many levels."""
     begin, end = {"list": ("[", "]"), "object": ('{"a":', "}"), "both": ('[{"a":', "}]")}[kind]
     times = levels // 2 if kind == "both" else levels
     return (begin * times + "1" + end * times).encode()
@@ -85,8 +85,8 @@ def nested(levels: int, kind: str) -> bytes:
 def with_little_stack(frames: int, work: Callable[[], Any]) -> Any:
     """Run the work where only so many more calls fit on Python's stack."""
 
-    def deeper(left: int) -> Any:
-        return work() if left == 0 else deeper(left - 1)
+    def deeper(levels: int) -> Any:
+        return work() if levels == 0 else deeper(levels - 1)
 
     depth = len(inspect.stack(context=0))
     decoder = 0 if sys.version_info >= (3, 12) else DEPTH_LIMIT  # until 3.11 C recursion counts as calls of Python
@@ -96,10 +96,10 @@ def with_little_stack(frames: int, work: Callable[[], Any]) -> Any:
 @pytest.mark.parametrize("kind", ["list", "object", "both"])
 @pytest.mark.parametrize("levels", [2, 50, DEPTH_LIMIT, DEPTH_LIMIT + 2, 1_000, 5_000, 200_000])
 def test_json_is_read_to_a_depth_and_refused_beyond(levels: int, kind: str) -> None:
-    """A signed body of any depth ends in a value or in the one error, also where the caller's stack is nearly full."""
+    """JSON up to the depth limit is read and deeper JSON raises MalformedError, also on a nearly full stack."""
 
     def read() -> Any:
-        return tidy(answered(nested(levels, kind)).json())
+        return tidy(answer_of(nested(levels, kind)).json())
 
     for call in (read, lambda: with_little_stack(30, read)):
         if levels <= DEPTH_LIMIT:
@@ -110,13 +110,13 @@ def test_json_is_read_to_a_depth_and_refused_beyond(levels: int, kind: str) -> N
 
 
 def test_many_shallow_parts_are_not_deep() -> None:
-    """Depth is counted, not brackets."""
-    assert len(decoded(b"[" + b"[{}]," * 1_000 + b"[]]")) == 1_001
-    assert decoded(b'["' + b"[{" * 1_000 + b'"]') == ["[{" * 1_000]
+    """The depth limit counts levels, not brackets."""
+    assert len(decode_json(b"[" + b"[{}]," * 1_000 + b"[]]")) == 1_001
+    assert decode_json(b'["' + b"[{" * 1_000 + b'"]') == ["[{" * 1_000]
 
 
 def test_a_value_is_tidied_at_any_depth() -> None:
-    """Without recursion, and without changing what it was given."""
+    """`tidy` copies a value of any depth without recursion and without changing the original."""
     deep: Any = {" a ": 1}
     for _ in range(50_000):
         deep = [deep]
@@ -130,9 +130,9 @@ def test_a_value_is_tidied_at_any_depth() -> None:
 
 @given(st.binary() | st.from_regex(r"[\[\]{}\",:0-9eE.\-truefalsnIy ]*", fullmatch=True).map(str.encode))
 def test_nothing_but_the_one_error_comes_out(content: bytes) -> None:
-    """Whatever was signed."""
+    """Any signed body is JSON or a MalformedError."""
     try:
-        value: Any = answered(content).json()
+        value: Any = answer_of(content).json()
     except MalformedError:
         return
     assert json.loads(content.decode()) == value

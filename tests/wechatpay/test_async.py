@@ -1,4 +1,4 @@
-"""The asynchronous forms: the same core, on threads, so that the event loop never waits for WeChat Pay."""
+"""The asynchronous forms run the same code on threads, so that the event loop never waits for WeChat Pay."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ QUERY = {"service_id": "500001", "appid": "wxd678efh567hg6787", "out_order_no": 
 
 @pytest.fixture
 def client(wechat_pay: Simulator) -> Iterator[wechatpay.Client]:
-    """A client, and an order to ask for."""
+    """A client, and an order to query."""
     wechat_pay.ready_to_sync(MCHID, "A1")
     with wechatpay.Session() as session:
         yield wechatpay.Client(
@@ -35,7 +35,7 @@ def client(wechat_pay: Simulator) -> Iterator[wechatpay.Client]:
 
 
 def ask(client: wechatpay.Client) -> Coroutine[Any, Any, wechatpay.Answer]:
-    """One call, not begun yet."""
+    """Return one call that has not begun."""
     return client.v3.payscore.serviceorder.get_async(params=QUERY)
 
 
@@ -47,7 +47,7 @@ async def until_called(wechat_pay: Simulator, times: int) -> None:
 
 
 def test_twenty_gathered_calls_overlap(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """All have arrived before the first of them is answered."""
+    """Of twenty gathered calls all have arrived before the first is answered."""
 
     async def together(let_go: threading.Event) -> list[wechatpay.Answer]:
         calls = [asyncio.create_task(ask(client)) for _ in range(20)]
@@ -61,7 +61,7 @@ def test_twenty_gathered_calls_overlap(client: wechatpay.Client, wechat_pay: Sim
 
 
 def test_a_call_can_be_cancelled(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """The waiting ends before there is an answer; the call has arrived: its outcome is open. The client goes on."""
+    """Cancelling ends the waiting, not the call, which has arrived; the client stays usable."""
 
     async def cancelled(let_go: threading.Event) -> None:
         call = asyncio.create_task(ask(client))
@@ -78,7 +78,7 @@ def test_a_call_can_be_cancelled(client: wechatpay.Client, wechat_pay: Simulator
 
 
 def test_a_call_obeys_a_timeout_around_it(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """`asyncio.timeout` works as with any awaitable."""
+    """`asyncio.timeout` around a call ends the waiting for it."""
 
     async def impatient(let_go: threading.Event) -> None:
         with pytest.raises(TimeoutError):
@@ -92,29 +92,29 @@ def test_a_call_obeys_a_timeout_around_it(client: wechatpay.Client, wechat_pay: 
 
 
 def test_an_error_arrives_where_it_is_awaited(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """The same family, with the same evidence."""
+    """An awaited call raises the errors of the synchronous form with the same evidence."""
     wechat_pay.misbehave("tampered_body", times=1)
 
-    async def awaited() -> list[wechatpay.Answer | BaseException]:
+    async def gather() -> list[wechatpay.Answer | BaseException]:
         return await asyncio.gather(*(ask(client) for _ in range(3)), return_exceptions=True)
 
-    outcomes = asyncio.run(awaited())
+    outcomes = asyncio.run(gather())
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Answer", "Answer", "UntrustedError"]
 
 
 def test_a_wrong_name_is_told_when_awaited_and_nothing_is_sent(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """As from the synchronous forms."""
+    """A missing path value raises TypeError when the call is awaited; nothing is sent."""
     with pytest.raises(TypeError, match="needs out_order_no"):
         asyncio.run(client["v3/payscore/serviceorder/{out_order_no}/sync"].post_async(json={}))
     assert wechat_pay.calls == []
 
 
-def test_asyncio_has_nothing_to_complain_of(
+def test_asyncio_reports_nothing_in_debug_mode(
     client: wechatpay.Client, wechat_pay: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In debug mode it tells of what was not awaited, and of callbacks that block the loop.
+    """In asyncio's debug mode the calls log nothing: all are awaited, and no callback blocks the loop.
 
-    One that waited for an answer would wait for ever: the answers are let go on the loop.
+    A callback that waited for an answer would wait for ever: the loop itself releases the answers.
     """
 
     async def together(let_go: threading.Event) -> None:
@@ -129,17 +129,17 @@ def test_asyncio_has_nothing_to_complain_of(
     assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
-def test_a_notification_is_opened_beside_the_event_loop(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """On a thread of the client, which may have to download a certificate; with the same result and errors."""
+def test_a_notification_is_opened_on_a_thread(client: wechatpay.Client, wechat_pay: Simulator) -> None:
+    """`notification_async` runs on a thread of the client, with the result and the errors of `notification`."""
     headers, body = wechat_pay.notification(MCHID, "A1")
     threads: list[str] = []
     opened = client.notification
 
-    def noted(*arguments: Any) -> wechatpay.Notification:
+    def open_and_note(*arguments: Any) -> wechatpay.Notification:
         threads.append(threading.current_thread().name)
         return opened(*arguments)
 
-    client.notification = noted  # type: ignore[assignment, method-assign]
+    client.notification = open_and_note  # type: ignore[assignment, method-assign]
     assert asyncio.run(client.notification_async(headers, body)) == opened(headers, body)
     assert threads[0].startswith("wechatpay")
     with pytest.raises(wechatpay.UntrustedError):
@@ -149,11 +149,44 @@ def test_a_notification_is_opened_beside_the_event_loop(client: wechatpay.Client
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_process_awaits_on_threads_of_its_own(client: wechatpay.Client) -> None:
-    """The parent's do not exist there."""
+    """A forked process starts threads of its own: its parent's do not exist there."""
     asyncio.run(ask(client))
     in_a_child(lambda: asyncio.run(asyncio.wait_for(ask(client), PATIENCE)))
 
 
 def test_one_client_serves_several_event_loops(client: wechatpay.Client) -> None:
-    """Nothing of a loop that has ended is kept."""
+    """A client can be used by one event loop after another."""
     assert [asyncio.run(ask(client)).status for _ in range(3)] == [200] * 3
+
+
+def test_no_more_calls_run_at_once_than_the_client_has_threads(wechat_pay: Simulator) -> None:
+    """Of four awaited calls of a client with `async_threads=2` two run; the others wait for a thread."""
+    wechat_pay.ready_to_sync(MCHID, "A1")
+    with wechatpay.Session() as session:
+        client = wechatpay.Client(
+            **wechat_pay.merchant(MCHID).secret(),
+            base_url=wechat_pay.base_url,
+            session=session,
+            timeout=PATIENCE,
+            async_threads=2,
+        )
+
+        async def together(let_go: threading.Event) -> int:
+            calls = [asyncio.create_task(ask(client)) for _ in range(4)]
+            await until_called(wechat_pay, 2)
+            started = set(threading.enumerate()) - before
+            let_go.set()
+            await asyncio.gather(*calls)
+            return sum(thread.name.startswith("wechatpay") for thread in started)
+
+        before = set(threading.enumerate())
+        with hold_answers(wechat_pay) as let_go:
+            assert asyncio.run(together(let_go)) == 2
+    assert len(wechat_pay.calls) == 4
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "4", None])
+def test_a_number_of_threads_that_cannot_be_used_is_refused(wechat_pay: Simulator, threads: Any) -> None:
+    """`async_threads` is a whole number above zero; everything else raises ValueError naming it."""
+    with pytest.raises(ValueError, match="async_threads"):
+        wechatpay.Client(**wechat_pay.merchant(MCHID).secret(), async_threads=threads)

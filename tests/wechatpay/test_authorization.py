@@ -1,4 +1,4 @@
-"""Signs what leaves: proven by a server that verifies the raw bytes it received."""
+"""The signature of requests, verified by a server over the raw bytes that it received."""
 
 import base64
 import logging
@@ -26,14 +26,14 @@ HEADER = re.compile(
 
 
 def signed_parts(header: str) -> dict[str, str]:
-    """Read an `Authorization` header as WeChat Pay does."""
-    found = HEADER.fullmatch(header)
-    assert found, header
-    return found.groupdict()
+    """Parse an `Authorization` header as WeChat Pay does."""
+    parts = HEADER.fullmatch(header)
+    assert parts, header
+    return parts.groupdict()
 
 
 def verifies(merchant: Merchant, method: str, target: str, header: str, body: bytes) -> bool:
-    """Verify a request as WeChat Pay does, without a line of ours."""
+    """Verify a request as WeChat Pay does, with no code of the library."""
     parts = signed_parts(header)
     message = f"{method}\n{target}\n{parts['timestamp']}\n{parts['nonce']}\n".encode() + body + b"\n"
     signature = base64.b64decode(parts["signature"])
@@ -46,7 +46,7 @@ def verifies(merchant: Merchant, method: str, target: str, header: str, body: by
 
 @pytest.fixture
 def authorization(merchant: Merchant) -> Authorization:
-    """Signs at a time that stands still."""
+    """An `Authorization` with a clock that stands still."""
     return Authorization(merchant, clock=lambda: 1554208460.9)
 
 
@@ -69,50 +69,50 @@ CHINESE = '{"service_introduction":"充电宝租借","paid_time":"20091225091210
 def test_the_prepared_requests_own_bytes_are_signed(
     merchant: Merchant, authorization: Authorization, url: str, words: dict[str, Any], target: str, body: bytes
 ) -> None:
-    """Whatever requests made of path, query and body, that is what the signature covers."""
-    prepared = requests.Request(url=HOST + url, auth=authorization, **words).prepare()
-    header = prepared.headers["Authorization"]
+    """The signature covers path, query and body as requests has prepared them."""
+    request = requests.Request(url=HOST + url, auth=authorization, **words).prepare()
+    header = request.headers["Authorization"]
     assert verifies(merchant, words["method"].upper(), target, header, body)
     assert not verifies(merchant, words["method"].upper(), target, header, body + b" ")
     assert not verifies(merchant, words["method"].upper(), target + "/", header, body)
 
 
 def test_the_header_says_who_signed_and_when(merchant: Merchant, authorization: Authorization) -> None:
-    """In whole seconds; the time is what WeChat Pay looks at first."""
-    prepared = requests.Request("GET", f"{HOST}/v3/x", auth=authorization).prepare()
-    parts = signed_parts(prepared.headers["Authorization"])
+    """The header has the mchid, the serial and the time in whole seconds."""
+    request = requests.Request("GET", f"{HOST}/v3/x", auth=authorization).prepare()
+    parts = signed_parts(request.headers["Authorization"])
     assert (parts["mchid"], parts["serial_no"]) == (merchant.mchid, merchant.serial_no)
     assert parts["timestamp"] == "1554208460"
 
 
 def test_signing_twice_signs_anew(merchant: Merchant) -> None:
-    """A second try has a nonce and a time of its own; WeChat Pay refuses what is five minutes old."""
+    """Signing a request a second time gives it another nonce and another timestamp."""
     times = iter([1554208460.0, 1554208471.0])
-    prepared = requests.Request("POST", f"{HOST}/v3/x", data=b"{}").prepare()
+    request = requests.Request("POST", f"{HOST}/v3/x", data=b"{}").prepare()
     sign = Authorization(merchant, clock=lambda: next(times))
-    first = signed_parts(sign(prepared).headers["Authorization"])
-    second = signed_parts(sign(prepared).headers["Authorization"])
+    first = signed_parts(sign(request).headers["Authorization"])
+    second = signed_parts(sign(request).headers["Authorization"])
     assert (first["timestamp"], second["timestamp"]) == ("1554208460", "1554208471")
     assert first["nonce"] != second["nonce"]
-    assert verifies(merchant, "POST", "/v3/x", prepared.headers["Authorization"], b"{}")
+    assert verifies(merchant, "POST", "/v3/x", request.headers["Authorization"], b"{}")
 
 
 def test_a_nonce_cannot_be_guessed() -> None:
-    """32 hexadecimal digits, never the same."""
+    """A nonce has 32 random hexadecimal digits and is never repeated."""
     nonces = {random_nonce() for _ in range(1000)}
     assert len(nonces) == 1000
     assert all(re.fullmatch("[0-9A-F]{32}", nonce) for nonce in nonces)
 
 
 def test_a_nonce_may_be_given(merchant: Merchant) -> None:
-    """For known answers."""
+    """The nonce can be an argument, for known answers."""
     sign = Authorization(merchant, nonce=lambda: "593BEC0C930BF1AFEB40B4A08C8FB242")
-    prepared = requests.Request("GET", f"{HOST}/v3/x", auth=sign).prepare()
-    assert signed_parts(prepared.headers["Authorization"])["nonce"] == "593BEC0C930BF1AFEB40B4A08C8FB242"
+    request = requests.Request("GET", f"{HOST}/v3/x", auth=sign).prepare()
+    assert signed_parts(request.headers["Authorization"])["nonce"] == "593BEC0C930BF1AFEB40B4A08C8FB242"
 
 
 def test_a_stream_is_refused(authorization: Authorization) -> None:
-    """Its bytes are not known before they have left."""
+    """A body that is a stream raises TypeError: its bytes are not known before they are sent."""
     with pytest.raises(TypeError, match=r"^only a body of bytes can be signed, not a stream$"):
         requests.Request("POST", f"{HOST}/v3/x", data=iter([b"a"]), auth=authorization).prepare()
 
@@ -123,7 +123,7 @@ class Verifier(BaseHTTPRequestHandler):
     merchant: Merchant
 
     def do_POST(self) -> None:
-        """Verify what stood on the wire."""
+        """Verify the raw request."""
         target = self.path  # as it stood in the request line
         body = self.rfile.read(int(self.headers["Content-Length"]))
         good = verifies(self.merchant, self.command, target, self.headers["Authorization"], body)
@@ -131,7 +131,7 @@ class Verifier(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def server(merchant: Merchant) -> Iterator[str]:
 def test_a_plain_session_sends_what_was_signed(
     merchant: Merchant, server: str, path: str, body: dict[str, Any]
 ) -> None:
-    """Proven on the wire, with nothing of this library but the signature."""
+    """A plain `requests.Session` with `Authorization` sends exactly the bytes that were signed."""
     with requests.Session() as session:
         session.trust_env = False
         session.auth = Authorization(merchant)
@@ -162,18 +162,18 @@ def test_a_plain_session_sends_what_was_signed(
 
 
 def test_a_changed_request_does_not_verify(merchant: Merchant, server: str) -> None:
-    """The server is able to say no."""
-    prepared = requests.Request("POST", f"{server}/v3/x", data=b"{}", auth=Authorization(merchant)).prepare()
-    prepared.body = b"[]"
+    """A request that is changed after it was signed is refused by the server."""
+    request = requests.Request("POST", f"{server}/v3/x", data=b"{}", auth=Authorization(merchant)).prepare()
+    request.body = b"[]"
     with requests.Session() as session:
         session.trust_env = False
-        assert session.send(prepared, timeout=PATIENCE).status_code == 401
+        assert session.send(request, timeout=PATIENCE).status_code == 401
 
 
 def test_debug_tells_what_was_signed_and_nothing_secret(
     authorization: Authorization, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Lengths and hashes find the wrong byte; body, query, key and signature stay out of the log."""
+    """At DEBUG the log has lengths and hashes of what was signed, and no body, query, key or signature."""
     request = requests.Request("POST", f"{HOST}/v3/x?openid=oUpF8uMuAJO", data=CHINESE.encode(), auth=authorization)
     with caplog.at_level(logging.DEBUG, logger="wechatpay"):
         header = request.prepare().headers["Authorization"]
@@ -182,8 +182,8 @@ def test_debug_tells_what_was_signed_and_nothing_secret(
     target = f"of 24 bytes, sha256 {_sha256(b'/v3/x?openid=oUpF8uMuAJO')}"
     body = f"of {len(CHINESE.encode())} bytes, sha256 {_sha256(CHINESE.encode())}"
     ids = f"Merchant(mchid='{parts['mchid']}', serial_no='{parts['serial_no']}')"
-    told = f"method POST; target {target}; timestamp 1554208460; nonce {parts['nonce']}; body {body}"
-    assert line == f"{ids} signed: {told}"
+    signed_text = f"method POST; target {target}; timestamp 1554208460; nonce {parts['nonce']}; body {body}"
+    assert line == f"{ids} signed: {signed_text}"
     for secret in (parts["signature"], "oUpF8uMuAJO", "充电宝"):
         assert secret not in line
 
@@ -195,12 +195,12 @@ def _sha256(content: bytes) -> str:
 
 
 def test_above_debug_nothing_is_told(authorization: Authorization, caplog: pytest.LogCaptureFixture) -> None:
-    """And nothing is hashed for it."""
+    """Above DEBUG nothing is logged and nothing is hashed."""
     with caplog.at_level(logging.INFO, logger="wechatpay"):
         requests.Request("GET", f"{HOST}/v3/x", auth=authorization).prepare()
     assert caplog.records == []
 
 
 def test_a_signer_shows_ids_alone(merchant: Merchant, authorization: Authorization) -> None:
-    """As everything that holds the key."""
+    """The repr of an `Authorization` shows mchid and serial only."""
     assert repr(authorization) == f"Authorization({merchant!r})"

@@ -1,4 +1,4 @@
-"""Paths as Python: three spellings, one object; nothing is sent that is not a whole path."""
+"""Paths as Python: three spellings of one object, and only whole paths are sent."""
 
 import asyncio
 import copy
@@ -15,33 +15,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wechatpay.answer import Answer
-from wechatpay.chain import Call, Node, expand, literal, segment
+from wechatpay.chain import Call, Node
 from wechatpay.client import Client
+from wechatpay.paths import expand, literal, segment
 from wechatpay.platform_keys import PlatformKeys
 
 PATH = "v3/payscore/serviceorder/{out_order_no}/sync"
 
 
 class Recorder:
-    """Whoever makes the calls; this one writes them down."""
+    """A client that records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
 
     def call(self, call: Call, /) -> Answer:
-        """Write the call down, as soon as its path stands."""
+        """Record the call, after its path could be expanded."""
         path = expand(call.template, call.values)
         self.calls.append(call)
         return Answer(204, {}, b"", "", "", call.method, path)
 
     async def call_async(self, call: Call, /) -> Answer:
-        """Write the call down, later."""
+        """Record the call on the event loop."""
         await asyncio.sleep(0)
         return self.call(call)
 
 
 class Root(Node):
-    """Where paths begin, as they do at a client."""
+    """A node with an empty path, as a client is."""
 
     __slots__ = ()
 
@@ -51,24 +52,24 @@ class Root(Node):
 
 @pytest.fixture
 def recorder() -> Recorder:
-    """What was called."""
+    """The client that records."""
     return Recorder()
 
 
 @pytest.fixture
 def client(recorder: Recorder) -> Node:
-    """Where paths begin."""
+    """The beginning of all paths."""
     return Root(recorder)
 
 
 def spellings(client: Node | Client) -> list[Node]:
-    """Return the three of the documentation."""
+    """Return one path in the three documented spellings."""
     chained = client.v3.payscore.serviceorder._out_order_no_.sync
     return [chained, client.chain(PATH), client[PATH]]
 
 
 def test_three_spellings_are_one_object(client: Node, recorder: Recorder) -> None:
-    """Equal, of one hash, and shown by their path."""
+    """The three spellings of a path are equal, have one hash and are printed as the path."""
     nodes = spellings(client)
     assert all(node == nodes[0] for node in nodes)
     assert len(set(nodes)) == 1
@@ -83,7 +84,7 @@ def test_three_spellings_are_one_object(client: Node, recorder: Recorder) -> Non
 @pytest.mark.parametrize("verb", ["get", "post", "put", "patch", "delete"])
 @pytest.mark.parametrize("mode", ["", "_async"], ids=["sync", "async"])
 def test_every_form_makes_the_same_call(client: Node, recorder: Recorder, spelling: int, verb: str, mode: str) -> None:
-    """Six forms, five verbs: method, path values and words arrive as they were given."""
+    """Each of six forms and five verbs makes a call with the method, values and options that were passed."""
     call = getattr(spellings(client)[spelling], verb + mode)
     words: dict[str, Any] = {"json": {"a": 1}, "params": {"b": 2}, "headers": {"C": "3"}, "timeout": (1.0, 2.0)}
     answer = call(out_order_no="A|B", **words)
@@ -94,7 +95,7 @@ def test_every_form_makes_the_same_call(client: Node, recorder: Recorder, spelli
 
 
 def test_a_call_waits_until_it_is_awaited(client: Node, recorder: Recorder) -> None:
-    """Made and dropped, it has not been sent."""
+    """An asynchronous call that is never awaited is never sent."""
     waiting = client[PATH].post_async(out_order_no="1")
     waiting.close()
     assert recorder.calls == []
@@ -107,7 +108,7 @@ PATHS = st.lists(SEGMENT, min_size=1, max_size=5).map("/".join)
 
 @given(PATHS, st.integers(0, 4), st.booleans(), st.booleans())
 def test_a_string_is_taken_literally_wherever_it_is_cut(path: str, cut: int, before: bool, after: bool) -> None:
-    """Capitals stay capitals; outer slashes do not matter; a path in two parts is the same path."""
+    """A literal path keeps its capitals, loses outer slashes and may be given in parts."""
     client = Root(Recorder())
     parts = path.split("/")
     head, tail = "/".join(parts[:cut]), "/".join(parts[cut:])
@@ -126,7 +127,7 @@ NAMES = st.from_regex(r"[a-z][a-zA-Z0-9_]{0,8}|_[a-z][a-z0-9_]{0,8}_", fullmatch
 
 @given(st.lists(NAMES, min_size=1))
 def test_the_three_spellings_agree_for_every_path(names: list[str]) -> None:
-    """Attribute names by the official rule, strings as they are, and every mixture of both."""
+    """For any path the three spellings and every mixture of them are equal."""
     client = Root(Recorder())
     path = "/".join(segment(name) for name in names)
     chained = functools.reduce(getattr, names, client)
@@ -154,12 +155,12 @@ def test_the_three_spellings_agree_for_every_path(names: list[str]) -> None:
     ],
 )
 def test_an_attribute_follows_the_official_rule(client: Node, name: str, path: str) -> None:
-    """The examples of the official PHP and JS libraries."""
+    """Attribute names become path segments by the rule of the official PHP and JS libraries."""
     assert str(getattr(client, name)) == path
 
 
 def test_a_node_never_changes(client: Node) -> None:
-    """Continued twice, it is the beginning of two paths."""
+    """A node that is continued twice is the beginning of two paths."""
     begin = client.v3.payscore
     assert str(begin.serviceorder) == "v3/payscore/serviceorder"
     assert str(begin.partner) == "v3/payscore/partner"
@@ -169,7 +170,7 @@ def test_a_node_never_changes(client: Node) -> None:
 
 
 def test_import_is_a_path_like_any_other(client: Node) -> None:
-    """Python's own words are reached by `[]` and `.chain()`, and so are the names of verbs."""
+    """`[]` and `chain()` reach segments that are Python keywords or names of verbs."""
     assert str(client.v3["import"]) == str(client.v3.chain("import")) == "v3/import"
     assert str(client.v3["get"].x) == "v3/get/x"
 
@@ -199,13 +200,13 @@ def test_import_is_a_path_like_any_other(client: Node) -> None:
     ],
 )
 def test_what_others_ask_every_object_for_is_no_path(client: Node, name: str) -> None:
-    """IPython, inspect, rich, numpy and mocks find nothing, and go on."""
+    """Attributes that IPython, inspect, rich, numpy and mocks look for raise AttributeError."""
     assert not hasattr(client.v3, name)
     assert not hasattr(client, name)
 
 
 def test_a_node_behaves_where_objects_are_looked_at(client: Node) -> None:
-    """No sequence, no coroutine, no wrapper, no end."""
+    """A node is not callable, not iterable, no container and no coroutine function."""
     node = client.v3.payscore
     assert inspect.unwrap(node) is node  # type: ignore[arg-type]
     assert not inspect.iscoroutinefunction(node)
@@ -219,7 +220,7 @@ def test_a_node_behaves_where_objects_are_looked_at(client: Node) -> None:
 
 
 class Silent:
-    """A caller that pickles."""
+    """A client that can be pickled."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Silent)
@@ -229,7 +230,7 @@ class Silent:
 
 
 def test_a_node_is_copied_and_pickled_like_any_object(client: Node) -> None:
-    """A copy of it is the same path."""
+    """A copied or unpickled node has the same path."""
     node = client.v3[PATH]
     assert copy.copy(node) == node
     silent = Node(Silent(), PATH)  # type: ignore[arg-type]
@@ -264,18 +265,19 @@ def test_a_node_is_copied_and_pickled_like_any_object(client: Node) -> None:
     ],
 )
 def test_a_path_that_cannot_be_sent_as_it_is_is_refused(client: Node, path: str) -> None:
-    """When it is written, not when it is sent."""
+    """A literal path that cannot be sent as it is raises ValueError when it is written."""
     for spelling in (client.chain, client.__getitem__):
         with pytest.raises(ValueError, match=r"^path "):
             spelling(path)
 
 
 def test_a_refused_path_is_shown_with_its_remedy(client: Node) -> None:
-    """In one line, to whoever wrote it."""
+    """The error of a refused path shows the path and the remedy."""
     with pytest.raises(ValueError, match=r"^path 'v3//x' has an empty or relative segment$"):
         client.chain("v3//x")
     with pytest.raises(
-        ValueError, match=r"^path 'v3/a\|b' cannot be sent as it is: use a \{placeholder\} for values, %XX for signs$"
+        ValueError,
+        match=r"^path 'v3/a\|b' cannot be sent as it is: use a \{placeholder\} for values, %XX for characters$",
     ):
         client.chain("v3/a|b")
     with pytest.raises(TypeError, match=r"^a path must be text, not int$"):
@@ -284,7 +286,7 @@ def test_a_refused_path_is_shown_with_its_remedy(client: Node) -> None:
 
 
 def test_a_wrong_name_is_shown_with_the_path() -> None:
-    """All of them at once, in order."""
+    """The error of missing or surplus path values names all of them, sorted."""
     with pytest.raises(TypeError, match=r"^v3/\{b\}/\{a\} needs a, b$"):
         expand("v3/{b}/{a}", {"c": "1"})
     with pytest.raises(TypeError, match=r"^v3/\{a\} has no place for b, c$"):
@@ -292,21 +294,21 @@ def test_a_wrong_name_is_shown_with_the_path() -> None:
 
 
 def test_a_call_does_not_change() -> None:
-    """It is signed as it was made."""
+    """A call is frozen."""
     with pytest.raises(FrozenInstanceError):
         Call("GET", PATH, {}).method = "POST"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("path", [None, 3, b"v3/x", ["v3"]])
 def test_a_path_is_text(client: Node, path: Any) -> None:
-    """Nothing else is."""
+    """A path that is not text raises TypeError."""
     with pytest.raises(TypeError, match="a path must be text"):
         client[path]
 
 
 @pytest.mark.parametrize("verb", ["post", "post_async"])
 @pytest.mark.parametrize(
-    ("values", "error", "told"),
+    ("values", "error", "text"),
     [
         ({}, TypeError, "needs out_order_no"),
         ({"order": "1"}, TypeError, "needs out_order_no"),
@@ -329,9 +331,9 @@ def test_values_are_judged_before_anything_is_signed(
     verb: str,
     values: dict[str, Any],
     error: type[Exception],
-    told: str,
+    text: str,
 ) -> None:
-    """Missing names first, then surplus ones (TypeError, as of any function), then bad values (ValueError)."""
+    """Missing names raise TypeError first, then surplus names, then bad values ValueError; nothing is signed."""
     client = Client(
         mchid="1230000109",
         serial_no="3775B6A45ACD5888",
@@ -341,11 +343,11 @@ def test_values_are_judged_before_anything_is_signed(
         nonce=lambda: pytest.fail("something was signed"),
     )
     for node in spellings(client):
-        with pytest.raises(error, match=told):
-            made(getattr(node, verb)(json={}, **values))
+        with pytest.raises(error, match=text):
+            run(getattr(node, verb)(json={}, **values))
 
 
-def made(outcome: Any) -> None:
+def run(outcome: Any) -> None:
     """Let an asynchronous call run."""
     if asyncio.iscoroutine(outcome):
         asyncio.run(outcome)
@@ -356,22 +358,22 @@ def made(outcome: Any) -> None:
     [("A|B*C", "A%7CB*C"), ("100%", "100%25"), ("宝", "%E5%AE%9D"), (42, "42"), ("a?b#c", "a%3Fb%23c")],
 )
 def test_a_value_is_encoded_once(value: str | int, sent: str) -> None:
-    """So that no HTTP library changes it after it was signed."""
+    """A value is percent-encoded once, so that no HTTP library changes it after it was signed."""
     assert expand(PATH, {"out_order_no": value}) == f"/v3/payscore/serviceorder/{sent}/sync"
 
 
 def test_two_values_may_share_a_segment_and_one_may_stand_twice() -> None:
-    """A template is text with places in it."""
+    """Placeholders may share a segment, and one may be used twice."""
     assert expand("v3/{a}-{b}/{a}", {"a": "1", "b": "2"}) == "/v3/1-2/1"
 
 
 def test_a_value_that_looks_like_a_place_is_a_value() -> None:
-    """What was filled in is not looked at again."""
+    """A value that looks like a placeholder is not expanded."""
     assert expand("v3/{a}/{b}", {"a": "{b}", "b": "x"}) == "/v3/%7Bb%7D/x"
 
 
 def test_any_name_may_be_a_place_but_the_four_words(client: Node, recorder: Recorder) -> None:
-    """`self` and `method` are values; `json`, `params`, `headers` and `timeout` are always the call's own."""
+    """`self` and `method` can be placeholders; `json`, `params`, `headers` and `timeout` are always options."""
     client["v3/{self}/{method}/{call}"].get(self="1", method="2", call="3")
     assert recorder.calls[0].values == {"self": "1", "method": "2", "call": "3"}
     with pytest.raises(TypeError, match="needs json"):
@@ -380,7 +382,7 @@ def test_any_name_may_be_a_place_but_the_four_words(client: Node, recorder: Reco
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_a_value_stays_one_segment_or_is_refused(value: str) -> None:
-    """Nobody leaves the path through an order number."""
+    """Any value stays within its segment of the path or raises ValueError."""
     try:
         path = expand(PATH, {"out_order_no": value})
     except ValueError:
@@ -394,7 +396,7 @@ def test_a_value_stays_one_segment_or_is_refused(value: str) -> None:
 
 @given(st.text())
 def test_a_literal_path_is_sent_as_written_or_refused(path: str) -> None:
-    """ValueError, and nothing else."""
+    """Any text is a path as written or raises ValueError."""
     try:
         node = Root(Recorder()).chain(path)
     except ValueError:
@@ -416,11 +418,11 @@ def test_a_literal_path_is_sent_as_written_or_refused(path: str) -> None:
     ],
 )
 def test_underscores_make_a_place_only_around_a_name(name: str, part: str) -> None:
-    """Both of them, and something between."""
+    """Underscores make a placeholder only where both are there and a name between them."""
     assert segment(name) == part
 
 
 def test_paths_differ_whichever_comes_first(client: Node) -> None:
-    """In the alphabet."""
+    """Two paths are unequal in either order of comparison."""
     assert client.chain("v3/a") != client.chain("v3/b")
     assert client.chain("v3/b") != client.chain("v3/a")

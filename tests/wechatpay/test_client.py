@@ -1,4 +1,4 @@
-"""The client against a WeChat Pay that checks every signature and misbehaves by name."""
+"""The client against a simulated WeChat Pay that checks every signature and injects faults by name."""
 
 import asyncio
 import copy
@@ -35,7 +35,7 @@ BRIEF = (PATIENCE, 0.3)  # seconds: for calls that meet a silence, and nothing e
 
 
 def a_client(wechat_pay: Simulator, mode: Any = "public_key", **changes: Any) -> wechatpay.Client:
-    """A client with the merchant's real keys."""
+    """Return a client with the merchant's real keys."""
     secret = wechat_pay.merchant(MCHID).secret(mode)
     keys = {"base_url": wechat_pay.base_url, "backup_url": wechat_pay.backup_url, "timeout": PATIENCE}
     return wechatpay.Client(**{**secret, **keys, **changes})
@@ -43,30 +43,30 @@ def a_client(wechat_pay: Simulator, mode: Any = "public_key", **changes: Any) ->
 
 @pytest.fixture
 def client(wechat_pay: Simulator) -> Iterator[wechatpay.Client]:
-    """A client in public-key mode, and an order that waits for its money."""
+    """A client in public-key mode, and an order that waits for its payment."""
     wechat_pay.ready_to_sync(MCHID, "A|1*", at=LONG_AGO)
     with wechatpay.Session() as session:
         yield a_client(wechat_pay, session=session)
 
 
 def test_all_six_forms_make_the_same_signed_call(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """Pure chain, declarative and array style, each synchronous and asynchronous: one object, one request."""
+    """The pure chain, `chain()` and `[]`, each synchronous and asynchronous, are one object and send one request."""
     wechat_pay.misbehave("ok_on_replay")
     pure, declared, array = client.v3.payscore.serviceorder._out_order_no_.sync, client.chain(PATH), client[PATH]
     assert pure == declared == array
 
-    async def awaited() -> list[wechatpay.Answer]:
+    async def gather() -> list[wechatpay.Answer]:
         return [await form.post_async(out_order_no="A|1*", json=BODY) for form in (pure, declared, array)]
 
     answers = [form.post(out_order_no="A|1*", json=BODY) for form in (pure, declared, array)]
-    answers += asyncio.run(awaited())
+    answers += asyncio.run(gather())
     assert {answer.json()["collection"]["details"][0]["paid_type"] for answer in answers} == {"MCH"}
     assert len({(call.method, call.path, call.body) for call in wechat_pay.calls}) == 1
     assert wechat_pay.calls[0].path == "/v3/payscore/serviceorder/A%7C1*/sync"
 
 
 def test_an_answer_has_its_evidence(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """Status, headers that ignore case, exact bytes, WeChat Pay's name for the exchange."""
+    """An answer has its status, headers that ignore case, its exact bytes and its Request-ID."""
     answer = client.v3.payscore.serviceorder.get(params=QUERY)
     assert answer.status == 200
     assert answer.headers["wechatpay-serial"] == answer.serial == wechat_pay.platform.public_key_id
@@ -76,7 +76,7 @@ def test_an_answer_has_its_evidence(client: wechatpay.Client, wechat_pay: Simula
 
 @pytest.mark.parametrize("mode", ["public_key", "certificate", "both"])
 def test_the_key_is_chosen_by_the_serial_of_the_answer(wechat_pay: Simulator, mode: str) -> None:
-    """A public key, a platform certificate, or both at once while a merchant migrates."""
+    """An answer is verified with the key that it names: a public key or a certificate, also where both are held."""
     wechat_pay.ready_to_sync(MCHID, "A|1*")
     client = a_client(wechat_pay, mode)
     wechat_pay.misbehave("certificate_serial", times=1 if mode == "both" else 0)
@@ -85,8 +85,8 @@ def test_the_key_is_chosen_by_the_serial_of_the_answer(wechat_pay: Simulator, mo
         True,
         mode == "public_key",
     )
-    asked = wechat_pay.calls[0].headers.get("Wechatpay-Serial", "")
-    assert asked == ("" if mode == "certificate" else wechat_pay.platform.public_key_id)
+    serial_header = wechat_pay.calls[0].headers.get("Wechatpay-Serial", "")
+    assert serial_header == ("" if mode == "certificate" else wechat_pay.platform.public_key_id)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_the_key_is_chosen_by_the_serial_of_the_answer(wechat_pay: Simulator, mo
 def test_an_answer_that_does_not_verify_is_refused(
     client: wechatpay.Client, wechat_pay: Simulator, fault: str, options: dict[str, Any], reason: str
 ) -> None:
-    """With one type of error, which says why, and names the serial received and those held."""
+    """A 2xx that does not verify raises UntrustedError with its reason, the serial received and the serials held."""
     wechat_pay.misbehave(fault, **options)
     with pytest.raises(wechatpay.UntrustedError) as caught:
         client[PATH].post(out_order_no="A|1*", json=BODY)
@@ -117,13 +117,13 @@ def test_an_answer_that_does_not_verify_is_refused(
 
 
 def test_an_answer_without_a_signature_type_counts_as_rsa(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """Older answers have no such header."""
+    """An answer without `Wechatpay-Signature-Type` is verified as RSA."""
     wechat_pay.misbehave("missing_signature_headers", header="Wechatpay-Signature-Type")
     assert client.v3.payscore.serviceorder.get(params=QUERY).status == 200
 
 
 def test_a_204_is_verified_over_its_empty_body(wechat_pay: Simulator) -> None:
-    """The partner endpoint answers without the order; the signature covers a lone line end."""
+    """The signature of a 204 covers an empty body, that is one line end."""
     wechat_pay.ready_to_sync(MCHID, "P1", at=LONG_AGO, sub_mchid="1900000109")
     body = {"service_id": "500001", "sub_mchid": "1900000109", "type": "Order_Paid", "detail": BODY["detail"]}
     answer = a_client(wechat_pay).v3.payscore.partner.serviceorder._no_.sync.post(no="P1", json=body)
@@ -133,7 +133,7 @@ def test_a_204_is_verified_over_its_empty_body(wechat_pay: Simulator) -> None:
 
 
 def test_a_refusal_carries_wechat_pays_words(client: wechatpay.Client) -> None:
-    """Code, Chinese message, Request-ID and its sub-code; unsigned, and it says so."""
+    """RefusedError has WeChat Pay's code, Chinese message, Request-ID and sub-code; `verified` is None if unsigned."""
     with pytest.raises(wechatpay.RefusedError) as caught:
         client[PATH].post(out_order_no="MISSING", json=BODY)
     error = caught.value
@@ -146,7 +146,7 @@ def test_a_refusal_carries_wechat_pays_words(client: wechatpay.Client) -> None:
 def test_what_is_no_answer_of_wechat_pay_is_refused(
     client: wechatpay.Client, wechat_pay: Simulator, fault: str, status: int
 ) -> None:
-    """A gateway's HTML has no code; a redirect is not followed."""
+    """A gateway's HTML raises RefusedError without a code, and so does a redirect, which is not followed."""
     wechat_pay.misbehave(fault)
     with pytest.raises(wechatpay.RefusedError) as caught:
         client.v3.payscore.serviceorder.get(params=QUERY)
@@ -158,7 +158,7 @@ def test_what_is_no_answer_of_wechat_pay_is_refused(
     "fault", ["reset_before_answer", "reset_after_processing", "truncated_body", "silence", "huge_body"]
 )
 def test_without_a_whole_answer_the_request_may_have_arrived(wechat_pay: Simulator, fault: str) -> None:
-    """On a fresh connection nothing is sent a second time."""
+    """On a fresh connection a call without a whole answer raises UnansweredError(sent=True) and is not sent again."""
     wechat_pay.ready_to_sync(MCHID, "A|1*", at=LONG_AGO)
     wechat_pay.misbehave(fault)
     with wechatpay.Session() as session:
@@ -171,20 +171,20 @@ def test_without_a_whole_answer_the_request_may_have_arrived(wechat_pay: Simulat
 
 
 def test_the_backup_host_answers_when_the_main_one_is_down(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """Newly signed, once."""
+    """Where connecting to the main host fails, the call goes to the backup host once."""
     wechat_pay.misbehave("connection_refused", host="main")
     assert client.v3.payscore.serviceorder.get(params=QUERY).status == 200
     assert [call.host for call in wechat_pay.calls] == ["backup"]
 
 
 def test_the_backup_view_asks_the_backup_host_first(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """For the query after a silence of the main host."""
+    """`client.backup` sends its calls to the backup host although the main host is up."""
     assert client.backup.v3.payscore.serviceorder.get(params=QUERY).status == 200
     assert [call.host for call in wechat_pay.calls] == ["backup"]
 
 
 def test_each_try_has_its_own_timestamp_and_nonce(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """A call that is sent again is signed again."""
+    """A call that is sent a second time on a fresh connection is newly signed."""
     client.v3.payscore.serviceorder.get(params=QUERY)
     wechat_pay.misbehave("reset_before_answer", times=1)
     client.v3.payscore.serviceorder.get(params=QUERY)
@@ -192,79 +192,88 @@ def test_each_try_has_its_own_timestamp_and_nonce(client: wechatpay.Client, wech
     assert len(sent) == len(set(sent)) == 3
 
 
-def test_a_prepared_call_is_sent_when_it_is_time(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """Signed at once, sent later, once; sent again it is signed again, because no nonce is used twice."""
+def test_a_call_signed_ahead_is_sent_later(client: wechatpay.Client, wechat_pay: Simulator) -> None:
+    """A call signed ahead is sent once as it was signed; a second `send` signs again with another nonce."""
     wechat_pay.ready_to_sync(MCHID, "A1", at=LONG_AGO)
-    send = client.prepare(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY))
+    signed = client.sign(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY))
     assert wechat_pay.calls == []
-    assert send().status == 200
+    assert signed.send().status == 200
     with pytest.raises(wechatpay.RefusedError, match="ORDER_DONE"):
-        send()
-    first, second = (made.headers["Authorization"] for made in wechat_pay.calls)
+        signed.send()
+    first, second = (call.headers["Authorization"] for call in wechat_pay.calls)
     assert first != second
-    assert _stated(first, "nonce_str") != _stated(second, "nonce_str")
+    assert _field(first, "nonce_str") != _field(second, "nonce_str")
 
 
 def test_a_signature_that_waited_too_long_is_made_again(wechat_pay: Simulator) -> None:
-    """After a minute; WeChat Pay would refuse it after five."""
+    """A signature made ahead is replaced after 60 s; WeChat Pay refuses it after 300 s."""
     now = [time.time() - 100]
     wechat_pay.ready_to_sync(MCHID, "A1", at=LONG_AGO)
     with wechatpay.Session() as session:
         client = a_client(wechat_pay, clock=lambda: now[0], session=session)
-        send = client.prepare(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY))
+        signed = client.sign(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY))
         now[0] += 61
-        send()
-    assert _stated(wechat_pay.calls[-1].headers["Authorization"], "timestamp") == str(int(now[0]))
+        signed.send()
+    assert _field(wechat_pay.calls[-1].headers["Authorization"], "timestamp") == str(int(now[0]))
 
 
-def test_a_prepared_call_that_reaches_nobody_goes_to_the_backup_newly_signed(wechat_pay: Simulator) -> None:
-    """As any other call does."""
+def test_a_call_signed_ahead_goes_to_the_backup_newly_signed(wechat_pay: Simulator) -> None:
+    """A call signed ahead that cannot connect to the main host goes to the backup host with a new signature."""
     nonces = iter("ABCD")
     wechat_pay.ready_to_sync(MCHID, "A1", at=LONG_AGO)
     with wechatpay.Session() as session:
         changes = {"base_url": "http://127.0.0.1:9", "nonce": lambda: next(nonces) * 32}
         client = a_client(wechat_pay, session=session, **changes)
-        client.prepare(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY))()
-    [made] = wechat_pay.calls
-    assert (made.host, _stated(made.headers["Authorization"], "nonce_str")) == ("backup", "B" * 32)
+        client.sign(Call("POST", PATH, {"out_order_no": "A1"}, json=BODY)).send()
+    [call] = wechat_pay.calls
+    assert (call.host, _field(call.headers["Authorization"], "nonce_str")) == ("backup", "B" * 32)
 
 
-def test_a_prepared_call_that_two_threads_send_is_signed_twice(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """One gets the signature made ahead, the other its own; no nonce is used twice."""
+def test_a_call_signed_ahead_and_sent_by_threads_is_signed_for_each(
+    client: wechatpay.Client, wechat_pay: Simulator
+) -> None:
+    """Of threads that send one signed call at once, one uses the signature made ahead and the others sign again."""
     rounds, threads = 20, 4
     for _ in range(rounds):
-        send = client.prepare(Call("GET", "v3/payscore/serviceorder", {}, params=QUERY))
+        signed = client.sign(Call("GET", "v3/payscore/serviceorder", {}, params=QUERY))
         together = threading.Barrier(threads)
 
-        def sent(send: Any = send, together: threading.Barrier = together) -> int:
+        def send(signed: Any = signed, together: threading.Barrier = together) -> int:
             together.wait(PATIENCE)
-            return int(send().status)
+            return int(signed.send().status)
 
         with ThreadPoolExecutor(threads) as pool:
-            assert [each.result() for each in [pool.submit(sent) for _ in range(threads)]] == [200] * threads
-    nonces = [_stated(call.headers["Authorization"], "nonce_str") for call in wechat_pay.calls]
+            assert [each.result() for each in [pool.submit(send) for _ in range(threads)]] == [200] * threads
+    nonces = [_field(call.headers["Authorization"], "nonce_str") for call in wechat_pay.calls]
     assert len(set(nonces)) == len(nonces) == rounds * threads
 
 
-def test_a_taken_signature_is_not_taken_again(client: wechatpay.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the other thread takes it between the look and the grasp."""
-    assert wechatpay.client._taken([]) == []
-    ready = ["signed"]
-    assert (wechatpay.client._taken(ready), wechatpay.client._taken(ready)) == (["signed"], [])
+def test_a_signature_made_ahead_is_given_out_once(client: wechatpay.Client) -> None:
+    """Taking the signature made ahead is one atomic step: it succeeds once."""
+    signed = client.sign(Call("GET", "v3/x", {}))
+    assert [signed._take_signature() is not None for _ in range(3)] == [True, False, False]
 
 
 SECRETS = {"openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o", "name": "SECRET-NAME"}
 
 
 def test_what_may_name_people_is_in_no_repr(client: wechatpay.Client) -> None:
-    """Not of a call, nor of what it becomes."""
+    """No repr of a call, its request, its reply or its path shows values, body, query or headers."""
     call = Call(
         "POST", PATH, {"out_order_no": "SECRET-NO"}, json=SECRETS, params=SECRETS, headers={"X": "SECRET-HEADER"}
     )
-    written = client._written(call)
+    written = client._caller.sender.write(call)
     reply = wechatpay.transport.Reply(200, {"Set-Cookie": "SECRET-COOKIE"}, b"SECRET-BODY")
-    send = client.prepare(call)
-    things: list[object] = [call, written, reply, send, client._signed(written), client.v3, client.chain(PATH).post]
+    signed = client.sign(call)
+    things: list[object] = [
+        call,
+        written,
+        reply,
+        signed,
+        client._caller.sender.sign(written),
+        client.v3,
+        client.chain(PATH).post,
+    ]
     for thing in things:
         assert "SECRET" not in repr(thing)
         assert SECRETS["openid"] not in repr(thing)
@@ -273,7 +282,7 @@ def test_what_may_name_people_is_in_no_repr(client: wechatpay.Client) -> None:
 
 @pytest.fixture
 def shop(wechat_pay: Simulator, main: Server) -> Iterator[wechatpay.Client]:
-    """A client of a host that answers as its script says, and one connection to it that has served."""
+    """A client of a host that answers by its script, with one connection to it that has served a call."""
     main.script = [OK]
     with wechatpay.Session() as session:
         client = a_client(wechat_pay, base_url=main.url, backup_url=None, session=session)
@@ -309,7 +318,7 @@ CALLS = {
 def test_only_what_may_be_executed_twice_is_sent_twice(
     shop: wechatpay.Client, main: Server, make: Any, times: int, death: Any
 ) -> None:
-    """A GET, and `create` and `cancel`, which WeChat Pay documents as re-entrant; the caller asks about the others."""
+    """On a dead reused connection GET, `create` and `cancel` are sent twice, every other call once."""
     main.script = [death, hang_up]
     main.requests.clear()
     with pytest.raises(wechatpay.UnansweredError) as caught:
@@ -319,19 +328,19 @@ def test_only_what_may_be_executed_twice_is_sent_twice(
 
 
 class Watch:
-    """A clock that only the test moves; it begins now, because WeChat Pay looks at it."""
+    """A clock that only the test moves; it begins at the present, because the simulator checks timestamps."""
 
     def __init__(self) -> None:
         self.now = time.time()
 
     def __call__(self) -> float:
-        """Tell the time."""
+        """Return the time."""
         return self.now
 
 
 @pytest.mark.parametrize("kind", [wechatpay.Session, requests.Session], ids=["ours", "plain"])
 def test_a_dead_main_host_is_remembered(wechat_pay: Simulator, kind: type[requests.Session]) -> None:
-    """For a minute; then one call tries it again, and its success brings everything back."""
+    """After a failure of the main host calls go to the backup for 60 s; then one call tries the main host again."""
     wechat_pay.ready_to_sync(MCHID, "A|1*")
     watch = Watch()
     tried: list[str] = []
@@ -339,11 +348,11 @@ def test_a_dead_main_host_is_remembered(wechat_pay: Simulator, kind: type[reques
         client = a_client(wechat_pay, clock=watch, session=session)
         send = session.send
 
-        def noted(request: Any, **settings: Any) -> Any:
+        def send_and_note(request: Any, **settings: Any) -> Any:
             tried.append("main" if request.url.startswith(wechat_pay.base_url) else "backup")
             return send(request, **settings)
 
-        session.send = noted  # type: ignore[method-assign]
+        session.send = send_and_note  # type: ignore[method-assign]
 
         def query() -> list[str]:
             tried.clear()
@@ -365,18 +374,18 @@ def test_a_dead_main_host_is_remembered(wechat_pay: Simulator, kind: type[reques
 
 
 def test_clients_that_share_a_session_share_what_they_know_of_hosts(wechat_pay: Simulator) -> None:
-    """In one process a dead main host costs one time-out, not one for each merchant."""
+    """Clients of one session share the state of hosts: a dead main host costs one time-out, not one per merchant."""
     wechat_pay.ready_to_sync(MCHID, "A|1*")
     with wechatpay.Session() as session:
         one, other = (a_client(wechat_pay, session=session) for _ in range(2))
         wechat_pay.misbehave("connection_refused", host="main")
         one.v3.payscore.serviceorder.get(params=QUERY)
-        assert other._order() == (wechat_pay.backup_url, wechat_pay.base_url)
-        assert other.backup._order() == (wechat_pay.backup_url, wechat_pay.base_url)
+        assert other._caller.sender.order == (wechat_pay.backup_url, wechat_pay.base_url)
+        assert other.backup._caller.sender.order == (wechat_pay.backup_url, wechat_pay.base_url)
 
 
 def test_a_silent_main_host_is_left_as_well(wechat_pay: Simulator) -> None:
-    """The call that met the silence is not repeated; those after it ask the backup."""
+    """A call that met a read time-out is not repeated; the calls after it go to the backup host."""
     wechat_pay.ready_to_sync(MCHID, "A|1*", at=LONG_AGO)
     wechat_pay.misbehave("silence", times=1)
     with wechatpay.Session() as session:
@@ -391,28 +400,28 @@ def test_a_silent_main_host_is_left_as_well(wechat_pay: Simulator) -> None:
 def test_the_backup_view_asks_the_backup_host_first_whatever_is_known(
     client: wechatpay.Client, wechat_pay: Simulator
 ) -> None:
-    """Its owner has decided."""
+    """`client.backup` keeps its order of hosts whichever host has failed."""
     wechat_pay.misbehave("connection_refused", host="backup")
     for _ in range(2):
         client.backup.v3.payscore.serviceorder.get(params=QUERY)
-        assert client.backup._order() == (wechat_pay.backup_url, wechat_pay.base_url)
-    assert client._order() == (wechat_pay.base_url, wechat_pay.backup_url)
+        assert client.backup._caller.sender.order == (wechat_pay.backup_url, wechat_pay.base_url)
+    assert client._caller.sender.order == (wechat_pay.base_url, wechat_pay.backup_url)
 
 
-def test_what_cannot_be_sent_is_refused_while_it_is_prepared(client: wechatpay.Client) -> None:
-    """Not when it is too late."""
+def test_what_cannot_be_sent_is_refused_when_it_is_signed(client: wechatpay.Client) -> None:
+    """`sign` raises for a call that cannot be sent; `send` is too late for that."""
     with pytest.raises(ValueError, match="out_order_no"):
-        client.prepare(Call("POST", PATH, {"out_order_no": "a/b"}, json=BODY))
+        client.sign(Call("POST", PATH, {"out_order_no": "a/b"}, json=BODY))
 
 
-def _stated(authorization: str, name: str) -> str:
-    found = re.search(rf'{name}="([^"]*)"', authorization)
-    assert found
-    return found[1]
+def _field(authorization: str, name: str) -> str:
+    value = re.search(rf'{name}="([^"]*)"', authorization)
+    assert value
+    return value[1]
 
 
 def test_the_official_headers_are_sent(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """WeChat Pay refuses calls without Accept and User-Agent."""
+    """Accept, User-Agent and Content-Type are always sent; WeChat Pay refuses calls without the first two."""
     client[PATH].post(out_order_no="A|1*", json=BODY, headers={"Accept-Language": "en"})
     headers = wechat_pay.calls[0].headers
     assert (headers["Accept"], headers["Content-Type"], headers["Accept-Language"]) == (
@@ -420,37 +429,37 @@ def test_the_official_headers_are_sent(client: wechatpay.Client, wechat_pay: Sim
         "application/json",
         "en",
     )
-    assert headers["User-Agent"].startswith("wechatpay-python/")
+    assert headers["User-Agent"].startswith(f"wechatpay-python/{wechatpay.__version__} ")
     assert headers["Accept-Encoding"] == "identity"
 
 
 def test_a_body_of_chinese_is_signed_as_it_is_sent(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """Compact UTF-8, not escaped: the simulator has verified these bytes."""
+    """A body is compact UTF-8 without escapes, signed over exactly the bytes sent."""
     order = {"out_order_no": "C1", "appid": "wx1", "service_id": "500001", "service_introduction": "充电宝"}
     assert client.v3.payscore.serviceorder.post(json=order).json()["service_introduction"] == "充电宝"
     assert wechat_pay.calls[0].body == json.dumps(order, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def test_many_threads_share_a_client(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """Each gets its own answer."""
+    """Each of many threads that share a client gets the answer to its own call."""
     numbers = [f"T{number}" for number in range(24)]
     for number in numbers:
         wechat_pay.ready_to_sync(MCHID, number, at=LONG_AGO)
-    seen: dict[str, str] = {}
+    numbers_read: dict[str, str] = {}
 
     def call(number: str) -> None:
-        seen[number] = client[PATH].post(out_order_no=number, json=BODY).json()["out_order_no"]
+        numbers_read[number] = client[PATH].post(out_order_no=number, json=BODY).json()["out_order_no"]
 
     threads = [threading.Thread(target=call, args=(number,)) for number in numbers]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert seen == {number: number for number in numbers}
+    assert numbers_read == {number: number for number in numbers}
 
 
 def test_many_calls_await_on_one_client(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """They overlap: all have arrived before one is answered."""
+    """Awaited calls of one client overlap: all have arrived before one is answered."""
 
     async def together(let_go: threading.Event) -> list[wechatpay.Answer]:
         calls = [asyncio.create_task(client.v3.payscore.serviceorder.get_async(params=QUERY)) for _ in range(8)]
@@ -465,14 +474,14 @@ def test_many_calls_await_on_one_client(client: wechatpay.Client, wechat_pay: Si
 
 
 def test_a_plain_session_works(wechat_pay: Simulator) -> None:
-    """With a requests.Session of one's own."""
+    """A `requests.Session` can take the place of `wechatpay.Session`."""
     wechat_pay.ready_to_sync(MCHID, "A|1*")
     with requests.Session() as session:
         assert a_client(wechat_pay, session=session).v3.payscore.serviceorder.get(params=QUERY).status == 200
 
 
 def test_a_clock_that_is_wrong_is_refused_by_wechat_pay(wechat_pay: Simulator) -> None:
-    """The clock and the nonce come in from outside; the timestamp is checked before the signature."""
+    """The clock and the nonce of the constructor are those of the signature; a wrong time is a 401."""
     client = a_client(wechat_pay, clock=lambda: 1_000_000_000.0, nonce=lambda: "N" * 32)
     with pytest.raises(wechatpay.RefusedError) as caught:
         client.v3.payscore.serviceorder.get(params=QUERY)
@@ -493,20 +502,20 @@ def test_a_clock_that_is_wrong_is_refused_by_wechat_pay(wechat_pay: Simulator) -
     ],
 )
 def test_a_wrong_argument_is_named(wechat_pay: Simulator, name: str, value: Any) -> None:
-    """At once, not at the first call."""
+    """The constructor raises ValueError naming the argument that cannot be used."""
     with pytest.raises(ValueError, match=name):
         a_client(wechat_pay, **{name: value})
 
 
 def test_a_sandboxed_client_never_falls_back_to_the_real_wechat_pay(wechat_pay: Simulator) -> None:
-    """Another base_url without a backup has none."""
+    """A client with another `base_url` and no `backup_url` has no backup host."""
     wechat_pay.misbehave("connection_refused")
     with pytest.raises(wechatpay.UnansweredError):
         a_client(wechat_pay, backup_url=None).v3.payscore.serviceorder.get(params=QUERY)
 
 
 def test_no_key_is_printable(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """Whatever prints the client, a copy of it, or what hangs on it."""
+    """No repr of a client, of its copies or of its parts shows a key."""
     secret = wechat_pay.merchant(MCHID).secret()
     for thing in (client, copy.copy(client), client.merchant, client.v3, client.backup, client.payscore):
         assert secret["private_key"][40:80] not in repr(thing)
@@ -514,8 +523,8 @@ def test_no_key_is_printable(client: wechatpay.Client, wechat_pay: Simulator) ->
 
 
 @pytest.mark.parametrize("mode", ["public_key", "certificate", "both"])
-def test_making_a_client_asks_nobody(wechat_pay: Simulator, mode: str) -> None:
-    """Nor does it connect: a cold start does not wait for WeChat Pay."""
+def test_making_a_client_sends_nothing(wechat_pay: Simulator, mode: str) -> None:
+    """Making a client sends nothing and connects to nothing."""
     a_client(wechat_pay, mode)
     a_client(wechat_pay, mode, platform_keys={})
     assert wechat_pay.calls == []

@@ -1,4 +1,4 @@
-"""A shop's side of PayScore, with types: an order from its opening to its end."""
+"""A shop's side of PayScore with types: an order from its creation to its end."""
 
 import asyncio
 import json
@@ -10,6 +10,7 @@ import pytest
 
 import wechatpay
 from sandbox.wechat_pay import Simulator
+from wechatpay.caller import Caller
 from wechatpay.times import BEIJING
 
 MCHID = "1230000109"
@@ -46,7 +47,7 @@ def client(wechat_pay: Simulator) -> wechatpay.Client:
 
 
 def test_an_order_from_its_opening_to_its_payment_at_the_till(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """Created, confirmed, completed, modified, and synced at last."""
+    """An order can be created, confirmed, completed, modified and synced; each answer is typed."""
     created = client.payscore.create(**NEW)
     assert (created.state, created.package) == ("CREATED", "XXXXXXXX")
     assert created.time_range is not None
@@ -65,8 +66,8 @@ def test_an_order_from_its_opening_to_its_payment_at_the_till(client: wechatpay.
     assert (synced.state, synced.paid_type, synced.total_amount) == ("DONE", "MCH", 3000)
 
 
-def test_the_same_awaited(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """Each form over the same core."""
+def test_every_operation_can_be_awaited(client: wechatpay.Client, wechat_pay: Simulator) -> None:
+    """Each operation has an asynchronous form with the same result."""
 
     async def life() -> str:
         await client.payscore.create_async(**NEW)
@@ -81,7 +82,7 @@ def test_the_same_awaited(client: wechatpay.Client, wechat_pay: Simulator) -> No
 
 
 def test_a_canceled_order_is_revoked(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """And may be canceled again, as the documentation promises."""
+    """A canceled order is REVOKED and may be canceled again, as the documentation promises."""
     client.payscore.create(**NEW)
     client.payscore.cancel(**WHO, reason="用户投诉")
     client.payscore.cancel(**WHO, reason="用户投诉")
@@ -89,7 +90,7 @@ def test_a_canceled_order_is_revoked(client: wechatpay.Client, wechat_pay: Simul
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "told"),
+    ("changes", "error", "text"),
     [
         ({"total_amount": 39.0}, ValueError, "total_amount must be whole fen"),
         ({"total_amount": True}, ValueError, "total_amount must be whole fen"),
@@ -105,33 +106,33 @@ def test_a_canceled_order_is_revoked(client: wechatpay.Client, wechat_pay: Simul
     ],
 )
 def test_what_cannot_be_sent_is_told_before_anything_is_sent(
-    client: wechatpay.Client, wechat_pay: Simulator, changes: dict[str, Any], error: type[Exception], told: str
+    client: wechatpay.Client, wechat_pay: Simulator, changes: dict[str, Any], error: type[Exception], text: str
 ) -> None:
-    """By name."""
-    with pytest.raises(error, match=told):
+    """A name or value that cannot be sent raises TypeError or ValueError naming it, before anything is sent."""
+    with pytest.raises(error, match=text):
         client.payscore.complete(**(BILL | changes))
     assert wechat_pay.calls == []
 
 
 def test_a_missing_name_is_told(client: wechatpay.Client) -> None:
-    """As Python itself would."""
+    """A missing argument raises TypeError naming it."""
     with pytest.raises(TypeError, match="missing post_payments, total_amount"):
         client.payscore.complete(**WHO)
 
 
 def test_a_time_without_an_offset_is_refused_by_name() -> None:
-    """It would be eight hours off."""
+    """A time without an offset raises ValueError: it could be eight hours off."""
     with pytest.raises(ValueError, match="end has no offset"):
         wechatpay.TimeRange.between("OnAccept", "2026-01-01T12:00:00")
     assert wechatpay.TimeRange.between("OnAccept").start is None
 
 
 def test_every_field_of_an_order_is_read(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """What the simulator knows of a paid order has a typed place; only other endpoints' fields stay empty."""
+    """Every field of a paid direct order is read into a typed one; only other endpoints' fields stay empty."""
     wechat_pay.ready_to_sync(MCHID, "A1")
     wechat_pay.deduct(MCHID, "A1")
     order = client.payscore.query(**{**WHO, "out_order_no": "A1"})
-    empty = {known.name for known in fields(order) if not getattr(order, known.name)}
+    empty = {field.name for field in fields(order) if not getattr(order, field.name)}
     assert empty == {
         "state_description",
         "sub_mchid",
@@ -143,14 +144,14 @@ def test_every_field_of_an_order_is_read(client: wechatpay.Client, wechat_pay: S
         *("currency", "currency_price", "currency_rate_info"),  # oversea
         *("pay_type", "pay_succ_time", "finish_transaction_id"),  # payafter
     }
-    assert set(order.raw) <= {known.name for known in fields(order)}
+    assert set(order.raw) <= {field.name for field in fields(order)}
     assert str(order.openid) not in repr(order)
 
 
 def test_devices_and_the_coupons_tag_are_sent_where_they_are_documented(
     client: wechatpay.Client, wechat_pay: Simulator
 ) -> None:
-    """`device` with create, complete and modify, `goods_tag` with complete alone (docs 4012587900, 4012587955)."""
+    """`device` is sent with create, complete and modify, `goods_tag` with complete (docs 4012587900, 4012587955)."""
     device = wechatpay.Device(start_device_id="HG123", materiel_no="https://example.com/1")
     client.payscore.create(**NEW, device=device)
     wechat_pay.confirm(MCHID, WHO["out_order_no"])
@@ -168,7 +169,7 @@ def test_devices_and_the_coupons_tag_are_sent_where_they_are_documented(
 
 
 def answer(**fields: Any) -> wechatpay.Answer:
-    """A verified answer about the order, replayed or not."""
+    """Return a verified answer about the order."""
     body = {"mchid": MCHID, **WHO, **fields}
     return wechatpay.Answer(200, {}, json.dumps(body).encode(), "08F5-0", "S", "POST", "/v3/payscore/serviceorder")
 
@@ -189,8 +190,8 @@ STATES = {"create": DEFINED, "complete": ("DOING", "DONE"), "modify": ("DOING", 
 def test_an_answer_in_a_state_that_the_call_cannot_have_led_to_is_not_its_answer(
     client: wechatpay.Client, monkeypatch: pytest.MonkeyPatch, operation: str, state: Any
 ) -> None:
-    """A signed answer to a query, replayed, is not one to cancel or complete. `create` is re-entrant: any state."""
-    monkeypatch.setattr(wechatpay.Client, "prepare", lambda *_args, **_options: lambda: answer(state=state))
+    """An answer in a state that the operation cannot lead to raises MalformedError; `create` may find any state."""
+    monkeypatch.setattr(Caller, "_send", lambda *_: answer(state=state))
     call = getattr(client.payscore, operation)
     if state in STATES[operation]:
         call(**CALLS[operation])
@@ -202,8 +203,8 @@ def test_an_answer_in_a_state_that_the_call_cannot_have_led_to_is_not_its_answer
 def test_the_documented_answer_to_cancel_has_no_state(
     client: wechatpay.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The order's numbers alone; one without the order's own number is no answer to it."""
-    monkeypatch.setattr(wechatpay.Client, "prepare", lambda *_args, **_options: lambda: answer(order_id="1000"))
+    """The answer to `cancel` needs no state; the answers to the other operations do."""
+    monkeypatch.setattr(Caller, "_send", lambda *_: answer(order_id="1000"))
     client.payscore.cancel(**CALLS["cancel"])
     for operation in ("create", "complete", "modify"):
         with pytest.raises(wechatpay.MalformedError, match="no service order"):
@@ -215,10 +216,10 @@ def test_the_documented_answer_to_cancel_has_no_state(
 def test_an_answer_about_another_order_is_refused(
     client: wechatpay.Client, monkeypatch: pytest.MonkeyPatch, operation: str, name: str
 ) -> None:
-    """Whichever of its names differs; awaited as well."""
+    """An answer that names another order raises MalformedError from both forms of every operation."""
     states = {} if operation == "cancel" else {"state": "DOING"}
     other = answer(**states, **{name: "another"})
-    monkeypatch.setattr(wechatpay.Client, "prepare", lambda *_args, **_options: lambda: other)
+    monkeypatch.setattr(Caller, "_send", lambda *_: other)
     with pytest.raises(wechatpay.MalformedError, match="about another order"):
         getattr(client.payscore, operation)(**CALLS[operation])
     with pytest.raises(wechatpay.MalformedError, match="about another order"):
@@ -228,11 +229,11 @@ def test_an_answer_about_another_order_is_refused(
 def test_a_query_replayed_to_cancel_does_not_say_that_the_order_is_canceled(
     client: wechatpay.Client, wechat_pay: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The genuine answer of a moment ago, signed by WeChat Pay."""
+    """A replayed answer to a query does not pass as an answer to `cancel`."""
     client.payscore.create(**NEW)
     names = {name: WHO[name] for name in WHO}
     replayed = client.v3.payscore.serviceorder.get(params=names)
-    monkeypatch.setattr(wechatpay.Client, "prepare", lambda *_args, **_options: lambda: replayed)
+    monkeypatch.setattr(Caller, "_send", lambda *_: replayed)
     with pytest.raises(wechatpay.MalformedError, match="not one to cancel"):
         client.payscore.cancel(**WHO, reason="用户投诉")
     assert wechat_pay.order(MCHID, WHO["out_order_no"]).state == "CREATED"

@@ -1,6 +1,6 @@
-"""Whatever answers in WeChat Pay's place, and whatever a caller writes: one family of errors, nothing else.
+"""Any answer of any host, and any call that a caller writes, ends in an answer or in one tree of errors.
 
-Parsers have their own such tests beside them (`test_nothing_but_the_one_error_comes_out`); this is the client whole.
+Each parser has a test of the same kind (`test_nothing_but_the_one_error_comes_out`); here it is the whole client.
 """
 
 import json
@@ -38,7 +38,7 @@ def _bytes(status: int, headers: dict[str, str], body: bytes) -> bytes:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """Somebody in WeChat Pay's place."""
+    """A host in WeChat Pay's place."""
     server = Server()
     yield server
     server.close()
@@ -46,7 +46,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def client(server: Server, merchant_pem: str, platform_pem: str) -> Iterator[wechatpay.Client]:
-    """A client that believes to speak with WeChat Pay."""
+    """A client that takes this host for WeChat Pay."""
     with wechatpay.Session() as session:
         yield wechatpay.Client(
             mchid="1230000109",
@@ -61,7 +61,7 @@ def client(server: Server, merchant_pem: str, platform_pem: str) -> Iterator[wec
 
 
 def call(client: wechatpay.Client, server: Server, answer: bytes) -> wechatpay.Answer | wechatpay.WeChatPayError:
-    """Make a call that is answered by these bytes, once; the connection is closed after them."""
+    """Make a call that is answered once by these bytes; the connection is closed after them."""
     server.script[:] = [lambda connection: say(answer)(connection) and False] * 2
     try:
         return client.chain("v3/x").post(json={})
@@ -78,7 +78,7 @@ def call(client: wechatpay.Client, server: Server, answer: bytes) -> wechatpay.A
 @example(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n")
 @example(b"HTTP/1.1 100 Continue\r\n\r\n")
 def test_whatever_bytes_come_back(client: wechatpay.Client, server: Server, answer: bytes) -> None:
-    """No answer of a stranger is ever taken for WeChat Pay's."""
+    """Any bytes of an untrusted host raise a WeChatPayError."""
     assert isinstance(call(client, server, answer), wechatpay.WeChatPayError)
 
 
@@ -87,7 +87,7 @@ def test_whatever_bytes_come_back(client: wechatpay.Client, server: Server, answ
 def test_whatever_an_unsigned_answer_says(
     client: wechatpay.Client, server: Server, status: int, headers: dict[str, str], body: bytes
 ) -> None:
-    """Nothing of it is believed, and its words make one printable line at most."""
+    """Any unsigned answer raises a WeChatPayError whose text is one printable line."""
     error = call(client, server, _bytes(status, headers, body))
     assert isinstance(error, wechatpay.WeChatPayError)
     assert str(error).isprintable()
@@ -107,17 +107,17 @@ _ERRORS = st.dictionaries(
 def test_whatever_a_signed_answer_says(
     client: wechatpay.Client, server: Server, signed: Sign, status: int, body: dict[str, Any]
 ) -> None:
-    """Signed, it is an answer or a refusal that says so."""
+    """Any signed answer is an Answer, or a RefusedError with `verified` True."""
     content = json.dumps(body).encode()
-    said = call(client, server, _bytes(status, signed(content), content if status not in {204, 304} else b""))
-    if isinstance(said, wechatpay.RefusedError):
-        assert (said.status, said.verified) == (status, status not in _WITHOUT_BODY)
-        assert isinstance(said.code, str)
-        assert isinstance(said.message, str)
-    elif isinstance(said, wechatpay.Answer):
-        assert (said.status, said.json()) == (status, body)
+    outcome = call(client, server, _bytes(status, signed(content), content if status not in {204, 304} else b""))
+    if isinstance(outcome, wechatpay.RefusedError):
+        assert (outcome.status, outcome.verified) == (status, status not in _WITHOUT_BODY)
+        assert isinstance(outcome.code, str)
+        assert isinstance(outcome.message, str)
+    elif isinstance(outcome, wechatpay.Answer):
+        assert (outcome.status, outcome.json()) == (status, body)
     else:
-        assert isinstance(said, wechatpay.UntrustedError)
+        assert isinstance(outcome, wechatpay.UntrustedError)
         assert status == 204, "the body that was signed had to be left out"
 
 
@@ -125,8 +125,8 @@ _PARTS = st.text(max_size=12) | st.none() | st.integers() | st.binary(max_size=3
 
 
 @given(st.text(max_size=30), st.dictionaries(st.text(max_size=8), _PARTS, max_size=3))
-def test_whatever_a_caller_writes(merchant_pem: str, platform_key: rsa.RSAPrivateKey, path: str, given_: Any) -> None:
-    """A path is sent as it is meant, or it is a TypeError or ValueError before anything is sent."""
+def test_whatever_a_caller_writes(merchant_pem: str, platform_key: rsa.RSAPrivateKey, path: str, values: Any) -> None:
+    """Any path with any values is sent, or raises TypeError or ValueError before anything is sent."""
     client = wechatpay.Client(
         mchid="1",
         serial_no="A",
@@ -135,7 +135,7 @@ def test_whatever_a_caller_writes(merchant_pem: str, platform_key: rsa.RSAPrivat
         base_url="http://127.0.0.1:1",
     )
     try:
-        client.chain(path).get(**given_)
+        client.chain(path).get(**values)
     except (TypeError, ValueError, wechatpay.UnansweredError):
         return
-    raise AssertionError("nobody listens there")
+    raise AssertionError("no host listens there")

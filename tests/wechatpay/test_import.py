@@ -1,8 +1,10 @@
-"""What `import wechatpay` loads: a cold start pays for every module."""
+"""The modules that `import wechatpay` loads: a cold start pays for each."""
 
+import ast
 import json
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,14 @@ LIBRARY = Path(__file__).parents[2] / "layers/wechatpay/python"
 UNWANTED = ("boto3", "botocore", "aws_lambda_powertools", "orders", "cryptography.x509", "sandbox", "asn1crypto")
 
 
-def loaded(code: str, given: Any = None) -> list[str]:
-    """Run code in a Python of its own and return which of the unwanted modules it loaded."""
+def loaded(code: str, arguments: Any = None) -> list[str]:
+    """Run code in another Python process and return which of the unwanted modules it loaded."""
     tail = f"print([name for name in {UNWANTED!r} if name in sys.modules])"
-    program = f"import json, sys\ngiven = json.loads(sys.stdin.read())\n{code}\n{tail}"
+    program = f"import json, sys\narguments = json.loads(sys.stdin.read())\n{code}\n{tail}"
     command = [sys.executable, "-W", "error", "-c", program]
     done = subprocess.run(
         command,
-        input=json.dumps(given),
+        input=json.dumps(arguments),
         capture_output=True,
         text=True,
         check=False,
@@ -33,27 +35,47 @@ def loaded(code: str, given: Any = None) -> list[str]:
 
 CLIENT = """
 import wechatpay
-wechatpay.Client(mchid="1230000109", serial_no="AB12", private_key=given["key"], platform_keys=given["platform_keys"])
+wechatpay.Client(
+    mchid="1230000109", serial_no="AB12", private_key=arguments["key"], platform_keys=arguments["platform_keys"]
+)
 """
 
 
 @pytest.fixture
 def public_key_mode(merchant_pem: str, platform_pem: str) -> dict[str, Any]:
-    """What a new merchant has."""
+    """The keys of a new merchant."""
     return {"key": merchant_pem, "platform_keys": {"PUB_KEY_ID_1": platform_pem}}
 
 
 def test_the_library_alone_needs_no_cloud_and_no_x509() -> None:
-    """It stands on requests and cryptography; the certificates' part of that comes when one is read (36 ms)."""
+    """`import wechatpay` loads no AWS module and not `cryptography.x509` (36 ms)."""
     assert loaded("import wechatpay") == []
 
 
 def test_public_key_mode_never_reads_a_certificate(public_key_mode: dict[str, Any]) -> None:
-    """Not for a client either."""
+    """A client in public-key mode does not load `cryptography.x509`."""
     assert loaded(CLIENT, public_key_mode) == []
 
 
 def test_a_certificate_loads_what_reads_it(public_key_mode: dict[str, Any], certificate: str) -> None:
-    """So that the two tests above are able to fail."""
+    """A platform certificate loads `cryptography.x509`: proof that the checks of this module can fail."""
     public_key_mode["platform_keys"]["7132D72A03E93CDDF8C03BBD1F37EEDF00A1B2C3"] = certificate
     assert loaded(CLIENT, public_key_mode) == ["cryptography.x509"]
+
+
+def imported(path: Path) -> set[str]:
+    """Return the modules of the library that a file imports, type-checking blocks included."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "wechatpay":
+            module = str(node.module)
+            names |= {module} if "." in module else {f"wechatpay.{alias.name}" for alias in node.names}
+    return names
+
+
+def test_the_library_has_no_import_circle() -> None:
+    """The modules of the library can be put in an order in which each imports earlier ones only."""
+    graph = {f"wechatpay.{path.stem}": imported(path) for path in (LIBRARY / "wechatpay").glob("[a-z]*.py")}
+    order = list(TopologicalSorter(graph).static_order())
+    assert len(order) > 30
+    assert order[-1] == "wechatpay.client"

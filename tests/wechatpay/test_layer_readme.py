@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 import wechatpay
-from sandbox.wechat_pay import Simulator, faults
-from wechatpay.chain import expand
+from sandbox.wechat_pay import FAULTS, Simulator
 from wechatpay.endpoints import ENDPOINTS
+from wechatpay.paths import expand
 
 README = (Path(__file__).parents[2] / "layers/wechatpay/README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -200,7 +200,7 @@ def test_the_readme_begins_with_the_missing_sandbox() -> None:
         'base_url="http://127.0.0.1:4510"',
     ):
         assert words in section
-    assert len(faults.NAMES) > 50  # "more than fifty named ways"
+    assert len(FAULTS) > 50  # "more than fifty named ways"
 
 
 def test_the_differences_from_the_php_library_are_true_here(wechat_pay: Simulator) -> None:

@@ -1,4 +1,4 @@
-"""The bytes that are signed and sent: written once, refused by name where WeChat Pay would not take them."""
+"""The bytes that are signed and sent: written once, and refused by name where WeChat Pay would refuse them."""
 
 import inspect
 import json
@@ -17,38 +17,38 @@ from wechatpay.message import answer_message, escape, json_bytes, query_string, 
 
 
 def test_a_request_is_five_lines() -> None:
-    """Each ended by a line end, the last one too; a body that ends with one gets another."""
+    """A request's message has five lines, each with a line end, also where the body ends with one."""
     assert request_message("POST", "/v3/x?y=1", "1554208460", "ABC", b'{"a":1}\n') == (
         b'POST\n/v3/x?y=1\n1554208460\nABC\n{"a":1}\n\n'
     )
 
 
 def test_an_empty_body_leaves_its_line_end() -> None:
-    """Of a GET as of a 204."""
+    """An empty body, of a GET or a 204, leaves one line end in the message."""
     assert request_message("GET", "/v3/x", "1554208460", "ABC", b"") == b"GET\n/v3/x\n1554208460\nABC\n\n"
     assert answer_message("1722850421", "abc", b"") == b"1722850421\nabc\n\n"
 
 
 def test_an_answer_is_three_lines() -> None:
-    """Its body's bytes as they came, not decoded."""
+    """An answer's message has three lines with the body's bytes as they came, not decoded."""
     assert answer_message("1722850421", "abc", b"\xff\x00") == b"1722850421\nabc\n\xff\x00\n"
 
 
 def test_a_body_is_compact_utf_8_in_the_order_given() -> None:
-    """The field's commonest fault was a body that was signed one way and sent another."""
+    """A body is compact UTF-8 in the order of its fields, written once for signing and sending."""
     assert json_bytes({"b": "充电宝", "a": [1, True, {"x": 1.5}]}) == '{"b":"充电宝","a":[1,true,{"x":1.5}]}'.encode()
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "text"),
     [
         (None, "json is null: leave the field out"),
         ({"detail": {"paid_time": None}}, "json.detail.paid_time is null: leave the field out"),
         ({"list": [1, None]}, "json.list[1] is null: leave the field out"),
         ({"tuple": (None,)}, "json.tuple[0] is null: leave the field out"),
         ({None: 1}, "json: a field's name is null"),
-        ({"amount": math.nan}, "json.amount is not a number that JSON knows"),
-        ({"amount": [math.inf]}, "json.amount[0] is not a number that JSON knows"),
+        ({"amount": math.nan}, "json.amount is not a number that JSON can hold"),
+        ({"amount": [math.inf]}, "json.amount[0] is not a number that JSON can hold"),
         ({"name": "🔋"}, "json.name holds a character of four bytes"),
         ({"🔋": 1}, "json: a field's name holds a character of four bytes"),
         ({"name": "\U00010000"}, "json.name holds a character of four bytes"),
@@ -59,20 +59,20 @@ def test_a_body_is_compact_utf_8_in_the_order_given() -> None:
         ({"\udd0b": 1}, "json: a field's name holds half a character"),
     ],
 )
-def test_what_wechat_pay_does_not_take_is_named(value: Any, told: str) -> None:
-    """Before it is sent, by its path (doc 4012081709)."""
-    with pytest.raises(ValueError, match=f"^{re.escape(told)}"):
+def test_what_wechat_pay_does_not_take_is_named(value: Any, text: str) -> None:
+    """A value that WeChat Pay refuses raises ValueError naming its place in the body (doc 4012081709)."""
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}"):
         json_bytes(value)
 
 
 @pytest.mark.parametrize("value", [{"a": "null"}, {"nullable": 1}, {"null": "\uffff\ue000\ud7ff"}, {}, [], "x", 0])
 def test_what_only_looks_like_it_is_taken(value: Any) -> None:
-    """Three bytes are fine, and so is the word."""
+    """Characters of three bytes and the text `null` are accepted."""
     assert json.loads(json_bytes(value)) == value
 
 
 def test_endless_and_foreign_values_are_refused() -> None:
-    """By Python's own errors, and in time."""
+    """A body that contains itself raises ValueError, one that JSON cannot hold TypeError."""
     endless: list[Any] = []
     endless.append(endless)
     deep: Any = "充"
@@ -86,13 +86,13 @@ def test_endless_and_foreign_values_are_refused() -> None:
 
 
 def test_a_body_is_searched_without_pythons_stack() -> None:
-    """A body of some levels is written although the caller's own calls have nearly filled the stack."""
+    """A nested body is written although the caller's own calls have nearly filled Python's stack."""
     body: Any = ["充电宝", {"a": ["null"]}]
     for _ in range(90):
         body = {"a": [body]}
 
-    def deeper(left: int) -> bytes:
-        return json_bytes(body) if left == 0 else deeper(left - 1)
+    def deeper(frames: int) -> bytes:
+        return json_bytes(body) if frames == 0 else deeper(frames - 1)
 
     depth = len(inspect.stack(context=0))
     encoder = 0 if sys.version_info >= (3, 12) else 200  # until 3.11 C recursion counts as calls of Python
@@ -100,7 +100,7 @@ def test_a_body_is_searched_without_pythons_stack() -> None:
 
 
 def test_a_wide_body_that_holds_itself_is_refused_in_time() -> None:
-    """Its ways are not all gone."""
+    """A wide body that contains itself is refused without following all of its paths."""
     wide: list[Any] = ["充"]
     wide += [wide] * 10
     with pytest.raises(ValueError, match=r"^json is nested too deeply, or holds itself$"):
@@ -116,7 +116,7 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_a_body_says_what_was_meant_or_is_refused(value: Any) -> None:
-    """There is no third way."""
+    """Any JSON value is written so that it reads back equal, or is refused."""
     try:
         body = json_bytes(value)
     except ValueError:
@@ -127,7 +127,7 @@ def test_a_body_says_what_was_meant_or_is_refused(value: Any) -> None:
 
 
 def test_a_query_is_encoded_once_in_the_order_given() -> None:
-    """A list repeats its name; booleans are written as JSON writes them."""
+    """A query is encoded once, in the order of its parameters; a list repeats its name."""
     params = {"service_id": "500001", "name": "充电 宝&=", "n": [1, "2"], "flag": True, "off": False, "empty": ""}
     assert query_string(params) == (
         "service_id=500001&name=%E5%85%85%E7%94%B5%20%E5%AE%9D%26%3D&n=1&n=2&flag=true&off=false&empty="
@@ -136,13 +136,13 @@ def test_a_query_is_encoded_once_in_the_order_given() -> None:
 
 @pytest.mark.parametrize("value", [None, 1.5, {"a": 1}, b"x", [None], [[1]]])
 def test_a_query_takes_text_numbers_and_booleans(value: Any) -> None:
-    """Everything else would be written as Python sees it."""
+    """A query parameter that is not text, a whole number or a boolean raises ValueError."""
     with pytest.raises(ValueError, match=r"^params\['service_id'\] must be text, a whole number or a boolean, not "):
         query_string({"service_id": value})
 
 
 def test_half_a_character_in_a_query_is_told() -> None:
-    """By its name."""
+    """A lone surrogate in a query raises ValueError naming the parameter."""
     with pytest.raises(ValueError, match=r"^params\['name'\] holds half a character"):
         query_string({"name": "\ud83d"})
 
@@ -152,15 +152,15 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 @given(TEXT)
 def test_an_escaped_value_reads_as_it_was(text: str) -> None:
-    """And holds nothing that would end a segment, a query or a line."""
+    """An escaped value decodes to the same text and contains nothing that ends a segment, a query or a line."""
     assert unquote(escape(text)) == text
     assert set(escape(text)) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789%*-_.~")
 
 
 @given(segment=TEXT.filter(lambda text: text not in {"", ".", ".."}), params=st.dictionaries(TEXT, TEXT, min_size=1))
 def test_no_http_library_changes_what_was_signed(segment: str, params: dict[str, str]) -> None:
-    """`|` and `*` in an order number broke the signatures of others; what requests sends is what we wrote."""
+    """An HTTP library sends path and query exactly as they were signed, `|` and `*` included."""
     target = f"/v3/x/{escape(segment)}/sync?{query_string(params)}"
-    prepared = requests.Request("GET", f"https://api.mch.weixin.qq.com{target}").prepare()
-    assert prepared.path_url == target
+    request = requests.Request("GET", f"https://api.mch.weixin.qq.com{target}").prepare()
+    assert request.path_url == target
     assert dict(parse_qsl(target.partition("?")[2], keep_blank_values=True)) == params

@@ -1,4 +1,4 @@
-"""Notifications: verified first, then opened; what is neither changes nothing."""
+"""Notifications: verified first, then decrypted."""
 
 import base64
 import copy
@@ -34,7 +34,7 @@ def sealed(
 
 
 def body_of(*, resource: Any = None, key: str = KEY, envelope: Any = None, **sealing: Any) -> bytes:
-    """Write a notification; `envelope` and `sealing` replace what the documentation's example has, None removes it."""
+    """Return a notification; arguments replace what the documentation's example has, None removes it."""
     content = json.dumps(KNOWN["resource"] if resource is None else resource, ensure_ascii=False).encode()
     inner = {**KNOWN["envelope"]["resource"], **sealed(content, key=key), **sealing}
     outer = {**KNOWN["envelope"], "resource": {name: value for name, value in inner.items() if value is not None}}
@@ -47,10 +47,10 @@ type Open = Callable[..., Notification]
 
 @pytest.fixture(scope="session")
 def opened(signed: Sign, platform_keys: PlatformKeys) -> Open:
-    """Open a body that WeChat Pay signed now."""
+    """A function that opens a body which WeChat Pay has signed now."""
 
-    def open_(body: bytes, **given: Any) -> Notification:
-        words: dict[str, Any] = {"platform_keys": platform_keys, "apiv3_key": KEY, "clock": lambda: NOW} | given
+    def open_(body: bytes, **changes: Any) -> Notification:
+        words: dict[str, Any] = {"platform_keys": platform_keys, "apiv3_key": KEY, "clock": lambda: NOW} | changes
         headers = words.pop("headers", None)
         return Notification.open(signed(body) if headers is None else headers, body, **words)
 
@@ -58,7 +58,7 @@ def opened(signed: Sign, platform_keys: PlatformKeys) -> Open:
 
 
 def test_the_documentations_notification_opens(opened: Open) -> None:
-    """Envelope and resource, whole, with all its contradictions (doc 4012587960)."""
+    """The documentation's example opens, with all its contradictions (doc 4012587960)."""
     notification = opened(body_of())
     assert notification.id == "EV-2018022511223320873"
     assert notification.event_type == "PAYSCORE.USER_PAID"
@@ -71,25 +71,25 @@ def test_the_documentations_notification_opens(opened: Open) -> None:
 
 
 def test_a_certificates_signature_opens_it_too(opened: Open, signed: Sign, certificate_key: rsa.RSAPrivateKey) -> None:
-    """During a migration both kinds arrive (doc 4012154180)."""
+    """A notification signed with a platform certificate verifies while both kinds of keys are held (doc 4012154180)."""
     body = body_of()
     headers = signed(body, key=certificate_key, serial=CERTIFICATE_SERIAL)
     assert opened(body, headers=headers).serial == CERTIFICATE_SERIAL
 
 
 def test_keys_may_be_given_as_pem(opened: Open, platform_pem: str) -> None:
-    """As they stand in the merchant's secret."""
+    """Platform keys can be PEM, as a merchant's secret has them."""
     assert opened(body_of(), platform_keys={PUBLIC_KEY_ID: platform_pem}).serial == PUBLIC_KEY_ID
 
 
 def test_header_names_ignore_case(opened: Open, signed: Sign) -> None:
-    """API Gateway writes them in lower case."""
+    """Header names ignore case: API Gateway writes them in lower case."""
     body = body_of()
     assert opened(body, headers={name.lower(): value for name, value in signed(body).items()}).id
 
 
 def test_the_previous_apiv3_key_still_opens(opened: Open) -> None:
-    """A changed key has no period of overlap."""
+    """A sequence of APIv3 keys opens what the previous key encrypted."""
     body = body_of(key=PREVIOUS)
     assert opened(body, apiv3_key=[KEY, PREVIOUS]).id
     with pytest.raises(UndecryptableError):
@@ -97,26 +97,26 @@ def test_the_previous_apiv3_key_still_opens(opened: Open) -> None:
 
 
 def test_associated_data_and_longer_nonces_are_taken(opened: Open) -> None:
-    """The documentation says 16 characters where its examples have 12."""
+    """Associated data and nonces of 12 and 16 characters are accepted, as the documentation has both."""
     content = json.dumps(KNOWN["resource"]).encode()
     assert opened(body_of(**sealed(content, nonce="n" * 16, associated_data="payscore"))).resource == KNOWN["resource"]
     assert opened(body_of(associated_data=None)).resource == KNOWN["resource"]
 
 
 def test_what_may_be_absent_is_empty(opened: Open) -> None:
-    """Nobody decides by a summary."""
+    """Fields that decide nothing may be absent and are empty then."""
     notification = opened(body_of(envelope={"summary": None, "resource_type": None}, original_type=None))
     assert (notification.summary, notification.resource_type, notification.original_type) == ("", "", "")
 
 
 def test_an_unknown_event_passes(opened: Open) -> None:
-    """Tomorrow's events are somebody's, perhaps ours."""
+    """A notification of an unknown event type opens."""
     assert opened(body_of(envelope={"event_type": "PAYSCORE.TOMORROW", "new": 1})).event_type == "PAYSCORE.TOMORROW"
 
 
 @pytest.mark.parametrize("seconds", [-400, 400])
 def test_a_stale_notification_is_refused(opened: Open, signed: Sign, seconds: int) -> None:
-    """Every re-send is signed anew, so an old one is a replay."""
+    """A notification signed more than 300 s ago raises UntrustedError: every re-send is newly signed."""
     body = body_of()
     with pytest.raises(UntrustedError) as caught:
         opened(body, headers=signed(body, at=NOW + seconds))
@@ -124,7 +124,7 @@ def test_a_stale_notification_is_refused(opened: Open, signed: Sign, seconds: in
 
 
 def test_a_notification_is_verified_before_it_is_opened(opened: Open, signed: Sign) -> None:
-    """A stranger cannot even learn which key opens what."""
+    """A notification that does not verify raises UntrustedError whether or not it could be decrypted."""
     for body in (b"", b"not JSON", body_of(key=PREVIOUS), body_of()):
         with pytest.raises(UntrustedError) as caught:
             opened(body, headers=signed(body + b" "))
@@ -135,7 +135,7 @@ def test_a_notification_is_verified_before_it_is_opened(opened: Open, signed: Si
 
 
 def test_a_probe_is_refused(opened: Open, signed: Sign) -> None:
-    """WeChat Pay looks whether signatures are verified; the right one follows (doc 4013053249)."""
+    """A probe with a wrong signature raises UntrustedError (doc 4013053249)."""
     body = body_of()
     with pytest.raises(UntrustedError) as caught:
         opened(body, headers=signed(body) | {"Wechatpay-Signature": "WECHATPAY/SIGNTEST/c2ln"})
@@ -143,7 +143,7 @@ def test_a_probe_is_refused(opened: Open, signed: Sign) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "text"),
     [
         (b"", "the notification is not JSON"),
         (b"\xff", "the notification is not JSON (not UTF-8)"),
@@ -170,22 +170,22 @@ def test_a_probe_is_refused(opened: Open, signed: Sign) -> None:
         (body_of(**sealed(b"DONE?")), "the notification's resource is not JSON (Expecting value at character 0)"),
     ],
 )
-def test_what_is_not_as_documented_is_told(opened: Open, body: bytes, told: str) -> None:
-    """Verified, so it is WeChat Pay's: somebody should read the name of the field."""
+def test_what_is_not_as_documented_is_told(opened: Open, body: bytes, text: str) -> None:
+    """A verified notification of another shape raises MalformedError naming the field."""
     with pytest.raises(MalformedError) as caught:
         opened(body)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(text)
 
 
 @pytest.mark.parametrize("changed", [{"nonce": "another12345"}, {"associated_data": "x"}, {"ciphertext": "AAAA"}])
 def test_what_does_not_open_is_told(opened: Open, changed: dict[str, str]) -> None:
-    """As a question about the key."""
+    """A resource that no key opens raises UndecryptableError."""
     with pytest.raises(UndecryptableError, match="was the key changed"):
         opened(body_of(**changed))
 
 
 def test_another_algorithm_is_told(opened: Open) -> None:
-    """The SM4 of the national standard is not ours to open."""
+    """Another algorithm, such as SM4, raises UndecryptableError naming it."""
     with pytest.raises(
         UndecryptableError, match=r"^the resource is encrypted with 'AEAD_SM4_GCM', only AEAD_AES_256_GCM is opened$"
     ):
@@ -194,13 +194,13 @@ def test_another_algorithm_is_told(opened: Open) -> None:
 
 @pytest.mark.parametrize("body", ["{}", {}, None, bytearray(b"{}")])
 def test_a_body_is_the_raw_bytes(opened: Open, signed: Sign, body: Any) -> None:
-    """Whoever has decoded it has lost what was signed."""
+    """A body that is not bytes raises TypeError: decoded text is no longer what was signed."""
     with pytest.raises(TypeError, match=r"^body must be the raw bytes of the request, not "):
         opened(body, headers=signed(b"{}"))
 
 
 def test_keys_of_ours_that_cannot_be_used_are_told(opened: Open) -> None:
-    """Our own mistake, not WeChat Pay's."""
+    """Keys of the caller that cannot be used raise InvalidKeyError."""
     with pytest.raises(InvalidKeyError, match="apiv3_key must have exactly 32 bytes"):
         opened(body_of(), apiv3_key="short")
     with pytest.raises(InvalidKeyError, match="is empty"):
@@ -208,14 +208,14 @@ def test_keys_of_ours_that_cannot_be_used_are_told(opened: Open) -> None:
 
 
 def test_a_notification_does_not_show_whom_it_is_about(opened: Open) -> None:
-    """Its resource names people."""
+    """The repr of a notification does not show its resource."""
     notification = opened(body_of())
     assert "oUpF8uMuAJO" not in repr(notification)
     assert "EV-2018022511223320873" in repr(notification)
 
 
 def test_a_notification_is_a_value(opened: Open) -> None:
-    """Equal where it says the same, hashable, never changed."""
+    """Notifications are frozen, hashable and compare by value."""
     notification = opened(body_of())
     assert notification == copy.deepcopy(notification) == opened(body_of())
     assert len({notification, opened(body_of())}) == 1
@@ -224,7 +224,7 @@ def test_a_notification_is_a_value(opened: Open) -> None:
 
 
 def test_the_clock_is_the_systems_unless_another_is_given(signed: Sign, platform_keys: PlatformKeys) -> None:
-    """2027 has not come, or has gone."""
+    """The clock is the system's by default."""
     body = body_of()
     with pytest.raises(UntrustedError) as caught:
         Notification.open(signed(body, at=1_000_000_000), body, platform_keys=platform_keys, apiv3_key=KEY)
@@ -249,7 +249,7 @@ SEALED_FIELDS = ["algorithm", "ciphertext", "nonce", "associated_data", "origina
 def test_nothing_but_the_family_of_errors_comes_out(
     opened: Open, envelope: dict[str, Any], sealing: dict[str, Any], resource: Any
 ) -> None:
-    """Whatever WeChat Pay may sign one day."""
+    """Any signed body opens or raises a WeChatPayError."""
     try:
         notification = opened(body_of(resource=resource, envelope=envelope, **sealing))
     except WeChatPayError:

@@ -1,4 +1,4 @@
-"""PayScore with types: five endpoints, one way of asking."""
+"""PayScore with types: five endpoints behind one set of methods."""
 
 import asyncio
 import json
@@ -10,6 +10,7 @@ import pytest
 import wechatpay
 from sandbox.wechat_pay import Simulator
 from wechatpay import times
+from wechatpay.caller import Caller
 from wechatpay.payscore import ENDPOINTS
 
 MCHID = "1230000109"
@@ -35,12 +36,12 @@ MOMENT = datetime(2026, 1, 1, 4, tzinfo=UTC)
 
 
 def at_endpoint(endpoint: str, number: str = "A1") -> dict[str, Any]:
-    """What a call names at this endpoint."""
+    """Return the arguments that identify an order at this endpoint."""
     return WHO[endpoint] | {"out_order_no": number, "endpoint": endpoint}
 
 
 def waiting(wechat_pay: Simulator, endpoint: str) -> None:
-    """An order of this endpoint waits for its money."""
+    """Open an order of this endpoint that waits for its payment."""
     numbers = {name: WHO[endpoint][name] for name in ("sub_mchid", "channel_id") if name in WHO[endpoint]}
     wechat_pay.ready_to_sync(MCHID, "A1", at=LONG_AGO, endpoint=endpoint, **numbers)
 
@@ -49,7 +50,7 @@ def waiting(wechat_pay: Simulator, endpoint: str) -> None:
 def test_every_endpoint_syncs_and_answers_a_query(
     client: wechatpay.Client, wechat_pay: Simulator, endpoint: Any
 ) -> None:
-    """Only the direct one answers the sync with the order; the others are queried."""
+    """Every endpoint takes a sync and a query; only the direct one answers the sync with the order."""
     waiting(wechat_pay, endpoint)
     synced = client.payscore.sync(paid_time=PAID, **at_endpoint(endpoint))
     order = client.payscore.query(**at_endpoint(endpoint))
@@ -62,7 +63,7 @@ def test_every_endpoint_syncs_and_answers_a_query(
 def test_every_endpoint_tells_what_wechat_pay_collected_itself(
     client: wechatpay.Client, wechat_pay: Simulator, endpoint: Any
 ) -> None:
-    """NEWTON, with the transaction that a refund needs."""
+    """At every endpoint an order collected by WeChat Pay is NEWTON and has the transaction that a refund needs."""
     waiting(wechat_pay, endpoint)
     deducted = wechat_pay.deduct(MCHID, "A1")
     order = client.payscore.query(**at_endpoint(endpoint))
@@ -71,13 +72,13 @@ def test_every_endpoint_tells_what_wechat_pay_collected_itself(
 
 
 def test_payafter_answers_in_its_own_words(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """From CREATED to USER_PAID; no state of another endpoint, and no collection."""
-    seen = []
+    """A payafter order has states of its own, from CREATED to USER_PAID, and no collection."""
+    states = []
 
     def look() -> wechatpay.ServiceOrder:
         order = client.payscore.query(**at_endpoint("payafter"))
         assert (order.collection, order.state_description) == (None, None)
-        seen.append(order.state)
+        states.append(order.state)
         return order
 
     wechat_pay.open(MCHID, "A1", endpoint="payafter", at=LONG_AGO)
@@ -89,11 +90,11 @@ def test_payafter_answers_in_its_own_words(client: wechatpay.Client, wechat_pay:
     assert client.payscore.sync(paid_time=PAID, **at_endpoint("payafter")) is None
     order = look()
     assert (order.pay_type, order.pay_succ_time, order.finish_transaction_id) == ("MchChannelPayType", PAID, None)
-    assert seen == ["CREATED", "USER_ACCEPTED", "FINISHED", "USER_PAID"]
+    assert states == ["CREATED", "USER_ACCEPTED", "FINISHED", "USER_PAID"]
 
 
 def test_overseas_times_and_currency(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """RFC 3339 both ways; the moment is the one that was reported."""
+    """The oversea endpoint takes and returns RFC 3339 times, and its orders have a currency."""
     waiting(wechat_pay, "oversea")
     assert client.payscore.sync(paid_time=MOMENT, **at_endpoint("oversea")) is None
     order = client.payscore.query(**at_endpoint("oversea"))
@@ -103,7 +104,7 @@ def test_overseas_times_and_currency(client: wechatpay.Client, wechat_pay: Simul
 
 
 def test_the_channel_of_an_acquiring_bank_is_sent_and_read(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """By sync and query."""
+    """`channel_id` is sent by sync and query and read from the answer."""
     waiting(wechat_pay, "acquiringbank")
     client.payscore.sync(paid_time=PAID, **at_endpoint("acquiringbank"))
     assert client.payscore.query(**at_endpoint("acquiringbank")).channel_id == "C1"
@@ -113,7 +114,7 @@ def test_the_channel_of_an_acquiring_bank_is_sent_and_read(client: wechatpay.Cli
 def test_a_part_and_its_amount_stand_in_the_detail(
     client: wechatpay.Client, wechat_pay: Simulator, endpoint: Any
 ) -> None:
-    """Where the endpoint has them; a query has no place for them."""
+    """`seq` and `paid_amount` stand in the `detail` of a sync where the endpoint has them."""
     waiting(wechat_pay, endpoint)
     client.payscore.sync(paid_time=PAID, seq=1, paid_amount=3900, **at_endpoint(endpoint))
     (call,) = wechat_pay.calls
@@ -123,7 +124,7 @@ def test_a_part_and_its_amount_stand_in_the_detail(
 
 
 def test_one_sub_merchants_order_is_not_anothers(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """Two sub-merchants may use the same number."""
+    """Two sub-merchants may use the same order number for two orders."""
     for sub_mchid in ("1900000109", "1900000110"):
         wechat_pay.ready_to_sync(MCHID, "A1", at=LONG_AGO, endpoint="partner", sub_mchid=sub_mchid)
     client.payscore.sync(paid_time=PAID, **at_endpoint("partner"))
@@ -133,19 +134,15 @@ def test_one_sub_merchants_order_is_not_anothers(client: wechatpay.Client, wecha
 
 
 def replay(monkeypatch: pytest.MonkeyPatch, answer: wechatpay.Answer) -> None:
-    """Have every call answered by this genuine, signed answer to another one."""
-
-    def prepare(*_args: object, **_options: object) -> Any:
-        return lambda: answer
-
-    monkeypatch.setattr(wechatpay.Client, "prepare", prepare)
+    """Have every call answered by this genuine, signed answer to another call."""
+    monkeypatch.setattr(Caller, "_send", lambda *_: answer)
 
 
 @pytest.mark.parametrize("endpoint", ["partner", "acquiringbank", "payafter", "oversea"])
 def test_an_answer_to_a_query_is_not_one_to_a_sync(
     client: wechatpay.Client, wechat_pay: Simulator, monkeypatch: pytest.MonkeyPatch, endpoint: Any
 ) -> None:
-    """Replayed by a third party, it must not say that the sync went through."""
+    """A replayed answer to a query does not pass as an answer to a sync."""
     waiting(wechat_pay, endpoint)
     names = {**WHO[endpoint], "out_order_no": "A1"}
     replay(monkeypatch, client.chain(ENDPOINTS[endpoint].path).get(params=names))
@@ -173,7 +170,7 @@ def test_an_answer_to_a_query_is_not_one_to_a_sync(
 def test_an_answer_that_names_another_owner_is_not_ours(
     client: wechatpay.Client, wechat_pay: Simulator, monkeypatch: pytest.MonkeyPatch, endpoint: Any, name: str
 ) -> None:
-    """The same number under another service, sub-merchant, channel or app is another order."""
+    """An answer that names another service, sub-merchant, channel or app is about another order."""
     waiting(wechat_pay, endpoint)
     names = {**WHO[endpoint], "out_order_no": "A1"}
     replay(monkeypatch, client.chain(ENDPOINTS[endpoint].path).get(params=names))
@@ -183,19 +180,19 @@ def test_an_answer_that_names_another_owner_is_not_ours(
 
 
 def test_the_calls_can_be_awaited(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """Both, with the same results."""
+    """`sync_async` and `query_async` return what `sync` and `query` return."""
     wechat_pay.ready_to_sync(MCHID, "A1", at=LONG_AGO)
     who = WHO["direct"] | {"out_order_no": "A1"}
 
-    async def awaited() -> tuple[Any, Any]:
+    async def sync_and_query() -> tuple[Any, Any]:
         return await client.payscore.sync_async(paid_time=PAID, **who), await client.payscore.query_async(**who)
 
-    synced, queried = asyncio.run(awaited())
+    synced, queried = asyncio.run(sync_and_query())
     assert synced.raw == queried.raw
 
 
 def test_an_order_carries_what_a_refund_needs(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """Money in fen, the transaction_id of WeChat Pay's own collection, and the whole answer."""
+    """An order has amounts in fen, WeChat Pay's own `transaction_id` and the whole answer."""
     wechat_pay.ready_to_sync(MCHID, "A1", total_amount=4200)
     deducted = wechat_pay.deduct(MCHID, "A1")
     order = client.payscore.query(out_order_no="A1", **WHO["direct"])
@@ -211,7 +208,7 @@ def test_an_order_carries_what_a_refund_needs(client: wechatpay.Client, wechat_p
 def test_a_genuine_answer_that_is_not_ours_does_not_pass(
     client: wechatpay.Client, wechat_pay: Simulator, fault: str, options: dict[str, Any]
 ) -> None:
-    """A signed answer about another order, or "accepted", settles nothing."""
+    """A signed answer about another order, or a 202, raises MalformedError."""
     wechat_pay.ready_to_sync(MCHID, "A1", at=LONG_AGO)
     wechat_pay.misbehave(fault, **options)
     with pytest.raises(wechatpay.MalformedError):
@@ -240,11 +237,11 @@ def test_a_genuine_answer_that_is_not_ours_does_not_pass(
     ],
 )
 def test_what_the_endpoint_cannot_take_is_refused_by_name(
-    client: wechatpay.Client, wechat_pay: Simulator, changes: dict[str, Any], named: str
+    client: wechatpay.Client, wechat_pay: Simulator, changes: dict[str, Any], name: str
 ) -> None:
-    """Before anything is sent."""
+    """A value that the endpoint needs or has no place for raises ValueError naming it, before anything is sent."""
     arguments = {"out_order_no": "A1", "paid_time": PAID, **WHO["direct"], **changes}
-    with pytest.raises(ValueError, match=named):
+    with pytest.raises(ValueError, match=name):
         client.payscore.sync(**arguments)
     assert wechat_pay.calls == []
 
@@ -252,17 +249,17 @@ def test_what_the_endpoint_cannot_take_is_refused_by_name(
 @pytest.mark.parametrize("value", [39.0, True, -1, "39", [39]])
 @pytest.mark.parametrize("name", ["seq", "paid_amount"])
 def test_money_and_numbers_are_whole(client: wechatpay.Client, wechat_pay: Simulator, name: str, value: Any) -> None:
-    """A float is no money."""
+    """`seq` and `paid_amount` are whole numbers, not negative; a float or a boolean raises ValueError."""
     with pytest.raises(ValueError, match=f"^{name} must be a whole number"):
         client.payscore.sync(paid_time=PAID, **at_endpoint("partner"), **{name: value})
     assert wechat_pay.calls == []
 
 
-def test_a_prepared_sync_needs_an_order_and_a_time(client: wechatpay.Client) -> None:
-    """As Python itself would say of `sync`."""
+def test_a_sync_signed_ahead_needs_an_order_and_a_time(client: wechatpay.Client) -> None:
+    """Missing arguments raise TypeError when the call is signed, not when it is sent."""
     incomplete: dict[str, Any] = WHO["direct"]
     with pytest.raises(TypeError, match="missing out_order_no, paid_time"):
-        client.payscore.prepare_sync(**incomplete)
+        client.payscore.sign_sync(**incomplete)
 
 
 @pytest.mark.parametrize(
@@ -276,12 +273,12 @@ def test_a_prepared_sync_needs_an_order_and_a_time(client: wechatpay.Client) -> 
     ],
 )
 def test_a_time_is_converted_to_beijing(paid_time: Any, beijing: str, rfc_3339: str) -> None:
-    """Digits for four endpoints, RFC 3339 for the overseas one."""
+    """A time is sent as digits of Beijing time to four endpoints, as RFC 3339 to the oversea one."""
     assert (times.write(paid_time), times.write(paid_time, rfc_3339=True)) == (beijing, rfc_3339)
 
 
 def test_overseas_orders_have_a_host_of_their_own() -> None:
-    """Unless the hosts were overridden."""
+    """`client.oversea` calls Hong Kong's host; where hosts were overridden it is the client itself."""
     simulator = Simulator()
     official = wechatpay.Client(**simulator.merchant(MCHID).secret())
     assert "apihk.mch.weixin.qq.com" in repr(official.oversea)

@@ -428,7 +428,7 @@ def test_a_download_takes_no_longer_than_the_call_that_waits_for_it(
         limits.append(route.end)
         return transport.exchange(route, *args, **kwargs)
 
-    monkeypatch.setattr(wechatpay.client, "exchange", record)
+    monkeypatch.setattr(wechatpay.sender, "exchange", record)
     wechat_pay.platform.issue_certificate()
     client.payscore.query(out_order_no="A1", service_id="500001", appid="wxd678efh567hg6787")
     assert operations(wechat_pay) == ["query", "certificates"]

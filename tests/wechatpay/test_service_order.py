@@ -1,4 +1,4 @@
-"""A service order read from whatever WeChat Pay writes: its own samples contradict each other."""
+"""Reading service orders from answers whose documented samples contradict each other."""
 
 import json
 from dataclasses import fields
@@ -11,25 +11,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wechatpay
-from wechatpay.service_order import about, service_order
+from wechatpay.read_order import order_fields, read_order
 from wechatpay.text import printable
 
 SAMPLES = json.loads((Path(__file__).parent / "vectors/orders.json").read_text(encoding="utf-8"))["orders"]
 
 
 def answer(body: object) -> wechatpay.Answer:
-    """A verified answer."""
+    """Return a verified answer."""
     return wechatpay.Answer(200, {}, json.dumps(body).encode(), "08F5-0", "S", "GET", "/v3/payscore/serviceorder")
 
 
 def read(body: dict[str, Any]) -> wechatpay.ServiceOrder:
-    """Read an order, whatever its number."""
-    return service_order(answer(body), body["out_order_no"], "1230000109")
+    """Read an order, of any number."""
+    return read_order(answer(body), body["out_order_no"], "1230000109")
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: str(sample["name"]))
 def test_the_documentations_own_samples_are_read(sample: dict[str, Any]) -> None:
-    """An object where a list is due, a sum as text, a blank in a name: the facts are found."""
+    """The documentation's samples are read: an object for a list, an amount as text, blanks in names."""
     order = read(sample["order"])
     assert order.post_payments[0].amount == 40000
     assert order.total_amount == 40000
@@ -43,13 +43,13 @@ def test_the_documentations_own_samples_are_read(sample: dict[str, Any]) -> None
 
 
 def test_words_to_come_are_kept() -> None:
-    """A state that nobody knows yet is a state; a field that nobody knows yet is in `raw`."""
+    """Unknown states are kept as they are; unknown fields are in `raw`."""
     order = read({"out_order_no": "A", "state": "PAUSED", "weather": "fine", "collection": {"state": "WAIT_PAY"}})
     assert (order.state, order.collection_state, order.raw["weather"]) == ("PAUSED", "WAIT_PAY", "fine")
 
 
 def test_coupons_are_read() -> None:
-    """A query tells who paid which part."""
+    """The coupons of a collection are read, with the part that each side contributes."""
     coupon = {"coupon_id": "109519", "scope": "GLOBAL", "type": "CASH", "amount": 5, "wechatpay_contribute": 5}
     details = [{"seq": 1, "amount": 900, "paid_type": "NEWTON", "promotion_detail": [coupon]}]
     order = read({"out_order_no": "A", "state": "DONE", "collection": {"details": details}})
@@ -60,7 +60,7 @@ def test_coupons_are_read() -> None:
 
 
 def test_an_overseas_time_is_read() -> None:
-    """RFC 3339 there, digits elsewhere."""
+    """A `paid_time` in RFC 3339, as the oversea endpoint has it, is read as an aware datetime."""
     details = {"paid_time": "2019-11-11T16:24:05+08:00"}
     order = read({"out_order_no": "A", "state": "DONE", "collection": {"details": [details]}})
     assert order.collection is not None
@@ -68,7 +68,7 @@ def test_an_overseas_time_is_read() -> None:
 
 
 def test_overseas_currencies_are_read() -> None:
-    """What the customer paid in, beside the order's own amounts (doc 4014096411)."""
+    """An oversea order has its currency, price and exchange rate (doc 4014096411)."""
     order = read(
         {"out_order_no": "A", "state": "DONE", "currency": "HKD", "currency_price": 9, "currency_rate_info": "1"}
     )
@@ -76,7 +76,7 @@ def test_overseas_currencies_are_read() -> None:
 
 
 def test_the_bank_and_the_goods_of_a_coupon_are_read() -> None:
-    """Each with a type."""
+    """The bank of a collection and the goods of a coupon are read with types."""
     goods = {"goods_id": "M1", "quantity": 1, "unit_price": 100, "discount_amount": 5, "goods_remark": "冷饮"}
     coupon = {"coupon_id": "1", "currency": "CNY", "goods_detail": [goods]}
     part = {"amount": 95, "paid_type": "NEWTON", "promotion_detail": [coupon]}
@@ -95,14 +95,14 @@ PAYAFTER = {"out_order_no": "A", "mchid": "1230000109", "service_id": "S", "appi
 
 @pytest.mark.parametrize("state", ["CREATED", "USER_ACCEPTED", "FINISHED", "USER_PAID", "REVOKED", "EXPIRED"])
 def test_a_payafter_order_keeps_its_own_words(state: str) -> None:
-    """FINISHED stays FINISHED; there is no collection, and nothing was paid as long as nothing says so."""
+    """A payafter order keeps its own states and has no `paid_type` before it is paid."""
     order = read(PAYAFTER | {"state": state})
     assert (order.state, order.collection, order.collection_state, order.total_amount) == (state, None, None, 3900)
     assert (order.paid_type, order.transaction_id, order.paid_moments, order.paid_at) == (None, None, (), None)
 
 
 @pytest.mark.parametrize(
-    ("said", "paid_type", "transaction_id"),
+    ("fields_of_payment", "paid_type", "transaction_id"),
     [
         ({"pay_type": "MchChannelPayType"}, "MCH", None),
         ({"pay_type": "MchChannelPayType", "finish_transaction_id": ""}, "MCH", None),
@@ -118,16 +118,18 @@ def test_a_payafter_order_keeps_its_own_words(state: str) -> None:
         ({}, None, None),
     ],
 )
-def test_how_a_payafter_order_was_paid(said: dict[str, Any], paid_type: str | None, transaction_id: str | None) -> None:
-    """By the merchant's channel or by WeChat Pay's transaction; neither where it says both, or what cannot be read."""
-    order = read(PAYAFTER | said | {"state": "USER_PAID", "pay_succ_time": "20260101120000"})
+def test_how_a_payafter_order_was_paid(
+    fields_of_payment: dict[str, Any], paid_type: str | None, transaction_id: str | None
+) -> None:
+    """A paid payafter order is MCH or NEWTON by one clear field, neither where fields contradict or are unreadable."""
+    order = read(PAYAFTER | fields_of_payment | {"state": "USER_PAID", "pay_succ_time": "20260101120000"})
     assert (order.paid_type, order.transaction_id) == (paid_type, transaction_id)
     assert order.paid_moments == (datetime(2026, 1, 1, 4, tzinfo=UTC),)
-    assert read(PAYAFTER | said | {"state": "FINISHED"}).paid_type is None
+    assert read(PAYAFTER | fields_of_payment | {"state": "FINISHED"}).paid_type is None
 
 
 def test_times_of_payment_are_compared_as_moments() -> None:
-    """Whichever endpoint wrote them, in whatever form; what is no time is left out."""
+    """`paid_moments` has every readable time of payment as an aware datetime, in whichever form it was written."""
     times = ["20260101120000", "2026-01-01T12:00:00+08:00", "20260101", "OnAccept", None, 7, "2026-01-01T12:00:00"]
     details = [{"paid_type": "MCH", "paid_time": time} for time in times]
     order = read({"out_order_no": "A", "state": "DONE", "collection": {"details": details}})
@@ -160,7 +162,7 @@ MERCHANT_PART = {"paid_type": "MCH", "paid_time": "20260101120000"}
     ],
 )
 def test_a_part_that_cannot_be_read_does_not_vanish(details: Any, unreadable: bool, paid_type: str | None) -> None:
-    """An order of which a part is unreadable is not an order that was paid by the other parts."""
+    """A collection with an unreadable part is `unreadable`, and its `paid_type` is not that of the other parts."""
     order = read({"out_order_no": "A", "state": "DONE", "collection": {"state": "USER_PAID", "details": details}})
     assert order.collection is not None
     assert (order.collection.unreadable, order.paid_type) == (unreadable, paid_type)
@@ -168,7 +170,7 @@ def test_a_part_that_cannot_be_read_does_not_vanish(details: Any, unreadable: bo
 
 
 def test_an_answer_cannot_say_that_it_is_readable() -> None:
-    """`unreadable` is this library's word; `details` that are absent are none that could not be read."""
+    """`unreadable` is computed from `details`; a field of that name in the answer is ignored."""
     order = read({"out_order_no": "A", "state": "DONE", "collection": {"unreadable": False, "details": None}})
     assert order.collection is not None
     assert order.collection.unreadable
@@ -179,7 +181,7 @@ def test_an_answer_cannot_say_that_it_is_readable() -> None:
 
 @pytest.mark.parametrize("collection", [None, "USER_PAID", [], [{"state": "USER_PAID"}], 0, True])
 def test_a_collection_that_is_no_object_is_none_but_stands_in_raw(collection: Any) -> None:
-    """Present but unreadable can be told from absent."""
+    """A `collection` that is not an object is None, and differs from an absent one by `raw`."""
     order = read({"out_order_no": "A", "state": "DONE", "collection": collection})
     assert order.collection is None
     assert "collection" in order.raw
@@ -188,7 +190,7 @@ def test_a_collection_that_is_no_object_is_none_but_stands_in_raw(collection: An
 
 @pytest.mark.parametrize("amount", [None, "", "39.00", "-1", "٣٩", 39.0, True, [], {}, "9" * 19])
 def test_an_amount_that_cannot_be_read_is_none(amount: Any) -> None:
-    """Never zero."""
+    """An amount that cannot be read is None, never zero."""
     order = read({"out_order_no": "A", "state": "DONE", "total_amount": amount})
     assert order.total_amount is None
     assert "total_amount" in order.raw
@@ -196,7 +198,7 @@ def test_an_amount_that_cannot_be_read_is_none(amount: Any) -> None:
 
 @pytest.mark.parametrize("state", ["", None, 7, [], {"state": "DONE"}, True])
 def test_an_answer_without_a_state_is_no_order(state: Any) -> None:
-    """An empty state as well."""
+    """An answer without a state, or with an empty one, raises MalformedError."""
     with pytest.raises(wechatpay.MalformedError, match="no service order"):
         read({"out_order_no": "A", "state": state})
     with pytest.raises(wechatpay.MalformedError, match="no service order"):
@@ -204,7 +206,7 @@ def test_an_answer_without_a_state_is_no_order(state: Any) -> None:
 
 
 def test_words_that_people_read_are_cleaned_and_bounded() -> None:
-    """They go to tables, logs and consoles; `raw` keeps them as they came."""
+    """Words and transaction numbers are cleaned and bounded; `raw` keeps them as they came."""
     rough = "\x1b[2J\u202e\n" + "9" * 500
     part = {"paid_type": rough, "transaction_id": rough}
     words = dict.fromkeys(("state", "state_description", "pay_type", "finish_transaction_id"), rough)
@@ -221,35 +223,35 @@ def test_words_that_people_read_are_cleaned_and_bounded() -> None:
 @pytest.mark.parametrize("name", ["mchid", "service_id", "sub_mchid", "appid"])
 @pytest.mark.parametrize("other", ["another", "", None, 1230000109, ["1230000109"]])
 def test_an_answer_that_contradicts_the_call_is_about_another_order(name: str, other: Any) -> None:
-    """Whatever names the order. What the answer leaves out, it does not contradict."""
+    """An answer that names another value than the call raises MalformedError; a field left out does not contradict."""
     identity = {"service_id": "S", "sub_mchid": "1900000109", "appid": "wx"}
     ours = {"out_order_no": "A", "state": "DONE", "mchid": "1230000109", **identity}
-    assert service_order(answer(ours), "A", "1230000109", identity).raw == ours
-    assert about(answer({"out_order_no": "A"}), "A", "1230000109", identity) == {"out_order_no": "A"}
+    assert read_order(answer(ours), "A", "1230000109", identity).raw == ours
+    assert order_fields(answer({"out_order_no": "A"}), "A", "1230000109", identity) == {"out_order_no": "A"}
     with pytest.raises(wechatpay.MalformedError, match="about another order"):
-        service_order(answer(ours | {name: other}), "A", "1230000109", identity)
+        read_order(answer(ours | {name: other}), "A", "1230000109", identity)
 
 
 @pytest.mark.parametrize("number", [None, "B", "a", "", 7])
 def test_an_answer_names_its_order(number: Any) -> None:
-    """Without a number it could be any order's."""
+    """An answer without the order's own number raises MalformedError."""
     with pytest.raises(wechatpay.MalformedError, match="about another order"):
-        about(answer({"out_order_no": number}), "A", "1230000109")
+        order_fields(answer({"out_order_no": number}), "A", "1230000109")
     with pytest.raises(wechatpay.MalformedError, match="about another order"):
-        about(answer({}), "A", "1230000109")
+        order_fields(answer({}), "A", "1230000109")
 
 
 def test_a_name_without_blanks_wins_over_one_with() -> None:
-    """The samples have blanks around some names; an answer with both means the one without."""
+    """Of a name with and without blanks around it, the one without counts."""
     assert read({"out_order_no": "A", "state": "DONE", " state": "DOING", "state ": "CREATED"}).state == "DONE"
     assert read({" out_order_no ": "A", "out_order_no": "A", "state ": "DONE"}).state == "DONE"
 
 
 def test_an_order_of_unreadable_fields_is_an_order_of_none() -> None:
-    """Every field of every type has a reader, and none of them raises."""
-    unreadable: dict[str, Any] = {known.name: [] for known in fields(wechatpay.ServiceOrder)}
+    """Every field has a reader, and an unreadable value of any field becomes its default."""
+    unreadable: dict[str, Any] = {field.name: [] for field in fields(wechatpay.ServiceOrder)}
     order = read(unreadable | {"out_order_no": "A", "state": "DONE", "mchid": "1230000109"})
-    values = {known.name: getattr(order, known.name) for known in fields(order) if known.name != "raw"}
+    values = {field.name: getattr(order, field.name) for field in fields(order) if field.name != "raw"}
     assert {name: value for name, value in values.items() if value} == {
         "out_order_no": "A",
         "state": "DONE",
@@ -274,9 +276,9 @@ _ORDERS = st.fixed_dictionaries(
 
 @given(_ORDERS | _JSON)
 def test_nothing_but_the_one_error_comes_out(body: Any) -> None:
-    """Whatever a signed answer says, it is an order or a MalformedError; its moments and sums can be asked for."""
+    """Any signed JSON is an order or a MalformedError, and every property of such an order can be read."""
     try:
-        order = service_order(answer(body), "A", "1230000109")
+        order = read_order(answer(body), "A", "1230000109")
     except wechatpay.MalformedError:
         return
     details = order.collection.details if order.collection else ()

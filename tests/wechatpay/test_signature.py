@@ -1,4 +1,4 @@
-"""What we sign, and how: against `openssl`, which knows nothing of us, and against the documentation's own examples."""
+"""Signatures against `openssl`, which shares no code with the library, and against the documentation's own examples."""
 
 import base64
 import json
@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wechatpay.chain import expand
 from wechatpay.merchant import Merchant
 from wechatpay.message import authorization, json_bytes, query_string, request_message
+from wechatpay.paths import expand
 
 VECTORS = Path(__file__).parent / "vectors"
 REQUESTS = json.loads((VECTORS / "requests.json").read_text(encoding="utf-8"))
@@ -48,7 +48,7 @@ def by_openssl(openssl: Path, merchant_pem: str, tmp_path_factory: pytest.TempPa
     ids=["empty", "short", "line end", "Chinese", "not compact", "any bytes", "long"],
 )
 def test_a_signature_is_the_one_openssl_makes(merchant: Merchant, by_openssl: Oracle, body: bytes) -> None:
-    """Byte for byte, whatever the body is."""
+    """A signature is, byte for byte, the one that openssl makes."""
     message = request_message("POST", "/v3/payscore/serviceorder/A%7CB*C/sync", "1800000000", "593BEC0C", body)
     assert by_openssl(message) == merchant.sign(message)
 
@@ -64,15 +64,15 @@ def test_a_signature_is_the_one_openssl_makes(merchant: Merchant, by_openssl: Or
 def test_whatever_is_called_openssl_signs_the_same(
     merchant: Merchant, by_openssl: Oracle, value: str, params: dict[str, str], description: str
 ) -> None:
-    """Any path value, any query, any body that WeChat Pay takes."""
+    """For any path value, query and body the signature is the one that openssl makes."""
     target = f"{expand('v3/x/{value}', {'value': value})}?{query_string(params)}"
     message = request_message("POST", target, "1800000000", "593BEC0C", json_bytes({"description": description}))
     assert by_openssl(message) == merchant.sign(message)
 
 
-@pytest.mark.parametrize("request_", REQUESTS["requests"], ids=[known["id"] for known in REQUESTS["requests"]])
+@pytest.mark.parametrize("request_", REQUESTS["requests"], ids=[vector["id"] for vector in REQUESTS["requests"]])
 def test_the_documentations_requests_get_the_documentations_signatures(request_: dict[str, Any]) -> None:
-    """Known answers that neither we nor openssl made."""
+    """The documentation's requests get the documentation's signatures."""
     merchant = Merchant(**{name: REQUESTS[name] for name in ("mchid", "serial_no", "private_key")})
     method, target, timestamp, nonce = (request_[name] for name in ("method", "target", "timestamp", "nonce"))
     message = request_message(method, target, timestamp, nonce, request_["body"].encode())
@@ -80,7 +80,7 @@ def test_the_documentations_requests_get_the_documentations_signatures(request_:
 
 
 def test_the_documented_header_is_written_to_the_letter() -> None:
-    """One blank after the scheme, none after the commas, straight quotes (doc 4012365344)."""
+    """The header has one blank after the scheme, none after commas and straight quotes (doc 4012365344)."""
     expected = (
         'WECHATPAY2-SHA256-RSA2048 mchid="1900007291",nonce_str="593BEC0C930BF1AFEB40B4A08C8FB242",signature="c2ln",'
         'timestamp="1554208460",serial_no="408B07E79B8269FEC3D5D3E6AB8ED163A6A380DB"'
@@ -90,7 +90,7 @@ def test_the_documented_header_is_written_to_the_letter() -> None:
 
 
 def test_every_vector_names_its_source() -> None:
-    """A known answer is known from somewhere."""
+    """Every known answer names the page that it was taken from."""
     files = sorted(VECTORS.glob("*.json"))
     assert files
     for file in files:

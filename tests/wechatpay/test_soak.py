@@ -1,4 +1,4 @@
-"""Fifty threads over one client, for long: no connection, no thread and no memory is left behind.
+"""Fifty threads over one client leave no connection, no thread and no memory behind.
 
 A short form runs with every `make test`; `make soak` makes ten thousand calls.
 """
@@ -27,7 +27,7 @@ MCHID = "1230000109"
 
 
 def _simulate(keys: Path, line: Connection) -> None:
-    """Be WeChat Pay in a process of its own, so that its memory is not taken for the library's."""
+    """Run a simulated WeChat Pay in a process of its own, so that its memory is not counted as the library's."""
     with Simulator(keys=keys) as simulator:
         simulator.ready_to_sync(MCHID, "A1")
         line.send({**simulator.merchant(MCHID).secret(), "base_url": simulator.base_url})
@@ -36,7 +36,7 @@ def _simulate(keys: Path, line: Connection) -> None:
 
 @pytest.fixture
 def arguments(key_ring: Path) -> Iterator[dict[str, Any]]:
-    """What a client of that WeChat Pay is made with."""
+    """The arguments of a client of that simulated WeChat Pay."""
     process = multiprocessing.get_context("spawn")
     ours, theirs = process.Pipe()
     wechat_pay = process.Process(target=_simulate, args=(key_ring, theirs), daemon=True)
@@ -60,7 +60,7 @@ def _run(client: wechatpay.Client, calls: int) -> Counter[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts sockets in /proc, which Linux alone has")
 def test_nothing_is_left_behind(arguments: dict[str, Any]) -> None:
-    """After the first calls sockets stay within one per thread, and memory stays where it was."""
+    """After the first calls there is at most one socket per thread, no further thread, and memory does not grow."""
     gc.collect()  # what earlier tests have left goes now, not between two counts
     sockets = _sockets()
     with wechatpay.Session() as session:

@@ -1,12 +1,25 @@
-"""WeChat Pay APIv3 for Python: signs the bytes that leave, verifies the bytes that come.
+"""WeChat Pay APIv3 for Python, unofficial: sign the bytes that are sent, verify the bytes that are received.
 
 client = wechatpay.Client(mchid=…, serial_no=…, private_key=…, platform_keys={"PUB_KEY_ID_…": …})
 answer = client.v3.payscore.serviceorder._out_order_no_.sync.post(out_order_no="1234", json={…})
 """
 
 from wechatpay.answer import Answer
+from wechatpay.arguments import (
+    Bill,
+    CanceledOrder,
+    CompletedOrder,
+    ModifiedOrder,
+    NewOrder,
+    OrderIdentity,
+    OrderQuery,
+    SyncPayment,
+)
+from wechatpay.chain import AsyncVerb, Call, Node, Verb
 from wechatpay.client import Client
 from wechatpay.connections import Session
+from wechatpay.echo import Security
+from wechatpay.endpoints import Endpoint, EndpointName
 from wechatpay.errors import (
     InvalidKeyError,
     MalformedError,
@@ -18,6 +31,7 @@ from wechatpay.errors import (
 )
 from wechatpay.merchant import Merchant
 from wechatpay.notification import Notification
+from wechatpay.payscore import PayScore
 from wechatpay.platform_certificates import CertificateStore, MemoryStore
 from wechatpay.platform_keys import PlatformKeys
 from wechatpay.service_order import (
@@ -33,34 +47,53 @@ from wechatpay.service_order import (
     ServiceOrder,
     TimeRange,
 )
+from wechatpay.signed_call import SignedCall
 from wechatpay.tls import tls_context
+from wechatpay.version import __version__ as __version__
 
 __all__ = [
     "Answer",
+    "AsyncVerb",
+    "Bill",
+    "Call",
+    "CanceledOrder",
     "CertificateStore",
     "Client",
     "Collection",
     "CollectionDetail",
+    "CompletedOrder",
     "Device",
+    "Endpoint",
+    "EndpointName",
     "GoodsDetail",
     "InvalidKeyError",
     "Location",
     "MalformedError",
     "MemoryStore",
     "Merchant",
+    "ModifiedOrder",
+    "NewOrder",
+    "Node",
     "Notification",
+    "OrderIdentity",
+    "OrderQuery",
+    "PayScore",
     "PlatformKeys",
     "PostDiscount",
     "PostPayment",
     "PromotionDetail",
     "RefusedError",
     "RiskFund",
+    "Security",
     "ServiceOrder",
     "Session",
+    "SignedCall",
+    "SyncPayment",
     "TimeRange",
     "UnansweredError",
     "UndecryptableError",
     "UntrustedError",
+    "Verb",
     "WeChatPayError",
     "tls_context",
 ]

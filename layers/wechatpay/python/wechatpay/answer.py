@@ -1,14 +1,21 @@
-"""A verified answer of WeChat Pay."""
+"""A verified answer of WeChat Pay, and its JSON."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 from wechatpay.errors import MalformedError
 
 DEPTH_LIMIT = 100
 """Levels of nested objects and lists that are read; WeChat Pay's deepest documented answer has eight."""
+
+
+Json: TypeAlias = Any
+"""A decoded JSON value: `Any`, as typeshed has it for `json.loads`, so that callers can index it."""
+
+JsonObject: TypeAlias = Mapping[str, Json]
+"""A decoded JSON object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +34,10 @@ class Answer:
     method: str
     path: str
 
-    def json(self) -> Any:  # noqa: ANN401  whatever the endpoint answers
+    def json(self) -> Json:
         """Return the decoded body; MalformedError where it is empty or not JSON (a 204 has no body)."""
         try:
-            return decoded(self.content)
+            return decode_json(self.content)
         except ValueError as error:
             raise MalformedError(
                 f"the verified body of {len(self.content)} bytes is not JSON ({error})",
@@ -39,8 +46,8 @@ class Answer:
             ) from None
 
 
-def decoded(content: bytes) -> Any:  # noqa: ANN401  JSON
-    """Decode UTF-8 JSON of at most DEPTH_LIMIT levels; ValueError, which never repeats the content, for all else."""
+def decode_json(content: bytes) -> Json:
+    """Decode UTF-8 JSON of at most DEPTH_LIMIT levels; ValueError, which never repeats the content, otherwise."""
     try:
         value = _DECODER.decode(content.decode())
     except RecursionError:
@@ -64,32 +71,32 @@ def _is_deeper(value: object, limit: int) -> bool:
     return bool(level)
 
 
-def tidy(value: Any) -> Any:  # noqa: ANN401  JSON
+def tidy(value: Json) -> Json:
     """Return a copy without the blanks that WeChat Pay's own samples have around some names (`"transaction_id "`).
 
     Where a name stands both with and without blanks, the one without is meant. No recursion: any depth is copied.
     """
     copy = [value]
-    untidied: list[Any] = [copy]
+    untidied: list[Json] = [copy]
     while untidied:
         part = untidied.pop()
         for key, member in part.items() if isinstance(part, dict) else enumerate(part):
             kind = type(member)
             if kind is dict or kind is list:  # all that JSON is decoded to
-                part[key] = tidied = _trimmed(member) if kind is dict else member.copy()
+                part[key] = tidied = _trim_names(member) if kind is dict else member.copy()
                 untidied.append(tidied)
     return copy[0]
 
 
-def _trimmed(fields: dict[str, Any]) -> dict[str, Any]:
+def _trim_names(fields: dict[str, Json]) -> dict[str, Json]:
     trimmed = {name.strip(): member for name, member in fields.items()}
     if len(trimmed) < len(fields):  # two names became one
         trimmed |= {name: member for name, member in fields.items() if name == name.strip()}
     return trimmed
 
 
-def _no_json(word: str) -> NoReturn:
+def _refuse_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is Python's own")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_json)
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

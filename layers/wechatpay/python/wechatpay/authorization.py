@@ -1,4 +1,4 @@
-"""Signs a prepared request: its own bytes, its own path, at the moment it leaves."""
+"""Sign a prepared request: its own bytes, its own path, at the moment it leaves."""
 
 import hashlib
 import logging
@@ -23,8 +23,8 @@ def random_nonce() -> str:
 class Authorization(AuthBase):
     """Puts the `Authorization` header on a request (doc 4012365336); works with any `requests.Session`.
 
-    Calling it again signs again, with a fresh timestamp and nonce. At level DEBUG it tells what it signed, to be
-    compared with what WeChat Pay's signature tool is given: of target and body the length and the SHA-256 alone.
+    Calling it again signs again, with a fresh timestamp and nonce. At level DEBUG it logs what it signed, to be
+    compared with the input of WeChat Pay's signature tool: of target and body the length and the SHA-256 alone.
     """
 
     def __init__(
@@ -43,8 +43,8 @@ class Authorization(AuthBase):
             self._merchant.mchid, self._merchant.serial_no, timestamp, nonce, signature
         )
         if logger.isEnabledFor(logging.DEBUG):
-            told = method, _measured(target.encode()), timestamp, nonce, _measured(body)
-            logger.debug("%r signed: method %s; target %s; timestamp %s; nonce %s; body %s", self._merchant, *told)
+            lines = method, _digest(target.encode()), timestamp, nonce, _digest(body)
+            logger.debug("%r signed: method %s; target %s; timestamp %s; nonce %s; body %s", self._merchant, *lines)
         return request
 
     def __repr__(self) -> str:
@@ -62,5 +62,5 @@ def _body(request: PreparedRequest) -> bytes:
     return body
 
 
-def _measured(line: bytes) -> str:
+def _digest(line: bytes) -> str:
     return f"of {len(line)} bytes, sha256 {hashlib.sha256(line).hexdigest()}"

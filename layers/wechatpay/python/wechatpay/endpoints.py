@@ -9,20 +9,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 EndpointName = Literal["direct", "partner", "acquiringbank", "payafter", "oversea"]
+"""What `endpoint=` may be."""
 
 SyncAnswer = Literal["order", "acknowledgement", "nothing"]
 """What a successful sync answers: the whole order, the order's numbers without its state, or 204 without a body."""
 
 SYNC_DETAIL = ("seq", "paid_amount")
-"""Fields of a sync that stand in its `detail`, beside `paid_time`; a query has no place for them."""
+"""Fields of a sync that stand in its `detail`, next to `paid_time`; a query has no place for them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One family: its path, the fields of sync and query besides `out_order_no` and `paid_time`, and its answers.
+    """One family: its path, its answers, and the fields of sync and query that not every endpoint has.
 
-    `identity` are the fields that an answer repeats as the call named them, besides `mchid` and `out_order_no`: an
-    answer that names another value is about another order. An answer may leave any of them out.
+    `identity` are the fields that an answer repeats as the call named them, in addition to `mchid` and `out_order_no`:
+    an answer that names another value is about another order. An answer may leave any of them out.
     `rfc_3339`: times have an offset; elsewhere they are digits of Beijing time. `overseas`: the host is Hong Kong's.
     """
 
@@ -39,7 +40,7 @@ class Endpoint:
         """Every field that the endpoint has a place for."""
         return self.required + self.optional
 
-    def identified_by(self, fields: Mapping[str, object]) -> dict[str, object]:
+    def identity_of(self, fields: Mapping[str, object]) -> dict[str, object]:
         """Return those of a call's fields that its answer must not contradict."""
         return {name: fields[name] for name in self.identity if name in fields}
 

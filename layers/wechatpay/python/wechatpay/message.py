@@ -49,21 +49,21 @@ def query_string(params: Mapping[str, object]) -> str:
 
     Raises ValueError naming the parameter for None, and for anything but text, whole numbers and booleans.
     """
-    return "&".join(f"{escape(name)}={value}" for name, given in params.items() for value in _query_values(name, given))
+    return "&".join(f"{escape(name)}={text}" for name, value in params.items() for text in _query_values(name, value))
 
 
-def _query_values(name: str, given: object) -> Iterator[str]:
-    for value in given if isinstance(given, list | tuple) else (given,):
+def _query_values(name: str, parameter: object) -> Iterator[str]:
+    for value in parameter if isinstance(parameter, list | tuple) else (parameter,):
         if isinstance(value, bool):
             yield "true" if value else "false"
         elif isinstance(value, str | int):
-            yield _escaped(name, str(value))
+            yield _escape_value(name, str(value))
         else:
             kind = type(value).__name__
             raise ValueError(f"params[{name!r}] must be text, a whole number or a boolean, not {kind}")  # noqa: TRY004
 
 
-def _escaped(name: str, value: str) -> str:
+def _escape_value(name: str, value: str) -> str:
     try:
         return escape(value)
     except UnicodeEncodeError:
@@ -73,16 +73,16 @@ def _escaped(name: str, value: str) -> str:
 def json_bytes(value: object) -> bytes:
     """Serialise a request's body once: compact UTF-8, keys in the order given.
 
-    Raises ValueError naming the field for what WeChat Pay does not take (doc 4012081709): null, NaN, characters of
-    four bytes (emoji) and halves of them; TypeError for what JSON does not know.
+    Raises ValueError naming the field for what WeChat Pay refuses (doc 4012081709): null, NaN, characters of
+    four bytes (emoji) and halves of them; TypeError for what JSON cannot hold.
     """
     try:
-        return _serialised(value).encode()
+        return _serialise(value).encode()
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
 
 
-def _serialised(value: object) -> str:
+def _serialise(value: object) -> str:
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except ValueError:
@@ -122,9 +122,9 @@ def _look(value: object, where: str, path: list[_Level]) -> None:
         case None:
             raise ValueError(f"{where} is null: leave the field out")
         case float() if not math.isfinite(value):
-            raise ValueError(f"{where} is not a number that JSON knows")
+            raise ValueError(f"{where} is not a number that JSON can hold")
         case str():
-            if problem := _unsendable(value):
+            if problem := _problem(value):
                 raise ValueError(f"{where} {problem}")
         case dict() | list() | tuple():
             if len(path) == _DEPTH_LIMIT:
@@ -140,12 +140,12 @@ def _members(
         yield from ((f"[{position}]", member) for position, member in enumerate(part))
         return
     for name, member in part.items():
-        if problem := "is null" if name is None else _unsendable(str(name)):
+        if problem := "is null" if name is None else _problem(str(name)):
             raise ValueError(f"{where}: a field's name {problem}")
         yield f".{name}", member
 
 
-def _unsendable(text: str) -> str:
+def _problem(text: str) -> str:
     if max(text, default="") > "\uffff":
         return "holds a character of four bytes, such as an emoji: WeChat Pay takes three at most"
     try:

@@ -1,14 +1,13 @@
-"""What WeChat Pay tells of its own accord: verified first, then opened (docs 4012587960, 4012071382)."""
+"""Notifications, which WeChat Pay sends by itself: verified first, then opened (docs 4012587960, 4012071382)."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from wechatpay.answer import decoded
+from wechatpay.answer import JsonObject, decode_json
 from wechatpay.cipher import ALGORITHM, Cipher
 from wechatpay.errors import MalformedError, UndecryptableError
 from wechatpay.platform_keys import PlatformKeys
@@ -17,11 +16,11 @@ from wechatpay.verification import verify
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A notification that WeChat Pay really sent, with what it had encrypted.
+    """A verified notification with its decrypted resource.
 
-    WeChat Pay may send the same one more than once: its `id` tells. `event_type` is such as `PAYSCORE.USER_PAID`;
-    unknown ones pass. `resource` is the decrypted object, whole; `original_type` says what kind of thing it is.
-    `create_time` is aware; `serial` names the key that signed. `repr` does not show the resource: it names people.
+    WeChat Pay may send the same one more than once, with the same `id`. `event_type` is such as `PAYSCORE.USER_PAID`;
+    unknown ones pass. `resource` is the decrypted object, whole; `original_type` names its kind. `create_time` is
+    aware; `serial` names the key that signed. `repr` does not show the resource: it names people.
     """
 
     id: str
@@ -30,7 +29,7 @@ class Notification:
     summary: str
     create_time: datetime
     original_type: str
-    resource: Mapping[str, Any] = field(repr=False, hash=False)
+    resource: JsonObject = field(repr=False, hash=False)
     serial: str
 
     @classmethod
@@ -39,23 +38,36 @@ class Notification:
         headers: Mapping[str, str],
         body: bytes,
         *,
-        platform_keys: "Mapping[str, str | bytes | rsa.RSAPublicKey]",
+        platform_keys: Mapping[str, str | bytes | rsa.RSAPublicKey],
         apiv3_key: str | Sequence[str],
         clock: Callable[[], float] = time.time,
     ) -> "Notification":
         """Verify the request's raw bytes and open them; answer WeChat Pay with 204 within 5 s, otherwise with 4xx/5xx.
 
-        `headers` ignore case; `body` is the body exactly as received, never decoded and encoded again. A sequence of
-        APIv3 keys holds previous ones too; `clock` is Unix seconds. Raises UntrustedError, then UndecryptableError or
-        MalformedError; InvalidKeyError for keys of ours that cannot be used, TypeError for a body that is not bytes.
+        Args:
+            headers: the request's headers; names ignore case.
+            body: the request's raw bytes, never decoded and encoded again.
+            platform_keys: WeChat Pay's keys by serial, see `PlatformKeys`.
+            apiv3_key: 32 characters, or a sequence that holds previous ones too.
+            clock: returns Unix seconds; a notification signed more than 300 s away from it is refused.
+
+        Returns:
+            The notification (docs 4012587960, 4012071382).
+
+        Raises:
+            UntrustedError: the signature does not verify, by its `reason`.
+            UndecryptableError: none of the APIv3 keys opens the resource.
+            MalformedError: verified, but not a notification.
+            InvalidKeyError: one of the keys given cannot be used.
+            TypeError: the body is not bytes.
         """
         if not isinstance(body, bytes):
             raise TypeError(f"body must be the raw bytes of the request, not {type(body).__name__}")
         cipher = Cipher(apiv3_key)
         serial = verify(headers, body, PlatformKeys.of(platform_keys), clock())
         envelope = _object(body, "the notification")
-        sealed = envelope.get("resource")
-        if not isinstance(sealed, dict):
+        resource = envelope.get("resource")
+        if not isinstance(resource, dict):
             raise MalformedError("the notification has no resource")
         return cls(
             id=_text(envelope, "id"),
@@ -63,25 +75,25 @@ class Notification:
             resource_type=_text(envelope, "resource_type", ""),
             summary=_text(envelope, "summary", ""),
             create_time=_time(_text(envelope, "create_time")),
-            original_type=_text(sealed, "original_type", ""),
-            resource=_object(_opened(cipher, sealed), "the notification's resource"),
+            original_type=_text(resource, "original_type", ""),
+            resource=_object(_decrypt(cipher, resource), "the notification's resource"),
             serial=serial,
         )
 
 
-def _opened(cipher: Cipher, sealed: Mapping[str, object]) -> bytes:
-    if (algorithm := _text(sealed, "algorithm")) != ALGORITHM:
+def _decrypt(cipher: Cipher, resource: Mapping[str, object]) -> bytes:
+    if (algorithm := _text(resource, "algorithm")) != ALGORITHM:
         raise UndecryptableError(f"the resource is encrypted with {algorithm[:64]!r}, only {ALGORITHM} is opened")
     return cipher.open(
-        ciphertext=_text(sealed, "ciphertext"),
-        nonce=_text(sealed, "nonce"),
-        associated_data=_text(sealed, "associated_data", ""),
+        ciphertext=_text(resource, "ciphertext"),
+        nonce=_text(resource, "nonce"),
+        associated_data=_text(resource, "associated_data", ""),
     )
 
 
-def _object(content: bytes, what: str) -> dict[str, Any]:
+def _object(content: bytes, what: str) -> JsonObject:
     try:
-        value = decoded(content)
+        value: object = decode_json(content)
     except ValueError as error:
         raise MalformedError(f"{what} is not JSON ({error})") from None
     if not isinstance(value, dict):

@@ -1,25 +1,19 @@
 """A service order with types, as it is sent and as it is answered (docs 4012587902, 4012587900).
 
-Read tolerantly: WeChat Pay may add fields and words at any time (4012081709), and its own samples write an object where
-a list is due, numbers as text, and blanks around names. What cannot be read is None; `raw` has it as it came.
-Money is whole fen (oversea: of `currency`). Times stay the text they are; beside each stands the aware `datetime`.
+Money is whole fen (oversea: of `currency`). Times stay the text they are; a property gives each as aware `datetime`.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
-from typing import Any, Self
+from typing import Self
 
 from wechatpay import times
-from wechatpay.answer import Answer, tidy
-from wechatpay.errors import MalformedError
-from wechatpay.text import printable
+from wechatpay.answer import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
 class PostPayment:
-    """One thing to pay for: `amount` fen, `count` from 1 to 100; `name` up to 20 signs, `description` up to 30."""
+    """One thing to pay for: `amount` fen, `count` from 1 to 100; `name` up to 20 characters, `description` up to 30."""
 
     name: str | None = None
     amount: int | None = None
@@ -29,7 +23,7 @@ class PostPayment:
 
 @dataclass(frozen=True, slots=True)
 class PostDiscount:
-    """One discount: `amount` fen; `name` up to 20 signs, `description` up to 30."""
+    """One discount: `amount` fen; `name` up to 20 characters, `description` up to 30."""
 
     name: str | None = None
     description: str | None = None
@@ -74,7 +68,7 @@ class TimeRange:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where the service begins and ends, up to 20 signs each."""
+    """Where the service begins and ends, up to 20 characters each."""
 
     start_location: str | None = None
     end_location: str | None = None
@@ -162,9 +156,9 @@ class ServiceOrder:
     `package` comes with a new order: the shop's mini program shows the customer's confirmation with it. `sub_mchid`,
     `sub_appid`, `channel_id` and `currency` come from the endpoints that know them.
 
-    None means absent or unreadable; `name in order.raw` tells which. `raw` is the whole verified answer, decoded, names
-    without blanks. Words and transaction numbers are cleaned and bounded (`wechatpay.text`), `raw` is not.
-    `repr` shows neither `raw` nor who the customer is.
+    None means absent or unreadable; of an unreadable field `name in order.raw` is True. `raw` is the whole verified
+    answer, decoded, names without blanks. Words and transaction numbers are cleaned and bounded (`wechatpay.text`),
+    `raw` is not. `repr` shows neither `raw` nor who the customer is.
     """
 
     out_order_no: str
@@ -198,7 +192,7 @@ class ServiceOrder:
     pay_succ_time: str | None = None
     finish_transaction_id: str | None = None
     request_id: str = ""
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    raw: JsonObject = field(default_factory=dict, repr=False, hash=False)
 
     @property
     def collection_state(self) -> str | None:
@@ -247,132 +241,3 @@ class ServiceOrder:
     @property
     def _details(self) -> tuple[CollectionDetail, ...]:
         return self.collection.details if self.collection else ()
-
-
-def service_order(
-    answer: Answer, out_order_no: str, mchid: str, identity: Mapping[str, object] | None = None
-) -> ServiceOrder:
-    """Read an order from a verified answer; raises as `about` does, and MalformedError where it has no state.
-
-    An answer is signed, but does not say for which request: a genuine one about another order must not pass for ours.
-    """
-    raw = about(answer, out_order_no, mchid, identity)
-    if not isinstance(raw.get("state"), str) or not raw["state"]:
-        raise MalformedError("the verified answer is no service order", method=answer.method, path=answer.path)
-    return _read(ServiceOrder, {**raw, "request_id": answer.request_id, "raw": raw})
-
-
-def about(
-    answer: Answer, out_order_no: str, mchid: str, identity: Mapping[str, object] | None = None
-) -> dict[str, Any]:
-    """Return what a verified answer says about this merchant's order of this number.
-
-    `identity`: further fields as the call named them. MalformedError where the answer names another value of any; what
-    it leaves out, it does not contradict.
-    """
-    raw = tidy(answer.json())
-    if not isinstance(raw, dict):
-        raise MalformedError("the verified answer is no service order", method=answer.method, path=answer.path)
-    expected = {"mchid": mchid} | {name: str(value) for name, value in (identity or {}).items()}
-    if raw.get("out_order_no") != out_order_no or any(raw.get(name, text) != text for name, text in expected.items()):
-        raise MalformedError("the verified answer is about another order", method=answer.method, path=answer.path)
-    return raw
-
-
-def _read[T](kind: type[T], members: Mapping[str, Any]) -> T:
-    """Read every field of `kind` by its own type; what is absent or unreadable keeps its default."""
-    readers = _readers(kind)  # type: ignore[arg-type]  # mypy doubts classes
-    values = {name: readers[name](value) for name, value in members.items() if name in readers}
-    return kind(**{name: value for name, value in values.items() if value is not None})
-
-
-@cache
-def _readers(kind: type) -> Mapping[str, Callable[[object], object]]:
-    return {known.name: _word(known.name) or _READERS[known.type] for known in fields(kind)}
-
-
-# Texts that people read in tables, logs and consoles, and the characters that they may have. A word is bounded far
-# above the longest documented one; the documented bound of a transaction number is 64 (4012587902).
-_BOUNDS = {
-    "state": 64,
-    "state_description": 64,
-    "paid_type": 64,
-    "pay_type": 64,
-    "transaction_id": 128,
-    "finish_transaction_id": 128,
-}
-
-
-def _word(name: str) -> Callable[[object], str | None] | None:
-    if name not in _BOUNDS:
-        return None
-    limit = _BOUNDS[name]
-
-    def read(value: object) -> str | None:
-        if not isinstance(value, str) or not value:
-            return None
-        return value if len(value) <= limit and value.isprintable() else printable(value, limit)
-
-    return read
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _fen(value: object) -> int | None:
-    """An integer; the documentation's own samples write some of them as text."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _flag(value: object) -> bool | None:
-    return value if isinstance(value, bool) else None
-
-
-def _object(value: object) -> Mapping[str, Any] | None:
-    return value if isinstance(value, dict) else None
-
-
-def _one[T](kind: type[T]) -> Callable[[object], T | None]:
-    return lambda value: _read(kind, value) if isinstance(value, dict) else None
-
-
-def _collection(value: object) -> Collection | None:
-    if not isinstance(value, dict):
-        return None
-    return _read(Collection, {**value, "unreadable": not _is_readable(value.get("details", []))})
-
-
-def _is_readable(details: object) -> bool:
-    """Whether each part of a collection is an object that says how it was paid; an object stands for a list of one."""
-    parts = details if isinstance(details, list) else [details]
-    return all(isinstance(part, dict) and _text(part.get("paid_type")) for part in parts)
-
-
-def _many[T](kind: type[T]) -> Callable[[object], tuple[T, ...]]:
-    def read(value: object) -> tuple[T, ...]:
-        parts = value if isinstance(value, list) else [value]
-        return tuple(_read(kind, part) for part in parts if isinstance(part, dict))
-
-    return read
-
-
-_READERS: Mapping[object, Callable[[object], object]] = {
-    str: _text,
-    str | None: _text,
-    int | None: _fen,
-    bool: _flag,
-    bool | None: _flag,
-    Mapping[str, Any]: _object,
-    Collection | None: _collection,
-    RiskFund | None: _one(RiskFund),
-    TimeRange | None: _one(TimeRange),
-    Location | None: _one(Location),
-    tuple[PostPayment, ...]: _many(PostPayment),
-    tuple[PostDiscount, ...]: _many(PostDiscount),
-    tuple[CollectionDetail, ...]: _many(CollectionDetail),
-    tuple[PromotionDetail, ...]: _many(PromotionDetail),
-    tuple[GoodsDetail, ...]: _many(GoodsDetail),
-}

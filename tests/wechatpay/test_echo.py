@@ -1,4 +1,4 @@
-"""The live check that touches no money, the fields that only the addressee may read, and the check that asks nobody."""
+"""The echo, the encryption of sensitive fields, and the check of the merchant's certificate."""
 
 import asyncio
 
@@ -25,28 +25,28 @@ def client(request: pytest.FixtureRequest, wechat_pay: Simulator) -> wechatpay.C
 
 
 def test_an_echo_proves_both_sides(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """Signed there and back; the header names the key that WeChat Pay shall use."""
+    """An echo is signed both ways, and its header names the key that WeChat Pay is to use."""
     assert client.security.echo("你好").json() == {"echo_message": "你好"}
     assert asyncio.run(client.security.echo_async()).status == 200
     assert wechat_pay.calls[0].headers["Wechatpay-Serial"] == client.encryption_serial
 
 
 def test_an_echo_tells_a_wrong_key(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """By WeChat Pay's own words."""
+    """With another merchant key the echo raises RefusedError with WeChat Pay's SIGN_ERROR."""
     wechat_pay.merchant(MCHID).rotate_key()
     with pytest.raises(wechatpay.RefusedError, match="SIGN_ERROR"):
         client.security.echo()
 
 
 def test_another_echo_is_no_echo(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """Whatever came back was not what was said."""
+    """An echo of another text raises MalformedError."""
     wechat_pay.misbehave("accepted_202")
     with pytest.raises(wechatpay.MalformedError, match="echo"):
         client.security.echo()
 
 
 def test_a_sensitive_field_is_read_at_the_other_end_and_back(client: wechatpay.Client, wechat_pay: Simulator) -> None:
-    """The simulator decrypts with the key that the header names, and encrypts for the merchant."""
+    """A field can be encrypted for WeChat Pay, and decrypted where WeChat Pay encrypted it for the merchant."""
     answer = client.v3.security.echo.post(
         json={"echo_message": "-", "encrypted_echo_message": client.encrypt("张三")},
         headers={"Wechatpay-Serial": client.encryption_serial},
@@ -56,7 +56,7 @@ def test_a_sensitive_field_is_read_at_the_other_end_and_back(client: wechatpay.C
 
 
 def test_a_field_is_encrypted_for_a_key_that_is_held(client: wechatpay.Client) -> None:
-    """Anything else nobody could read."""
+    """Encrypting for a key that is not held raises ValueError naming it."""
     with pytest.raises(ValueError, match="PUB_KEY_ID_OTHER"):
         client.encrypt("张三", serial="PUB_KEY_ID_OTHER")
     assert client.encrypt("张三", serial=next(iter(client.platform_keys)))
@@ -66,7 +66,7 @@ def test_a_field_is_encrypted_for_a_key_that_is_held(client: wechatpay.Client) -
 
 
 def apiclient_cert(key: rsa.RSAPrivateKey, serial: str, common_name: str) -> str:
-    """apiclient_cert.pem, as the certificate tool makes it: the subject's common name is the mchid."""
+    """Return apiclient_cert.pem as the certificate tool makes it: the subject's common name is the mchid."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     like = x509.load_pem_x509_certificate(certificate_pem(key, serial).encode())
     builder = x509.CertificateBuilder(
@@ -75,8 +75,8 @@ def apiclient_cert(key: rsa.RSAPrivateKey, serial: str, common_name: str) -> str
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
 
-def test_a_merchant_fits_his_own_certificate(merchant: wechatpay.Merchant, merchant_key: rsa.RSAPrivateKey) -> None:
-    """However its PEM was pasted; the check asks nobody."""
+def test_a_merchant_fits_its_own_certificate(merchant: wechatpay.Merchant, merchant_key: rsa.RSAPrivateKey) -> None:
+    """`Merchant.check` accepts the merchant's own certificate, however its PEM was pasted, without a call."""
     merchant.check()
     pem = apiclient_cert(merchant_key, merchant.serial_no, merchant.mchid)
     merchant.check(pem)
@@ -86,7 +86,7 @@ def test_a_merchant_fits_his_own_certificate(merchant: wechatpay.Merchant, merch
 def test_what_does_not_fit_is_named(
     merchant: wechatpay.Merchant, merchant_key: rsa.RSAPrivateKey, foreign_key: rsa.RSAPrivateKey
 ) -> None:
-    """The three mix-ups behind most signature errors: another pair, another serial, another merchant."""
+    """`Merchant.check` names what does not fit: the pair of keys, the serial, or the mchid."""
     serial, mchid = merchant.serial_no, merchant.mchid
     with pytest.raises(wechatpay.InvalidKeyError, match="does not belong to private_key"):
         merchant.check(apiclient_cert(foreign_key, serial, mchid))
@@ -99,14 +99,14 @@ def test_what_does_not_fit_is_named(
 
 
 def test_the_merchants_serial_is_not_one_of_wechat_pays(wechat_pay: Simulator) -> None:
-    """A platform certificate's serial pasted as the merchant's own."""
+    """The constructor refuses a platform certificate's serial as the merchant's own."""
     secret = wechat_pay.merchant(MCHID).secret("certificate")
     with pytest.raises(wechatpay.InvalidKeyError, match="serial_no is among platform_keys"):
         wechatpay.Client(**secret | {"serial_no": wechat_pay.platform.certificate_serial})
 
 
 def test_the_merchants_key_is_not_one_of_wechat_pays(wechat_pay: Simulator) -> None:
-    """The public half of apiclient_key.pem pasted as pub_key.pem: no answer would ever verify."""
+    """The constructor refuses the merchant's own public key as WeChat Pay's."""
     secret = wechat_pay.merchant(MCHID).secret()
     own = public_pem(wechat_pay.merchant(MCHID).key)
     with pytest.raises(wechatpay.InvalidKeyError, match="is the merchant's own key: give WeChat Pay's"):

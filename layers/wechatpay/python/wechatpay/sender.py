@@ -1,0 +1,159 @@
+"""From a call to an unverified reply: write the request, sign its exact bytes, exchange it over one of two hosts."""
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import requests
+from requests.structures import CaseInsensitiveDict
+from requests.utils import check_header_validity
+
+from wechatpay import message
+from wechatpay.authorization import Authorization
+from wechatpay.base_urls import BACKUP, MAIN, OVERSEA
+from wechatpay.chain import Call, Timeout
+from wechatpay.connections import Session, keep_in_one_process
+from wechatpay.hosts import Failover, Hosts
+from wechatpay.paths import expand
+from wechatpay.transport import Reply, Route, exchange
+from wechatpay.version import __version__
+
+_USER_AGENT = f"wechatpay-python/{__version__} Python/{platform.python_version()} requests/{requests.__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnsignedRequest:
+    """A call as the bytes that will be signed and sent; `target` is the path with its query."""
+
+    method: str
+    target: str = field(repr=False)
+    body: bytes = field(repr=False)
+    headers: CaseInsensitiveDict[str] = field(repr=False)
+    timeout: tuple[float, float]
+    repeatable: bool
+
+    @property
+    def path(self) -> str:
+        """The target without its query, which may hold what no log should."""
+        return self.target.partition("?")[0]
+
+    def deadline(self) -> float:
+        """Return when the call ends if it begins now (`time.monotonic`)."""
+        return deadline(self.timeout)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Sender:
+    """Writes, signs and sends the calls of one merchant over one session; safe to use from many threads.
+
+    `timeout` is seconds to connect and seconds for the whole answer, `clock` returns Unix seconds. `public_key_id`:
+    the WeChat Pay public key that answers are to be signed with. `backup_first`: ask the backup host first.
+    """
+
+    authorization: Authorization
+    session: requests.Session
+    hosts: Hosts
+    timeout: tuple[float, float]
+    clock: Callable[[], float]
+    public_key_id: str | None = None
+    backup_first: bool = False
+
+    @property
+    def order(self) -> tuple[str, str]:
+        """Both hosts, the one to ask first before the other."""
+        if self.backup_first:
+            return self.hosts.backup, self.hosts.main
+        return self.hosts.order(self.clock())
+
+    @property
+    def first_host(self) -> str:
+        """The host that is asked first while both answer."""
+        return self.hosts.backup if self.backup_first else self.hosts.main
+
+    @property
+    def backup(self) -> "Sender":
+        """The same sender with the other host first."""
+        return replace(self, backup_first=not self.backup_first)
+
+    @property
+    def oversea(self) -> "Sender":
+        """The same sender at Hong Kong's host; the sender itself where its hosts are not WeChat Pay's own."""
+        if (self.hosts.main, self.hosts.backup) != (MAIN, BACKUP):
+            return self
+        return replace(self, hosts=Hosts(OVERSEA, OVERSEA))
+
+    def write(self, call: Call) -> UnsignedRequest:
+        """Return the call as bytes; raise TypeError or ValueError for what cannot be sent."""
+        body = b"" if call.json is None else message.json_bytes(call.json)
+        query = message.query_string(call.params) if call.params else ""
+        target = expand(call.template, call.values) + (f"?{query}" if query else "")
+        timeout = self.timeout if call.timeout is None else timeout_pair(call.timeout)
+        repeatable = call.repeatable or call.method == "GET"
+        return UnsignedRequest(call.method, target, body, self._headers(call, body), timeout, repeatable)
+
+    def _headers(self, call: Call, body: bytes) -> CaseInsensitiveDict[str]:
+        headers: CaseInsensitiveDict[str] = CaseInsensitiveDict(
+            {name: _header_text(value) for name, value in self.session.headers.items()}
+        )
+        headers.update({"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": _USER_AGENT})
+        if body:
+            headers["Content-Type"] = "application/json"
+        if body or call.method != "GET":
+            headers["Content-Length"] = str(len(body))
+        if self.public_key_id:  # decides which key signs while both kinds are valid (doc 4012154180)
+            headers["Wechatpay-Serial"] = self.public_key_id
+        for name, value in (call.headers or {}).items():
+            check_header_validity((name, value))
+            headers[name] = value
+        return headers
+
+    def sign(self, request: UnsignedRequest) -> requests.PreparedRequest:
+        """Return the request with an `Authorization` of this moment and a nonce of its own."""
+        signed = requests.PreparedRequest()  # filled in, not prepared: these bytes are final
+        signed.method, signed.url = request.method, self.hosts.main + request.target
+        signed.headers, signed.body = request.headers.copy(), request.body or None
+        return self.authorization(signed)
+
+    def exchange(
+        self, request: UnsignedRequest, deadline: float, signed: requests.PreparedRequest | None = None
+    ) -> Reply:
+        """Send the request and return the reply; `signed` is its signed form where there is one already.
+
+        Each further try is newly signed. Raises UnansweredError.
+        """
+        unsent = [] if signed is None else [signed]
+
+        def prepare(host: str) -> requests.PreparedRequest:
+            attempt = unsent.pop() if unsent else self.sign(request)
+            attempt.url = host + request.target  # the signature covers the path and the query, not the host
+            return attempt
+
+        route = Route(self.session, self.hosts, self.order, request.timeout, deadline, self.clock)
+        return exchange(route, prepare, repeatable=request.repeatable)
+
+
+def session_hosts(session: requests.Session, main: str, backup: str) -> Hosts:
+    """Return the two hosts, with what is known of them shared by all clients of the session where it is ours."""
+    if isinstance(session, Session):
+        return session.failover.hosts(main, backup)
+    keep_in_one_process(session)
+    return Failover().hosts(main, backup)
+
+
+def timeout_pair(timeout: Timeout) -> tuple[float, float]:
+    """Return the seconds to connect and the seconds for the answer; raise ValueError unless both are above zero."""
+    connect, read = timeout if isinstance(timeout, tuple | list) else (timeout, timeout)
+    if not (connect > 0 and read > 0):
+        raise ValueError("timeout must be seconds above zero, (connect, read): without one a call may hang for ever")
+    return float(connect), float(read)
+
+
+def deadline(timeout: tuple[float, float]) -> float:
+    """Return when a call that begins now ends (`time.monotonic`): after connecting to both hosts and one answer."""
+    connect, read = timeout
+    return time.monotonic() + 2 * connect + read
+
+
+def _header_text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("latin-1")
