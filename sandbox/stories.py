@@ -1,6 +1,6 @@
 """The stories of `make demo`: what a till reports, what WeChat Pay makes of it, and how each is promised to end.
 
-Each is told through the real template. `tests/test_corridor.py` tells them again, one test a story.
+Each is told through the real template. `tests/test_end_to_end.py` tells them again, one test a story.
 """
 
 from collections.abc import Callable

@@ -304,7 +304,7 @@ def _is_a_target(shell: Shell, command: str) -> None:
 
 
 NOT_RUN: Mapping[str, str] = {
-    "demo": "tests/test_corridor.py tells its stories; .ci/run runs it",
+    "demo": "tests/test_end_to_end.py tells its stories; .ci/run runs it",
     "test": "runs this test",
     "sandbox": "does not end; this module runs beside its world, and tests/sandbox tries its start",
     "chaos": "minutes; tests/sandbox/test_chaos.py tries a small one, and .ci/run runs it",
