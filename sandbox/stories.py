@@ -1,6 +1,6 @@
 """The stories of `make demo`: what a till reports, what WeChat Pay answers, and how each must end.
 
-Each runs through the real template; `tests/test_corridor.py` runs them as tests.
+Each runs through the real template; `tests/test_end_to_end.py` runs them as tests.
 """
 
 from collections.abc import Callable
