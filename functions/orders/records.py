@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from orders.errors import MalformedEventError, UnsupportedEventError
-from orders.event import Message, foreign_source, mistaken_for
+from orders.event import Message
+from orders.mistakes import foreign_source, mistaken_for
 from wechatpay.text import printable
 
 MESSAGE_ID_LIMIT = 128  # characters; SQS's have 36

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orders.errors import MerchantUnavailableError
 from wechatpay import InvalidKeyError, PlatformKeys
 from wechatpay.cipher import Cipher
+from wechatpay.endpoints import ENDPOINTS
 from wechatpay.merchant import (
     SERIAL_DIGITS,
     check_private_key,
@@ -18,7 +19,6 @@ from wechatpay.merchant import (
     merchant_serial,
     refuse_own_keys,
 )
-from wechatpay.payscore import ENDPOINTS
 from wechatpay.platform_keys import PUBLIC_KEY_ID
 
 if TYPE_CHECKING:

@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from orders.envelope import BODY_LIMIT
 from orders.errors import MalformedEventError
-from orders.event import BODY_LIMIT, Message, read
+from orders.event import Message, read
 from orders.fields import Fields
-from orders.order import ENDPOINTS
 from sandbox.world import EVENTS
+from wechatpay.endpoints import ENDPOINTS
 
 SCHEMA = json.loads((EVENTS / "order_paid.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = Draft202012Validator(SCHEMA)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from orders.envelope import BODY_LIMIT
 from orders.errors import MalformedEventError
-from orders.event import BODY_LIMIT, Message, read
+from orders.event import Message, read
 from orders.order import Payment, Reporter
 
 NOW = 1_767_240_000.0  # 2026-01-01T12:00:00+08:00
