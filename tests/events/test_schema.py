@@ -262,7 +262,7 @@ def test_the_unreadable_file_has_each_kind_once() -> None:
         ("detail.paid_time", "is a date or time that does not exist"),
         ("detail.paid_time", "lies in the future"),
         ("mchid", "is not a string"),
-        ("type", "is not a word this function knows"),
+        ("type", "is not one of the allowed words"),
     ]
 
 

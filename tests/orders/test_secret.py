@@ -191,8 +191,8 @@ FAULTS: list[tuple[str, Any, str]] = [
     ("service_id", "\x1b[2J", "service_id has characters that WeChat Pay does not take"),
     ("service_id", 500001, "service_id is a number: store it as text, in quotation marks: numbers lose digits"),
     ("service_id", {"id": "1"}, "service_id is an object: store it as text"),
-    ("endpoint", "moon", "endpoint is not a word this function knows: store direct or partner"),
-    ("endpoint", "direct😀", "endpoint is not a word this function knows"),
+    ("endpoint", "moon", "endpoint is not one of the endpoints: store direct or partner"),
+    ("endpoint", "direct😀", "endpoint is not one of the endpoints"),
     ("endpoint", 1, "endpoint is a number"),
     ("endpoint", ["direct"], "endpoint is a list"),
 ]
