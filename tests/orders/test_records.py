@@ -155,7 +155,7 @@ def test_two_records_of_one_id_are_two_messages() -> None:
         (7.5, "the event is no object"),
         (True, "the event is no object"),
         ({}, "the event is an empty object"),
-        ({"detail": {}}, "of a kind that this function does not know"),
+        ({"detail": {}}, "is of no kind that this function reads"),
         ({"Records": {}}, "has Records that are no list"),
         ({"Records": None}, "has Records that are no list"),
         (json.loads(BODY), "is a payload alone"),
