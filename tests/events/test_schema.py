@@ -1,4 +1,4 @@
-"""The payload's JSON Schema and the parser agree: what one accepts, the other does."""
+"""The payload's JSON Schema and the parser accept the same payloads."""
 
 import copy
 import hashlib
@@ -142,7 +142,7 @@ BEYOND_A_SCHEMA = {"is a date or time that does not exist", "lies in the future"
 
 
 def _accepted(body: str) -> bool:
-    """Whether the parser takes it; what no schema can say about a time does not count against it."""
+    """Whether the parser accepts a payload; an error that a schema cannot express about a time does not count."""
     try:
         read(Message("m1", body), NOW)
     except MalformedEventError as error:
@@ -161,13 +161,13 @@ def _changed(name: str, value: object) -> dict[str, Any]:
 @settings(max_examples=EXAMPLES, derandomize=True, deadline=None)
 @given(payload=st.one_of(payloads(), payloads(), payloads(), VALUES))
 def test_the_schema_accepts_what_the_parser_accepts(payload: Any) -> None:
-    """For any payload: good, or wrong in any field."""
+    """Schema and parser agree on any payload, good or wrong in any field."""
     assert VALIDATOR.is_valid(payload) == _accepted(json.dumps(payload))
 
 
 @pytest.mark.parametrize("name", BORDERS)
 def test_they_agree_on_every_border(name: str) -> None:
-    """The longest, the shortest, the one beside it; each value alone in an otherwise good payload."""
+    """Schema and parser agree on the values at and beyond every limit, each alone in a good payload."""
     verdicts = set()
     for value in BORDERS[name]:
         payload = _changed(name, value)
@@ -177,16 +177,16 @@ def test_they_agree_on_every_border(name: str) -> None:
 
 
 def test_they_agree_on_every_character_of_an_identifier() -> None:
-    """At its beginning, in its middle, at its end."""
+    """Schema and parser agree on every character at the beginning, in the middle and at the end of an identifier."""
     identifier = SCHEMA["$defs"]["identifier"]
     allowed, refused = re.compile(identifier["pattern"]), re.compile(identifier["not"]["pattern"])
     for number in (*range(0x10000), 0x10000, 0x1F600, 0x10FFFF):
         for value in (f"{chr(number)}a", f"a{chr(number)}a", f"a{chr(number)}"):
             valid = bool(allowed.search(value)) and not refused.search(value)
-            assert valid == _taken(value), ascii(value)
+            assert valid == _identifier_is_accepted(value), ascii(value)
 
 
-def _taken(value: str) -> bool:
+def _identifier_is_accepted(value: str) -> bool:
     try:
         return Fields({"appid": value}).identifier("appid") == value
     except MalformedEventError:
@@ -194,7 +194,7 @@ def _taken(value: str) -> bool:
 
 
 def test_they_agree_on_what_is_required() -> None:
-    """And on what is not."""
+    """Schema and parser require the same fields."""
     for name in TOP:
         payload = {key: value for key, value in A_PAYLOAD.items() if key != name}
         assert VALIDATOR.is_valid(payload) == _accepted(json.dumps(payload)) == (name not in {"mchid", "out_order_no"})
@@ -214,7 +214,7 @@ def test_they_agree_on_what_is_required() -> None:
     ],
 )
 def test_what_no_schema_can_say_is_refused_by_the_parser(payload: dict[str, Any], problem: str) -> None:
-    """The calendar, the clock and the length of the body: all that the two do not share."""
+    """Only the calendar, the clock and the length of the body are checked by the parser alone."""
     assert VALIDATOR.is_valid(payload)
     with pytest.raises(MalformedEventError) as caught:
         read(Message("m1", json.dumps(payload)), NOW)
@@ -223,7 +223,7 @@ def test_what_no_schema_can_say_is_refused_by_the_parser(payload: dict[str, Any]
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_the_schema_and_the_parser_agree_on_an_event_file(path: Any) -> None:
-    """Record by record; where they may differ, it is about a time."""
+    """Schema and parser agree on each record of an event file, apart from its times."""
     event = json.loads(path.read_text(encoding="utf-8"))
     bodies = [record["body"] for record in _whole(event["Records"])] if "Records" in event else [json.dumps(event)]
     for body in bodies:
@@ -231,7 +231,7 @@ def test_the_schema_and_the_parser_agree_on_an_event_file(path: Any) -> None:
 
 
 def _payload(body: str) -> Any:
-    """What stands in a body where the payload should, whatever is around it."""
+    """The payload in a body, whatever is around it."""
     try:
         value = json.loads(body)
         value = json.loads(value["Message"]) if "TopicArn" in value else value
@@ -241,7 +241,7 @@ def _payload(body: str) -> Any:
 
 
 def _whole(records: list[Any]) -> list[dict[str, Any]]:
-    """The records that are as SQS sends them."""
+    """The records that have everything that SQS sends."""
     return [
         record
         for record in records
@@ -250,7 +250,7 @@ def _whole(records: list[Any]) -> list[dict[str, Any]]:
 
 
 def test_the_unreadable_file_has_each_kind_once() -> None:
-    """Ten records, ten reasons; each names its field."""
+    """The file of unreadable events has ten records with ten different errors."""
     event = json.loads((EVENTS / "unreadable.json").read_text(encoding="utf-8"))
     assert [_refusal(record["body"]) for record in event["Records"]] == [
         ("body", "is not JSON"),
@@ -274,7 +274,7 @@ def _refusal(body: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_an_event_file_is_what_lambda_hands_over(path: Any) -> None:
-    """Whole records with the MD5 of their body, or a whole EventBridge event."""
+    """An event file holds whole SQS records with the MD5 of their body, or a whole EventBridge event."""
     event = json.loads(path.read_text(encoding="utf-8"))
     if "Records" not in event:
         assert VALIDATOR.is_valid(event["detail"])
@@ -291,7 +291,7 @@ def test_an_event_file_is_what_lambda_hands_over(path: Any) -> None:
 
 
 def test_each_story_has_orders_of_its_own() -> None:
-    """So that the files can be sent one after another, in any order."""
+    """No two event files share an order, so that they can be sent in any sequence."""
     orders: list[str] = []
     for path in set(FILES) - {EVENTS / "unreadable.json"}:
         orders += set(re.findall(r"out_order_no\W+([\w-]+)", path.read_text(encoding="utf-8")))
@@ -299,7 +299,7 @@ def test_each_story_has_orders_of_its_own() -> None:
 
 
 def test_the_schema_explains_itself() -> None:
-    """It is a schema; every field has a title and a description, and the examples are valid."""
+    """Every field of the schema has a title, a description and valid examples."""
     Draft202012Validator.check_schema(SCHEMA)
     properties = SCHEMA["properties"]
     detail = properties["detail"]["properties"]
