@@ -1,11 +1,11 @@
-"""Reads the fields of a JSON object by rule. A refusal names the field by its path, the problem and the remedy."""
+"""Reads the fields of a JSON object by rule. An error names the field by its path, the problem and the remedy."""
 
 import base64
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from orders.errors import MalformedEventError
 from wechatpay.text import printable
@@ -15,7 +15,7 @@ IDENTIFIER_LENGTH = 32  # characters, as WeChat Pay's own identifiers have at mo
 BLANKS = " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 
 # Controls, line separators, zero-width and direction characters (Unicode categories Cc, Zl, Zp and most of Cf).
-_UNSEEN = re.compile(
+_INVISIBLE = re.compile(
     "[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
 )
 _FOUR_BYTES = re.compile("[\ud800-\udfff\U00010000-\U0010ffff]")  # a lone surrogate has no UTF-8 at all
@@ -25,14 +25,15 @@ _FOUR_BYTES = re.compile("[\ud800-\udfff\U00010000-\U0010ffff]")  # a lone surro
 class Fields:
     """A JSON object; `path` leads to it from the text that was sent: "", or with a point at its end."""
 
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
     path: str = ""
 
     @classmethod
     def parse(cls, text: str, name: str, path: str = "") -> Self:
-        """Read one JSON object; of a key that stands twice, the last value counts. `name` is what holds the text.
+        """Read one JSON object; the last value of a repeated key counts. `name` is the field that holds the text.
 
-        Raises MalformedEventError; whatever the text holds, no other error.
+        Raises:
+            MalformedEventError: whatever the text holds, no other error.
         """
         try:
             value = json.loads(text.removeprefix("\ufeff"), parse_constant=_refuse_constant)
@@ -43,7 +44,7 @@ class Fields:
         return cls(value, path)
 
     def nested(self, name: str, remedy: str) -> "Fields":
-        """Return the object in a required field; `remedy` is told where it is missing."""
+        """Return the object in a required field; `remedy` is what to do if it is missing."""
         value = self._present(name, remedy)
         if isinstance(value, str) and value.lstrip()[:1] == "{":
             raise self.wrong(name, "is JSON text, not an object", "send the object itself, encoded once")
@@ -52,23 +53,23 @@ class Fields:
         return Fields(value, f"{self.path}{name}.")
 
     def identifier(self, name: str) -> str | None:
-        """Return an identifier of 1 to 32 characters, none of them unseen, no blank at either end."""
+        """Return an identifier of 1 to 32 characters, none of them invisible, no blank at either end."""
         value = self.text(name, IDENTIFIER_LENGTH, "send the identifier as WeChat Pay has it")
         if value is None:
             return None
-        if _UNSEEN.search(value):
+        if _INVISIBLE.search(value):
             raise self.wrong(name, "has a control, zero-width or direction character", "send only what can be read")
         if value[0] in BLANKS or value[-1] in BLANKS:
             raise self.wrong(name, "begins or ends with a blank", "send it trimmed")
         return value
 
     def label(self, name: str, limit: int) -> str | None:
-        """Return text for people and logs, cleaned; None where the field is absent or holds blanks alone."""
+        """Return text for people and logs, cleaned; None if the field is absent or holds only blanks."""
         value = self.text(name, limit, "shorten it")
         return None if value is None else printable(value, limit).strip() or None
 
     def text(self, name: str, limit: int, remedy: str) -> str | None:
-        """Return text of 1 to `limit` characters, each of at most three bytes in UTF-8; None where it is absent."""
+        """Return text of 1 to `limit` characters, each of at most three bytes in UTF-8; None if it is absent."""
         if name not in self.values:
             return None
         value = self._present(name, "")
@@ -81,7 +82,7 @@ class Fields:
         return value
 
     def matching(self, name: str, pattern: re.Pattern[str], rule: str) -> str:
-        """Return a required identifier that the pattern matches whole; `rule` says the pattern in words."""
+        """Return a required identifier that matches the whole pattern; `rule` is the pattern in words."""
         self._present(name, f"add it: {rule}, as a string")
         value = self.identifier(name)
         if value is None or not pattern.fullmatch(value):
@@ -89,14 +90,14 @@ class Fields:
         return value
 
     def one_of(self, name: str, words: tuple[str, ...]) -> str | None:
-        """Return one of these words; None where the field is absent."""
+        """Return one of these words; None if the field is absent."""
         value = self.identifier(name)
         if value is not None and value not in words:
-            raise self.wrong(name, "is not a word this function knows", f"send {' or '.join(words)}, or leave it out")
+            raise self.wrong(name, "is not one of the allowed words", f"send {' or '.join(words)}, or leave it out")
         return value
 
     def integer(self, name: str, least: int) -> int | None:
-        """Return an integer from `least` to 2^31 - 1; None where the field is absent."""
+        """Return an integer from `least` to 2^31 - 1; None if the field is absent."""
         if name not in self.values:
             return None
         value = self._present(name, "")
@@ -106,7 +107,7 @@ class Fields:
         return number
 
     def wrong(self, name: str, problem: str, remedy: str) -> MalformedEventError:
-        """Make the error about one of these fields; an empty name stands for the whole object."""
+        """Return the error about one of these fields; an empty name stands for the whole object."""
         return MalformedEventError(f"{self.path}{name}".rstrip(".") or "body", problem, remedy)
 
     def _present(self, name: str, remedy: str) -> object:
@@ -114,16 +115,15 @@ class Fields:
             raise self.wrong(name, "is missing", remedy)
         if self.values[name] is None:
             raise self.wrong(name, "is null", "WeChat Pay takes no null: send a value or leave the field out")
-        value: object = self.values[name]
-        return value
+        return self.values[name]
 
 
 def _refuse_constant(_: str) -> None:
-    raise ValueError  # NaN, Infinity: Python's JSON reader takes them, JSON has none
+    raise ValueError  # NaN and Infinity, which Python's JSON reader takes
 
 
 def _not_json(text: str) -> tuple[str, str]:
-    """Say what a text is that is not JSON, and what to send instead."""
+    """Return what a text that is not JSON is, and what to send instead."""
     try:
         if base64.b64decode(text, validate=True).lstrip()[:1] in {b"{", b"["}:
             return "is base64", "send the JSON text itself"

@@ -7,7 +7,6 @@ gc.disable()  # what is imported below is no garbage: looking for some costs a c
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -20,7 +19,7 @@ from orders.aws import Aws
 from orders.circuit import Circuit
 from orders.conversation import WeChatPay
 from orders.errors import MalformedEventError, NotSyncedError, UnsupportedEventError  # noqa: F401  raised from here
-from orders.event import BEIJING, Message
+from orders.event import Message
 from orders.merchants import Merchants
 from orders.order import Outcome, Status
 from orders.queue import OrderQueue
@@ -30,6 +29,7 @@ from orders.rules import contradicts
 from orders.settings import Settings
 from orders.table import OrdersTable
 from orders.wechat import KEY_REASONS
+from wechatpay import times
 
 THREADS = 100  # conversations at a time, as many as a batch ever has: they wait for the network, a core serves them all
 
@@ -264,5 +264,5 @@ def _count(name: str) -> None:
 
 def _age(paid_time: str) -> int:
     """Seconds since the customer paid; the 8-digit form counts from that day's midnight in Beijing."""
-    paid = datetime.strptime(paid_time.ljust(14, "0"), "%Y%m%d%H%M%S").replace(tzinfo=BEIJING)
-    return max(0, round(relay.clock() - paid.timestamp()))
+    paid = times.read(paid_time)
+    return 0 if paid is None else max(0, round(relay.clock() - paid.timestamp()))

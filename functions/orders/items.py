@@ -113,19 +113,15 @@ def _record[T: Record](kind: type[T], attributes: Mapping[str, Attribute]) -> T:
         raise _UnreadableAttributeError(f"{', '.join(missing)} missing")
     for column in layout.columns:
         if column.attribute in attributes:
-            values[column.field] = _read(column, attributes[column.attribute])
+            try:
+                values[column.field] = column.read(attributes[column.attribute])
+            except _UnreadableAttributeError:
+                raise
+            except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
+                raise _UnreadableAttributeError(f"{column.attribute} is not what this version writes") from error
     if layout.keeps_rest:
         values["rest"] = {name: attributes[name] for name in attributes.keys() - layout.names}
     return kind(**values)
-
-
-def _read(column: _Column, attribute: Attribute) -> object:
-    try:
-        return column.read(attribute)
-    except _UnreadableAttributeError:
-        raise
-    except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
-        raise _UnreadableAttributeError(f"{column.attribute} is not what this version writes") from error
 
 
 def _text(attribute: Attribute) -> str:

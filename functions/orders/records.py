@@ -1,19 +1,19 @@
-"""Turns what Lambda hands in into messages: an SQS batch, or a bare EventBridge event. Anything else is named.
+"""Turns an invocation's event into messages: an SQS batch, or a bare EventBridge event. Any other event is an error.
 
-A broken record costs that record. Where it has a messageId it becomes a message that `orders.event.read` refuses, so
-that SQS keeps it and moves it to the dead letters. Where it has none, SQS cannot be told which one failed: an empty
-`itemIdentifier` makes Lambda treat the whole batch as failed, which would redeliver its good neighbours
+A broken record costs that record alone. If it has a messageId it becomes a message that `orders.event.read` refuses, so
+that SQS keeps it and moves it to the dead letters. If it has none, the function cannot report it to SQS: an empty
+`itemIdentifier` makes Lambda treat the whole batch as failed, which would redeliver the good messages
 (docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html). SQS sends no such record, so there is no message
-to keep: it is reported and left alone.
+to keep: it is logged and ignored.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from orders.errors import MalformedEventError, UnsupportedEventError
-from orders.event import Message, foreign_source, mistaken_for
+from orders.event import Message
+from orders.mistakes import foreign_source, mistaken_for
 from wechatpay.text import printable
 
 MESSAGE_ID_LIMIT = 128  # characters; SQS's have 36
@@ -23,7 +23,7 @@ _NOT_SQS = "SQS invokes this function with records of its own only"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """An SQS batch: one message per record, in order; `unreadable` tells of the records without a messageId."""
+    """An SQS batch: one message per record, in order; `unreadable` has an error for each record without a messageId."""
 
     messages: tuple[Message, ...]
     unreadable: tuple[MalformedEventError, ...] = ()
@@ -37,33 +37,38 @@ class Bare:
 
 
 def read_records(event: object, request_id: str) -> Batch | Bare:
-    """Return the messages in an event; `request_id` stands for a bare event's id where it has none.
+    """Return the messages in an event; `request_id` replaces a bare event's id if it has none.
 
-    Raises UnsupportedEventError, whatever the event is, and no other error.
+    Raises:
+        UnsupportedEventError: whatever the event is, no other error.
     """
     if isinstance(event, Mapping):
         if isinstance(event.get("Records"), list):
             return _batch(event["Records"])
         if "detail-type" in event:
             return Bare(_bare(event, request_id))
-    what, remedy = _described(event)
+    description, remedy = _description(event)
     raise UnsupportedEventError(
-        f"the event {what}: neither an SQS batch (Records) nor an EventBridge event (detail-type); {remedy}"
+        f"the event {description}: neither an SQS batch (Records) nor an EventBridge event (detail-type); {remedy}"
     )
 
 
 def _batch(records: Sequence[object]) -> Batch:
-    read = [_message(record, number) for number, record in enumerate(records)]
-    messages = tuple(one for one in read if isinstance(one, Message))
-    if records and not any(
-        isinstance(one, Message) and foreign_source(record) is None for one, record in zip(read, records, strict=True)
-    ):
-        raise UnsupportedEventError(_refusal(records))
-    return Batch(messages, tuple(one for one in read if isinstance(one, MalformedEventError)))
+    messages, errors, from_sqs = [], [], 0
+    for number, record in enumerate(records):
+        match _message(record, number):
+            case Message() as message:
+                messages.append(message)
+                from_sqs += foreign_source(record) is None
+            case error:
+                errors.append(error)
+    if records and not from_sqs:
+        raise UnsupportedEventError(_problem(records))
+    return Batch(tuple(messages), tuple(errors))
 
 
-def _refusal(records: Sequence[object]) -> str:
-    """Say why no record of a list is a message."""
+def _problem(records: Sequence[object]) -> str:
+    """Return why no record of a list is a message of SQS."""
     source = next(filter(None, map(foreign_source, records)), None)
     if source is None:
         return f"no record has a messageId, so none can be kept or reported: {_NOT_SQS}"
@@ -73,12 +78,12 @@ def _refusal(records: Sequence[object]) -> str:
 
 
 def _message(record: object, number: int) -> Message | MalformedEventError:
-    """Return the record's message, unreadable where the record is broken; the error itself without a messageId."""
+    """Return the record's message, unreadable if the record is broken; the error itself if it has no messageId."""
     path = f"Records[{number}]"
     if not isinstance(record, Mapping):
         return MalformedEventError(path, "is not an object", _NOT_SQS)
     message_id = record.get("messageId")
-    if not isinstance(message_id, str) or not _usable(message_id):
+    if not isinstance(message_id, str) or not _is_usable(message_id):
         problem = "is missing" if "messageId" not in record else "is not an id of SQS"
         return MalformedEventError(f"{path}.messageId", problem, _NOT_SQS)
     body, attributes, handle = record.get("body"), record.get("attributes", {}), record.get("receiptHandle")
@@ -89,17 +94,17 @@ def _message(record: object, number: int) -> Message | MalformedEventError:
         receive_count or 1,
         handle if isinstance(handle, str) and handle else None,
         _sent_at(attributes),
-        _broken(record, receive_count),
+        _fault(record, receive_count),
     )
 
 
-def _usable(message_id: str) -> bool:
-    """Whether an id can be given back to Lambda and written into a log as it is."""
+def _is_usable(message_id: str) -> bool:
+    """Whether an id can be returned to Lambda and written into a log unchanged."""
     return bool(message_id.strip()) and message_id == printable(message_id, MESSAGE_ID_LIMIT)
 
 
-def _broken(record: Mapping[str, Any], receive_count: int | None) -> MalformedEventError | None:
-    """Say what no record of SQS has; a member that is absent beside the body is not needed to read a payment."""
+def _fault(record: Mapping[str, object], receive_count: int | None) -> MalformedEventError | None:
+    """Return what is wrong with a record; of its members only the body is needed to read a payment."""
     if foreign_source(record) is not None:
         return MalformedEventError("eventSource", "is not aws:sqs", _NOT_SQS)
     if not isinstance(record.get("body"), str):
@@ -115,31 +120,31 @@ def _broken(record: Mapping[str, Any], receive_count: int | None) -> MalformedEv
 
 
 def _receive_count(attributes: object) -> int | None:
-    """How often the message was received, 1 where nothing says; None where what says so is no such number."""
+    """Return how often the message was received, 1 if no attribute says so; None if the attribute is no such number."""
     if not isinstance(attributes, Mapping):
         return None
     value = attributes.get("ApproximateReceiveCount", "1")
-    count = _whole(value)
+    count = _integer(value)
     return count if count is not None and count >= 1 else None
 
 
 def _sent_at(attributes: object) -> float | None:
-    """When SQS took the message, in Unix seconds (SentTimestamp is milliseconds); None where that cannot be read."""
+    """Return when SQS took the message, in Unix seconds (SentTimestamp is milliseconds); None if it cannot be read."""
     if not isinstance(attributes, Mapping):
         return None
-    milliseconds = _whole(attributes.get("SentTimestamp"))
+    milliseconds = _integer(attributes.get("SentTimestamp"))
     return None if milliseconds is None else milliseconds / 1000
 
 
-def _whole(value: object) -> int | None:
-    """An integer of at most 15 digits, as SQS writes it (a string) or as JSON does."""
+def _integer(value: object) -> int | None:
+    """Return an integer of at most 15 digits, written as SQS writes it (a string) or as JSON does; otherwise None."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**15 else value
     return int(text) if isinstance(text, str) and len(text) <= 15 and text.isascii() and text.isdigit() else None
 
 
-def _bare(event: Mapping[str, Any], request_id: str) -> Message:
+def _bare(event: Mapping[str, object], request_id: str) -> Message:
     event_id = event.get("id")
-    message_id = event_id if isinstance(event_id, str) and _usable(event_id) else request_id
+    message_id = event_id if isinstance(event_id, str) and _is_usable(event_id) else request_id
     try:
         return Message(message_id, json.dumps(event, ensure_ascii=False))
     except (TypeError, ValueError, RecursionError):
@@ -147,8 +152,8 @@ def _bare(event: Mapping[str, Any], request_id: str) -> Message:
         return Message(message_id, "", unreadable=problem)
 
 
-def _described(event: object) -> tuple[str, str]:  # noqa: PLR0911  one line per kind of event
-    """Say what an event is, and what to send instead; of its values nothing."""
+def _description(event: object) -> tuple[str, str]:  # noqa: PLR0911  one line per kind of event
+    """Return what an event is, and what to send instead; none of its values is repeated."""
     match event:
         case None:
             return "is null", _BY_QUEUE
@@ -169,4 +174,4 @@ def _described(event: object) -> tuple[str, str]:  # noqa: PLR0911  one line per
         case Mapping() if mistake := mistaken_for(event):
             return mistake
         case _:
-            return "is of a kind that this function does not know", _BY_QUEUE
+            return "is of no kind that this function reads", _BY_QUEUE

@@ -1,15 +1,16 @@
-"""A merchant's secret, read however people store it. Every fault is told in words, all at once, never by its value."""
+"""Reads a merchant's secret, however it was stored. All faults are reported at once, by field, never with a value."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orders.errors import MerchantUnavailableError
 from wechatpay import InvalidKeyError, PlatformKeys
 from wechatpay.cipher import Cipher
+from wechatpay.endpoints import ENDPOINTS
 from wechatpay.merchant import (
     SERIAL_DIGITS,
     check_private_key,
@@ -18,7 +19,6 @@ from wechatpay.merchant import (
     merchant_serial,
     refuse_own_keys,
 )
-from wechatpay.payscore import ENDPOINTS
 from wechatpay.platform_keys import PUBLIC_KEY_ID
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FIELDS = ("mchid", "serial_no", "private_key", "platform_keys", "apiv3_key", "appid", "service_id", "endpoint")
 """What a secret may hold; everything else in it is ignored."""
 
-_AROUND = " \t\r\n\v\f\u00a0\u3000\u200b\ufeff"  # what comes along when text is pasted
+_BLANKS = " \t\r\n\v\f\u00a0\u3000\u200b\ufeff"  # characters that come along when text is pasted
 _IDENTIFIER = re.compile(r"[0-9A-Za-z_\-]{1,32}")
 _PUBLIC_KEY_ID = re.compile(rf"{PUBLIC_KEY_ID}[0-9]+")
 _REMEDIES = {
@@ -53,7 +53,8 @@ class Secret:
 def read(text: str, mchid: str, now: datetime) -> Secret:
     """Read the text of the secret of this merchant; `now` (aware) judges certificates.
 
-    Raises MerchantUnavailableError whose `faults` say for each field what is wrong with it and what to do.
+    Raises:
+        MerchantUnavailableError: its `faults` say for each field what is wrong with it, and the remedy.
     """
     reader = _Reader(_object(text, mchid), mchid, now)
     secret = reader.secret()
@@ -65,7 +66,7 @@ def read(text: str, mchid: str, now: datetime) -> Secret:
     return secret
 
 
-def _object(text: str, mchid: str) -> Mapping[str, Any]:
+def _object(text: str, mchid: str) -> Mapping[str, object]:
     try:
         value = _json(text)
         if isinstance(value, str):  # JSON in JSON: the object was serialised twice
@@ -80,9 +81,10 @@ def _object(text: str, mchid: str) -> Mapping[str, Any]:
     return value
 
 
-def _json(text: str) -> Any:  # noqa: ANN401  JSON
-    """Decode; a BOM and real line breaks within strings are what editors make of a secret."""
-    return json.loads(text.strip(_AROUND), strict=False)
+def _json(text: str) -> object:
+    """Decode JSON; editors leave a BOM around a secret and real line breaks within its strings."""
+    value: object = json.loads(text.strip(_BLANKS), strict=False)
+    return value
 
 
 def _kind(value: object) -> str:
@@ -102,30 +104,28 @@ def _kind(value: object) -> str:
 
 @dataclass(slots=True, repr=False)
 class _Reader:
-    """Reads one secret field by field, and remembers what is wrong."""
+    """Reads one secret field by field; `faults` has a sentence for each fault, by its place in the secret."""
 
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
     mchid: str
     now: datetime
     faults: dict[str, str] = field(default_factory=dict)
 
     def secret(self) -> Secret | None:
-        """Return the secret, None where something is wrong with it."""
-        self._mchid()
+        """Return the secret, or None if it has a fault."""
+        self._check_mchid()
         serial_no, private_key, platform_keys = self._serial_no(), self._private_key(), self._platform_keys()
         apiv3_key = self._apiv3_key()
         appid, service_id, endpoint = self._identifier("appid"), self._identifier("service_id"), self._endpoint()
         if serial_no and private_key and platform_keys:
             self._try("platform_keys", refuse_own_keys, serial_no, private_key.public_key(), platform_keys)
-        if self.faults:
-            if private_key:
-                self._try("private_key", check_private_key, private_key)  # else the client does, once
-            return None
-        if not (serial_no and private_key and platform_keys):  # each would have left its fault
+        if self.faults and private_key:
+            self._try("private_key", check_private_key, private_key)  # without a fault the client checks it, once
+        if self.faults or not (serial_no and private_key and platform_keys):  # what is missing is a fault
             return None
         return Secret(serial_no, private_key, platform_keys, apiv3_key, appid, service_id, endpoint)
 
-    def _mchid(self) -> None:
+    def _check_mchid(self) -> None:
         mchid = self._text("mchid")
         if mchid is not None and mchid != self.mchid:
             self._fault("mchid", "is not the merchant number that the secret is named by: one of the two is wrong")
@@ -134,27 +134,26 @@ class _Reader:
         text = self._text("serial_no", required=True)
         if text is None:
             return None
-        serial: str | None = self._try("serial_no", merchant_serial, text)
+        serial = self._try("serial_no", merchant_serial, text)
         if serial is not None and len(serial) != SERIAL_DIGITS:
             self.faults["serial_no"] = cut_serial(serial)
         return serial
 
     def _private_key(self) -> "RSAPrivateKey | None":
         text = self._text("private_key", required=True)
-        key: RSAPrivateKey | None = None if text is None else self._try("private_key", load_private_key, text)
-        return key
+        return None if text is None else self._try("private_key", load_private_key, text)
 
     def _platform_keys(self) -> PlatformKeys:
         keys = PlatformKeys({})
         for number, (name, value) in enumerate(self._entries(), 1):
-            entry = self._platform_key(f"platform_keys[{number}]", name.strip(_AROUND).upper(), value)
+            entry = self._platform_key(f"platform_keys[{number}]", name.strip(_BLANKS).upper(), value)
             keys = keys | entry if entry else keys
         return keys
 
-    def _entries(self) -> Iterator[tuple[str, Any]]:
-        """Return the entries of `platform_keys`: an object, or its JSON as text, as the console's editor stores it."""
+    def _entries(self) -> Iterator[tuple[str, object]]:
+        """Yield the entries of `platform_keys`: an object, or its JSON as text, as the console's editor stores it."""
         value = self.values.get("platform_keys")
-        if isinstance(value, str) and value.strip(_AROUND):
+        if isinstance(value, str) and value.strip(_BLANKS):
             try:
                 value = _json(value)
             except (ValueError, RecursionError):
@@ -162,7 +161,7 @@ class _Reader:
                 return
         if isinstance(value, dict) and value:
             yield from value.items()
-        elif value in (None, {}) or (isinstance(value, str) and not value.strip(_AROUND)):
+        elif value in (None, {}) or (isinstance(value, str) and not value.strip(_BLANKS)):
             self._absent("platform_keys")
         else:
             self._fault("platform_keys", f"is {_kind(value)}, not an object: {_REMEDIES['platform_keys']}")
@@ -171,11 +170,11 @@ class _Reader:
         if not isinstance(value, str):
             self.faults[place] = f"platform_keys has an entry that is {_kind(value)}: store the PEM file as text"
             return None
-        keys: PlatformKeys | None = self._try(place, PlatformKeys, {name: value})
+        keys = self._try(place, PlatformKeys, {name: value})
         if keys is None:
             return None
         for begin, end in keys.validities.values():
-            self._validity(place, name, begin, end)
+            self._check_validity(place, name, begin, end)
         if not keys.validities and not _PUBLIC_KEY_ID.fullmatch(name):
             self.faults[place] = (
                 f"platform_keys has a public key whose name is not its id: name it {PUBLIC_KEY_ID} and digits, as the "
@@ -183,7 +182,7 @@ class _Reader:
             )
         return keys
 
-    def _validity(self, place: str, name: str, begin: datetime, end: datetime) -> None:
+    def _check_validity(self, place: str, name: str, begin: datetime, end: datetime) -> None:
         if end <= self.now:
             self.faults[place] = (
                 f"platform_keys[{name!r}] is a certificate that ended on {end:%Y-%m-%d}: take it out, and add the one "
@@ -212,34 +211,32 @@ class _Reader:
     def _endpoint(self) -> str:
         text = (self._text("endpoint") or "direct").lower()
         if text not in ENDPOINTS:
-            self._fault(
-                "endpoint", f"is not a word this function knows: store {' or '.join(ENDPOINTS)}, or leave it out"
-            )
+            self._fault("endpoint", f"is not one of the endpoints: store {' or '.join(ENDPOINTS)}, or leave it out")
         return text
 
     def _text(self, name: str, *, required: bool = False) -> str | None:
-        """Return the text of a field, trimmed; None where there is none, with its fault if there has to be one."""
+        """Return the text of a field, trimmed; None if there is none, which is a fault of a required field."""
         value = self.values.get(name)
-        if isinstance(value, str) and (text := value.strip(_AROUND)):
+        if isinstance(value, str) and (text := value.strip(_BLANKS)):
             return text
         if value not in (None, "") and not isinstance(value, str):
-            lost = ": numbers lose digits" if _kind(value) == "a number" else ""
-            self._fault(name, f"is {_kind(value)}: store it as text, in quotation marks{lost}")
+            warning = ": numbers lose digits" if _kind(value) == "a number" else ""
+            self._fault(name, f"is {_kind(value)}: store it as text, in quotation marks{warning}")
         elif required:
             self._absent(name)
         return None
 
     def _absent(self, name: str) -> None:
-        how = "is missing" if name not in self.values else "is null" if self.values[name] is None else "is empty"
-        self._fault(name, f"{how}: {_REMEDIES[name]}")
+        state = "is missing" if name not in self.values else "is null" if self.values[name] is None else "is empty"
+        self._fault(name, f"{state}: {_REMEDIES[name]}")
 
-    def _fault(self, name: str, words: str) -> None:
-        self.faults[name] = f"{name} {words}"
+    def _fault(self, name: str, problem: str) -> None:
+        self.faults[name] = f"{name} {problem}"
 
-    def _try(self, name: str, use: Any, *arguments: Any) -> Any:  # noqa: ANN401  one of the library's checks
-        """Return what a check of the library returns, None where it refuses; its words name the field already."""
+    def _try[*Arguments, T](self, place: str, check: Callable[[*Arguments], T], *arguments: *Arguments) -> T | None:
+        """Return what a check of the library returns, or None if it raises; its error text names the field already."""
         try:
-            return use(*arguments)
+            return check(*arguments)
         except InvalidKeyError as error:
-            self.faults.setdefault(name, str(error))
+            self.faults.setdefault(place, str(error))
             return None

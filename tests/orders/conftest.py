@@ -1,4 +1,4 @@
-"""The function's parts, put together as the handler does, in this process: WeChat Pay and AWS are the sandbox's."""
+"""The function's parts in this process, put together as the handler does; WeChat Pay and AWS are the sandbox's."""
 
 import json
 import time
@@ -26,14 +26,14 @@ from sandbox.waiting import PATIENCE
 from sandbox.wechat_pay import Simulator
 
 PAID_TIME = "20260101120000"
-LIMITS = (10.0, 30.0)  # seconds to connect and to wait for an answer: what fits into a batch of 60
-CALL_BUDGET = 50.0  # seconds: what both make of a call; a batch has 60
+LIMITS = (10.0, 30.0)  # seconds to connect and to wait for an answer: both fit into a batch of 60
+CALL_BUDGET = 50.0  # seconds of one call with these limits; a batch has 60
 LONG_AGO = 1_764_547_200.0  # 2025-12-01, before the payments
 
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """An AWS without a stack: these tests bring a table and a queue of their own."""
+    """An AWS without a stack, with a table and a queue for these tests."""
     with Cloud.start(tmp_path_factory.mktemp("cloud")) as cloud:
         cloud.client("dynamodb").create_table(
             TableName="orders",
@@ -47,7 +47,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 @dataclass
 class Shop:
-    """A till, the function's corridor, and whom it talks to."""
+    """A till, the function's parts, WeChat Pay and AWS."""
 
     cloud: Cloud
     wechat_pay: Simulator
@@ -56,30 +56,30 @@ class Shop:
     transitions: list[CircuitTransition] = field(default_factory=list)
 
     def order_no(self, *, ready: bool = True) -> str:
-        """A new order, waiting for its money at WeChat Pay unless told otherwise."""
+        """The number of a new order, which waits for its money at WeChat Pay unless `ready` is False."""
         number = f"N{time.monotonic_ns()}"
         if ready:
             self.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
         return number
 
     def run(self, *messages: Message, time_left: float = 60.0) -> list[Result]:
-        """Hand over a batch."""
+        """Run a batch."""
         return self.relay.run(messages, lambda: time_left)
 
     def item(self, number: str, mchid: str = MERCHANT) -> Order:
-        """The order's item, whatever its `mchid` or `mchid/sub_mchid`; fails where there is none to be read."""
-        found = self.table.load([f"{mchid}#{number}"])[f"{mchid}#{number}"]
-        assert isinstance(found, Order)
-        return found
+        """The order's item by `mchid` or `mchid/sub_mchid`; fails if there is none that can be read."""
+        order = self.table.load([f"{mchid}#{number}"])[f"{mchid}#{number}"]
+        assert isinstance(order, Order)
+        return order
 
     def facts(self, number: str, mchid: str = MERCHANT) -> Facts:
-        """The facts of the last verified answer about the order; fails where there are none."""
+        """The facts of the last verified answer about the order; fails if there are none."""
         facts = self.item(number, mchid).facts
         assert facts is not None
         return facts
 
     def calls(self, number: str) -> list[str]:
-        """What was asked about the order."""
+        """The operations that were called for the order."""
         return [call.operation for call in self.wechat_pay.calls if call.out_order_no == number]
 
 
@@ -93,7 +93,7 @@ def a_message(number: str, message_id: str = "m1", receive_count: int = 1, **cha
 def shop(cloud: Cloud, wechat_pay: Simulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     """A shop with one merchant, whose secret has the appid and the service_id.
 
-    New orders of a batch are written together, however far apart their conversations end on a slow machine.
+    New orders of a batch are written together, however slow the machine is.
     """
     monkeypatch.setattr("orders.relay.GATHERING", PATIENCE)
     prefix = f"shop-{time.monotonic_ns()}"

@@ -1,4 +1,4 @@
-"""The corridor without a network and without a process: what is signed, judged and written stays what it is."""
+"""Parts for an end-to-end run in this process, without a network; rules, signatures and writes are the real ones."""
 
 import io
 import threading
@@ -27,96 +27,96 @@ from sandbox.wechat_pay.message import Request
 
 
 class Killed(BaseException):
-    """The process has ended here; nothing of it runs on."""
+    """The execution environment has ended at this point."""
 
 
 class Wire(BaseAdapter):
-    """Hands requests to a simulator in this process; its faults on the wire become the errors of a network."""
+    """An adapter that hands requests to a simulator in this process; its faults on the wire become network errors."""
 
     def __init__(self, simulator: Simulator, hosts: Mapping[str, str] | None = None) -> None:
-        """`hosts`: URLs and what the simulator calls them; otherwise it is told the host of the URL."""
+        """`hosts` maps URLs to the simulator's names of them; without it the simulator gets the host of the URL."""
         super().__init__()
         self._simulator, self._hosts = simulator, hosts or {}
         self.down = False
 
     def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
-        """Ask the simulator."""
+        """Let the simulator answer the request."""
         if self.down:
             raise requests.ConnectTimeout
         body = request.body if isinstance(request.body, bytes) else b""
-        asked = Request(str(request.method), request.path_url, dict(request.headers), body)
+        call = Request(str(request.method), request.path_url, dict(request.headers), body)
         url = "/".join(str(request.url).split("/")[:3])
-        said = self._simulator.answer(asked, self._hosts.get(url, url.partition("//")[2]))
-        if said.wire == "silence":
+        answer = self._simulator.answer(call, self._hosts.get(url, url.partition("//")[2]))
+        if answer.wire == "silence":
             raise requests.ReadTimeout
-        if said.wire != "whole":
-            raise requests.ConnectionError(said.wire)
+        if answer.wire != "whole":
+            raise requests.ConnectionError(answer.wire)
         response = requests.Response()
-        response.status_code = said.reply.status
-        response.headers.update(said.reply.headers)
-        response.raw = HTTPResponse(io.BytesIO(said.reply.body), preload_content=False)
+        response.status_code = answer.reply.status
+        response.headers.update(answer.reply.headers)
+        response.raw = HTTPResponse(io.BytesIO(answer.reply.body), preload_content=False)
         return response
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is no connection."""
 
 
 class InTurn(Executor):
-    """Runs conversations one after the other, so that the same run is the same run again."""
+    """An executor that runs each call at once, so that a run can be repeated exactly."""
 
     def submit[**P, T](self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Run it now."""
-        done: Future[T] = Future()
+        """Run the call now."""
+        result: Future[T] = Future()
         try:
-            done.set_result(work(*args, **kwargs))
-        except BaseException as error:  # noqa: BLE001  a killed process as well
-            done.set_exception(error)
-        return done
+            result.set_result(work(*args, **kwargs))
+        except BaseException as error:  # noqa: BLE001  an environment that ended as well
+            result.set_exception(error)
+        return result
 
 
 @dataclass(slots=True)
 class MemoryTable:
-    """Orders in a dictionary, under the same conditions as in DynamoDB; `plan` says what happens to the next writes."""
+    """Orders in a dictionary, under the conditions of DynamoDB; `plan` says what happens to the next writes."""
 
     items: dict[str, Order] = field(default_factory=dict)
     plan: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def load(self, keys: Iterable[str]) -> dict[str, Order | UnreadableItemError]:
-        """Read."""
+        """Return the orders that exist."""
         return {key: self.items[key] for key in keys if key in self.items}
 
     def create(self, orders: Sequence[Order]) -> dict[str, OrdersError]:
-        """Write orders that nobody has written."""
-        failed: dict[str, OrdersError] = {}
+        """Write orders that have no item."""
+        errors: dict[str, OrdersError] = {}
         for order in orders:
             try:
                 self.save(order)
             except OrdersError as error:
-                failed[order.key] = error
-        return failed
+                errors[order.key] = error
+        return errors
 
     def save(self, order: Order) -> None:
-        """Write, unless the plan has something else in mind."""
+        """Write the order, unless the plan says otherwise."""
         with self.lock:
-            deed = self.plan.pop(0) if self.plan else "write"
-            if deed == "killed before":
+            event = self.plan.pop(0) if self.plan else "write"
+            if event == "killed before":
                 raise Killed
-            if deed == "refused":
+            if event == "refused":
                 raise TableUnavailableError("PutItem", "ThrottlingException")
             before = self.items.get(order.key)
             if (before.version if before else 0) != order.version - 1:
                 raise VersionConflictError(order.key)
             self.items[order.key] = order
-            if deed == "written, no answer":
+            if event == "written, no answer":
                 raise TableUnavailableError("PutItem", "ReadTimeoutError")
-            if deed == "killed after":
+            if event == "killed after":
                 raise Killed
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A merchant with his client."""
+    """A merchant with its client and its defaults."""
 
     client: wechatpay.Client
     appid: str
@@ -131,22 +131,22 @@ class Keys:
     profiles: Mapping[str, Profile]
 
     def get(self, mchid: str) -> Profile:
-        """Find the merchant."""
+        """Return the merchant."""
         if mchid not in self.profiles:
             raise UnknownMerchantError(mchid, f"wechatpay/{mchid}")
         return self.profiles[mchid]
 
     def now(self) -> float:
-        """No secret is ever fetched."""
+        """Return 0: no secret is fetched."""
         return 0.0
 
     def refresh(self, mchid: str, *, since: float) -> Profile:
-        """There are no newer keys."""
+        """Return the merchant: there are no newer keys."""
         return self.get(mchid)
 
 
 class NoQueue:
-    """Nobody waits: the test receives when it likes."""
+    """A queue without waits: the test delivers messages itself."""
 
     def make_visible(self, after: Mapping[str, int]) -> dict[str, str]:
         """Do nothing."""
@@ -154,16 +154,16 @@ class NoQueue:
 
 
 class Switch:
-    """A circuit that opens and closes by hand."""
+    """A circuit that a test opens and closes."""
 
     def __init__(self) -> None:
         self.open = False
 
     def look(self) -> None:
-        """It is known."""
+        """Do nothing: the state is in memory."""
 
     def guard[T](self, work: Callable[[], tuple[T, Contact]]) -> T:
-        """Run it, unless the circuit is open."""
+        """Run the work, unless the circuit is open."""
         if self.open:
             raise CircuitOpenError(30.0)
         return work()[0]

@@ -10,7 +10,7 @@ from tests.wechatpay.conftest import CERTIFICATE_SERIAL, PUBLIC_KEY_ID, certific
 
 
 class KeyMaterial:
-    """A merchant's key with its serial, and the keys of the WeChat Pay it talks to."""
+    """A merchant's key with its serial, and WeChat Pay's keys for that merchant."""
 
     def __init__(self) -> None:
         self.serial_no = "3775B6A45ACD588826D15E583A95F5DD00000001"

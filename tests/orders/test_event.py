@@ -1,4 +1,4 @@
-"""Every shape that a till may send, and every way in which it may be wrong."""
+"""Every form of a till's event, and every fault in it."""
 
 import base64
 import json
@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from orders.envelope import BODY_LIMIT
 from orders.errors import MalformedEventError
-from orders.event import BODY_LIMIT, Message, read
+from orders.event import Message, read
 from orders.order import Payment, Reporter
 
 NOW = 1_767_240_000.0  # 2026-01-01T12:00:00+08:00
@@ -29,20 +30,20 @@ def a_body(**changes: Any) -> str:
 
 
 def test_a_payload_alone_is_read() -> None:
-    """As a till sends it to the queue; the SQS message is who reported it."""
+    """A payload sent to the queue has the message id as its event id and `sqs` as its source."""
     event = read(Message("m1", a_body()), NOW)
     assert event.payment == Payment("1230000109", "A_1-|*", "20260101110000")
     assert event.reporter == Reporter("m1", "m1", "sqs")
 
 
 def test_a_whole_eventbridge_event_is_read() -> None:
-    """Its id is the trace, its source is kept."""
+    """An EventBridge event's id and source are kept."""
     event = {"id": "e1", "source": "pos.till", "detail-type": "Order_Paid", "detail": PAYLOAD}
     assert read(Message("m1", json.dumps(event)), NOW).reporter == Reporter("m1", "e1", "pos.till")
 
 
-def test_an_event_id_of_the_tills_own_goes_first() -> None:
-    """Before EventBridge's and before the message's."""
+def test_the_payloads_event_id_takes_precedence() -> None:
+    """The payload's own event id takes precedence over those of EventBridge and SQS."""
     assert read(Message("m1", a_body(event_id="till-7")), NOW).reporter.event_id == "till-7"
 
 
@@ -80,7 +81,7 @@ BUS_EVENT = {"id": "e1", "source": "pos.till", "detail-type": "Order_Paid", "det
     ],
 )
 def test_an_sns_envelope_is_unwrapped(body: str, event_id: str, source: str) -> None:
-    """Around a payload or around an EventBridge event; a payload that has such members besides is a payload."""
+    """SNS may deliver a payload or an EventBridge event; a payload with members of an envelope is a payload."""
     event = read(Message("m1", body), NOW)
     assert event.payment == Payment("1230000109", "A_1-|*", "20260101110000")
     assert event.reporter == Reporter("m1", event_id, source)
@@ -113,7 +114,7 @@ NO_MCHID = {name: value for name, value in PAYLOAD.items() if name != "mchid"}
     ids=["mchid", "paid_time", "seq", "event_id", "appid", "detail"],
 )
 def test_a_field_is_named_by_the_path_in_which_it_was_sent(wrap: Any, path: str, payload: Any, field: str) -> None:
-    """One path per field, from the body as the sender wrote it."""
+    """An error names a field by its path from the body as it was sent."""
     with pytest.raises(MalformedEventError) as caught:
         read(Message("m1", wrap(payload)), NOW)
     assert caught.value.field == path + field
@@ -130,8 +131,8 @@ def test_a_field_is_named_by_the_path_in_which_it_was_sent(wrap: Any, path: str,
         ("nonsense", ""),
     ],
 )
-def test_a_refusal_tells_the_events_id(body: str, event_id: str) -> None:
-    """Where it could be read, so that the sender's own id leads to the log line."""
+def test_an_error_has_the_events_id(body: str, event_id: str) -> None:
+    """An error has the event's id if it could be read, so that a search for it leads to the log line."""
     with pytest.raises(MalformedEventError) as caught:
         read(Message("m1", body), NOW)
     assert caught.value.event_id == event_id
@@ -151,7 +152,7 @@ def test_a_refusal_tells_the_events_id(body: str, event_id: str) -> None:
     ],
 )
 def test_the_future_is_judged_by_when_the_message_was_sent(sent_at: float, paid_time: str, readable: bool) -> None:
-    """A verdict that does not change while the message waits; by now where that time is not known."""
+    """A time counts as future by the message's SentTimestamp, or by now if that is not known."""
     message = Message("m1", a_body(detail__paid_time=paid_time), sent_at=sent_at)
     if readable:
         assert read(message, NOW).payment.paid_time == paid_time
@@ -161,7 +162,7 @@ def test_the_future_is_judged_by_when_the_message_was_sent(sent_at: float, paid_
 
 
 def test_a_broken_record_is_refused_whatever_its_body_holds() -> None:
-    """With the reason that its reader found."""
+    """A broken record raises the error that its reader has attached."""
     reason = MalformedEventError("attributes", "is not an object", "")
     with pytest.raises(MalformedEventError) as caught:
         read(Message("m1", a_body(), unreadable=reason), NOW)
@@ -173,7 +174,7 @@ A_RECORD = {"messageId": "m1", "body": a_body(), "eventSource": "aws:sqs"}
 
 
 @pytest.mark.parametrize(
-    ("body", "field", "told"),
+    ("body", "field", "text"),
     [
         (json.dumps(a_body()), "body", "JSON text inside JSON text"),
         (an_sns_envelope(json.dumps(a_body())), "Message", "JSON text inside JSON text"),
@@ -212,22 +213,22 @@ A_RECORD = {"messageId": "m1", "body": a_body(), "eventSource": "aws:sqs"}
         (json.dumps({"Type": ["Notification"]}), "mchid", "is missing"),
     ],
 )
-def test_what_is_sent_by_mistake_is_named(body: str, field: str, told: str) -> None:
-    """What it is, where it stands, and what to send instead; nothing of its values."""
+def test_an_error_names_the_mistake(body: str, field: str, text: str) -> None:
+    """The error names the mistake, its place and what to send, and repeats none of the values."""
     with pytest.raises(MalformedEventError) as caught:
         read(Message("m1", body), NOW)
     assert caught.value.field == field
-    assert told in str(caught.value)
+    assert text in str(caught.value)
     assert "1230000109" not in str(caught.value)
 
 
-def test_a_byte_order_mark_is_no_reason_to_charge_a_customer_twice() -> None:
-    """It says nothing, so it is left out."""
+def test_a_byte_order_mark_is_ignored() -> None:
+    """A byte order mark before the JSON is ignored."""
     assert read(Message("m1", "\ufeff" + a_body()), NOW).payment.mchid == "1230000109"
 
 
-def test_of_a_key_that_stands_twice_the_last_value_counts() -> None:
-    """As in Python's JSON reader, in JavaScript's and in most others."""
+def test_the_last_value_of_a_repeated_key_counts() -> None:
+    """The last value of a repeated key counts, as in most JSON readers."""
     body = a_body().replace("{", '{"mchid": "1", ', 1)
     assert read(Message("m1", body), NOW).payment.mchid == "1230000109"
 
@@ -252,15 +253,15 @@ def test_of_a_key_that_stands_twice_the_last_value_counts() -> None:
         ("\U0001f600", "has a character of 4 bytes"),
     ],
 )
-def test_an_identifier_that_cannot_be_read_by_people_is_refused(name: str, value: str, problem: str) -> None:
-    """It would reach WeChat Pay, the item and the log."""
+def test_an_identifier_with_invisible_characters_is_refused(name: str, value: str, problem: str) -> None:
+    """An identifier with invisible characters or outer blanks is refused before it reaches WeChat Pay, item or log."""
     with pytest.raises(MalformedEventError) as caught:
         read(Message("m1", a_body(**{name: value})), NOW)
     assert (caught.value.field, caught.value.problem) == (name, problem)
 
 
 @pytest.mark.parametrize(
-    ("event_id", "kept"),
+    ("event_id", "label"),
     [
         ("till\x1b[2J7", "till [2J7"),
         ("till-7\nlevel=INFO synced", "till-7 level=INFO synced"),
@@ -269,16 +270,16 @@ def test_an_identifier_that_cannot_be_read_by_people_is_refused(name: str, value
         ("\n\t", "m1"),
     ],
 )
-def test_a_label_is_cleaned_where_it_enters(event_id: str, kept: str) -> None:
-    """Event id and source are for people: no reason to lose a payment, and none to store control characters."""
-    assert read(Message("m1", a_body(event_id=event_id)), NOW).reporter.event_id == kept
+def test_a_label_is_cleaned_where_it_enters(event_id: str, label: str) -> None:
+    """Control characters are taken out of the event id and the source, and the payment is read."""
+    assert read(Message("m1", a_body(event_id=event_id)), NOW).reporter.event_id == label
     event = {**BUS_EVENT, "id": event_id, "source": "pos.\x1btill\u202e"}
-    assert read(Message("m1", json.dumps(event)), NOW).reporter == Reporter("m1", kept, "pos. till")
+    assert read(Message("m1", json.dumps(event)), NOW).reporter == Reporter("m1", label, "pos. till")
 
 
 @pytest.mark.parametrize("note", ["\ud800", "\U0001f600", "\x1b[2J", None, [1e300], {"mchid": "7"}])
-def test_a_field_that_is_not_ours_may_hold_anything(note: Any) -> None:
-    """It is ignored, in the payload, in its detail and in what is around it."""
+def test_an_unknown_field_may_hold_anything(note: Any) -> None:
+    """An unknown field is ignored, in the payload, its detail and its envelope."""
     payload = PAYLOAD | {"note": note, "detail": PAYLOAD["detail"] | {"note": note}}
     for body in (json.dumps(payload), json.dumps({**BUS_EVENT, "detail": payload, "account": note})):
         assert read(Message("m1", body), NOW).payment == Payment("1230000109", "A_1-|*", "20260101110000")
@@ -286,8 +287,8 @@ def test_a_field_that_is_not_ours_may_hold_anything(note: Any) -> None:
 
 
 @pytest.mark.parametrize("number", ["1e400", "-1e400", "9" * 400, "1" * 5000, "NaN", "-Infinity", "1.5", "-0.5"])
-def test_a_number_without_measure_is_refused(number: str) -> None:
-    """By the field, or with the body where Python cannot read the number at all."""
+def test_a_number_out_of_range_is_refused(number: str) -> None:
+    """A number out of range is an error of its field, or of the body if Python's JSON reader refuses it."""
     with pytest.raises(MalformedEventError) as caught:
         read(Message("m1", a_body(detail__seq="#").replace('"#"', number)), NOW)
     readable = number not in {"NaN", "-Infinity"} and len(number) < 5000
@@ -295,14 +296,14 @@ def test_a_number_without_measure_is_refused(number: str) -> None:
 
 
 def test_a_message_does_not_show_its_body() -> None:
-    """Nor its receipt handle: it may be printed by a traceback or a debugger's log."""
+    """The repr of a message shows neither its body nor its receipt handle."""
     assert repr(Message("m1", "oUpF8uMuAJO", 1, "AQEB")) == (
         "Message(message_id='m1', receive_count=1, sent_at=None, unreadable=None)"
     )
 
 
-def test_every_field_of_ours_is_passed_on() -> None:
-    """And what is not ours is ignored."""
+def test_every_field_of_the_contract_is_read() -> None:
+    """Every field of the contract is in the payment, and no other."""
     body = a_body(
         appid="wx1",
         service_id="500001",
@@ -320,7 +321,7 @@ def test_every_field_of_ours_is_passed_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "beijing"),
+    ("paid_time", "beijing"),
     [
         ("20260101110000", "20260101110000"),
         ("20260101", "20260101"),
@@ -334,9 +335,9 @@ def test_every_field_of_ours_is_passed_on() -> None:
         ("2026-01-01T12:01:00+08:00", "20260101120100"),
     ],
 )
-def test_a_time_of_payment_is_told_in_beijing_time(given: str, beijing: str) -> None:
-    """Converted where it has an offset, as it is otherwise; up to 60 s may lie in the future."""
-    assert read(Message("m1", a_body(detail__paid_time=given)), NOW).payment.paid_time == beijing
+def test_a_time_of_payment_is_converted_to_beijing_time(paid_time: str, beijing: str) -> None:
+    """A time with an offset is converted to Beijing time; digits are passed on; 60 s ahead are accepted."""
+    assert read(Message("m1", a_body(detail__paid_time=paid_time)), NOW).payment.paid_time == beijing
 
 
 @pytest.mark.parametrize(
@@ -409,8 +410,8 @@ def test_a_time_of_payment_is_told_in_beijing_time(given: str, beijing: str) -> 
         (a_body(detail__paid_amount=39.5), "detail.paid_amount"),
     ],
 )
-def test_what_cannot_be_read_is_refused_by_field(body: str, field: str) -> None:
-    """One clear line with the field and a remedy; nothing of the body is repeated."""
+def test_an_unreadable_event_is_refused_by_field(body: str, field: str) -> None:
+    """An unreadable event is one line with the field and a remedy, and nothing of the body."""
     with pytest.raises(MalformedEventError) as caught:
         read(Message("m1", body), NOW)
     error = caught.value
@@ -438,7 +439,7 @@ OPENID = "oUpF8uMuAJO-M2pxb1Q9zNjWeS6o-and-more"
     ],
 )
 def test_a_value_is_never_repeated(body: str) -> None:
-    """The reason goes into the log, and into tracebacks; the value, which may belong to a customer, into neither."""
+    """Neither the error nor its traceback shows a value, which may belong to a customer."""
     with pytest.raises(MalformedEventError) as caught:
         read(Message("m1", body), NOW)
     assert OPENID[:8] not in "".join(traceback.format_exception(caught.value))
@@ -458,13 +459,13 @@ def test_a_value_is_never_repeated(body: str) -> None:
         ("detail__paid_amount", 2_147_483_647),
     ],
 )
-def test_the_last_value_within_a_border_is_taken(name: str, value: Any) -> None:
-    """On both sides of what is allowed."""
+def test_the_last_value_within_a_limit_is_accepted(name: str, value: Any) -> None:
+    """The smallest and the largest allowed value are accepted."""
     assert read(Message("m1", a_body(**{name: value})), NOW).payment.out_order_no == "A_1-|*"
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "text"),
     [
         ("mchid", "1" * 33, "mchid: is not 1 to 32 characters long"),
         ("appid", "", "appid: is not 1 to 32 characters long"),
@@ -476,16 +477,16 @@ def test_the_last_value_within_a_border_is_taken(name: str, value: Any) -> None:
         ("detail__paid_amount", 2_147_483_648, "detail.paid_amount: is not an integer from 0 to 2147483647"),
     ],
 )
-def test_the_first_value_beyond_a_border_is_refused(name: str, value: Any, told: str) -> None:
-    """And the border is named."""
+def test_the_first_value_beyond_a_limit_is_refused(name: str, value: Any, text: str) -> None:
+    """The first value beyond a limit is refused, and the error names the limit."""
     with pytest.raises(MalformedEventError) as caught:
         read(Message("m1", a_body(**{name: value})), NOW)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(text)
 
 
 @pytest.mark.parametrize(("length", "read_"), [(256, True), (257, False)])
 def test_a_source_is_as_long_as_eventbridge_allows(length: int, read_: bool) -> None:
-    """256 characters."""
+    """A source may have 256 characters."""
     event = {"id": "e1", "source": "s" * length, "detail-type": "Order_Paid", "detail": PAYLOAD}
     if read_:
         assert read(Message("m1", json.dumps(event)), NOW).reporter.source == "s" * length
@@ -494,8 +495,8 @@ def test_a_source_is_as_long_as_eventbridge_allows(length: int, read_: bool) -> 
             read(Message("m1", json.dumps(event)), NOW)
 
 
-def test_what_was_read_does_not_change() -> None:
-    """Neither a delivery nor what it told; a delivery is the first unless somebody counted."""
+def test_messages_and_payments_are_frozen() -> None:
+    """A message, a payment and a reporter are frozen; a message without a receive count is at its first receive."""
     message = Message("m1", a_body())
     assert (message.receive_count, message.receipt_handle) == (1, None)
     for value in (message, read(message, NOW)):
@@ -504,8 +505,8 @@ def test_what_was_read_does_not_change() -> None:
             setattr(value, value.__slots__[0], None)
 
 
-def test_a_body_of_64_kb_is_the_most() -> None:
-    """Counted in bytes of UTF-8, not in characters."""
+def test_the_limit_of_a_body_is_64_kb() -> None:
+    """The limit of a body is 65,536 bytes of UTF-8, not characters."""
     rest = BODY_LIMIT - len(a_body(note="").encode())
     assert read(Message("m1", a_body(note="x" * rest)), NOW).payment.out_order_no == "A_1-|*"
     body = json.dumps(PAYLOAD | {"note": "单" * (BODY_LIMIT // 3)}, ensure_ascii=False)

@@ -1,6 +1,6 @@
-"""Any bytes, any JSON, and every near miss of a good event: a decision, or an error that names field and remedy.
+"""Any bytes, any JSON and every near miss of a good event: a plan, or an error that names field and remedy.
 
-A short form runs with every `make test`; `make fuzz` tries a hundred thousand.
+A short form runs with every `make test`; `make fuzz` tries a hundred thousand examples.
 """
 
 import json
@@ -86,21 +86,21 @@ _BODIES = (
 @AT_LENGTH
 @given(_BODIES, st.integers(1, 20))
 def test_any_message_is_read_or_refused_by_field(body: str, receive_count: int) -> None:
-    """Nothing else ever comes out; what was read can be decided, and a refusal fits into one line."""
-    found = _read(Message("m1", body, receive_count))
-    if isinstance(found, MalformedEventError):
-        event(f"refused: {found.field[:20]}")
-        assert found.field
-        assert found.remedy
-        assert str(found).isprintable()
-        assert len(str(found)) < 400
-        assert found.event_id.isprintable()
+    """Any message is read and planned, or is a MalformedEventError that fits into one line."""
+    event_or_error = _read(Message("m1", body, receive_count))
+    if isinstance(event_or_error, MalformedEventError):
+        event(f"refused: {event_or_error.field[:20]}")
+        assert event_or_error.field
+        assert event_or_error.remedy
+        assert str(event_or_error).isprintable()
+        assert len(str(event_or_error)) < 400
+        assert event_or_error.event_id.isprintable()
     else:
         event("read")
-        assert f"{found.reporter.event_id}{found.reporter.source}".isprintable()
-        assert found.payment.paid_time.isdigit()
-        reporter = replace(found.reporter, receive_count=receive_count)
-        assert plan(None, found.payment, reporter) in {Step.SYNC, Step.QUERY_FIRST}
+        assert f"{event_or_error.reporter.event_id}{event_or_error.reporter.source}".isprintable()
+        assert event_or_error.payment.paid_time.isdigit()
+        reporter = replace(event_or_error.reporter, receive_count=receive_count)
+        assert plan(None, event_or_error.payment, reporter) in {Step.SYNC, Step.QUERY_FIRST}
 
 
 def _read(message: Message) -> OrderPaid | MalformedEventError:

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import wechatpay
+from orders.envelope import BODY_LIMIT
 from orders.errors import SettingsError
-from orders.event import BODY_LIMIT, Message
+from orders.event import Message
 from orders.order import Status
 from orders.settings import Settings
 from sandbox.testbed import MERCHANT

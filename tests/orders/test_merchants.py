@@ -1,4 +1,4 @@
-"""Merchants' keys: fetched once, refreshed when asked for, remembered when absent, never shown."""
+"""Merchants' keys: fetched once, refreshed on demand, kept if absent, never shown."""
 
 import json
 import threading
@@ -27,20 +27,20 @@ from tests.wechatpay.conftest import NOW
 
 
 class CountingSecrets:
-    """A client of Secrets Manager that counts what it is asked."""
+    """A client of Secrets Manager that counts its calls."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self.asked = 0
+        self.calls = 0
 
     def get_secret_value(self, **which: Any) -> Any:
-        """Count, then ask."""
-        self.asked += 1
+        """Count the call, then make it."""
+        self.calls += 1
         return self._client.get_secret_value(**which)
 
 
 class Office:
-    """Where merchants' secrets are kept."""
+    """The store of merchants' secrets."""
 
     def __init__(self, cloud: Cloud, wechat_pay: Simulator) -> None:
         self.cloud, self.wechat_pay = cloud, wechat_pay
@@ -51,42 +51,42 @@ class Office:
     def store(self, **changes: Any) -> None:
         """Store the merchant's secret; `...` takes a field out."""
         values = self.wechat_pay.merchant(MERCHANT).secret() | changes
-        kept = {name: value for name, value in values.items() if value is not ...}
-        self.cloud.put_secret(f"{self.prefix}/{MERCHANT}", kept)
+        content = {name: value for name, value in values.items() if value is not ...}
+        self.cloud.put_secret(f"{self.prefix}/{MERCHANT}", content)
 
 
 @pytest.fixture
 def office(cloud: Cloud, wechat_pay: Simulator) -> Office:
-    """An office with one merchant."""
+    """A store with one merchant's secret."""
     office = Office(cloud, wechat_pay)
     office.store()
     return office
 
 
 def test_a_secret_is_fetched_once_by_many_threads(office: Office) -> None:
-    """One parse, one object for all of them."""
+    """Many threads share one fetch and one merchant object."""
     with ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(lambda _: office.merchants.get(MERCHANT), range(64)))
-    assert office.secrets.asked == 1
-    assert len({id(merchant) for merchant in found}) == 1
+        merchants = list(pool.map(lambda _: office.merchants.get(MERCHANT), range(64)))
+    assert office.secrets.calls == 1
+    assert len({id(merchant) for merchant in merchants}) == 1
 
 
-def test_refused_keys_are_fetched_anew_once_for_all(office: Office) -> None:
-    """A batch of ten refused calls costs one fetch."""
+def test_refused_keys_cost_one_fetch(office: Office) -> None:
+    """A batch of refused calls costs one fetch."""
     office.merchants.get(MERCHANT)
     refused_at = office.merchants.now()
     office.wechat_pay.merchant(MERCHANT).rotate_key()
     office.store()
     with ThreadPoolExecutor(8) as pool:
         fresh = list(pool.map(lambda _: office.merchants.refresh(MERCHANT, since=refused_at), range(16)))
-    assert office.secrets.asked == 2
+    assert office.secrets.calls == 2
     assert {merchant.client.merchant.serial_no for merchant in fresh} == {
         office.wechat_pay.merchant(MERCHANT).serial_no
     }
 
 
 def test_defaults_come_with_the_keys(office: Office) -> None:
-    """What events may leave out."""
+    """A merchant has the default appid, service_id and endpoint of its secret."""
     assert office.merchants.get(MERCHANT).endpoint == "direct"
     office.store(appid="wx1", service_id="7", endpoint="partner")
     merchant = office.merchants.refresh(MERCHANT, since=office.merchants.now())
@@ -94,13 +94,13 @@ def test_defaults_come_with_the_keys(office: Office) -> None:
 
 
 def test_a_merchant_without_a_secret_is_unknown(office: Office) -> None:
-    """And the name of the secret to create is told."""
+    """The error about an unknown merchant names the secret to create."""
     with pytest.raises(UnknownMerchantError, match=f"{office.prefix}/4711"):
         office.merchants.get("4711")
 
 
 @pytest.mark.parametrize(
-    ("changes", "named"),
+    ("changes", "field"),
     [
         ({"mchid": "4711"}, "mchid"),
         ({"serial_no": ...}, "serial_no"),
@@ -114,10 +114,10 @@ def test_a_merchant_without_a_secret_is_unknown(office: Office) -> None:
         ({"endpoint": "moon"}, "endpoint"),
     ],
 )
-def test_an_unusable_secret_is_told_by_field(office: Office, changes: dict[str, Any], named: str) -> None:
-    """Retried and paged, because mending it makes every order work; no value is repeated."""
+def test_an_unusable_secret_is_reported_by_field(office: Office, changes: dict[str, Any], field: str) -> None:
+    """The error about an unusable secret names the field and repeats no value."""
     office.store(**changes)
-    with pytest.raises(MerchantUnavailableError, match=named) as caught:
+    with pytest.raises(MerchantUnavailableError, match=field) as caught:
         office.merchants.get(MERCHANT)
     for value in changes.values():
         if isinstance(value, str) and len(value) > 10:
@@ -133,37 +133,37 @@ def test_an_unusable_secret_is_told_by_field(office: Office, changes: dict[str, 
         lambda secrets, name: secrets.put_secret_value(SecretId=name, SecretBinary=b"{}"),
     ],
 )
-def test_a_secret_that_is_no_json_object_is_told(office: Office, write: Callable[[Any, str], None]) -> None:
-    """Text, JSON, an object: in these words."""
+def test_a_secret_that_is_no_json_object_is_refused(office: Office, write: Callable[[Any, str], None]) -> None:
+    """A secret must be a JSON object stored as text."""
     write(office.cloud.client("secretsmanager"), f"{office.prefix}/{MERCHANT}")
     with pytest.raises(MerchantUnavailableError, match=r"JSON"):
         office.merchants.get(MERCHANT)
 
 
-def test_a_failure_is_not_asked_for_again_by_those_who_queued_behind_it(office: Office) -> None:
-    """Otherwise a batch of ten would wait ten times for an AWS that does not answer."""
+def test_a_failed_fetch_is_shared(office: Office) -> None:
+    """A failed fetch is shared by the threads that waited for it."""
     office.store(private_key="")
     for _ in range(3):
         with pytest.raises(MerchantUnavailableError):
             office.merchants.get(MERCHANT)
-    assert office.secrets.asked == 1
+    assert office.secrets.calls == 1
 
 
-# Below: a Secrets Manager and a clock of the test's own.
+# Below: a simulated Secrets Manager, and a clock that the test moves.
 
 
 class Vault:
-    """A Secrets Manager: what it answers is a text, an exception, or a whole answer; absent means not found."""
+    """A simulated Secrets Manager; a content is a text, an exception or a whole answer, and absent means not found."""
 
     def __init__(self) -> None:
         self.contents: dict[str, Any] = {}
-        self.asked: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
         self.meeting: threading.Barrier | None = None
 
     def get_secret_value(self, SecretId: str) -> dict[str, Any]:  # noqa: N803  AWS's spelling
         """Answer as Secrets Manager does."""
         mchid = SecretId.rpartition("/")[2]
-        self.asked[mchid] += 1
+        self.calls[mchid] += 1
         if self.meeting:
             self.meeting.wait(PATIENCE)
         content = self.contents.get(mchid, refused("ResourceNotFoundException", NOT_FOUND))
@@ -182,12 +182,12 @@ def refused(code: str, message: str) -> ClientError:
 
 
 class Desk:
-    """Merchants over that vault; the clock stands still until it is moved."""
+    """Merchants over that vault, with a clock that moves only by hand."""
 
     def __init__(self, keys: KeyMaterial) -> None:
         self.vault, self.seconds, self.unix = Vault(), 1000.0, float(NOW)
         self.values = a_secret(keys)
-        self.made = 0
+        self.clients = 0
         self.merchants = Merchants(
             self.vault,  # type: ignore[arg-type]
             "wechatpay",
@@ -198,8 +198,8 @@ class Desk:
         self.store()
 
     def client(self, **arguments: Any) -> wechatpay.Client:
-        """Count the clients that are made."""
-        self.made += 1
+        """Count the clients, and return one."""
+        self.clients += 1
         return wechatpay.Client(**arguments)
 
     def store(self, mchid: str = MERCHANT, **changes: Any) -> None:
@@ -226,45 +226,45 @@ def key_material() -> KeyMaterial:
 
 @pytest.fixture
 def desk(key_material: KeyMaterial) -> Desk:
-    """One merchant is known."""
+    """Merchants with one secret in the vault."""
     return Desk(key_material)
 
 
-def test_a_secret_is_believed_for_300_seconds(desk: Desk) -> None:
-    """Then it is fetched, and parsed only if it has changed."""
+def test_a_secret_is_kept_for_300_seconds(desk: Desk) -> None:
+    """A secret is kept for 300 seconds, then fetched, and read again only if it has changed."""
     first = desk.merchants.get(MERCHANT)
     desk.seconds += 299.9
     assert desk.merchants.get(MERCHANT) is first
-    assert desk.vault.asked[MERCHANT] == 1
+    assert desk.vault.calls[MERCHANT] == 1
     desk.seconds += 0.1
     assert desk.merchants.get(MERCHANT) is first
-    assert (desk.vault.asked[MERCHANT], desk.made) == (2, 1)
+    assert (desk.vault.calls[MERCHANT], desk.clients) == (2, 1)
 
 
-def test_an_unknown_merchant_is_remembered_as_long_as_a_secret(desk: Desk) -> None:
-    """Twelve receives of its event cost one fetch, and one more where the conversation asks for certainty."""
+def test_an_unknown_merchant_is_kept_as_long_as_a_secret(desk: Desk) -> None:
+    """The absence of a secret is kept for 300 seconds; a refresh fetches once more."""
     for _ in range(12):
         assert desk.outcome("4711") == "UnknownMerchantError"
     assert desk.outcome("4711", since=desk.merchants.now() + 0.001) == "UnknownMerchantError"
     desk.seconds += 299
     for _ in range(12):
         assert desk.outcome("4711") == "UnknownMerchantError"
-    assert desk.vault.asked["4711"] == 2
+    assert desk.vault.calls["4711"] == 2
 
 
-def test_a_secret_that_was_created_is_taken_up_by_a_refresh(desk: Desk) -> None:
-    """The cause is mended, the order redriven: it must not be rejected again for the old answer."""
+def test_a_refresh_finds_a_new_secret(desk: Desk) -> None:
+    """A refresh finds a secret that was created after its absence was kept."""
     assert desk.outcome("4711") == "UnknownMerchantError"
     desk.store("4711")
     assert desk.outcome("4711") == "UnknownMerchantError"
     desk.seconds += 1
     assert desk.outcome("4711", since=desk.merchants.now()) == "ok"
     assert desk.outcome("4711") == "ok"
-    assert desk.vault.asked["4711"] == 2
+    assert desk.vault.calls["4711"] == 2
 
 
-def test_a_field_that_was_added_is_taken_up_by_a_refresh(desk: Desk) -> None:
-    """Such as a service_id that the event and the secret both lacked."""
+def test_a_refresh_finds_a_new_field(desk: Desk) -> None:
+    """A refresh finds a field that was added to the secret."""
     desk.store(service_id="")
     assert desk.merchants.get(MERCHANT).service_id is None
     desk.store(service_id="500002")
@@ -272,25 +272,25 @@ def test_a_field_that_was_added_is_taken_up_by_a_refresh(desk: Desk) -> None:
     assert desk.merchants.refresh(MERCHANT, since=desk.merchants.now() + 0.001).service_id == "500002"
 
 
-def test_a_refresh_fetches_nothing_where_the_secret_is_young_enough(desk: Desk) -> None:
-    """What was fetched at `since` or later is what was asked for."""
+def test_a_refresh_of_a_recent_secret_makes_no_call(desk: Desk) -> None:
+    """A refresh makes no call if the secret was fetched at `since` or later."""
     since = desk.merchants.now()
-    held = desk.merchants.get(MERCHANT)
-    assert desk.merchants.refresh(MERCHANT, since=since) is held
+    merchant = desk.merchants.get(MERCHANT)
+    assert desk.merchants.refresh(MERCHANT, since=since) is merchant
     assert desk.outcome("4711", since=since) == desk.outcome("4711", since=since) == "UnknownMerchantError"
-    assert desk.vault.asked == {MERCHANT: 1, "4711": 1}
+    assert desk.vault.calls == {MERCHANT: 1, "4711": 1}
 
 
-def test_a_refresh_returns_the_same_object_where_nothing_has_changed(desk: Desk) -> None:
-    """So that a call signed ahead still fits."""
-    held = desk.merchants.get(MERCHANT)
+def test_a_refresh_of_an_unchanged_secret_returns_the_same_object(desk: Desk) -> None:
+    """A refresh of an unchanged secret returns the same object, so that a call signed ahead still fits."""
+    merchant = desk.merchants.get(MERCHANT)
     desk.seconds += 1
-    assert desk.merchants.refresh(MERCHANT, since=desk.merchants.now()) is held
-    assert (desk.vault.asked[MERCHANT], desk.made) == (2, 1)
+    assert desk.merchants.refresh(MERCHANT, since=desk.merchants.now()) is merchant
+    assert (desk.vault.calls[MERCHANT], desk.clients) == (2, 1)
 
 
-def test_all_who_wait_share_one_fetch(desk: Desk) -> None:
-    """Ten orders of a batch, one question."""
+def test_waiting_threads_share_one_fetch(desk: Desk) -> None:
+    """All threads that wait for a merchant share one fetch."""
     with ThreadPoolExecutor(10) as pool:
         for mchid in (MERCHANT, "4711"):
             assert len(set(pool.map(lambda _, mchid=mchid: desk.outcome(mchid), range(40)))) == 1
@@ -299,31 +299,31 @@ def test_all_who_wait_share_one_fetch(desk: Desk) -> None:
             assert (
                 len(set(pool.map(lambda _, mchid=mchid, since=since: desk.outcome(mchid, since=since), range(40)))) == 1
             )
-    assert desk.vault.asked == {MERCHANT: 2, "4711": 2}
+    assert desk.vault.calls == {MERCHANT: 2, "4711": 2}
 
 
 def test_ten_unknown_merchants_are_fetched_in_parallel(desk: Desk) -> None:
-    """No fetch waits for another merchant's: all ten are under way before one is answered."""
+    """Fetches of different merchants run in parallel."""
     desk.vault.meeting = threading.Barrier(10)
     with ThreadPoolExecutor(10) as pool:
         assert set(pool.map(desk.outcome, map(str, range(4711, 4721)))) == {"UnknownMerchantError"}
-    assert set(desk.vault.asked.values()) == {1}
+    assert set(desk.vault.calls.values()) == {1}
 
 
 def test_forced_fetches_are_bounded(desk: Desk) -> None:
-    """Six for a merchant and minute, however many orders are refused."""
+    """Refreshes cause six fetches per merchant and minute at most."""
     for mchid, ends in ((MERCHANT, "ok"), ("4711", "UnknownMerchantError")):
         for _ in range(100):
             desk.seconds += 0.1
             assert desk.outcome(mchid, since=desk.merchants.now()) == ends
-        assert desk.vault.asked[mchid] == FRESH_LIMIT == 6
+        assert desk.vault.calls[mchid] == FRESH_LIMIT == 6
     desk.seconds += 60
     assert desk.outcome(since=desk.merchants.now()) == "ok"
-    assert desk.vault.asked[MERCHANT] == 7
+    assert desk.vault.calls[MERCHANT] == 7
 
 
 def test_a_broken_secret_is_parsed_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is fetched again after a second, in case it was mended, but the same text has the same faults."""
+    """A faulty secret is fetched again after a second, and read again only if its text has changed."""
     reads: list[str] = []
     read = secret.read
 
@@ -335,18 +335,18 @@ def test_a_broken_secret_is_parsed_once(desk: Desk, monkeypatch: pytest.MonkeyPa
     desk.store(private_key="")
     for _ in range(10):
         assert desk.outcome() == "MerchantUnavailableError"
-    assert (desk.vault.asked[MERCHANT], len(reads)) == (1, 1)
+    assert (desk.vault.calls[MERCHANT], len(reads)) == (1, 1)
     for _ in range(10):
         desk.seconds += 1
         assert desk.outcome() == "MerchantUnavailableError"
-    assert (desk.vault.asked[MERCHANT], len(reads)) == (11, 1)
+    assert (desk.vault.calls[MERCHANT], len(reads)) == (11, 1)
     desk.store()
     desk.seconds += 1
     assert (desk.outcome(), len(reads)) == ("ok", 2)
 
 
-def test_a_certificate_that_was_not_valid_yet_is_looked_at_again(desk: Desk) -> None:
-    """The text stays the same, the date does not."""
+def test_a_certificate_that_was_not_valid_yet_is_read_again(desk: Desk) -> None:
+    """An unchanged faulty secret is read again after 300 seconds, because its certificate may have become valid."""
     desk.unix = NOW - 101 * 86400
     assert desk.outcome() == "MerchantUnavailableError"
     desk.unix = NOW
@@ -356,21 +356,21 @@ def test_a_certificate_that_was_not_valid_yet_is_looked_at_again(desk: Desk) -> 
     assert desk.outcome() == "ok"
 
 
-def test_keys_stay_while_secrets_manager_is_in_trouble(desk: Desk) -> None:
-    """A failed refresh is told to the one who asked for it, and takes nothing from the others."""
-    held = desk.merchants.get(MERCHANT)
+def test_keys_stay_while_secrets_manager_fails(desk: Desk) -> None:
+    """A failed refresh raises, and leaves the kept keys to other callers until they are 300 seconds old."""
+    merchant = desk.merchants.get(MERCHANT)
     desk.vault.contents[MERCHANT] = refused("InternalServiceError", "again, please")
     desk.seconds += 1
     since = desk.merchants.now()
     assert [desk.outcome(since=since) for _ in range(10)] == ["MerchantUnavailableError"] * 10
-    assert desk.merchants.get(MERCHANT) is held
-    assert desk.vault.asked[MERCHANT] == 2
+    assert desk.merchants.get(MERCHANT) is merchant
+    assert desk.vault.calls[MERCHANT] == 2
     desk.seconds += 300
     assert desk.outcome() == "MerchantUnavailableError"
 
 
-def test_a_secret_that_broke_is_not_hidden_by_the_one_before_it(desk: Desk) -> None:
-    """Once seen, its faults are told until they are mended."""
+def test_a_faulty_secret_replaces_the_good_one(desk: Desk) -> None:
+    """A faulty new secret replaces the good one that was kept."""
     desk.merchants.get(MERCHANT)
     desk.store(private_key="")
     desk.seconds += 1
@@ -405,8 +405,8 @@ TROUBLES = [
 
 
 @pytest.mark.parametrize(("trouble", "words"), TROUBLES, ids=range(len(TROUBLES)))
-def test_awss_own_words_are_kept(desk: Desk, trouble: Any, words: str) -> None:
-    """KMS or IAM, marked for deletion, without a value yet: all retried, nothing rejected; the words are cleaned."""
+def test_an_error_has_the_words_of_aws(desk: Desk, trouble: Any, words: str) -> None:
+    """The error holds the code and the cleaned message of AWS, and none of these errors rejects an order."""
     desk.vault.contents[MERCHANT] = trouble
     with pytest.raises(MerchantUnavailableError, match=words) as caught:
         desk.merchants.get(MERCHANT)
@@ -416,21 +416,21 @@ def test_awss_own_words_are_kept(desk: Desk, trouble: Any, words: str) -> None:
     assert caught.value.fields == ()
 
 
-def test_ten_thousand_merchants_leave_a_bounded_number_of_entries(desk: Desk) -> None:
-    """Each with its lock; the one used longest ago is forgotten first."""
+def test_the_number_of_kept_merchants_is_bounded(desk: Desk) -> None:
+    """1,024 merchants are kept; the least recently used goes first."""
     desk.merchants.get(MERCHANT)
     for number in range(10_000):
         assert desk.outcome(str(number)) == "UnknownMerchantError"
         if number % 500 == 0:
             desk.merchants.get(MERCHANT)
     assert len(desk.merchants._entries) == MOST == 1024
-    assert desk.vault.asked[MERCHANT] == 1
+    assert desk.vault.calls[MERCHANT] == 1
     assert desk.outcome("0") == "UnknownMerchantError"
-    assert desk.vault.asked["0"] == 2
+    assert desk.vault.calls["0"] == 2
 
 
-def test_an_answer_that_is_remembered_does_not_grow(desk: Desk) -> None:
-    """An exception raised a thousand times would otherwise keep the frames of a thousand conversations."""
+def test_a_kept_error_does_not_grow(desk: Desk) -> None:
+    """An error that is raised a thousand times keeps no frames of the threads that met it."""
     desk.store(private_key="")
     for mchid in (MERCHANT, "4711"):
         for _ in range(1000):

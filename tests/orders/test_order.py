@@ -1,12 +1,11 @@
-"""The values: what they hold, and that they do not change."""
+"""The values of an order: what they hold, and that they do not change."""
 
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
 from orders.order import (
-    ENDPOINTS,
-    HAVE_SUB_MCHID,
+    SUB_MERCHANT_ENDPOINTS,
     Attempt,
     Facts,
     Order,
@@ -17,7 +16,7 @@ from orders.order import (
     Status,
     instant,
 )
-from wechatpay import payscore
+from wechatpay.endpoints import ENDPOINTS
 
 NOW = 1_767_240_000.0  # 2026-01-01T04:00:00Z
 PAYMENT = Payment("1230000109", "A1", "20260101110000", appid="wx1", service_id="500001", endpoint="direct")
@@ -38,7 +37,7 @@ def an_attempt(message_id: str, outcome: str, code: str = "") -> Attempt:
 
 
 class TestValues:
-    """What passes between threads: facts, which nobody changes."""
+    """Values that threads share."""
 
     @pytest.mark.parametrize(
         "value",
@@ -54,23 +53,23 @@ class TestValues:
         ids=lambda value: type(value).__name__,
     )
     def test_a_value_does_not_change(self, value: object) -> None:
-        """Nor does it carry more than its fields."""
+        """A value is frozen and has no attributes but its fields."""
         assert not hasattr(value, "__dict__")
         with pytest.raises(FrozenInstanceError):
             setattr(value, value.__slots__[0], None)  # type: ignore[attr-defined]
 
-    def test_what_is_not_told_is_nothing(self) -> None:
-        """No wait below the usual, no time taken."""
+    def test_the_default_latency_is_zero(self) -> None:
+        """The latency of an attempt and of an outcome is 0 unless it is given."""
         assert Attempt("at", "m1", "RETRYING").latency_ms == Outcome(Status.SYNCED, PAYMENT).latency_ms == 0
 
     @pytest.mark.parametrize("status", Status)
-    def test_a_status_tells_whether_it_is_final(self, status: Status) -> None:
-        """And whether somebody should look: a customer who paid twice is final and needs attention."""
+    def test_three_statuses_are_final(self, status: Status) -> None:
+        """Three statuses are final; an order that is open, rejected or paid twice needs attention."""
         assert status.final is (status in FINAL)
         assert status.needs_attention is (status in {*OPEN, Status.PAID_BY_WECHAT})
 
     def test_a_key_is_merchant_and_number(self) -> None:
-        """Of a payment and of the order it is about, the same."""
+        """A payment and its order have the same key, made of the mchid and the order number."""
         assert PAYMENT.key == an_order(Status.SYNCED).key == "1230000109#A1"
 
     @pytest.mark.parametrize(
@@ -89,17 +88,16 @@ class TestValues:
     def test_a_sub_merchants_order_has_a_key_of_its_own(
         self, endpoint: str | None, sub_mchid: str | None, key: str
     ) -> None:
-        """Where the endpoint has a sub-merchant; the order made from a payment has the payment's key."""
+        """The key names the sub-merchant at endpoints that have one, and while the endpoint is not known."""
         payment = replace(PAYMENT, endpoint=endpoint, sub_mchid=sub_mchid)
         assert payment.key == replace(an_order(Status.RETRYING), payment=payment).key == key
         assert payment.key_is_open is (endpoint is None and sub_mchid is not None)
 
-    def test_the_endpoints_are_those_of_the_library(self) -> None:
-        """One table of endpoints decides; what the law repeats of it is compared here."""
-        assert tuple(payscore.ENDPOINTS) == ENDPOINTS
-        assert {name for name, one in payscore.ENDPOINTS.items() if "sub_mchid" in one.fields} == HAVE_SUB_MCHID
+    def test_the_endpoints_with_a_sub_merchant_are_those_of_the_library(self) -> None:
+        """The key of an order names a sub-merchant exactly if the endpoint has a place for one."""
+        assert {name for name, one in ENDPOINTS.items() if "sub_mchid" in one.fields} == SUB_MERCHANT_ENDPOINTS
 
 
 def test_an_instant_is_iso_8601_in_utc() -> None:
-    """Sortable as text, which the index relies on."""
+    """An instant is ISO 8601 in UTC with milliseconds, which sorts as text."""
     assert instant(NOW) == "2026-01-01T04:00:00.000Z"

@@ -1,4 +1,4 @@
-"""What Lambda may hand in, and what it never does: a broken record costs itself, anything else is named."""
+"""Events that invoke the function: a broken record costs itself, and an event of another kind is an error."""
 
 import json
 import os
@@ -21,7 +21,7 @@ BODY = json.dumps({"mchid": "1230000109", "out_order_no": "A-1", "detail": {"pai
 
 
 def a_record(message_id: str = "m1", **changes: Any) -> dict[str, Any]:
-    """A record as SQS hands it over; `...` takes a member out."""
+    """A record of an SQS batch; `...` takes a member out."""
     record = {
         "messageId": message_id,
         "receiptHandle": f"handle of {message_id}",
@@ -36,7 +36,7 @@ def a_record(message_id: str = "m1", **changes: Any) -> dict[str, Any]:
 
 
 def the_batch(*records: Any) -> Batch:
-    """Read records; fails where they are no batch."""
+    """The batch of these records; fails if they are no batch."""
     batch = read_records({"Records": list(records)}, "r1")
     assert isinstance(batch, Batch)
     return batch
@@ -46,12 +46,12 @@ GOOD = Message("m1", BODY, 3, "handle of m1", 1_767_240_001.25)
 
 
 def test_a_record_becomes_a_message() -> None:
-    """With everything that SQS knows of it."""
+    """A message has the id, body, receive count, handle and time of its record."""
     assert the_batch(a_record()) == Batch((GOOD,))
 
 
 def test_an_empty_batch_is_a_batch() -> None:
-    """There is nothing to do, and nothing to refuse."""
+    """A batch without records has no messages."""
     assert the_batch() == Batch(())
 
 
@@ -83,7 +83,7 @@ def test_an_empty_batch_is_a_batch() -> None:
 def test_a_broken_record_with_an_id_is_a_message_that_is_refused(
     changes: dict[str, Any], field: str, problem: str
 ) -> None:
-    """So that SQS keeps it and moves it to the dead letters; its neighbours are read."""
+    """SQS keeps a broken record that has an id; the other records are read."""
     batch = the_batch(a_record("m0"), a_record("m7", **changes), a_record())
     assert [message.message_id for message in batch.messages] == ["m0", "m7", "m1"]
     assert (batch.messages[2], batch.unreadable) == (GOOD, ())
@@ -93,7 +93,7 @@ def test_a_broken_record_with_an_id_is_a_message_that_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("record", "told"),
+    ("record", "text"),
     [
         (None, "Records[1]: is not an object"),
         (7, "Records[1]: is not an object"),
@@ -107,12 +107,12 @@ def test_a_broken_record_with_an_id_is_a_message_that_is_refused(
         ),
     ],
 )
-def test_a_record_without_an_id_is_reported_and_left_alone(record: Any, told: str) -> None:
-    """SQS cannot be told of it: an empty identifier would have Lambda redeliver its good neighbours."""
+def test_a_record_without_an_id_is_reported_and_ignored(record: Any, text: str) -> None:
+    """A record without an id is an error of the batch, because an empty identifier would fail every message."""
     batch = the_batch(a_record("m0"), record, a_record())
     assert [message.message_id for message in batch.messages] == ["m0", "m1"]
     [error] = batch.unreadable
-    assert str(error).startswith(told)
+    assert str(error).startswith(text)
     assert str(error).isprintable()
 
 
@@ -133,19 +133,19 @@ def test_a_record_without_an_id_is_reported_and_left_alone(record: Any, told: st
 def test_a_record_made_by_hand_is_read(
     changes: dict[str, Any], receive_count: int, sent_at: float | None, handle: str | None
 ) -> None:
-    """Its id and its body suffice: a payment that can be read is not lost for what is only useful."""
+    """A record with an id and a body is read, whichever other members it lacks."""
     expected = Message("m1", BODY, receive_count, handle, sent_at)
     assert the_batch(a_record(**changes)) == Batch((expected,))
 
 
 def test_two_records_of_one_id_are_two_messages() -> None:
-    """And a batch may be longer than SQS's ten."""
+    """Each record is a message, in batches of any length."""
     records = [a_record(body=f"{number}") for number in range(12)]
     assert [message.body for message in the_batch(*records).messages] == [str(number) for number in range(12)]
 
 
 @pytest.mark.parametrize(
-    ("lambda_event", "told"),
+    ("lambda_event", "text"),
     [
         (None, "the event is null"),
         ([], "the event is an empty list"),
@@ -155,7 +155,7 @@ def test_two_records_of_one_id_are_two_messages() -> None:
         (7.5, "the event is no object"),
         (True, "the event is no object"),
         ({}, "the event is an empty object"),
-        ({"detail": {}}, "of a kind that this function does not know"),
+        ({"detail": {}}, "is of no kind that this function reads"),
         ({"Records": {}}, "has Records that are no list"),
         ({"Records": None}, "has Records that are no list"),
         (json.loads(BODY), "is a payload alone"),
@@ -175,11 +175,11 @@ def test_two_records_of_one_id_are_two_messages() -> None:
         ({"Records": [a_record(messageId=...)]}, "no record has a messageId"),
     ],
 )
-def test_what_is_no_event_of_ours_is_named(lambda_event: Any, told: str) -> None:
-    """What it is and what to do; of its values nothing but the name of an AWS service."""
+def test_any_other_event_is_refused_by_name(lambda_event: Any, text: str) -> None:
+    """The error names what the event is and what to do, and of its values only an AWS service."""
     with pytest.raises(UnsupportedEventError) as caught:
         read_records(lambda_event, "r1")
-    assert told in str(caught.value)
+    assert text in str(caught.value)
     assert str(caught.value).isprintable()
     assert "1230000109" not in str(caught.value)
     assert "UpF8u" not in str(caught.value)
@@ -198,17 +198,17 @@ def test_what_is_no_event_of_ours_is_named(lambda_event: Any, told: str) -> None
     ],
 )
 def test_a_bare_event_is_one_message(event_id: Any, message_id: str) -> None:
-    """By its own id, or by the request's where it has none that can be logged."""
-    told = {"detail-type": "Order_Paid", "id": event_id, "detail": json.loads(BODY)}
-    bare = read_records(told, "r1")
+    """A bare event is a message under its own id, or the request's if its own cannot be logged."""
+    bus_event = {"detail-type": "Order_Paid", "id": event_id, "detail": json.loads(BODY)}
+    bare = read_records(bus_event, "r1")
     assert isinstance(bare, Bare)
     assert bare.message.message_id == message_id
-    assert json.loads(bare.message.body) == told
+    assert json.loads(bare.message.body) == bus_event
     assert bare.message.sent_at is None
 
 
-def test_a_bare_event_that_no_json_can_hold_is_refused() -> None:
-    """As a message that cannot be read: nested without end, or of things that JSON has not."""
+def test_a_bare_event_that_json_cannot_hold_is_refused() -> None:
+    """A bare event that JSON cannot hold becomes an unreadable message."""
     endless: dict[str, Any] = {"detail-type": "Order_Paid"}
     endless["detail"] = endless
     for event_ in (endless, {"detail-type": "Order_Paid", "detail": object()}):
@@ -244,20 +244,20 @@ _EVENTS = (
 @AT_LENGTH
 @given(_EVENTS)
 def test_any_event_is_read_or_refused_by_name(lambda_event: Any) -> None:
-    """For any JSON that Lambda may hand in; nothing else ever comes out, and what is told fits into one line."""
-    found = _records_or_refusal(lambda_event)
-    event(type(found).__name__)
-    if isinstance(found, UnsupportedEventError):
-        assert str(found).isprintable()
-        assert len(str(found)) < 400
+    """Any JSON is a batch, a bare event or an UnsupportedEventError whose text fits into one line."""
+    records = _records_or_refusal(lambda_event)
+    event(type(records).__name__)
+    if isinstance(records, UnsupportedEventError):
+        assert str(records).isprintable()
+        assert len(str(records)) < 400
         return
-    messages = found.messages if isinstance(found, Batch) else (found.message,)
+    messages = records.messages if isinstance(records, Batch) else (records.message,)
     for message in messages:
         assert message.message_id.isprintable()
         assert message.message_id.strip()
         assert message.receive_count >= 1
-        assert _told(message).isprintable()
-    for refusal in found.unreadable if isinstance(found, Batch) else ():
+        assert _visible_text(message).isprintable()
+    for refusal in records.unreadable if isinstance(records, Batch) else ():
         assert str(refusal).isprintable()
 
 
@@ -268,8 +268,8 @@ def _records_or_refusal(lambda_event: Any) -> Batch | Bare | UnsupportedEventErr
         return error
 
 
-def _told(message: Message) -> str:
-    """What of a message reaches logs and items unasked."""
+def _visible_text(message: Message) -> str:
+    """What is logged or stored of a message."""
     try:
         reporter = read(message, NOW).reporter
     except MalformedEventError as error:
@@ -279,8 +279,8 @@ def _told(message: Message) -> str:
 
 @AT_LENGTH
 @given(st.lists(_NEAR_RECORDS | _ANY, max_size=4), st.lists(_NEAR_RECORDS | _ANY, max_size=4))
-def test_any_record_leaves_its_good_neighbours_alone(before: list[Any], after: list[Any]) -> None:
-    """For any JSON as a record: the good one beside it is always read, as if it were alone."""
+def test_a_good_record_is_read_in_any_batch(before: list[Any], after: list[Any]) -> None:
+    """A good record is read whatever records are in its batch."""
     batch = the_batch(*before, a_record("good"), *after)
     [good] = the_batch(a_record("good")).messages
     assert good in batch.messages

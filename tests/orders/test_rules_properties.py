@@ -34,7 +34,7 @@ from .inprocess import InTurn, Keys, Killed, MemoryTable, NoQueue, Profile, Swit
 
 NUMBERS = ["A", "B", "C"]
 RECEIVES = 6  # as maxReceiveCount; fewer than in production, so that runs reach the dead letters
-LIES = [  # what may strike a call and must never be believed, or must be borne
+FAULTS = [  # of a call or its answer; no status may rest on one
     "system_error",
     "gateway_error",
     "unsigned_error",
@@ -82,7 +82,7 @@ LIES = [  # what may strike a call and must never be believed, or must be borne
     "total_amount_missing",
     "nested_answer",
 ]
-EXPLAINED = {  # what the truth at WeChat Pay may look like in an item that is not final
+EXPLAINED = {  # reasons in an item that is not final, by the state at WeChat Pay
     "CREATED": "CREATED",
     "USER_CONFIRM": "USER_CONFIRM",
     "REVOKED": "REVOKED",
@@ -93,7 +93,7 @@ EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "60"))
 
 @dataclass
 class Letter:
-    """A message in the queue."""
+    """A message in the queue or among the dead letters."""
 
     body: str
     number: str
@@ -102,13 +102,13 @@ class Letter:
 
 @dataclass
 class Truth:
-    """What really happened to an order: when somebody paid at a till, as the tills told it."""
+    """The times at which customers really paid for an order, as the tills reported them."""
 
     times: set[str] = field(default_factory=set)
 
 
 class Orders(RuleBasedStateMachine):
-    """One merchant, three orders, and everything that can go wrong."""
+    """One merchant, three orders, and every fault that the adapter must bear."""
 
     keys: Path
 
@@ -116,7 +116,7 @@ class Orders(RuleBasedStateMachine):
         super().__init__()
         self.now = 1_790_000_000.0
         self.resources = ExitStack()
-        self.wechat_pay = Simulator(clock=lambda: self.now, keys=self.keys)  # not listening: asked in this process
+        self.wechat_pay = Simulator(clock=lambda: self.now, keys=self.keys)  # without a port: called in this process
         self.wire = Wire(self.wechat_pay)
         session = self.resources.enter_context(session_with(self.wire))
         secret = self.wechat_pay.merchant(MERCHANT).secret()
@@ -144,25 +144,25 @@ class Orders(RuleBasedStateMachine):
 
     # ---- what tills, shops and customers do --------------------------------------------------------------------------
 
-    @rule(number=st.sampled_from(NUMBERS), deed=st.sampled_from(["open", "confirm", "complete", "cancel", "expire"]))
-    def a_shop_goes_on(self, number: str, deed: str) -> None:
-        """If the order's state allows it."""
-        if deed == "open" and number in self._opened():
+    @rule(number=st.sampled_from(NUMBERS), move=st.sampled_from(["open", "confirm", "complete", "cancel", "expire"]))
+    def a_shop_goes_on(self, number: str, move: str) -> None:
+        """A shop moves an order to its next state, if the order's state allows it."""
+        if move == "open" and number in self._opened():
             return
         try:
-            getattr(self.wechat_pay, deed)(MERCHANT, number)
+            getattr(self.wechat_pay, move)(MERCHANT, number)
         except SimulatedRefusal:
             return
 
     @rule(number=st.sampled_from(NUMBERS), total_amount=st.sampled_from([0, 3900]))
     def an_order_becomes_ready(self, number: str, total_amount: int) -> None:
-        """The usual way, all at once."""
+        """A shop opens, confirms and completes an order."""
         if number not in self._opened():
             self.wechat_pay.ready_to_sync(MERCHANT, number, total_amount=total_amount, at=self.now - 60)
 
     @rule(number=st.sampled_from(NUMBERS))
     def wechat_pay_collects(self, number: str) -> None:
-        """The race that the adapter exists for."""
+        """WeChat Pay collects the money before the till's report arrives."""
         try:
             self.wechat_pay.deduct(MERCHANT, number)
         except SimulatedRefusal:
@@ -170,36 +170,36 @@ class Orders(RuleBasedStateMachine):
 
     @rule(number=st.sampled_from(NUMBERS), on=st.booleans())
     def a_deduction_runs(self, number: str, on: bool) -> None:
-        """For a while."""
+        """A deduction begins or ends."""
         if number in self._opened() and self.wechat_pay.order(MERCHANT, number).collection_state == "USER_PAYING":
             self.wechat_pay.deducting(MERCHANT, number, on)
 
     @rule(number=st.sampled_from(NUMBERS), copies=st.integers(1, 3))
     def a_till_reports(self, number: str, copies: int) -> None:
-        """Once or several times; each report of its own moment, each moment one at which somebody paid."""
+        """A till reports a payment, once or several times, each report with a time at which a customer paid."""
         paid_time = digits(self.now - 1)
         self.truth[number].times.add(paid_time)
         payload = {"mchid": MERCHANT, "out_order_no": number, "detail": {"paid_time": paid_time}}
         for _ in range(copies):
             self._enqueue(Letter(json.dumps(payload), number))
 
-    # ---- what goes wrong ---------------------------------------------------------------------------------------------
+    # ---- faults ------------------------------------------------------------------------------------------------------
 
-    @rule(fault=st.sampled_from(LIES), times=st.integers(1, 3), operation=st.sampled_from([None, "sync", "query"]))
+    @rule(fault=st.sampled_from(FAULTS), times=st.integers(1, 3), operation=st.sampled_from([None, "sync", "query"]))
     def wechat_pay_misbehaves(self, fault: str, times: int, operation: str | None) -> None:
-        """For the next calls."""
+        """A fault strikes the next calls."""
         options: dict[str, Any] = {"processed": True} if fault == "silence" else {}
         operation = operation if operation is None or can_strike(fault, operation) else "sync"
         self.wechat_pay.misbehave(fault, times=times, operation=operation, **options)
 
     @rule(is_open=st.booleans())
     def the_circuit_moves(self, is_open: bool) -> None:
-        """Nobody is asked for a while."""
+        """The circuit opens or closes."""
         self.circuit.open = is_open
 
     @rule(down=st.booleans())
     def the_network_goes(self, down: bool) -> None:
-        """And comes back."""
+        """The network fails or comes back."""
         self.wire.down = down
 
     @rule(
@@ -208,12 +208,12 @@ class Orders(RuleBasedStateMachine):
         )
     )
     def writes_go_wrong(self, plan: list[str]) -> None:
-        """The next of them."""
+        """The next writes fail in one of five ways."""
         self.table.plan = plan
 
     @rule(seconds=st.sampled_from([1, 61, 300, 7200]))
     def time_passes(self, seconds: int) -> None:
-        """For everybody."""
+        """The clock moves on."""
         self.now += seconds
 
     # ---- what the queue does -----------------------------------------------------------------------------------------
@@ -221,43 +221,43 @@ class Orders(RuleBasedStateMachine):
     @precondition(lambda self: self.queue)
     @rule(data=st.data())
     def a_batch_is_delivered(self, data: st.DataObject) -> None:
-        """Any messages, in any order."""
-        chosen = data.draw(st.lists(st.sampled_from(sorted(self.queue)), min_size=1, max_size=4, unique=True))
-        self._deliver(chosen)
+        """SQS delivers any messages in any order."""
+        ids = data.draw(st.lists(st.sampled_from(sorted(self.queue)), min_size=1, max_size=4, unique=True))
+        self._deliver(ids)
 
     @precondition(lambda self: self.queue)
-    @rule(data=st.data(), fault=st.sampled_from([None, *LIES]))
+    @rule(data=st.data(), fault=st.sampled_from([None, *FAULTS]))
     def two_environments_race(self, data: st.DataObject, fault: str | None) -> None:
-        """One reads, then the other does everything, then the first goes on with what it read, into a fault maybe."""
-        chosen = data.draw(st.lists(st.sampled_from(sorted(self.queue)), min_size=1, max_size=2, unique=True))
-        letters = {one: self.queue[one] for one in chosen}
+        """One environment reads, another finishes, then the first continues with what it read, perhaps into a fault."""
+        ids = data.draw(st.lists(st.sampled_from(sorted(self.queue)), min_size=1, max_size=2, unique=True))
+        letters = {one: self.queue[one] for one in ids}
 
         def meanwhile() -> None:
-            self._deliver(chosen)
+            self._deliver(ids)
             if fault:
                 self.wechat_pay_misbehaves(fault, 2, None)
 
-        self._deliver(chosen, replace(self.relay, table=_Stale(self.table, meanwhile)), letters)
+        self._deliver(ids, replace(self.relay, table=_Stale(self.table, meanwhile)), letters)
 
     @rule()
     def an_operator_redrives(self) -> None:
-        """Every dead letter, under a new message id."""
+        """An operator redrives every dead letter, under a new message id."""
         for letter in self.dead.values():
             self._enqueue(replace(letter, receives=0))
         self.dead.clear()
 
-    # ---- what must hold ----------------------------------------------------------------------------------------------
+    # ---- invariants --------------------------------------------------------------------------------------------------
 
     @invariant()
     def a_final_status_never_changes(self) -> None:
-        """Nor does an item disappear."""
+        """A final status never changes, and no item disappears."""
         for key, status in self.final.items():
             assert self.table.items[key].status is status
         self.final |= {key: item.status for key, item in self.table.items.items() if item.status.final}
 
     @invariant()
-    def wechat_pay_is_told_nothing_but_the_truth(self) -> None:
-        """Never a time at which nobody paid."""
+    def wechat_pay_receives_true_times_only(self) -> None:
+        """WeChat Pay never receives a time at which no customer paid."""
         for number in self._opened():
             order = self.wechat_pay.order(MERCHANT, number)
             if order.paid_type == "MCH":
@@ -265,7 +265,7 @@ class Orders(RuleBasedStateMachine):
                 assert order.syncs == 1
 
     def teardown(self) -> None:
-        """Mend everything, let the queue run empty, redrive once, and look."""
+        """Repair everything, empty the queue, redrive once, and compare each item with WeChat Pay's order."""
         try:
             self.wechat_pay.end_faults()
             self.wire.down, self.circuit.open, self.table.plan = False, False, []
@@ -277,11 +277,11 @@ class Orders(RuleBasedStateMachine):
             self._drain()
             for number, truth in self.truth.items():
                 if truth.times:
-                    self._look(number)
+                    self._compare(number)
         finally:
             self.resources.close()
 
-    # ---- the machinery -----------------------------------------------------------------------------------------------
+    # ---- helpers ----------------------------------------------------------------------------------------------------
 
     def _opened(self) -> set[str]:
         return {str(order["out_order_no"]) for order in self.wechat_pay.ledger()}
@@ -290,11 +290,11 @@ class Orders(RuleBasedStateMachine):
         self.sent += 1
         self.queue[f"m{self.sent}"] = letter
 
-    def _deliver(self, ids: list[str], relay: Relay | None = None, held: dict[str, Letter] | None = None) -> None:
-        letters = held or {one: self.queue[one] for one in ids if one in self.queue}
-        settled = {letter.number for letter in letters.values() if self._is_final(letter.number)}
-        settled |= self._judged(letters.values())
-        before = self._calls(settled)
+    def _deliver(self, ids: list[str], relay: Relay | None = None, in_flight: dict[str, Letter] | None = None) -> None:
+        letters = in_flight or {one: self.queue[one] for one in ids if one in self.queue}
+        closed = {letter.number for letter in letters.values() if self._is_final(letter.number)}
+        closed |= self._rejected(letters.values())
+        before = self._calls(closed)
         for letter in letters.values():
             letter.receives += 1
         messages = [Message(one, letter.body, letter.receives) for one, letter in letters.items()]
@@ -302,7 +302,7 @@ class Orders(RuleBasedStateMachine):
             results = (relay or self.relay).run(messages, lambda: 60.0)
         except Killed:
             results = []
-        assert relay is not None or self._calls(settled) == before, "a final or judged order was asked about again"
+        assert relay is not None or self._calls(closed) == before, "a call was made for a final or rejected order"
         self._acknowledge(results)
         for one in [one for one, letter in letters.items() if letter.receives >= RECEIVES and one in self.queue]:
             self.dead[one] = self.queue.pop(one)
@@ -316,9 +316,9 @@ class Orders(RuleBasedStateMachine):
         item = self.table.items.get(f"{MERCHANT}#{number}")
         return item is not None and item.status.final
 
-    def _judged(self, letters: Iterable[Letter]) -> set[str]:
+    def _rejected(self, letters: Iterable[Letter]) -> set[str]:
         """Orders that are REJECTED for the payment of all these letters, each of which was received before."""
-        judged: dict[str, bool] = {}
+        rejected: dict[str, bool] = {}
         for letter in letters:
             item = self.table.items.get(f"{MERCHANT}#{letter.number}")
             binds = (
@@ -328,8 +328,8 @@ class Orders(RuleBasedStateMachine):
                 and letter.receives > 0
                 and json.loads(letter.body)["detail"]["paid_time"] == item.payment.paid_time
             )
-            judged[letter.number] = judged.get(letter.number, True) and binds
-        return {number for number, binds in judged.items() if binds}
+            rejected[letter.number] = rejected.get(letter.number, True) and binds
+        return {number for number, binds in rejected.items() if binds}
 
     def _calls(self, numbers: set[str]) -> int:
         return sum(call.out_order_no in numbers for call in self.wechat_pay.calls)
@@ -339,8 +339,8 @@ class Orders(RuleBasedStateMachine):
             self.now += 3600
             self._deliver(sorted(self.queue)[:10])
 
-    def _look(self, number: str) -> None:
-        """Compare the item with the truth at WeChat Pay."""
+    def _compare(self, number: str) -> None:
+        """Compare the item with WeChat Pay's order."""
         item = self.table.items[f"{MERCHANT}#{number}"]
         if number not in self._opened():
             assert (item.status, item.reason) == (Status.REJECTED, "ORDER_NOT_EXIST")
@@ -363,18 +363,18 @@ class Orders(RuleBasedStateMachine):
 
 
 class _Stale:
-    """A table as an environment sees it that was overtaken between its read and its writes."""
+    """A table as an environment sees it whose order is written by another one between its read and its write."""
 
     def __init__(self, table: MemoryTable, meanwhile: Any) -> None:
         self._table = table
         self._meanwhile = meanwhile
 
     def load(self, keys: Any) -> dict[str, Order | UnreadableItemError]:
-        """Read, and be overtaken, once."""
-        found = self._table.load(list(keys))
+        """Read, then let the other environment write, once."""
+        orders = self._table.load(list(keys))
         meanwhile, self._meanwhile = self._meanwhile, lambda: None
         meanwhile()
-        return found
+        return orders
 
     def create(self, orders: Sequence[Order]) -> dict[str, OrdersError]:
         """Write to the one table."""

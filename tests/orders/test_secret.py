@@ -1,4 +1,4 @@
-"""A merchant's secret: read however people store it, or refused with every fault in words."""
+"""A merchant's secret: read in every form in which it may be stored, or refused with all its faults."""
 
 import base64
 import json
@@ -30,19 +30,19 @@ def keys() -> KeyMaterial:
 
 
 def read(values: Any, now: datetime = TODAY) -> Secret:
-    """Read a secret that is stored as JSON, or as this very text."""
+    """The secret of these values, stored as JSON, or of this text."""
     return secret.read(values if isinstance(values, str) else json.dumps(values), MCHID, now)
 
 
 def refusal(values: Any, now: datetime = TODAY) -> MerchantUnavailableError:
-    """Return what is told about a secret that cannot be used."""
+    """The error about a secret that cannot be used."""
     with pytest.raises(MerchantUnavailableError) as caught:
         read(values, now)
     return caught.value
 
 
 def wrapped(pem: str) -> str:
-    """Return base64 of the whole file, as `base64 < file` prints it."""
+    """Base64 of the whole file, as `base64 < file` prints it."""
     return base64.encodebytes(pem.encode()).decode()
 
 
@@ -65,12 +65,12 @@ PEM_FORMS: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("form", PEM_FORMS.values(), ids=PEM_FORMS)
 def test_pem_is_read_however_it_is_stored(keys: KeyMaterial, form: Callable[[str], str]) -> None:
-    """The merchant's key, a public key, a certificate."""
+    """A private key, a public key and a certificate are read in every form of PEM."""
     values = a_secret(keys)
     platform = {name: form(pem) for name, pem in values["platform_keys"].items()}
-    found = read(values | {"private_key": form(values["private_key"]), "platform_keys": platform})
-    assert found.private_key.private_numbers() == keys.merchant.private_numbers()
-    assert set(found.platform_keys) == {PUBLIC_KEY_ID, CERTIFICATE_SERIAL}
+    content = read(values | {"private_key": form(values["private_key"]), "platform_keys": platform})
+    assert content.private_key.private_numbers() == keys.merchant.private_numbers()
+    assert set(content.platform_keys) == {PUBLIC_KEY_ID, CERTIFICATE_SERIAL}
 
 
 SECRET_FORMS: dict[str, Callable[[dict[str, Any]], str]] = {
@@ -110,16 +110,19 @@ SECRET_FORMS: dict[str, Callable[[dict[str, Any]], str]] = {
 
 @pytest.mark.parametrize("form", SECRET_FORMS.values(), ids=SECRET_FORMS)
 def test_a_secret_is_read_however_it_is_stored(keys: KeyMaterial, form: Callable[[dict[str, Any]], str]) -> None:
-    """Serials in upper case, text trimmed."""
-    found = read(form(a_secret(keys)))
-    assert found.serial_no == keys.serial_no
-    assert set(found.platform_keys) == {PUBLIC_KEY_ID, CERTIFICATE_SERIAL}
-    assert (found.appid, found.service_id, found.endpoint) in {("wx1", "500001", "partner"), (None, None, "direct")}
-    assert "PRIVATE" not in repr(found)
+    """Every form of a secret is read with trimmed text and upper-case serials."""
+    content = read(form(a_secret(keys)))
+    assert content.serial_no == keys.serial_no
+    assert set(content.platform_keys) == {PUBLIC_KEY_ID, CERTIFICATE_SERIAL}
+    assert (content.appid, content.service_id, content.endpoint) in {
+        ("wx1", "500001", "partner"),
+        (None, None, "direct"),
+    }
+    assert "PRIVATE" not in repr(content)
 
 
-def test_the_block_that_is_wanted_is_found_in_a_file_of_several(keys: KeyMaterial) -> None:
-    """A certificate before the key, a chain, a public key before its certificate."""
+def test_the_right_block_is_read_from_a_file_of_several(keys: KeyMaterial) -> None:
+    """The right PEM block is read from a file that holds several."""
     values = a_secret(keys)
     own = certificate_pem(keys.merchant, keys.serial_no)
     chain = certificate_pem(rsa_key(), "5F" * 20) + values["platform_keys"][CERTIFICATE_SERIAL]
@@ -191,16 +194,16 @@ FAULTS: list[tuple[str, Any, str]] = [
     ("service_id", "\x1b[2J", "service_id has characters that WeChat Pay does not take"),
     ("service_id", 500001, "service_id is a number: store it as text, in quotation marks: numbers lose digits"),
     ("service_id", {"id": "1"}, "service_id is an object: store it as text"),
-    ("endpoint", "moon", "endpoint is not a word this function knows: store direct or partner"),
-    ("endpoint", "direct😀", "endpoint is not a word this function knows"),
+    ("endpoint", "moon", "endpoint is not one of the endpoints: store direct or partner"),
+    ("endpoint", "direct😀", "endpoint is not one of the endpoints"),
     ("endpoint", 1, "endpoint is a number"),
     ("endpoint", ["direct"], "endpoint is a list"),
 ]
 
 
 @pytest.mark.parametrize(("name", "value", "words"), FAULTS, ids=[f"{name}-{n}" for n, (name, *_) in enumerate(FAULTS)])
-def test_a_fault_is_told_by_field_and_remedy(keys: KeyMaterial, name: str, value: Any, words: str) -> None:
-    """One field is named, its value is not."""
+def test_a_fault_is_reported_with_field_and_remedy(keys: KeyMaterial, name: str, value: Any, words: str) -> None:
+    """The error names the faulty field and the remedy, and does not repeat the value."""
     values = a_secret(keys) | {name: value}
     error = refusal({field: each for field, each in values.items() if each is not ...})
     assert error.fields == (name,)
@@ -210,8 +213,8 @@ def test_a_fault_is_told_by_field_and_remedy(keys: KeyMaterial, name: str, value
     assert "\n" not in str(error)
 
 
-def test_all_faults_are_told_at_once(keys: KeyMaterial) -> None:
-    """A secret is mended once, not once for each of its faults."""
+def test_all_faults_are_reported_at_once(keys: KeyMaterial) -> None:
+    """The error lists the faults of all fields at once."""
     damaged = rsa_key(4096)
     bad_keys = {PUBLIC_KEY_ID: "nonsense!", CERTIFICATE_SERIAL: public_pem(damaged)}
     error = refusal({"mchid": 1, "private_key": "", "platform_keys": bad_keys, "appid": "x" * 40, "endpoint": "moon"})
@@ -223,8 +226,8 @@ def test_all_faults_are_told_at_once(keys: KeyMaterial) -> None:
         assert sentence in str(error)
 
 
-def test_a_key_that_does_not_sign_is_told_beside_the_other_faults(keys: KeyMaterial) -> None:
-    """What the client would find at the very end."""
+def test_a_key_that_cannot_sign_is_reported_with_the_other_faults(keys: KeyMaterial) -> None:
+    """A private key that cannot sign is reported together with the other faults."""
     short = a_secret(keys, merchant=SHORT_KEY) | {"appid": 5}
     assert refusal(short).fields == ("appid", "private_key")
 
@@ -233,8 +236,8 @@ KEY_NAMES = ["", "PUB_KEY_ID_", "PUB_KEY_ID_0112…", "PUB_KEY_ID_ABC", "PUB KEY
 
 
 @pytest.mark.parametrize("name", KEY_NAMES)
-def test_a_public_key_has_its_id_for_a_name(keys: KeyMaterial, name: str) -> None:
-    """PUB_KEY_ID_ and digits, as answers write it: under another name no answer would find it."""
+def test_a_public_key_is_named_by_its_id(keys: KeyMaterial, name: str) -> None:
+    """A public key must be named PUB_KEY_ID_ and digits, the name in WeChat Pay's answers."""
     error = refusal(a_secret(keys) | {"platform_keys": {name: public_pem(keys.platform)}})
     assert error.fields == ("platform_keys",)
     assert "PUB_KEY_ID_" in str(error)
@@ -242,15 +245,15 @@ def test_a_public_key_has_its_id_for_a_name(keys: KeyMaterial, name: str) -> Non
 
 @pytest.mark.parametrize("name", ["a7xK29fQp0LmZ3vT8bNc6RwYd5HsJ1uE", "0123456789ABCDEF0123456789ABCDEF"])
 def test_a_key_pasted_as_a_name_is_not_repeated(keys: KeyMaterial, name: str) -> None:
-    """An APIv3 key has 32 characters, and may look like a serial."""
+    """The name of a platform key is not repeated if it may be an APIv3 key."""
     for value in (public_pem(keys.platform), "nonsense!", 5, certificate_pem(keys.platform, CERTIFICATE_SERIAL)):
         error = refusal(a_secret(keys) | {"platform_keys": {name: value}})
         assert name not in str(error)
         assert name.upper() not in f"{error} {error.faults}".upper()
 
 
-def test_a_certificate_has_its_own_serial_for_a_name(keys: KeyMaterial) -> None:
-    """And a public key's id is not it."""
+def test_a_certificate_is_named_by_its_serial(keys: KeyMaterial) -> None:
+    """A certificate must be named by its own serial."""
     certificate = certificate_pem(keys.platform, CERTIFICATE_SERIAL)
     for name in ("5F" * 20, PUBLIC_KEY_ID):
         error = refusal(a_secret(keys) | {"platform_keys": {name: certificate}})
@@ -258,7 +261,7 @@ def test_a_certificate_has_its_own_serial_for_a_name(keys: KeyMaterial) -> None:
 
 
 def test_the_merchants_own_key_is_not_wechat_pays(keys: KeyMaterial) -> None:
-    """As a public key, as its own certificate, or by its serial alone."""
+    """The merchant's own key is refused among the platform keys, in every form."""
     own = certificate_pem(keys.merchant, keys.serial_no)
     for entry in ({PUBLIC_KEY_ID: public_pem(keys.merchant)}, {keys.serial_no: own}):
         error = refusal(a_secret(keys) | {"platform_keys": a_secret(keys)["platform_keys"] | entry})
@@ -267,7 +270,7 @@ def test_the_merchants_own_key_is_not_wechat_pays(keys: KeyMaterial) -> None:
 
 
 def test_a_certificate_out_of_its_time_is_refused(keys: KeyMaterial) -> None:
-    """It verifies nothing that WeChat Pay signs now; which one, and since when, is told."""
+    """A certificate before or after its validity is refused with its name and date."""
     values = a_secret(keys)
     end = TODAY + timedelta(days=1725)
     error = refusal(values, end)
@@ -298,8 +301,8 @@ def test_a_certificate_out_of_its_time_is_refused(keys: KeyMaterial) -> None:
         ('"\\"text\\""', "is not a JSON object but text"),
     ],
 )
-def test_a_secret_that_is_no_object_is_told(text: str, words: str) -> None:
-    """With the place, never with the text."""
+def test_a_secret_that_is_no_object_is_refused(text: str, words: str) -> None:
+    """A secret that is no JSON object is refused with the place of the error, without its text."""
     assert words in str(refusal(text))
 
 
@@ -312,27 +315,27 @@ JSON = st.recursive(
 
 @settings(max_examples=150, deadline=None)
 @given(changes=st.dictionaries(st.sampled_from(secret.FIELDS), JSON, max_size=8))
-def test_nothing_but_the_one_error_comes_out(keys: KeyMaterial, changes: dict[str, Any]) -> None:
-    """Whatever a field holds: read, or named."""
-    named: set[str] = set(secret.FIELDS[:1])
+def test_any_value_is_read_or_refused(keys: KeyMaterial, changes: dict[str, Any]) -> None:
+    """Any value in any field is read or raises MerchantUnavailableError."""
+    fields: set[str] = set(secret.FIELDS[:1])
     try:
         read(a_secret(keys) | changes)
     except MerchantUnavailableError as error:
-        named = set(error.fields)
-    assert named
-    assert named <= set(secret.FIELDS)
+        fields = set(error.fields)
+    assert fields
+    assert fields <= set(secret.FIELDS)
 
 
 @settings(max_examples=150, deadline=None)
 @given(text=st.text(max_size=60) | JSON.map(json.dumps))
-def test_no_text_at_all_breaks_the_reader(text: str) -> None:
-    """Whatever is stored under the secret's name."""
+def test_any_text_is_refused(text: str) -> None:
+    """Any text that is no secret raises MerchantUnavailableError."""
     with pytest.raises(MerchantUnavailableError):
         read(text)
 
 
 def test_keys_are_loaded_once(keys: KeyMaterial) -> None:
-    """What was read is an object of the library, which the client takes as it is."""
-    found = read(a_secret(keys))
-    assert isinstance(found.private_key, rsa.RSAPrivateKey)
-    assert found.platform_keys is type(found.platform_keys).of(found.platform_keys)
+    """A secret holds loaded keys, which the client takes without loading them again."""
+    content = read(a_secret(keys))
+    assert isinstance(content.private_key, rsa.RSAPrivateKey)
+    assert content.platform_keys is type(content.platform_keys).of(content.platform_keys)

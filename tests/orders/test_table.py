@@ -1,4 +1,4 @@
-"""The orders table: what is written comes back, and nobody overwrites what he has not read."""
+"""The orders table: a written order is read unchanged, and no write replaces a version that it has not read."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -55,7 +55,7 @@ def dynamodb(request: pytest.FixtureRequest, cloud: Cloud) -> Iterator[Any]:
 
 @pytest.fixture
 def table(dynamodb: Any) -> OrdersTable:
-    """The table, as the function sees it."""
+    """The table, over both doubles of DynamoDB."""
     return OrdersTable(dynamodb, "table-tests")
 
 
@@ -91,14 +91,14 @@ def an_order(number: str, *, answer: Any = ANSWER, **changes: Any) -> Order:
 
 
 def loaded(table: OrdersTable, key: str) -> Order:
-    """The order of this key; fails where it cannot be read."""
-    found = table.load([key])[key]
-    assert isinstance(found, Order)
-    return found
+    """The order of this key; fails if it cannot be read."""
+    order = table.load([key])[key]
+    assert isinstance(order, Order)
+    return order
 
 
-def test_an_order_comes_back_as_it_was_written(table: OrdersTable) -> None:
-    """Every attribute, the whole answer of WeChat Pay included; money stays an integer."""
+def test_an_order_is_read_as_it_was_written(table: OrdersTable) -> None:
+    """Every attribute is read as it was written, WeChat Pay's whole answer included."""
     order = an_order("T1")
     for one, empty in ((order, {"rest"}), (order.payment, set()), (order.facts, {"omitted"})):
         values = {field.name: getattr(one, field.name) for field in fields(one)}  # type: ignore[arg-type]
@@ -107,8 +107,8 @@ def test_an_order_comes_back_as_it_was_written(table: OrdersTable) -> None:
     assert table.load([order.key]) == {order.key: order}
 
 
-def test_a_batch_is_read_at_once_and_missing_orders_are_missing(table: OrdersTable) -> None:
-    """More than a hundred keys, doubles among them, as well."""
+def test_a_batch_is_read_in_few_calls(table: OrdersTable) -> None:
+    """More than a hundred keys are read, repeated ones once; an order without an item is left out."""
     orders = [an_order(f"B{number}") for number in range(3)]
     for order in orders:
         table.save(order)
@@ -119,56 +119,56 @@ def test_a_batch_is_read_at_once_and_missing_orders_are_missing(table: OrdersTab
 
 
 def test_an_order_is_created_once(table: OrdersTable) -> None:
-    """The second who creates it has not seen the first."""
+    """A second first write of an order is a version conflict."""
     table.save(an_order("C1"))
     with pytest.raises(VersionConflictError):
         table.save(an_order("C1"))
 
 
 def test_a_settled_order_costs_one_unit_of_each_kind(table: OrdersTable, dynamodb: Any) -> None:
-    """To look and to write, where WeChat Pay's answer has some 400 bytes; DynamoDB counts each KB that is begun."""
+    """A settled order, whose answer has some 400 bytes, costs one read unit and one write unit."""
     part = {"seq": 1, "amount": 40_000, "paid_type": "MCH", "paid_time": "20260101120000"}
     collected = {"state": "USER_PAID", "total_amount": 40_000, "paying_amount": 0, "paid_amount": 40_000}
-    known = {"mchid": "1230000109", "appid": "wxd678efh567hg6787", "service_id": "500001", "state": "DONE"}
-    answer = {**known, "order_id": "1" * 20, "openid": "o" * 28, "collection": {**collected, "details": [part]}}
+    identity = {"mchid": "1230000109", "appid": "wxd678efh567hg6787", "service_id": "500001", "state": "DONE"}
+    answer = {**identity, "order_id": "1" * 20, "openid": "o" * 28, "collection": {**collected, "details": [part]}}
     payment = Payment("1230000109", "1234323JKHDFE1243252", "20260101120000", "wxd678efh567hg6787", "500001", "direct")
     facts = Facts(answer, "DONE", collection_state="USER_PAID", paid_type="MCH")
     outcome = Outcome(Status.SYNCED, payment, facts=facts, request_id="R" * 46, latency_ms=52)
     order = record(None, outcome, [Reporter("m" * 36, "e" * 36, "pos.payments")], 1_767_240_000)
     assert order is not None
-    # PutItem and GetItem of the same item: neither double tells the units of a batch, which costs the same.
+    # PutItem and GetItem of the same item: neither double reports the units of a batch, which costs the same.
     key: Any = {"TableName": "table-tests", "Key": {"pk": {"S": order.key}}, "ConsistentRead": True}
     written = dynamodb.put_item(TableName="table-tests", Item=item_of(order), ReturnConsumedCapacity="TOTAL")
-    asked = dynamodb.get_item(**key, ReturnConsumedCapacity="TOTAL")
-    assert [said["ConsumedCapacity"]["CapacityUnits"] for said in (written, asked)] == [1.0, 1.0]
+    read = dynamodb.get_item(**key, ReturnConsumedCapacity="TOTAL")
+    assert [answer["ConsumedCapacity"]["CapacityUnits"] for answer in (written, read)] == [1.0, 1.0]
 
 
-def test_orders_that_are_created_together_fail_one_by_one(table: OrdersTable) -> None:
-    """Sixty of them, more than one call takes; those that somebody has written before keep what he wrote."""
+def test_orders_created_together_fail_one_by_one(table: OrdersTable) -> None:
+    """Of sixty orders created together, those that exist already are conflicts and the others are written."""
     orders = [an_order(f"TOGETHER-{number}") for number in range(60)]
-    taken = [replace(orders[number], message_id="earlier") for number in (3, 30, 59)]
-    assert table.create(taken) == {}
-    failed = table.create(orders)
-    assert {key: type(error) for key, error in failed.items()} == dict.fromkeys(
-        (order.key for order in taken), VersionConflictError
+    existing = [replace(orders[number], message_id="earlier") for number in (3, 30, 59)]
+    assert table.create(existing) == {}
+    errors = table.create(orders)
+    assert {key: type(error) for key, error in errors.items()} == dict.fromkeys(
+        (order.key for order in existing), VersionConflictError
     )
-    written = {order.key: order for order in orders} | {order.key: order for order in taken}
+    written = {order.key: order for order in orders} | {order.key: order for order in existing}
     assert table.load(written) == written
 
 
-def test_statements_that_dynamodb_is_too_busy_for_are_tried_again() -> None:
-    """boto3 tries a refused call again, but not a refused statement: three times, and only what was refused."""
+def test_a_throttled_statement_is_tried_again() -> None:
+    """A throttled statement is tried three times, without those that have succeeded."""
     orders = [an_order(f"S{number}") for number in range(3)]
 
     class Busy:
-        """A DynamoDB that takes a statement the second time it sees it, and one of them never."""
+        """A DynamoDB that takes a statement at its second try, and one of them never."""
 
         def __init__(self) -> None:
             self.seen: list[list[str]] = []
 
-        def batch_execute_statement(self, **given: Any) -> Any:
-            """Refuse what is new, and S2 always."""
-            numbers = [statement["Parameters"][2]["S"] for statement in given["Statements"]]
+        def batch_execute_statement(self, **request: Any) -> Any:
+            """Refuse new statements, and S2 always."""
+            numbers = [statement["Parameters"][2]["S"] for statement in request["Statements"]]
             before = [number for batch in self.seen for number in batch]
             self.seen.append(numbers)
             refused = {"Error": {"Code": "ThrottlingError", "Message": "slow down"}}
@@ -182,25 +182,25 @@ def test_statements_that_dynamodb_is_too_busy_for_are_tried_again() -> None:
     ]
 
 
-def test_a_call_that_is_refused_later_hides_no_failure_before_it() -> None:
-    """One was written by somebody else, two met a busy DynamoDB; of these one can be written and one never."""
+def test_a_later_failure_hides_no_earlier_one() -> None:
+    """The error of an earlier call is kept if a later call of the same chunk fails as a whole."""
     orders = [an_order(f"P{number}") for number in range(3)]
 
     class Fickle:
-        """A DynamoDB that refuses the second call whole, and one order whatever it comes with."""
+        """A DynamoDB that refuses the second call as a whole, and one order in any call."""
 
         def __init__(self) -> None:
             self.calls = 0
 
-        def batch_execute_statement(self, **given: Any) -> Any:
-            """Answer by number of the call."""
+        def batch_execute_statement(self, **request: Any) -> Any:
+            """Answer by the number of the call."""
             self.calls += 1
             refused = ClientError({"Error": {"Code": "ValidationException"}}, "BatchExecuteStatement")
             if self.calls == 1:
                 return {
                     "Responses": [{"Error": {"Code": code}} for code in ("DuplicateItem", *["ThrottlingError"] * 2)]
                 }
-            if len(given["Statements"]) > 1 or given["Statements"][0]["Parameters"][2]["S"] == "P2":
+            if len(request["Statements"]) > 1 or request["Statements"][0]["Parameters"][2]["S"] == "P2":
                 raise refused
             return {"Responses": [{}]}
 
@@ -212,7 +212,7 @@ def test_a_call_that_is_refused_later_hides_no_failure_before_it() -> None:
 
 
 def test_an_order_is_written_on_top_of_what_was_read(table: OrdersTable) -> None:
-    """The next version and no other."""
+    """A save needs the version before it; any other is a version conflict."""
     order = an_order("V1")
     table.save(order)
     table.save(replace(order, version=2, status=Status.SYNCED))
@@ -222,8 +222,8 @@ def test_an_order_is_written_on_top_of_what_was_read(table: OrdersTable) -> None
     assert loaded(table, order.key).status is Status.SYNCED
 
 
-def test_of_two_who_race_exactly_one_writes(table: OrdersTable) -> None:
-    """However many there are, and whatever version they read."""
+def test_of_concurrent_writes_exactly_one_succeeds(table: OrdersTable) -> None:
+    """Of eight concurrent writes of one version exactly one succeeds."""
     for version in (1, 2, 3):
         order = an_order("R1", version=version)
 
@@ -239,30 +239,30 @@ def test_of_two_who_race_exactly_one_writes(table: OrdersTable) -> None:
 
 
 def test_the_attention_index_is_sorted_by_time(table: OrdersTable, dynamodb: Any) -> None:
-    """Newest last; an order that is settled leaves it."""
+    """The attention index sorts by `updated_at`, and a settled order leaves it."""
     for number, at in (("I2", 2), ("I1", 1), ("I3", 3)):
         table.save(an_order(number, status=Status.REJECTED, updated_at=instant(1_767_240_000 + at)))
     table.save(an_order("I1", status=Status.SYNCED, version=2))
-    found = dynamodb.query(
+    rejected = dynamodb.query(
         TableName="table-tests",
         IndexName="attention",
         KeyConditionExpression="attention = :status",
         ExpressionAttributeValues={":status": {"S": "REJECTED"}},
     )["Items"]
-    assert [item["out_order_no"]["S"] for item in found] == ["I2", "I3"]
+    assert [item["out_order_no"]["S"] for item in rejected] == ["I2", "I3"]
 
 
 @pytest.mark.parametrize("number", [10**38 - 1, -(10**38) + 1, 10**38, 0, -1, 0.5, 1e300, -1e300, 1e-300, 1e124])
 def test_a_number_is_kept_to_the_last_digit(table: OrdersTable, number: float) -> None:
-    """DynamoDB has 38 digits and exponents up to 125; what is beyond is kept as text."""
+    """A number beyond DynamoDB's 38 digits or exponents is stored as text, any other to the last digit."""
     order = an_order(f"N{number}", answer={"n": number})
     table.save(order)
     facts = loaded(table, order.key).facts
     assert facts is not None
     assert facts.answer is not None
-    kept = facts.answer["n"]
-    assert float(kept) == float(number)
-    assert isinstance(number, float) or str(kept) == str(number)
+    stored = facts.answer["n"]
+    assert float(stored) == float(number)
+    assert isinstance(number, float) or str(stored) == str(number)
 
 
 DEEP: dict[str, Any] = {"a": 1}
@@ -275,7 +275,7 @@ for _ in range(40):  # DynamoDB nests 32 levels
 def test_an_answer_that_an_item_cannot_hold_is_left_out(
     table: OrdersTable, dynamodb: Any, answer: dict[str, Any], version: int
 ) -> None:
-    """The verdict is written all the same, and says so; its neighbours are written as they are."""
+    """An order whose answer does not fit is written without it; the others of the call are written whole."""
     number = f"L{version}{len(str(answer))}"
     for one in (f"{number}a", f"{number}b"):
         table.save(an_order(one))
@@ -286,30 +286,30 @@ def test_an_answer_that_an_item_cannot_hold_is_left_out(
     else:
         table.save(an_order(number))
         table.save(replace(orders[1], version=2))
-    kept = loaded(table, orders[1].key)
-    assert kept.status is Status.SYNCED
-    assert kept.facts is not None
-    if kept.facts.answer != answer:  # the embedded AWS takes some of what DynamoDB refuses
-        assert (kept.facts.answer, kept.facts.omitted[:8]) == (None, "wechat: ")
+    order = loaded(table, orders[1].key)
+    assert order.status is Status.SYNCED
+    assert order.facts is not None
+    if order.facts.answer != answer:  # the embedded AWS takes some of what DynamoDB refuses
+        assert (order.facts.answer, order.facts.omitted[:8]) == (None, "wechat: ")
 
 
-def test_an_answer_is_left_out_where_dynamodb_refuses_it() -> None:
-    """However many times: without the answer the item is small and flat. Another fault stays a fault."""
+def test_only_a_validation_error_leaves_the_answer_out() -> None:
+    """Only a validation error leaves the answer out; any other error stays an error."""
 
     class Strict:
-        """Takes no answer at all."""
+        """A DynamoDB that refuses every item with an answer."""
 
         def __init__(self, code: str) -> None:
             self.code, self.items = code, []  # type: ignore[var-annotated]
 
         def batch_execute_statement(self, Statements: Any) -> Any:  # noqa: N803  boto3's word
-            """Refuse those that hold an answer."""
+            """Refuse the items with an answer."""
             refused = ["'wechat'" in one["Statement"] for one in Statements]
             self.items += [one for one, no in zip(Statements, refused, strict=True) if not no]
             return {"Responses": [{"Error": {"Code": self.code, "Message": "no\x1b"}} if no else {} for no in refused]}
 
         def put_item(self, Item: Any, **_: Any) -> None:  # noqa: N803  boto3's word
-            """The same."""
+            """Refuse an item with an answer."""
             if "wechat" in Item:
                 raise ClientError({"Error": {"Code": self.code, "Message": "no"}}, "PutItem")
             self.items.append(Item)
@@ -325,22 +325,22 @@ def test_an_answer_is_left_out_where_dynamodb_refuses_it() -> None:
         raise failed[an_order("S1").key]
 
 
-def test_keys_that_dynamodb_leaves_unprocessed_are_asked_for_again() -> None:
-    """Three times; then the messages wait."""
+def test_unprocessed_keys_are_read_again() -> None:
+    """Unprocessed keys are read again, in three calls at most."""
     order = an_order("U1")
-    left = {"orders": {"Keys": [{"pk": {"S": order.key}}]}}
+    unprocessed = {"orders": {"Keys": [{"pk": {"S": order.key}}]}}
 
     class Busy:
-        """A DynamoDB under load: it answers the second question, or none."""
+        """A DynamoDB under load, which answers the n-th call."""
 
         def __init__(self, answers_at: int) -> None:
-            self.answers_at, self.asked = answers_at, 0
+            self.answers_at, self.calls = answers_at, 0
 
         def batch_get_item(self, **_: Any) -> Any:
-            """Leave the key, until it is time."""
-            self.asked += 1
-            if self.asked < self.answers_at:
-                return {"Responses": {}, "UnprocessedKeys": left}
+            """Leave the key unprocessed until the n-th call."""
+            self.calls += 1
+            if self.calls < self.answers_at:
+                return {"Responses": {}, "UnprocessedKeys": unprocessed}
             return {"Responses": {"orders": [item_of(order)]}, "UnprocessedKeys": {}}
 
     assert OrdersTable(Busy(2), "orders").load([order.key]) == {order.key: order}  # type: ignore[arg-type]
@@ -348,8 +348,8 @@ def test_keys_that_dynamodb_leaves_unprocessed_are_asked_for_again() -> None:
         OrdersTable(Busy(4), "orders").load([order.key])  # type: ignore[arg-type]
 
 
-def test_a_table_that_does_not_answer_is_named(dynamodb: Any) -> None:
-    """With DynamoDB's own code."""
+def test_an_unavailable_table_is_an_error_with_its_code(dynamodb: Any) -> None:
+    """A table that cannot be reached raises an error with DynamoDB's own code."""
     table = OrdersTable(dynamodb, "no-such-table")
     with pytest.raises(TableUnavailableError, match="ResourceNotFoundException"):
         table.load(["1#2"])
@@ -360,14 +360,14 @@ def test_a_table_that_does_not_answer_is_named(dynamodb: Any) -> None:
 
 @pytest.mark.parametrize("status", Status)
 def test_the_attention_index_is_sparse(status: Status) -> None:
-    """Only orders that somebody should look at carry the attribute."""
+    """Only an order that needs attention has the attribute `attention`."""
     item = item_of(an_order("A1", status=status))
     expected = {"S": status.value} if status in {Status.RETRYING, Status.REJECTED, Status.PAID_BY_WECHAT} else None
     assert item.get("attention") == expected
 
 
-def test_attributes_of_a_later_version_are_left_alone(table: OrdersTable, dynamodb: Any) -> None:
-    """An older function reads a newer item, nested records included, and writes back what it does not know."""
+def test_attributes_of_a_later_version_are_kept(table: OrdersTable, dynamodb: Any) -> None:
+    """Unknown attributes and unknown members of nested records are written back unchanged."""
     order = an_order("L1")
     item: dict[str, Any] = dict(item_of(order))
     strange = {"M": {"by": {"S": "ops"}, "tags": {"SS": ["a", "b"]}}}
@@ -403,10 +403,8 @@ def test_attributes_of_a_later_version_are_left_alone(table: OrdersTable, dynamo
         ("mchid", {"NULL": True}),
     ],
 )
-def test_an_item_that_cannot_be_read_is_named_and_costs_itself(
-    table: OrdersTable, dynamodb: Any, name: str, attribute: Any
-) -> None:
-    """An operator's edit, or a later version: its neighbours are read, and it is not overwritten."""
+def test_an_unreadable_item_costs_its_own_order(table: OrdersTable, dynamodb: Any, name: str, attribute: Any) -> None:
+    """An unreadable item is an error of its own order, and is not overwritten."""
     good, bad = an_order("G1", answer=None), an_order("BAD", answer=None)
     item = item_of(bad)
     item.pop(name, None)
@@ -414,9 +412,9 @@ def test_an_item_that_cannot_be_read_is_named_and_costs_itself(
         item[name] = attribute
     dynamodb.put_item(TableName="table-tests", Item=item_of(good))
     dynamodb.put_item(TableName="table-tests", Item=item)
-    found = table.load([good.key, bad.key])
-    unreadable = found[bad.key]
-    assert found[good.key] == good
+    orders = table.load([good.key, bad.key])
+    unreadable = orders[bad.key]
+    assert orders[good.key] == good
     assert isinstance(unreadable, UnreadableItemError)
     assert (unreadable.key, name in unreadable.problem) == (bad.key, True)
     assert isinstance(table.create([bad])[bad.key], VersionConflictError)

@@ -26,6 +26,9 @@ MODULES = {
     "orders.waits": "test_waits.py",
     "orders.wechat": "test_wechat.py",
     "orders.event": "test_event.py",
+    "orders.envelope": "test_event.py",
+    "orders.mistakes": "test_event.py test_records.py",
+    "orders.items": "test_items.py",
     "orders.fields": "test_event.py",
     "orders.records": "test_records.py",
 }
