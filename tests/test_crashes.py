@@ -127,9 +127,9 @@ def _alive(scene: Scene) -> None:
 # The built function, which waits for all orders of a batch before it writes one: on a machine that is slow enough they
 # end more than its 50 ms apart, and each would be written by itself.
 GATHERING = """
-from orders import relay
+from orders import recorder
 
-relay.GATHERING = 300.0
+recorder.GATHERING = 300.0
 
 from orders.handler import lambda_handler
 """

@@ -18,7 +18,8 @@ from orders.event import Message
 from orders.merchants import Merchants
 from orders.order import Facts, Order
 from orders.queue import OrderQueue
-from orders.relay import Relay, Result
+from orders.relay import Relay
+from orders.results import Result
 from orders.table import OrdersTable
 from sandbox.cloud import Cloud
 from sandbox.waiting import PATIENCE
@@ -95,7 +96,7 @@ def shop(cloud: Cloud, wechat_pay: Simulator, monkeypatch: pytest.MonkeyPatch) -
 
     New orders of a batch are written together, however far apart their conversations end on a slow machine.
     """
-    monkeypatch.setattr("orders.relay.GATHERING", PATIENCE)
+    monkeypatch.setattr("orders.recorder.GATHERING", PATIENCE)
     prefix = f"shop-{time.monotonic_ns()}"
     secret = wechat_pay.merchant(MERCHANT).secret() | {"appid": APPID, "service_id": SERVICE_ID}
     cloud.put_secret(f"{prefix}/{MERCHANT}", secret)

@@ -14,19 +14,19 @@ from botocore.exceptions import ClientError
 
 from orders import circuit
 from orders.circuit import RECOVERY, SILENT_BATCHES, Circuit
-from orders.errors import CircuitOpenError
 from orders.order import Contact, Status
-from orders.relay import Result
+from orders.ports import CircuitOpen, Ran
+from orders.results import Result, RetryIn
 from orders.table import OrdersTable
 
 from .conftest import Shop, a_message
 
-ANSWERED = Contact(answered=True, silent=frozenset())
+ANSWERED = Ran("results", {"o0": Contact.ANSWER})
 
 
-def met(*silent: str) -> tuple[str, Contact]:
+def silence(*orders: str) -> Ran[str]:
     """A batch that met silence about these orders."""
-    return "made", Contact(answered=False, silent=frozenset(silent))
+    return Ran("results", dict.fromkeys(orders, Contact.SILENCE))
 
 
 class Clock:
@@ -89,8 +89,8 @@ def test_silence_opens_it_and_then_nobody_calls(shop: Shop) -> None:
     number = shop.order_no()
     [result] = shop.run(a_message(number))
     assert (result.failed, result.problem, result.outcome) == (True, "CIRCUIT_OPEN", None)
-    assert result.wait is not None
-    assert result.wait >= 1
+    assert isinstance(result.ending, RetryIn)
+    assert result.ending.seconds >= 1
     assert shop.calls(number) == []
     item = shop.item(number)
     assert (item.status, item.reason, item.outcome_unknown) == (Status.RETRYING, "CIRCUIT_OPEN", False)
@@ -122,7 +122,7 @@ def test_a_table_that_does_not_take_the_note_keeps_the_message_waiting(shop: Sho
 
     relay = replace(shop.relay, circuit=_AlwaysOpen(), table=Readable())
     [result] = relay.run([a_message(number)], lambda: 60.0)
-    assert (result.problem, result.wait, result.order) == ("CIRCUIT_OPEN", 60, None)
+    assert (result.problem, result.ending, result.order) == ("CIRCUIT_OPEN", RetryIn(60), None)
 
 
 def test_one_batch_tries_and_closes_it(shop: Shop, clock: Clock) -> None:
@@ -154,10 +154,8 @@ def test_other_environments_see_it_open(shop: Shop, clock: Clock) -> None:
     name = f"CIRCUIT#{time.monotonic_ns()}"
     ours, theirs = (a_circuit(shop, clock, name) for _ in range(2))
     for number in range(SILENT_BATCHES):
-        assert ours.guard(partial(met, f"o{number}")) == "made"
-    with pytest.raises(CircuitOpenError) as refused:
-        theirs.guard(lambda: ("made", ANSWERED))
-    assert refused.value.seconds == RECOVERY
+        assert ours.run(partial(silence, f"o{number}")) == silence(f"o{number}")
+    assert theirs.run(lambda: ANSWERED) == CircuitOpen(RECOVERY)
     assert circuit.NAME.startswith("CIRCUIT#")
 
 
@@ -190,8 +188,8 @@ def test_waits_for_an_open_circuit_grow(shop: Shop) -> None:
     """A receive is spent on each: they must last longer than the outage."""
     relay = replace(shop.relay, circuit=_AlwaysOpen(), scale=1.0)
     messages = [a_message(shop.order_no(), f"w{count}", receive_count=count) for count in (1, 2, 3, 8, 12)]
-    waits = [result.wait for result in relay.run(messages, lambda: 60.0)]
-    assert waits == [60, 120, 240, 1800, 1800]
+    endings = [result.ending for result in relay.run(messages, lambda: 60.0)]
+    assert endings == [RetryIn(60), RetryIn(120), RetryIn(240), RetryIn(1800), RetryIn(1800)]
 
 
 class _AlwaysOpen:
@@ -200,9 +198,9 @@ class _AlwaysOpen:
     def look(self) -> None:
         """It is known."""
 
-    def guard[T](self, work: Callable[[], tuple[T, Contact]]) -> T:
-        """Never run anything."""
-        raise CircuitOpenError(30.0)
+    def run[T](self, work: Callable[[], Ran[T]]) -> Ran[T] | CircuitOpen:
+        """Do no work."""
+        return CircuitOpen(30.0)
 
 
 def test_a_table_that_does_not_answer_keeps_nobody_from_calling() -> None:
@@ -218,12 +216,12 @@ def test_a_table_that_does_not_answer_keeps_nobody_from_calling() -> None:
 
     called: list[bool] = []
 
-    def work() -> tuple[str, Contact]:
+    def work() -> Ran[str]:
         called.append(True)
-        return "made", ANSWERED
+        return ANSWERED
 
     gate = Circuit(Down(), "orders", on_transition=print, name="CIRCUIT#down")  # type: ignore[arg-type]
-    assert gate.guard(work) == "made"
+    assert gate.run(work) is ANSWERED
     assert called == [True]
 
 
@@ -231,9 +229,9 @@ def test_one_order_that_always_fails_opens_nothing(shop: Shop, clock: Clock) -> 
     """A 500 for one order, however often, says nothing about the others; nor does silence about two."""
     circuit = a_circuit(shop, clock)
     for number in range(4 * SILENT_BATCHES):
-        circuit.guard(partial(met, f"o{number % 2}"))
+        circuit.run(partial(silence, f"o{number % 2}"))
     assert moves(shop) == []
-    circuit.guard(partial(met, "another"))
+    circuit.run(partial(silence, "another"))
     assert moves(shop) == [(CircuitState.CLOSED, CircuitState.OPEN)]
 
 
@@ -241,8 +239,8 @@ def test_an_answer_ends_the_count_of_orders(shop: Shop, clock: Clock) -> None:
     """What was silent before it does not count any more."""
     circuit = a_circuit(shop, clock)
     for order in ("o1", "o2", "o3", "o4"):
-        circuit.guard(partial(met, order))
-        circuit.guard(lambda: ("made", ANSWERED))
+        circuit.run(partial(silence, order))
+        circuit.run(lambda: ANSWERED)
     assert moves(shop) == []
 
 
@@ -258,12 +256,12 @@ def test_a_table_that_takes_no_election_stops_no_call(shop: Shop, fails: str) ->
     def throttled(**_: object) -> None:
         raise ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, fails)
 
-    def work() -> tuple[str, Contact]:
+    def work() -> Ran[str]:
         calls.append("called")
-        return "made", ANSWERED
+        return ANSWERED
 
     dynamodb.meta.events.register(f"before-call.dynamodb.{fails}", throttled)
-    assert Circuit(dynamodb, "orders", on_transition=print, name=name).guard(work) == "made"
+    assert Circuit(dynamodb, "orders", on_transition=print, name=name).run(work) is ANSWERED
     assert calls == ["called"]
 
 
@@ -271,12 +269,12 @@ def test_a_bug_in_the_work_is_told_and_the_work_is_not_done_twice(shop: Shop) ->
     """What the batch itself raises is not taken for trouble with the circuit's store."""
     calls: list[str] = []
 
-    def work() -> tuple[str, Contact]:
+    def work() -> Ran[str]:
         calls.append("called")
         raise KeyError("a bug")
 
     with pytest.raises(KeyError, match="a bug"):
-        shop.relay.circuit.guard(work)
+        shop.relay.circuit.run(work)
     assert calls == ["called"]
 
 

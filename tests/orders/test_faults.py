@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 import wechatpay
-from orders.conversation import WeChatPay
+from orders.conversation import Conversation, WeChatPay
 from orders.items import item_of
 from orders.merchants import Merchants
 from orders.order import Order, Payment, Status, instant
+from orders.results import RetryIn, RetryNow
 from orders.rules import RETRIES_EXHAUSTED
 from orders.table import OrdersTable
 from sandbox.waiting import PATIENCE
@@ -36,7 +37,7 @@ def with_relay(shop: Shop, **changes: Any) -> Shop:
 
 def keys_of(shop: Shop) -> tuple[Any, str]:
     """The shop's merchants and where their secrets are."""
-    merchants: Any = shop.relay.wechat_pay._merchants  # type: ignore[attr-defined]
+    merchants: Any = shop.relay.wechat_pay.merchants  # type: ignore[attr-defined]
     return merchants, merchants._prefix
 
 
@@ -51,7 +52,7 @@ class TestGateways:
         shop.wechat_pay.misbehave("gateway_408", status=status, body=body)
         [result] = shop.run(a_message(number))
         item = shop.item(number)
-        assert (result.wait, item.status, item.reason) == (15, Status.RETRYING, "OUTCOME_UNKNOWN")
+        assert (result.ending, item.status, item.reason) == (RetryIn(15), Status.RETRYING, "OUTCOME_UNKNOWN")
         shop.wechat_pay.behave()
         shop.run(a_message(number, receive_count=2))
         assert shop.item(number).status is Status.SYNCED
@@ -70,7 +71,7 @@ class TestGateways:
             number = shop.order_no()
             shop.wechat_pay.misbehave(fault)
             [result] = shop.run(a_message(number))
-            assert (result.wait, shop.item(number).reason) != (0, "PARAM_ERROR")
+            assert (result.ending, shop.item(number).reason) != (RetryNow(), "PARAM_ERROR")
             assert (shop.item(number).status, shop.item(number).reason) == (Status.RETRYING, reason)
             shop.wechat_pay.behave()
 
@@ -100,20 +101,20 @@ class TestClocks:
         detail = {"paid_time": digits(time.time())}
         shop.wechat_pay.misbehave("paid_time_ahead", times=1)
         [first] = shop.run(a_message(number, detail=detail))
-        assert (first.wait, shop.item(number).reason) == (60, "PAID_TIME_AHEAD")
+        assert (first.ending, shop.item(number).reason) == (RetryIn(60), "PAID_TIME_AHEAD")
         [second] = shop.run(a_message(number, receive_count=2, detail=detail))
         assert (second.failed, shop.item(number).status) == (False, Status.SYNCED)
 
     def test_the_second_refusal_stands(self, shop: Shop) -> None:
         """And that of a time that is not of the last minutes at once."""
-        for paid_time, waits in ((digits(time.time()), [60, 0]), (PAID_TIME, [0])):
+        for paid_time, endings in ((digits(time.time()), [RetryIn(60), RetryNow()]), (PAID_TIME, [RetryNow()])):
             number = shop.order_no()
             shop.wechat_pay.misbehave("paid_time_ahead", times=2)
             detail = {"paid_time": paid_time}
             results = [
-                shop.run(a_message(number, receive_count=count + 1, detail=detail))[0] for count in range(len(waits))
+                shop.run(a_message(number, receive_count=count + 1, detail=detail))[0] for count in range(len(endings))
             ]
-            assert [result.wait for result in results] == waits
+            assert [result.ending for result in results] == endings
             item = shop.item(number)
             assert (item.status, item.reason) == (Status.REJECTED, "PARAM_ERROR")
             assert item.last_error is not None
@@ -184,7 +185,7 @@ class TestEvidence:
         shop.wechat_pay.cancel(MERCHANT, number)
         for receive_count in (1, 2, 3):
             results = shop.run(*(a_message(number, f"m{n}", receive_count) for n in range(21)))
-            assert {result.wait for result in results} == {0}
+            assert {result.ending for result in results} == {RetryNow()}
         assert shop.calls(number) == ["sync", "query"]
 
     def test_a_message_killed_at_a_later_attempt_asks_first(self, shop: Shop) -> None:
@@ -229,7 +230,7 @@ class TestEvidence:
         calls_before = shop.calls(number)
         [last] = shop.run(a_message(number, receive_count=12))
         item = shop.item(number)
-        assert (last.wait, last.given_up) == (0, True)
+        assert (last.ending, last.given_up) == (RetryNow(), True)
         assert (item.status, item.reason, item.outcome_unknown) == (Status.REJECTED, RETRIES_EXHAUSTED, True)
         assert item.last_error is not None
         assert item.last_error.code
@@ -246,12 +247,12 @@ class TestEvidence:
         shop = with_relay(shop, max_receives=12)
         late, broken = shop.order_no(), shop.order_no()
         [result] = shop.run(a_message(late, receive_count=receive_count), time_left=1.0)
-        assert (result.wait, shop.item(late).reason) == (0, RETRIES_EXHAUSTED)
+        assert (result.ending, shop.item(late).reason) == (RetryNow(), RETRIES_EXHAUSTED)
         assert shop.item(late).history[-1].reason == "OUT_OF_TIME"
-        monkeypatch.setattr(type(shop.relay.wechat_pay), "settle", lambda *_, **__: 1 / 0)
+        monkeypatch.setattr(Conversation, "settle", lambda *_, **__: 1 / 0)
         [result] = shop.run(a_message(broken, receive_count=receive_count))
         item = shop.item(broken)
-        assert (result.wait, item.reason, item.outcome_unknown) == (0, RETRIES_EXHAUSTED, True)
+        assert (result.ending, item.reason, item.outcome_unknown) == (RetryNow(), RETRIES_EXHAUSTED, True)
         assert item.last_error is not None
         assert item.last_error.message == "unexpected ZeroDivisionError"
 

@@ -12,8 +12,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.circuit_breaker import CircuitState, CircuitTransition
 
-from orders import relay, wechat
+from orders import cases, report, wechat
 from sandbox.cloud import Cloud
 from sandbox.wechat_pay import Simulator
 from sandbox.world import APPID, MERCHANT, SERVICE_ID
@@ -161,9 +162,9 @@ def test_what_is_no_event_of_ours_raises(door: Door, event: Any) -> None:
         ("newton", "the customer has paid twice: refund", "PaidByWeChat"),
         ("nothing due", "nothing was due", "NothingDue"),
         ("revoked", "rejected, to the dead letters", "Rejected"),
-        ("deducting", "not yet", "Retrying"),
-        ("unknown word", "not yet", "UnknownWord"),
-        ("wrong key", "not yet", "SignatureRefused"),
+        ("deducting", "retrying", "Retrying"),
+        ("unknown word", "retrying", "UnknownWord"),
+        ("wrong key", "retrying", "SignatureRefused"),
         ("out of time", "deferred", "Deferred"),
     ],
 )
@@ -235,10 +236,10 @@ def test_attempts_that_fail_are_told_from_orders_that_only_wait(
     assert metrics.get("Failing") == failing
 
 
-def test_reasons_that_only_wait_are_words_of_the_law(door: Door) -> None:
+def test_reasons_that_only_wait_are_reasons_of_the_rules() -> None:
     """Each is a reason that an order can have; renamed there, it would count as failing here."""
-    words = {verdict.reason for verdict in wechat.VERDICTS.values()} | {"DEDUCTING", relay.SECOND_REPORT}
-    assert words >= door.module.PATIENCE
+    reasons = {verdict.reason for verdict in wechat.VERDICTS.values()} | {"DEDUCTING", cases.SECOND_REPORT}
+    assert reasons >= report.NOT_FAILING
     assert '"DEDUCTING"' in Path(wechat.__file__).read_text(encoding="utf-8")
 
 
@@ -354,14 +355,16 @@ def test_verdicts_that_contradict_each_other_are_an_alarm(door: Door, monkeypatc
 
 def test_the_circuit_is_told(door: Door) -> None:
     """Opened: counted for the alarm. Its other moves: a line."""
-    states = door.module.CircuitState
-    move = door.module.CircuitTransition
-    door.module._tell_transition(move("CIRCUIT#x", states.CLOSED, states.OPEN, 1))
-    door.module._tell_transition(move("CIRCUIT#x", states.OPEN, states.HALF_OPEN, 1))
-    door.module._flush()
-    (opened, moved), metrics = door.told()
-    assert "the circuit is open" in opened["message"]
-    assert moved["circuit"] == "HALF_OPEN"
+    logger, metric_provider = door.module.logger, door.module.metrics
+    for transition in (
+        CircuitTransition("CIRCUIT#x", CircuitState.CLOSED, CircuitState.OPEN, 1),
+        CircuitTransition("CIRCUIT#x", CircuitState.OPEN, CircuitState.HALF_OPEN, 1),
+    ):
+        report.report_transition(transition, logger, metric_provider)
+    report.Report(logger, metric_provider).flush()
+    (opened, changed), metrics = door.told()
+    assert opened["message"] == "circuit open: WeChat Pay does not answer, messages are delayed"
+    assert (changed["message"], changed["circuit"]) == ("circuit state changed", "HALF_OPEN")
     assert metrics["CircuitOpened"] == [1.0]
 
 

@@ -14,6 +14,7 @@ import wechatpay
 from orders.conversation import WeChatPay
 from orders.merchants import FAILURE_MAX_AGE, Merchants
 from orders.order import Status
+from orders.results import RetryNow
 from sandbox.aws_proxy import AwsProxy, Deed
 from sandbox.waiting import until
 from sandbox.world import APPID, MERCHANT, OTHER_MERCHANT, SERVICE_ID
@@ -159,7 +160,7 @@ def test_two_merchants_in_a_batch_sign_with_their_own_keys(office: Office) -> No
 def test_an_unknown_merchant_is_rejected_with_the_remedy(office: Office) -> None:
     """No call can be made, and none is."""
     [result] = office.shop.run(a_message("N1", mchid="1999999999"))
-    assert result.wait == 0
+    assert result.ending == RetryNow()
     assert result.order is not None
     assert result.order.reason == "UNKNOWN_MERCHANT"
     assert result.order.last_error is not None
@@ -171,7 +172,7 @@ def test_an_unknown_merchant_costs_one_fetch_for_a_whole_batch_and_for_all_recei
     mchid = f"18{time.time_ns() % 10**8:08d}"
     for receive_count in range(1, 13):
         results = office.shop.run(*(a_message(f"N{n}", f"m{n}", receive_count, mchid=mchid) for n in range(10)))
-        assert {result.wait for result in results} == {0}
+        assert {result.ending for result in results} == {RetryNow()}
     assert office.fetches == 1
 
 
@@ -227,14 +228,14 @@ def test_an_unknown_merchant_costs_one_fetch_however_often_its_event_is_received
     """Twelve receives on the way to the dead letters: the first one asked, the others know."""
     for received in range(1, 13):
         [result] = office.shop.run(a_message("N3", mchid="1999999998", receive_count=received))
-        assert result.wait == 0
+        assert result.ending == RetryNow()
     assert office.fetches <= 2
 
 
 def test_ten_events_of_an_unknown_merchant_cost_one_fetch(office: Office) -> None:
     """They wait for one answer, not for each other's."""
     results = office.shop.run(*(a_message(f"N{n}", f"m{n}", mchid="1999999997") for n in range(10)))
-    assert {result.wait for result in results} == {0}
+    assert {result.ending for result in results} == {RetryNow()}
     assert office.fetches <= 2
 
 

@@ -17,6 +17,7 @@ import wechatpay
 from orders.errors import SettingsError
 from orders.event import BODY_LIMIT, Message
 from orders.order import Status
+from orders.results import RetryNow
 from orders.settings import Settings
 from sandbox.wechat_pay import Simulator, faults
 from sandbox.wechat_pay.faults import Answering
@@ -215,7 +216,7 @@ def test_an_answer_nested_too_deeply_costs_one_order(shop: Shop, monkeypatch: py
 def test_a_body_without_measure_costs_one_message(shop: Shop, traffic: Traffic, body: str) -> None:
     """Nested, long or wide: to the dead letters before anything is asked."""
     [refused] = shop.run(Message("m1", body))
-    assert (refused.wait, refused.event) == (0, None)
+    assert (refused.ending, refused.event) == (RetryNow(), None)
     assert (traffic.urls, traffic.secrets) == ([], [])
 
 
@@ -223,4 +224,4 @@ def test_a_refused_body_leaves_its_neighbour_alone(shop: Shop) -> None:
     """In one batch."""
     fine = shop.order_no()
     refused, done = shop.run(Message("m1", "[" * 100_000), a_message(fine, "m2"))
-    assert (refused.wait, done.failed) == (0, False)
+    assert (refused.ending, done.failed) == (RetryNow(), False)

@@ -13,6 +13,7 @@ from orders.conversation import WeChatPay
 from orders.event import Message
 from orders.merchants import Merchants
 from orders.order import UNKNOWN, Status
+from orders.results import Done, RetryIn, RetryNow
 from sandbox.world import MERCHANT, SERVICE_ID
 from tests.orders.conftest import CALL_BUDGET, LONG_AGO, PAID_TIME, Shop, a_message
 from tests.orders.inprocess import Wire, session_with
@@ -52,8 +53,8 @@ def test_twins_that_disagree_are_told_apart(shop: Shop) -> None:
     number = shop.order_no()
     early = a_message(number, "m1", detail={"paid_time": "20200101000000"})
     rejected, waiting = shop.run(early, a_message(number, "m2"))
-    assert (rejected.wait, rejected.order and rejected.order.reason) == (0, "PARAM_ERROR")
-    assert (waiting.failed, waiting.wait) == (True, 15)
+    assert (rejected.ending, rejected.order and rejected.order.reason) == (RetryNow(), "PARAM_ERROR")
+    assert (waiting.failed, waiting.ending) == (True, RetryIn(15))
     [settled] = shop.run(a_message(number, "m2", receive_count=2))
     assert not settled.failed
     assert shop.item(number).status is Status.SYNCED
@@ -64,9 +65,9 @@ def test_what_was_signed_ahead_is_sent_for_its_own_payment_alone(shop: Shop) -> 
     number = shop.order_no()
     early = a_message(number, "m1", detail={"paid_time": "20200101000000"})
     [rejected] = shop.run(early)
-    assert rejected.wait == 0
+    assert rejected.ending == RetryNow()
     again, settled = shop.run(early, a_message(number, "m2"))
-    assert (again.wait, settled.failed) == (0, False)
+    assert (again.ending, settled.failed) == (RetryNow(), False)
     told = [json.loads(call.body) for call in shop.wechat_pay.calls if call.out_order_no == number and call.body]
     assert [body["detail"]["paid_time"] for body in told] == ["20200101000000", PAID_TIME]
 
@@ -84,7 +85,7 @@ def test_a_bug_in_the_shared_write_keeps_the_messages(shop: Shop, monkeypatch: p
     number = shop.order_no()
     monkeypatch.setattr(shop.table, "create", lambda _: 1 / 0)
     bad, waiting = shop.run(Message("m1", "nonsense"), a_message(number, "m2"))
-    assert (bad.wait, waiting.wait, waiting.problem) == (0, 15, "unexpected ZeroDivisionError")
+    assert (bad.ending, waiting.ending, waiting.problem) == (RetryNow(), RetryIn(15), "unexpected ZeroDivisionError")
     monkeypatch.undo()
     [settled] = shop.run(a_message(number, "m2", receive_count=2))
     assert not settled.failed
@@ -102,7 +103,7 @@ def test_one_bad_record_costs_one_record(shop: Shop) -> None:
         a_message(deducting, "m4"),
         a_message("Z", "m5", mchid="1999999999"),
     )
-    assert [result.wait for result in results] == [0, None, 3, 180, 0]
+    assert [result.ending for result in results] == [RetryNow(), Done(), RetryIn(3), RetryIn(180), RetryNow()]
     assert results[0].field == "body"
     assert results[4].order is not None
     assert results[4].order.reason == "UNKNOWN_MERCHANT"
@@ -182,7 +183,7 @@ def wired(shop: Shop) -> Iterator[Shop]:
     """The shop, whose calls reach WeChat Pay without a network: a silence there takes no time to be one."""
     hosts: dict[str, Any] = {"base_url": shop.wechat_pay.base_url, "backup_url": shop.wechat_pay.backup_url}
     names = {shop.wechat_pay.base_url: "main", shop.wechat_pay.backup_url: "backup"}
-    merchants: Any = shop.relay.wechat_pay._merchants  # type: ignore[attr-defined]
+    merchants: Any = shop.relay.wechat_pay.merchants  # type: ignore[attr-defined]
     with session_with(Wire(shop.wechat_pay, names)) as session:
         client = partial(wechatpay.Client, session=session, **hosts)
         over_it = Merchants(shop.cloud.client("secretsmanager"), merchants._prefix, client)
@@ -260,7 +261,7 @@ def test_trouble_that_passes_is_waited_out(
     shop.wechat_pay.misbehave(fault, **options)
     [result] = shop.run(a_message(number))
     assert (shop.item(number).status, shop.item(number).reason) == (Status.RETRYING, reason)
-    assert result.wait == wait
+    assert result.ending == RetryIn(wait)
     shop.wechat_pay.behave()
     shop.run(a_message(number, receive_count=2))
     assert shop.item(number).status is Status.SYNCED
@@ -281,10 +282,10 @@ def test_an_order_that_is_seconds_old_gets_one_short_retry(shop: Shop) -> None:
     """ORDER_NOT_EXIST waits the first time and is rejected the second time; the third receive asks nothing."""
     number = shop.order_no(ready=False)
     [first] = shop.run(a_message(number))
-    assert (first.wait, shop.item(number).status) == (3, Status.RETRYING)
+    assert (first.ending, shop.item(number).status) == (RetryIn(3), Status.RETRYING)
     [second] = shop.run(a_message(number, receive_count=2))
     [third] = shop.run(a_message(number, receive_count=3))
-    assert (second.wait, third.wait) == (0, 0)
+    assert (second.ending, third.ending) == (RetryNow(), RetryNow())
     assert (shop.item(number).status, shop.item(number).reason) == (Status.REJECTED, "ORDER_NOT_EXIST")
     assert len(shop.calls(number)) == 2
 
@@ -310,7 +311,7 @@ def test_time_that_runs_out_leaves_the_message_untouched(shop: Shop) -> None:
     """No call is begun that could not be ended; the record goes back at once."""
     number = shop.order_no()
     [result] = shop.run(a_message(number), time_left=1.0)
-    assert (result.failed, result.wait, result.problem) == (True, 0, "OUT_OF_TIME")
+    assert (result.failed, result.ending, result.problem) == (True, RetryNow(), "OUT_OF_TIME")
     assert shop.calls(number) == []
     assert shop.table.load([f"{MERCHANT}#{number}"]) == {}
 
@@ -320,7 +321,7 @@ def test_while_dynamodb_is_down_nothing_is_permanent(shop: Shop) -> None:
     number = shop.order_no()
     shop.table._name = "no-such-table"
     unreadable, waiting = shop.run(Message("m0", "nonsense"), a_message(number))
-    assert (unreadable.wait, waiting.wait) == (0, 15)
+    assert (unreadable.ending, waiting.ending) == (RetryNow(), RetryIn(15))
     assert "ResourceNotFoundException" in waiting.problem
     assert shop.calls(number) == []
 
@@ -419,7 +420,7 @@ def test_one_sub_merchants_settled_order_does_not_swallow_anothers_event(shop: S
 
 def test_the_secrets_default_endpoint_decides_the_key(shop: Shop) -> None:
     """An event that names a sub-merchant and no endpoint is what the merchant's secret says."""
-    prefix = shop.relay.wechat_pay._merchants._prefix  # type: ignore[attr-defined]
+    prefix = shop.relay.wechat_pay.merchants._prefix  # type: ignore[attr-defined]
     secret = shop.wechat_pay.merchant("1230000222").secret() | {"service_id": SERVICE_ID, "endpoint": "partner"}
     shop.cloud.put_secret(f"{prefix}/1230000222", secret)
     number, who = shop.order_no(ready=False), FAMILIES["partner"]

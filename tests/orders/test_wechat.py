@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orders.dialogue import Action
 from orders.order import Payment, Status
 from orders.waits import SOON, Wait
-from orders.wechat import Action, is_ahead, judge, verdict
+from orders.wechat import is_ahead, judge, verdict
 from wechatpay import Answer, Collection, CollectionDetail, MalformedError, RefusedError, ServiceOrder, times
 from wechatpay.service_order import service_order
 
