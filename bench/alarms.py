@@ -32,7 +32,7 @@ FAILING: Mapping[str, Law] = {
     name: law for name, law in LAWS.items() if name not in {"DEDUCTING", "USER_CONFIRM, CREATED"}
 }
 PATIENT: Mapping[str, Law] = {name: law for name, law in LAWS.items() if name not in FAILING}
-"""Laws of the reasons that count as failing, and of those that no alarm counts (`orders.handler.PATIENCE`)."""
+"""Laws of the reasons that count as failing, and of those that no alarm counts (`orders.report.NOT_FAILING`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ class Aws:
             retries={"mode": "standard", "total_max_attempts": 3},
             max_pool_connections=connections,
             parameter_validation=False,  # tests/orders/test_aws.py checks every request against the models
-            user_agent=f"Boto3/{boto3.__version__} app/wechat-payscore-sync",  # the default is composed twice for each call
+            user_agent=f"Boto3/{boto3.__version__} app/wechat-payscore-sync",  # else composed twice for each call
         )
 
     def client(self, service: str) -> Any:  # noqa: ANN401  boto3 makes its clients at run time

@@ -288,11 +288,11 @@ def test_a_paid_time_ahead_of_the_clock_gets_one_delayed_retry() -> None:
 def test_the_first_failure_stays_the_last_error_while_the_outcome_is_unknown() -> None:
     """An operator sees why a query was needed, not that the query failed as well; a final status has no error."""
     _, silent = converse([HAVE_KEYS, ORDER_DONE, TIME_OUT])
-    _, settled = converse([HAVE_KEYS, ORDER_DONE, SYNCED])
+    _, synced = converse([HAVE_KEYS, ORDER_DONE, SYNCED])
     _, open_order = converse([HAVE_KEYS, ORDER_DONE, TO_BE_PAID])
     assert silent.refusal == open_order.refusal == ORDER_DONE.refusal
     assert (silent.request_id, open_order.request_id) == ("08F5-3", "08F5-2")
-    assert (settled.refusal, settled.request_id, settled.facts) == (None, "08F5-1", SYNCED.facts)
+    assert (synced.refusal, synced.request_id, synced.facts) == (None, "08F5-1", SYNCED.facts)
 
 
 def test_a_merchant_without_a_secret_is_rejected_until_a_secret_is_there() -> None:
