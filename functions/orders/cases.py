@@ -42,7 +42,7 @@ class Delivery:
         """The key of the order that it is about."""
         return self.event.payment.key
 
-    def paying(self, payment: Payment) -> "Delivery":
+    def with_payment(self, payment: Payment) -> "Delivery":
         """Return the delivery with a completed payment."""
         return replace(self, event=replace(self.event, payment=payment))
 

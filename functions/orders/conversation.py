@@ -75,7 +75,7 @@ class WeChatPay:
     def prepare(self, payment: Payment) -> "Conversation":
         """Begin a conversation: fetch the merchant's keys and sign the sync. Nothing is sent.
 
-        If it cannot be signed, the conversation is begun without; it then says why.
+        If the sync cannot be signed, the conversation begins without it, and says why.
         """
         with suppress(OrdersError):
             profile = self.merchants.get(payment.mchid)
@@ -173,9 +173,9 @@ class _Exchange:
                 self.contact = Contact.ANSWER
             elif self.contact is Contact.NONE:
                 self.contact = Contact.SILENCE
-            return wechat.failed(error, ask.payment, self.wechat_pay.clock())
+            return wechat.error_reply(error, ask.payment, self.wechat_pay.clock())
         self.contact = Contact.ANSWER
-        return Acknowledged() if order is None else wechat.verified(order, ask.payment)
+        return Acknowledged() if order is None else wechat.order_reply(order, ask.payment)
 
     def _send(self, ask: Ask) -> wechatpay.ServiceOrder | None:
         if self.profile is None:

@@ -2,7 +2,7 @@
 
 import gc
 
-gc.disable()  # what is imported below is no garbage: looking for some costs a cold start 5 % of its time
+gc.disable()  # imports leave no garbage; collections during them take 5 % of a cold start
 
 from collections.abc import Callable
 from functools import partial
@@ -27,11 +27,11 @@ class LambdaContext(Protocol):
         """Return the milliseconds until Lambda ends the invocation."""
 
 
-logger = Logger(location=None, timestamp=None)  # the message says where; CloudWatch Logs has the time of every line
+logger = Logger(location=None, timestamp=None)  # the message is unique; CloudWatch Logs has the time of every line
 logger.remove_keys(["service"])  # as its log group does
 metrics = Metrics()
 relay = bootstrap(Settings.from_env(), on_transition=partial(report_transition, logger=logger, metrics=metrics))
-gc.freeze()  # nor will it be later
+gc.freeze()  # later collections skip all that exists now
 gc.enable()
 
 

@@ -28,6 +28,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Draft:
+    """The first write of an order, not yet made."""
+
+    entry: Entry
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """An outcome, and the order as it stands in the table after it; None if there is no item."""
 
@@ -58,6 +66,19 @@ class Recorder:
             return self._settle_race(entry, order)
         return Recorded(entry.outcome, order)
 
+    def draft(self, entry: Entry) -> Draft:
+        """Return the first write of an order that is not in the table, to be made by `create`."""
+        return Draft(entry, rules.record(None, entry.outcome, entry.reporters, self.clock()))
+
+    def create(self, endings: Sequence[Draft | Recorded | Exception]) -> list[Recorded | Exception]:
+        """Make the drafts among the endings in one call; return the endings in their order.
+
+        A draft that the table refuses fails by itself; races over orders that the table has already are settled in
+        parallel.
+        """
+        recorded = iter(self._create([ending for ending in endings if isinstance(ending, Draft)]))
+        return [next(recorded) if isinstance(ending, Draft) else ending for ending in endings]
+
     def note(self, order: Order | None, outcome: Outcome | None, reporters: Sequence[Reporter]) -> Order | None:
         """Record an outcome if there is one and the table takes it; return the order as it stands."""
         if outcome is not None:
@@ -65,35 +86,26 @@ class Recorder:
                 return self.record(Entry(order, outcome, reporters)).order
         return order
 
-    def create(self, endings: Sequence[Entry | Recorded | Exception]) -> list[Recorded | Exception]:
-        """Record the entries among the endings, all of orders that are new to the table, in one call.
-
-        Returns the endings in their order. An entry that the table refused fails by itself; races over orders that the
-        table has already are settled in parallel.
-        """
-        created = iter(self._create([ending for ending in endings if isinstance(ending, Entry)]))
-        return [next(created) if isinstance(ending, Entry) else ending for ending in endings]
-
-    def _create(self, entries: Sequence[Entry]) -> list[Recorded | Exception]:
-        if not entries:
+    def _create(self, drafts: Sequence[Draft]) -> list[Recorded | Exception]:
+        if not drafts:
             return []
-        orders = [rules.record(None, entry.outcome, entry.reporters, self.clock()) for entry in entries]
+        orders = {draft.order.key: draft.order for draft in drafts}
         errors: Mapping[str, Exception]
         try:
-            errors = self.table.create(list({order.key: order for order in orders}.values()))
+            errors = self.table.create(list(orders.values()))
         except Exception as error:  # noqa: BLE001  the edge of these orders: a bug here must not cost the batch
-            errors = {order.key: error for order in orders}
+            errors = dict.fromkeys(orders, error)
         if not errors:
-            return [Recorded(entry.outcome, order) for entry, order in zip(entries, orders, strict=True)]
-        return list(self.executor.map(self._created, entries, orders, [errors.get(order.key) for order in orders]))
+            return [Recorded(draft.entry.outcome, draft.order) for draft in drafts]
+        return list(self.executor.map(self._after_create, drafts, [errors.get(draft.order.key) for draft in drafts]))
 
-    def _created(self, entry: Entry, order: Order, error: Exception | None) -> Recorded | Exception:
+    def _after_create(self, draft: Draft, error: Exception | None) -> Recorded | Exception:
         if error is None:
-            return Recorded(entry.outcome, order)
+            return Recorded(draft.entry.outcome, draft.order)
         if not isinstance(error, VersionConflictError):
             return error
         try:
-            return self._settle_race(entry, order)
+            return self._settle_race(draft.entry, draft.order)
         except Exception as failure:  # noqa: BLE001  the edge of one order
             return failure
 
@@ -121,7 +133,7 @@ class Recorder:
         return order
 
 
-def gathered[T](futures: Collection[Future[T]]) -> Iterator[list[Future[T]]]:
+def in_groups[T](futures: Collection[Future[T]]) -> Iterator[list[Future[T]]]:
     """Yield the futures as they end; those that end together, within `GATHERING`, in one list in their order."""
     pending = list(futures)
     while pending:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from orders import batch
 from orders.cases import Case, Delivery, Failure
@@ -15,7 +16,7 @@ from orders.errors import OrdersError, TableUnavailableError
 from orders.event import Message
 from orders.order import Order
 from orders.ports import Circuit, CircuitOpen, Conversation, Queue, Ran, Table, WeChatPay
-from orders.recorder import Entry, Recorded, Recorder, gathered
+from orders.recorder import Draft, Entry, Recorded, Recorder, in_groups
 from orders.results import Done, Result, Schedule
 from orders.waits import BACKOFF_CAP
 
@@ -57,7 +58,7 @@ class Relay:
         deliveries, unreadable = batch.read(messages, self.clock(), self.max_receives)
         if any(delivery.payment.key_is_open for delivery in deliveries):
             payments = self.executor.map(self.wechat_pay.identify, [delivery.payment for delivery in deliveries])
-            deliveries = [one.paying(payment) for one, payment in zip(deliveries, payments, strict=True)]
+            deliveries = [one.with_payment(payment) for one, payment in zip(deliveries, payments, strict=True)]
         return deliveries, unreadable
 
     def _begin(self, deliveries: Sequence[Delivery]) -> "_Ahead":
@@ -82,18 +83,18 @@ class Relay:
         if not cases:
             return []
 
-        def settle(case: Case) -> Entry | Recorded:
+        def settle(case: Case) -> Draft | Recorded:
             conversation = ahead.conversations[case.lead.key].result()
             outcome = conversation.settle(
                 case.payment, query_first=case.query_first, retried=case.retried, since=since, time_left=time_left
             )
             entry = Entry(case.order, outcome, case.reporters(outcome))
-            return entry if case.order is None else self._recorder.record(entry)
+            return self._recorder.draft(entry) if case.order is None else self._recorder.record(entry)
 
         def settle_all() -> Ran[list[Result]]:
             pending = {self.executor.submit(settle, case): case for case in cases}
             results: list[Result] = []
-            for futures in gathered(pending):
+            for futures in in_groups(pending):
                 endings = self._recorder.create([_ending(future) for future in futures])
                 for future, ending in zip(futures, endings, strict=True):
                     results += self._results(pending[future], ending)
@@ -104,11 +105,7 @@ class Relay:
             case Ran(results):
                 return results
             case CircuitOpen() as circuit:
-                return [
-                    one
-                    for results in self.executor.map(lambda case: self._results(case, circuit), cases)
-                    for one in results
-                ]
+                return list(chain.from_iterable(self.executor.map(lambda case: self._results(case, circuit), cases)))
 
     def _results(self, case: Case, ending: Recorded | Failure) -> list[Result]:
         """Return how each message of the case ends; a failure costs this case alone."""
@@ -146,7 +143,7 @@ class _Ahead:
     conversations: Mapping[str, Future[Conversation]]
 
 
-def _ending(future: Future[Entry | Recorded]) -> Entry | Recorded | Exception:
+def _ending(future: Future[Draft | Recorded]) -> Draft | Recorded | Exception:
     try:
         return future.result()
     except Exception as error:  # noqa: BLE001  the edge of one order: a bug here must not cost the batch

@@ -27,15 +27,16 @@ type Fields = Mapping[str, str | int]
 
 @dataclass(slots=True)
 class Report:
-    """The log lines and the metrics of one invocation; `clock` is Unix seconds."""
+    """The log lines and the metrics of one invocation; `clock` is Unix seconds.
+
+    `failing` has 1 for each attempt that failed, 0 for each that settled its order.
+    """
 
     logger: Logger
     metrics: Metrics
     clock: Callable[[], float] = time.time
     counts: Counter[str] = field(default_factory=Counter)
-    failing: list[int] = field(
-        default_factory=list
-    )  # 1 for each attempt that failed, 0 for each that settled its order
+    failing: list[int] = field(default_factory=list)
 
     def add(self, result: Result) -> None:
         """Log and count one message, unless it fails again on its way to the dead letters.
@@ -149,6 +150,7 @@ def story(result: Result) -> dict[str, str | int]:
         "message_id": result.message.message_id,
         "receive_count": result.message.receive_count,
         **identity(result),
+        "reason": result.reason,
     }
     if order is not None:
         fields |= {"status": order.status, "reason": order.reason, "attempts": order.attempts}

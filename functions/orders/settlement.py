@@ -79,7 +79,7 @@ class _Progress:
     def in_doubt(self, refusal: Refusal | None = None) -> "_Progress":
         return replace(self, refusal=refusal, unknown=True)
 
-    def verified(self, reply: Verified) -> Outcome:
+    def conclude(self, reply: Verified) -> Outcome:
         """Follow the verdict; a state that this version has no word for is queried again, not synced again."""
         verdict = reply.verdict
         return Outcome(
@@ -93,7 +93,7 @@ class _Progress:
             wait=verdict.wait,
         )
 
-    def judged(self, judgement: Judgement) -> Outcome:
+    def follow(self, judgement: Judgement) -> Outcome:
         """Follow a judgement that needs no further call."""
         match judgement.action:
             case Action.NOT_EXIST if self.retried != judgement.reason:
@@ -152,7 +152,7 @@ def _sync(progress: _Progress) -> Dialogue[Outcome]:  # noqa: PLR0911  one retur
     """Report the payment; if the reply leaves the outcome unknown, query."""
     match (yield from _ask(Ask("sync", progress.payment))):
         case Verified() as reply:
-            return progress.verified(reply)
+            return progress.conclude(reply)
         case Acknowledged():
             return (yield from _query(progress.in_doubt()))
         case Refused(Judgement(Action.QUERY), refusal):
@@ -160,7 +160,7 @@ def _sync(progress: _Progress) -> Dialogue[Outcome]:  # noqa: PLR0911  one retur
         case Refused(Judgement(Action.REJECT_UNLESS_CLOSED), refusal) as reply:
             return _unless_closed(progress, reply, (yield from _query(progress.in_doubt(refusal))))
         case Refused(judgement, refusal):
-            return progress.after(refusal).judged(judgement)
+            return progress.after(refusal).follow(judgement)
         case Silence(refusal, sent=False):
             return progress.after(refusal).retry("UNREACHABLE")
         case Silence(refusal):
@@ -198,9 +198,9 @@ def _query(progress: _Progress, *, backup: bool = False) -> Dialogue[Outcome]:
             reply = yield from _ask(ask)
     match reply:
         case Verified():
-            return progress.verified(reply)
+            return progress.conclude(reply)
         case Refused(judgement, refusal) if not _leaves_open(judgement):
-            return progress.after(refusal).judged(judgement)
+            return progress.after(refusal).follow(judgement)
         case Untrusted(refusal, about_keys=True):
             return progress.after(refusal).retry("UNTRUSTED_ANSWER", KEYS_BROKEN)
         case Refused(refusal=refusal) | Untrusted(refusal) | Silence(refusal):

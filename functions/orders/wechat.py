@@ -96,7 +96,7 @@ def _endpoint_name(payment: Payment) -> "EndpointName":
 # ---- replies: what an answer means -----------------------------------------------------------------------------------
 
 
-def verified(order: wechatpay.ServiceOrder, payment: Payment) -> Verified:
+def order_reply(order: wechatpay.ServiceOrder, payment: Payment) -> Verified:
     """Return the reply that a verified order is."""
     facts = Facts(
         answer=order.raw,
@@ -109,7 +109,7 @@ def verified(order: wechatpay.ServiceOrder, payment: Payment) -> Verified:
     return Verified(verdict(order, payment), facts, order.request_id)
 
 
-def failed(error: wechatpay.WeChatPayError, payment: Payment, now: float) -> Refused | Silence | Untrusted:
+def error_reply(error: wechatpay.WeChatPayError, payment: Payment, now: float) -> Refused | Silence | Untrusted:
     """Return the reply that an error is; `now` is Unix seconds."""
     match error:
         case wechatpay.RefusedError():

@@ -185,6 +185,7 @@ def test_each_outcome_is_logged_and_counted(door: Door, state: str, line: str, c
     door.invoke({"Records": [a_record(number)]}, seconds=1.0 if state == "out of time" else 60.0)
     [record], metrics = door.output()
     assert (record["message"], metrics[counted]) == (line, [1.0])
+    assert (record.get("reason") == "OUT_OF_TIME") is (state == "out of time")
 
 
 @pytest.mark.parametrize(

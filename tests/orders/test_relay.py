@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 import wechatpay
+from orders import rules
 from orders.conversation import WeChatPay
 from orders.event import Message
 from orders.merchants import Merchants
-from orders.order import UNKNOWN, Status
+from orders.order import UNKNOWN, Outcome, Status
 from orders.results import Done, RetryIn, RetryNow
 from sandbox.world import MERCHANT, SERVICE_ID
 from tests.orders.conftest import CALL_BUDGET, LONG_AGO, PAID_TIME, Shop, a_message
@@ -90,6 +91,22 @@ def test_a_bug_in_the_shared_write_keeps_the_messages(shop: Shop, monkeypatch: p
     [result] = shop.run(a_message(number, "m2", receive_count=2))
     assert not result.failed
     assert shop.calls(number) == ["sync", "query"]
+
+
+def test_a_bug_about_one_order_costs_one_order(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unexpected error in the record of one order keeps its message; its neighbour is settled."""
+    bad, fine = shop.order_no(), shop.order_no()
+    record = rules.record
+
+    def record_or_fail(order: Any, outcome: Outcome, *arguments: Any, **options: Any) -> Any:
+        if outcome.payment.out_order_no == bad:
+            raise ZeroDivisionError
+        return record(order, outcome, *arguments, **options)
+
+    monkeypatch.setattr(rules, "record", record_or_fail)
+    waiting, done = shop.run(a_message(bad, "m1"), a_message(fine, "m2"))
+    assert (waiting.ending, waiting.problem) == (RetryIn(15), "unexpected ZeroDivisionError")
+    assert (done.failed, shop.item(fine).status) == (False, Status.SYNCED)
 
 
 def test_one_bad_record_costs_one_record(shop: Shop) -> None:
