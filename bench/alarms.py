@@ -33,7 +33,7 @@ FAILING: Mapping[str, Waits] = {
     name: waits for name, waits in WAITS.items() if name not in {"DEDUCTING", "USER_CONFIRM, CREATED"}
 }
 PATIENT: Mapping[str, Waits] = {name: waits for name, waits in WAITS.items() if name not in FAILING}
-"""Waits of the reasons that count as failing, and of those that no alarm counts (`orders.report.PATIENCE`)."""
+"""Waits of the reasons that count as failing, and of those that no alarm counts (`orders.report.NOT_FAILING`)."""
 
 
 @dataclass(frozen=True, slots=True)

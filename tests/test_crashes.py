@@ -127,9 +127,9 @@ def _reset(scene: Scene) -> None:
 # The built function, changed to wait for all orders of a batch before it writes: on a slow machine their calls may end
 # more than its 50 ms apart, and each order would be written by itself.
 GATHERING = """
-from orders import relay
+from orders import recorder
 
-relay.GATHERING = 300.0
+recorder.GATHERING = 300.0
 
 from orders.handler import lambda_handler
 """

@@ -1,4 +1,4 @@
-"""Nothing secret is ever written: everything that the demo logs and shows is searched for it."""
+"""No secret is ever written: all output of the demo is searched for secrets."""
 
 import json
 import logging
@@ -12,17 +12,17 @@ from tests.conftest import DemoRun
 
 
 def test_the_demo_succeeds(evidence: tuple[DemoRun, list[SimulatedMerchant]]) -> None:
-    """Exit code 0, and the line that the README shows."""
+    """The demo ends with exit code 0 and the line that the README shows."""
     run, _ = evidence
     assert run.code == 0, run.output
     assert "10 of 10 stories ended as promised" in run.output
 
 
-def test_the_function_has_told_each_outcome(evidence: tuple[DemoRun, list[SimulatedMerchant]]) -> None:
-    """There is something to search: one line a message, and every outcome of the stories among them."""
+def test_the_function_has_logged_each_outcome(evidence: tuple[DemoRun, list[SimulatedMerchant]]) -> None:
+    """The log has one line for each message, and every outcome of the stories is among them."""
     lines = [json.loads(line) for line in evidence[0].files["function.log"].splitlines() if line.startswith('{"level"')]
-    told = {line.get("status", line["message"]) for line in lines}
-    assert {"synced", "PAID_BY_WECHAT", "RETRYING", "REJECTED"} <= told
+    outcomes = {line.get("status", line["message"]) for line in lines}
+    assert {"synced", "PAID_BY_WECHAT", "RETRYING", "REJECTED"} <= outcomes
 
 
 @pytest.mark.parametrize(
@@ -44,12 +44,12 @@ def test_the_function_has_told_each_outcome(evidence: tuple[DemoRun, list[Simula
 def test_no_secret_header_body_or_openid_is_logged(
     evidence: tuple[DemoRun, list[SimulatedMerchant]], pattern: str
 ) -> None:
-    """Not by the function, not by the embedded AWS, not on the screen."""
+    """Neither the function nor the embedded AWS nor the screen shows a secret, a header, a body or an openid."""
     assert re.findall(pattern, evidence[0].all) == []
 
 
 def test_no_piece_of_a_key_is_logged(evidence: tuple[DemoRun, list[SimulatedMerchant]]) -> None:
-    """Not even a line of its PEM, nor the APIv3 key."""
+    """No line of a private key's PEM and no APIv3 key is in the output."""
     run, merchants = evidence
     assert merchants
     for merchant in merchants:
@@ -62,7 +62,7 @@ def test_no_piece_of_a_key_is_logged(evidence: tuple[DemoRun, list[SimulatedMerc
 def test_the_library_describes_what_it_signed_without_showing_it(
     wechat_pay: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """At DEBUG it tells lengths and digests of the signed lines, to be compared with the console's signature tool."""
+    """At DEBUG the library logs lengths and digests of the signed lines, which the console's signature tool shows."""
     import wechatpay
 
     client = wechatpay.Client(**wechat_pay.merchant().secret(), base_url=wechat_pay.base_url)
@@ -75,7 +75,7 @@ def test_the_library_describes_what_it_signed_without_showing_it(
 
 
 def test_errors_hold_no_secret(wechat_pay: Simulator, tmp_path: Path) -> None:
-    """Neither their text nor their repr, whatever went wrong."""
+    """Neither the text nor the repr of an error shows a part of a key."""
     import wechatpay
 
     secret = wechat_pay.merchant().secret()

@@ -454,11 +454,11 @@ ALARMS = {
 
 
 def test_the_alarms_watch_metrics_that_exist(template: dict[str, Any]) -> None:
-    """Each alarm has a metric of AWS, or one that the handler emits, in the namespace of the environment."""
+    """Each alarm has a metric of AWS, or one that `orders.report` emits, in the namespace of the environment."""
     alarms = {name: one["Properties"] for name, one in template["Resources"].items() if one["Type"].endswith("::Alarm")}
     metrics = {name: (one["Namespace"], one["MetricName"], one["Statistic"]) for name, one in alarms.items()}
     assert metrics == ALARMS
-    handler = (ROOT / "functions/orders/handler.py").read_text(encoding="utf-8")
+    report = (ROOT / "functions/orders/report.py").read_text(encoding="utf-8")
     variables = template["Resources"]["OrdersFunction"]["Properties"]["Environment"]["Variables"]
     for name, alarm in alarms.items():
         assert alarm["TreatMissingData"] == "notBreaching"
@@ -468,7 +468,7 @@ def test_the_alarms_watch_metrics_that_exist(template: dict[str, Any]) -> None:
         assert alarm["AlarmDescription"].strip()
         if alarm["Namespace"] == "WeChatPayScore":
             counted = (f'_count("{alarm["MetricName"]}")', f'add_metric("{alarm["MetricName"]}", MetricUnit.Count')
-            assert any(words in handler for words in counted), name
+            assert any(words in report for words in counted), name
             assert alarm["Namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"]
 
 

@@ -1,8 +1,8 @@
-"""The way to AWS: one boto3 session, and connections of which all share one TLS context.
+"""AWS clients: one boto3 session, whose connections share one TLS context.
 
-Left to itself boto3 parses the bundle of certificate authorities for each new connection anew (15 to 40 ms of
-processor), and at each cold start the endpoints of four hundred services (another 40). It finds the part that this
-function uses in `models`, which `make models` writes.
+By default boto3 parses the bundle of certificate authorities for each new connection (15 to 40 ms of CPU), and the
+endpoints of four hundred services at each cold start (another 40 ms). Here it loads the part that this function uses,
+from `models`, which `make models` writes.
 """
 
 import socket
@@ -22,7 +22,7 @@ MODELS = Path(__file__).with_name("models")
 
 
 class Aws:
-    """Makes the clients; `context` says which authorities may vouch for AWS, `connections` how many a client keeps."""
+    """Makes the clients; `context` has the certificate authorities, `connections` is how many a client keeps open."""
 
     def __init__(self, context: ssl.SSLContext, *, connections: int) -> None:
         core = botocore.session.Session()
@@ -30,12 +30,12 @@ class Aws:
         self._session = boto3.Session(botocore_session=core)
         self._context = context
         self._config = Config(
-            connect_timeout=2,  # seconds: AWS answers in milliseconds, or another try will
+            connect_timeout=2,  # seconds: AWS answers in milliseconds, or the next try does
             read_timeout=5,
             retries={"mode": "standard", "total_max_attempts": 3},
             max_pool_connections=connections,
-            parameter_validation=False,  # ours are written by this program, and tried against the models by its tests
-            user_agent=f"Boto3/{boto3.__version__} app/wechat-payscore-sync",  # else composed anew twice for each call
+            parameter_validation=False,  # tests/orders/test_aws.py checks every request against the models
+            user_agent=f"Boto3/{boto3.__version__} app/wechat-payscore-sync",  # else composed twice for each call
         )
 
     def client(self, service: str) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
@@ -50,30 +50,30 @@ class Aws:
             max_pool_connections=config.max_pool_connections,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # else header and body are 40 ms apart
         )
-        client.meta.events.register("before-send", connections.sent)  # what it returns is the answer
+        client.meta.events.register("before-send", connections.send_signed)  # its return value is the answer
         return client
 
 
 class _Models(Loader):
-    """botocore's own data, of which `models` is a part."""
+    """Loads `models`, which is a part of botocore's own data."""
 
     def is_builtin_path(self, path: str) -> bool:
-        """Count as what botocore brings along.
+        """Return True for `models`, as for the data that botocore ships.
 
-        Otherwise it takes every host for one that the user has chosen, and leaves out the rules for dualstack, FIPS
-        and account endpoints (`ClientArgsCreator.compute_endpoint_resolver_builtin_defaults`).
+        Otherwise botocore takes every host for one that the user has chosen, and leaves out the rules for dualstack,
+        FIPS and account endpoints (`ClientArgsCreator.compute_endpoint_resolver_builtin_defaults`).
         """
         return Path(path).is_relative_to(MODELS) or bool(super().is_builtin_path(path))
 
 
 class _Connections(URLLib3Session):
-    """botocore's own HTTP, whose TLS context is made once and given to it."""
+    """botocore's HTTP session with a TLS context that is made once."""
 
     def __init__(self, context: ssl.SSLContext, **options: Any) -> None:  # noqa: ANN401  as botocore has it
         self._context = context
         super().__init__(**options)
 
-    def sent(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
+    def send_signed(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
         """Send a request that botocore has signed."""
         return self.send(request)
 
@@ -81,5 +81,5 @@ class _Connections(URLLib3Session):
         return self._context
 
     def _setup_ssl_cert(self, conn: Any, url: str, verify: object) -> None:  # noqa: ANN401  as botocore has it
-        """Certificates are required as ever; who may have signed them is in the context already."""
+        """Require certificates, as botocore does; the authorities are in the context already."""
         conn.cert_reqs, conn.ca_certs = "CERT_REQUIRED", None

@@ -1,12 +1,12 @@
-"""The circuit: while WeChat Pay gives no answer at all it is not called; once a minute one batch tries.
+"""The circuit breaker: while WeChat Pay answers no call at all, it is not called; once a minute one batch probes.
 
-Powertools' circuit breaker, asked once per batch and in the main thread: its half-open probe belongs to a thread.
-Its state is one item in the orders table, which a healthy WeChat Pay never causes to be written.
+It is Powertools' circuit breaker, used once per batch and in the main thread, because a half-open probe belongs to one
+thread. Its state is one item in the orders table, which is written on transitions only.
 """
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,8 +20,8 @@ from aws_lambda_powertools.utilities.circuit_breaker import (
 )
 from aws_lambda_powertools.utilities.circuit_breaker.persistence import CircuitBreakerDynamoDBPersistence
 
-from orders.errors import CircuitOpenError
 from orders.order import Contact
+from orders.ports import CircuitOpen, Ran
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -31,20 +31,24 @@ logger = logging.getLogger(__name__)
 NAME = "CIRCUIT#wechat-pay"  # its key in the orders table; no mchid looks like it
 SILENT_BATCHES = 3  # in a row, in one execution environment, open the circuit:
 SILENT_ORDERS = 3  # of so many different orders: one that always meets a 500 says nothing about the others
-RECOVERY = 60.0  # seconds until one batch tries again
-KNOWN_FOR = 5.0  # seconds that an environment believes what it read last
+RECOVERY = 60.0  # seconds until one batch probes
+STATE_MAX_AGE = 5.0  # seconds that an environment uses the state that it read last
+
+
+type _Calls = Callable[[], Mapping[str, Contact]]
+"""Makes the calls of a batch; returns what they met, by the key of the order."""
 
 
 class _SilenceError(Exception):
-    """WeChat Pay answers nothing."""
+    """WeChat Pay answers no call: Powertools counts a failure."""
 
 
 class _NothingLearnedError(Exception):
-    """The batch says too little about WeChat Pay, for better or worse."""
+    """The batch shows neither that WeChat Pay answers nor that it is silent: Powertools counts nothing."""
 
 
 class Circuit:
-    """Gates batches; `scale` multiplies its times, below 1 only in a sandbox."""
+    """Lets batches through or not; `scale` multiplies its times, below 1 only in a sandbox."""
 
     def __init__(
         self,
@@ -58,68 +62,80 @@ class Circuit:
     ) -> None:
         self._clock = clock
         self._recovery = max(1, round(RECOVERY * scale))
-        self._batches = 0  # in a row without an answer
+        self._batches = 0  # in a row, without an answer
         self._orders: frozenset[str] = frozenset()  # that they were about
         config = CircuitBreakerConfig(
             failure_threshold=1,  # counted here, by orders
             recovery_timeout=self._recovery,
             success_threshold=1,  # a batch is ten calls, and the next one may reach another environment
             handled_exceptions=_SilenceError,
-            local_cache_max_age=round(KNOWN_FOR * scale),
+            local_cache_max_age=round(STATE_MAX_AGE * scale),
         )
         store = CircuitBreakerDynamoDBPersistence(table, key_attr="pk", boto3_client=dynamodb)
         store.configure(config, name)
         self._state = partial(store.get_state, name)
         guarded = circuit_breaker(name, store, self._refuse, on_transition, config)
-        self._guarded: Callable[[Callable[[], Contact]], None] = guarded(self._run)
+        self._guarded: Callable[[_Calls], CircuitOpen | None] = guarded(self._count)
 
     def look(self) -> None:
-        """Read how the circuit stands, unless that is known; `guard` then needs no round trip of its own."""
+        """Read the circuit's state, unless it was read a moment ago; `run` then needs no round trip of its own."""
         self._state()
 
-    def guard[T](self, work: Callable[[], tuple[T, Contact]]) -> T:
-        """Run `work` and return what it made; raises CircuitOpenError instead while the circuit is open.
+    def run[T](self, work: Callable[[], Ran[T]]) -> Ran[T] | CircuitOpen:
+        """Do the work once, unless the circuit is open.
 
-        A circuit whose own store fails is a closed one: it is a saving, not a permission.
+        If the circuit's own state cannot be read or written, the work is done: the circuit saves calls, it does not
+        permit them.
         """
-        begun = False
-        made: list[T] = []
-
-        def contact() -> Contact:
-            nonlocal begun
-            begun = True
-            value, contact = work()
-            made.append(value)
-            return contact
-
+        once = _Work(work)
         try:
             with suppress(_SilenceError, _NothingLearnedError):
-                self._guarded(contact)
-        except CircuitOpenError:
-            raise
+                if (refusal := self._guarded(once.run)) is not None:
+                    return refusal
         except Exception:
-            if begun:
+            if once.begun:
                 raise
-            logger.warning("the circuit's state cannot be written: calls go on", exc_info=True)
-            contact()
-        return made[0]
+            logger.warning("circuit state cannot be written; calls continue", exc_info=True)
+            once.run()
+        return once.ran
 
-    def _refuse(self, _: Callable[[], Contact], *, circuit: CircuitInfo) -> None:
+    def _refuse(self, _: _Calls, *, circuit: CircuitInfo) -> CircuitOpen:
         now = self._clock()
         opened_at = circuit.opened_at if circuit.opened_at is not None else now
-        raise CircuitOpenError(max(1.0, opened_at + self._recovery - now))
+        return CircuitOpen(max(1.0, opened_at + self._recovery - now))
 
-    def _run(self, work: Callable[[], Contact]) -> None:
-        """Count silence by orders; while the circuit is being tried, one silent batch is enough."""
-        contact = work()
-        if contact.answered:
+    def _count(self, work: _Calls) -> None:
+        """Do the work; count silence by orders. While the circuit is half open, one silent batch is enough."""
+        contacts = work()
+        silent = frozenset(key for key, contact in contacts.items() if contact is Contact.SILENCE)
+        if Contact.ANSWER in contacts.values():
             self._batches, self._orders = 0, frozenset()
             return
-        if not contact.silent:
+        if not silent:
             raise _NothingLearnedError
-        self._batches, self._orders = self._batches + 1, self._orders | contact.silent
+        self._batches, self._orders = self._batches + 1, self._orders | silent
         enough = self._batches >= SILENT_BATCHES and len(self._orders) >= SILENT_ORDERS
         if not enough and self._state().state is not CircuitState.HALF_OPEN:
             raise _NothingLearnedError
         self._batches, self._orders = 0, frozenset()
         raise _SilenceError
+
+
+class _Work[T]:
+    """The work of one batch, and what came of it: Powertools returns no value of a function that raises."""
+
+    def __init__(self, work: Callable[[], Ran[T]]) -> None:
+        self._work = work
+        self._results: list[Ran[T]] = []
+        self.begun = False
+
+    @property
+    def ran(self) -> Ran[T]:
+        """What came of it."""
+        return self._results[0]
+
+    def run(self) -> Mapping[str, Contact]:
+        """Do the work; return what its conversations met."""
+        self.begun = True
+        self._results.append(self._work())
+        return self.ran.contacts

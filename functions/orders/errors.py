@@ -9,7 +9,6 @@ OrdersError
 ├── TableUnavailableError      DynamoDB did not answer: retry, nothing is permanent
 ├── VersionConflictError       the order was written meanwhile: settle the race
 ├── UnreadableItemError        this version cannot read the order's item: its own messages wait, the others go on
-├── CircuitOpenError           WeChat Pay is not to be asked at present: the messages wait
 ├── OutOfTimeError             too little time left for another call: back to the queue
 └── NotSyncedError             a bare event did not reach a final status: tell the invoker
 """
@@ -92,14 +91,6 @@ class UnreadableItemError(OrdersError):
         super().__init__(f"the item {key} cannot be read: {problem}")
         self.key = key
         self.problem = problem
-
-
-class CircuitOpenError(OrdersError):
-    """The circuit is open for another so many `seconds`."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"the circuit is open for {seconds:.0f} s")
-        self.seconds = seconds
 
 
 class OutOfTimeError(OrdersError):

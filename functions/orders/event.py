@@ -113,7 +113,7 @@ def _paid_time(detail: Fields, sent_at: float) -> str:
     text = detail.matching("paid_time", _ANYTHING, "the time at which the customer paid")
     moment = times.read(text)
     try:
-        digits = times.written(text)
+        digits = times.write(text)
     except ValueError:
         raise detail.wrong("paid_time", _time_problem(text), _TIME_FORMS) from None
     if moment is not None and moment.timestamp() > sent_at + FUTURE_LIMIT:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Any
 
 from orders.waits import NO_FLOOR, Wait
@@ -141,14 +141,21 @@ class Refusal:
     rest: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)  # `field` is a member here
 
 
+class Contact(Enum):
+    """What the calls of a conversation met; a refusal by WeChat Pay is an answer, a 5xx or a gateway's page is not."""
+
+    NONE = "no call was made"
+    SILENCE = "no call was answered"
+    ANSWER = "WeChat Pay answered"
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How one conversation with WeChat Pay ended.
 
     `payment`: what was sent, defaults filled in. `unknown`: only a query can settle the order, because a call may have
     been executed, or because the order is in a state that this version has no word for. `facts`: the verified order, if
-    there was one. `once`: the wait is the one delayed retry for this reason. `answered`: whether WeChat Pay answered at
-    all; a refusal is an answer, a 5xx is not; None if no call was made.
+    there was one. `once`: the wait is the one delayed retry for this reason. `contact`: what its calls met.
     """
 
     status: Status
@@ -161,15 +168,7 @@ class Outcome:
     wait: Wait = NO_FLOOR
     once: bool = False
     latency_ms: int = 0
-    answered: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """What the calls of a batch show: whether WeChat Pay answered any, and the keys of the orders that it did not."""
-
-    answered: bool
-    silent: frozenset[str]
+    contact: Contact = Contact.NONE
 
 
 @dataclass(frozen=True, slots=True)

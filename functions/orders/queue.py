@@ -1,4 +1,4 @@
-"""The order queue: the only module that speaks SQS. It decides when a failed message is received again."""
+"""The order queue: the only module that calls SQS. It sets when a failed message is received again."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -14,7 +14,7 @@ ENTRIES_PER_CALL = 10  # ChangeMessageVisibilityBatch's limit
 
 
 class OrderQueue:
-    """Visibility of messages that this invocation holds."""
+    """The visibility of the messages of an invocation."""
 
     def __init__(self, client: "Callable[[], SQSClient]", url: str) -> None:
         self._client = client
@@ -22,14 +22,14 @@ class OrderQueue:
 
     @cached_property
     def _sqs(self) -> "SQSClient":
-        """Made for the first message that fails: a healthy environment has none."""
+        """The client, made for the first message that fails: an environment without failures needs none."""
         return self._client()
 
     def make_visible(self, after: Mapping[str, int]) -> dict[str, str]:
-        """Let each message (receipt handle → seconds) be received again then; 0 is at once.
+        """Set the visibility timeout of each message (receipt handle → seconds; 0 is at once).
 
-        Returns the error codes of those that kept their old visibility, by receipt handle: they come back when that
-        ends, nothing is lost.
+        Returns the error codes of the refused ones, by receipt handle: they are received again when their earlier
+        visibility timeout ends.
         """
         refused: dict[str, str] = {}
         for chunk in batched(after.items(), ENTRIES_PER_CALL, strict=False):

@@ -1,65 +1,143 @@
-"""Writing down how conversations ended, and settling the races over an order that more than one environment writes."""
+"""Records how conversations ended, and settles the races over an order that several environments write.
+
+Most orders are written once. Conversations that end together share the call of their first write (decision 14).
+"""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
 
+from orders import rules
 from orders.errors import OrdersError, TableUnavailableError, UnreadableItemError, VersionConflictError
 from orders.order import Order, Outcome, Reporter
-from orders.rules import record, same_write
+from orders.ports import Table
 
-SAVE_ROUNDS = 5  # races over one order that a write settles before it leaves the rest to redelivery
+RACE_ROUNDS = 5  # races over one order that are settled before the rest is left to redelivery
+GATHERING = 0.05  # seconds: the longest that a first write waits for others to share its call
 
 
-class Table(Protocol):
-    """Where orders are kept."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An outcome to be recorded on top of `order`, as it was loaded, for the messages that reported the payment."""
 
-    def load(self, keys: Iterable[str]) -> Mapping[str, Order | UnreadableItemError]:
-        """Read the orders that exist; one whose item cannot be read is an error among the values."""
+    order: Order | None
+    outcome: Outcome
+    reporters: Sequence[Reporter]
 
-    def create(self, orders: Sequence[Order]) -> Mapping[str, OrdersError]:
-        """Write orders that are not in the table; return what went wrong, by key."""
 
-    def save(self, order: Order) -> None:
-        """Write one order on top of the version before it."""
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The first write of an order, not yet made."""
+
+    entry: Entry
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An outcome, and the order as it stands in the table after it; None if there is no item."""
+
+    outcome: Outcome
+    order: Order | None
 
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """Records outcomes in the table, by the rules; safe to use from many threads."""
+    """Records outcomes in the table; safe to use from many threads. `executor` settles races in parallel."""
 
     table: Table
+    executor: Executor
     clock: Callable[[], float] = time.time
 
-    def find(self, key: str) -> Order | None:
-        """Read one order; raises UnreadableItemError or TableUnavailableError."""
-        found = self.table.load([key]).get(key)
-        if isinstance(found, UnreadableItemError):
-            raise found
-        return found
+    def record(self, entry: Entry) -> Recorded:
+        """Write the order after this outcome.
 
-    def record(
-        self, order: Order | None, outcome: Outcome, reporters: Sequence[Reporter], *, lost: Order | None = None
-    ) -> Order | None:
-        """Record the outcome on top of `order`, as it was loaded; return the order as it stands in the table then.
-
-        Where it was written meanwhile, the race is settled on top of what was written. `lost` is a write of this
-        outcome that was refused for that already. Raises TableUnavailableError or UnreadableItemError.
+        If it was written meanwhile, the race is settled on top of what was written. Raises TableUnavailableError or
+        UnreadableItemError.
         """
-        raced = False
-        for _ in range(SAVE_ROUNDS):
-            if lost is not None:
-                order, raced = self.find(lost.key), True
-                if order is not None and same_write(order, lost):
-                    return order
-            after = record(order, outcome, reporters, self.clock(), raced=raced)
+        order = rules.record(entry.order, entry.outcome, entry.reporters, self.clock())
+        if order is None:
+            return Recorded(entry.outcome, entry.order)
+        try:
+            self.table.save(order)
+        except VersionConflictError:
+            return self._settle_race(entry, order)
+        return Recorded(entry.outcome, order)
+
+    def draft(self, entry: Entry) -> Draft:
+        """Return the first write of an order that is not in the table, to be made by `create`."""
+        return Draft(entry, rules.record(None, entry.outcome, entry.reporters, self.clock()))
+
+    def create(self, endings: Sequence[Draft | Recorded | Exception]) -> list[Recorded | Exception]:
+        """Make the drafts among the endings in one call; return the endings in their order.
+
+        A draft that the table refuses fails by itself; races over orders that the table has already are settled in
+        parallel.
+        """
+        recorded = iter(self._create([ending for ending in endings if isinstance(ending, Draft)]))
+        return [next(recorded) if isinstance(ending, Draft) else ending for ending in endings]
+
+    def note(self, order: Order | None, outcome: Outcome | None, reporters: Sequence[Reporter]) -> Order | None:
+        """Record an outcome if there is one and the table takes it; return the order as it stands."""
+        if outcome is not None:
+            with suppress(OrdersError):
+                return self.record(Entry(order, outcome, reporters)).order
+        return order
+
+    def _create(self, drafts: Sequence[Draft]) -> list[Recorded | Exception]:
+        if not drafts:
+            return []
+        orders = {draft.order.key: draft.order for draft in drafts}
+        errors: Mapping[str, Exception]
+        try:
+            errors = self.table.create(list(orders.values()))
+        except Exception as error:  # noqa: BLE001  the edge of these orders: a bug here must not cost the batch
+            errors = dict.fromkeys(orders, error)
+        if not errors:
+            return [Recorded(draft.entry.outcome, draft.order) for draft in drafts]
+        return list(self.executor.map(self._after_create, drafts, [errors.get(draft.order.key) for draft in drafts]))
+
+    def _after_create(self, draft: Draft, error: Exception | None) -> Recorded | Exception:
+        if error is None:
+            return Recorded(draft.entry.outcome, draft.order)
+        if not isinstance(error, VersionConflictError):
+            return error
+        try:
+            return self._settle_race(draft.entry, draft.order)
+        except Exception as failure:  # noqa: BLE001  the edge of one order
+            return failure
+
+    def _settle_race(self, entry: Entry, refused: Order) -> Recorded:
+        """Record the outcome on top of what another environment wrote; `refused` is the write that lost the race."""
+        for _ in range(RACE_ROUNDS):
+            order = self._find(refused.key)
+            if order is not None and rules.same_write(order, refused):
+                return Recorded(entry.outcome, order)
+            after = rules.record(order, entry.outcome, entry.reporters, self.clock(), raced=True)
             if after is None:
-                return order
+                return Recorded(entry.outcome, order)
             try:
                 self.table.save(after)
             except VersionConflictError:
-                lost = after
+                refused = after
             else:
-                return after
+                return Recorded(entry.outcome, after)
         raise TableUnavailableError("write", "lost every race")
+
+    def _find(self, key: str) -> Order | None:
+        order = self.table.load([key]).get(key)
+        if isinstance(order, UnreadableItemError):
+            raise order
+        return order
+
+
+def in_groups[T](futures: Collection[Future[T]]) -> Iterator[list[Future[T]]]:
+    """Yield the futures as they end; those that end together, within `GATHERING`, in one list in their order."""
+    pending = list(futures)
+    while pending:
+        wait(pending, return_when=FIRST_COMPLETED)
+        done, _ = wait(pending, timeout=GATHERING)
+        yield [future for future in pending if future in done]
+        pending = [future for future in pending if future not in done]

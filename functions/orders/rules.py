@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import overload
 
 from orders.order import UNKNOWN, Attempt, Order, Outcome, Payment, Receipt, Refusal, Reporter, Status, instant
 
@@ -92,6 +93,16 @@ def used_retry(order: Order | None, message_id: str) -> str:
 
 
 # ---- after the conversation ----------------------------------------------------------------------------------------
+
+
+@overload
+def record(order: None, outcome: Outcome, reporters: Sequence[Reporter], now: float) -> Order: ...
+
+
+@overload
+def record(
+    order: Order | None, outcome: Outcome, reporters: Sequence[Reporter], now: float, *, raced: bool = False
+) -> Order | None: ...
 
 
 def record(

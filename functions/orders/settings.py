@@ -1,4 +1,4 @@
-"""The environment, read once: the only module that knows its names."""
+"""The environment, read once; no other module reads it."""
 
 import os
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ _THIS_MACHINE = ("http://127.0.0.1:", "http://localhost:", "http://host.docker.i
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What `template.yaml` tells the function; times are seconds.
+    """What `template.yaml` sets; times are seconds.
 
-    `max_receive_count` is the queue's: the receive at which SQS gives a message up. Not told, no receive counts as it.
+    `max_receive_count` is the queue's: SQS gives a message up after this receive. Without it no receive is the last.
     """
 
     orders_table: str
@@ -32,7 +32,7 @@ class Settings:
 
     @property
     def call_budget(self) -> float:
-        """Seconds that one HTTP call takes at most: connecting on both hosts, then one answer; the library keeps it."""
+        """The longest time of one HTTP call: connecting to both hosts, then one answer; the library keeps to it."""
         return 2 * self.connect_timeout + self.read_timeout
 
     @classmethod

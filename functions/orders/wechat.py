@@ -1,4 +1,4 @@
-"""Where WeChat Pay's words become ours: `judge` reads a refusal, `verdict` reads an order. Both are pure.
+"""Where WeChat Pay's vocabulary becomes the function's: `verdict` reads an order, `judge` reads a refusal. Pure.
 
 SYNCED, PAID_BY_WECHAT and NOTHING_DUE rest on a verified order alone, and on facts that stand in it: what is absent or
 unreadable where it should stand proves nothing. REJECTED may rest on an unsigned error, because a redrive repairs it.
@@ -6,24 +6,125 @@ Sources: doc 4012587962 (sync), 4012587902 (query), 4012072670 (401 messages); p
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol, cast
 
 import wechatpay
-from orders.order import Payment, Refusal, Status
-from orders.waits import (
-    DEDUCTING,
-    NO_FLOOR,
-    NOT_COMPLETED,
-    RETRY_AFTER_CAP,
-    THROTTLED,
-    UNRECOGNIZED_STATE,
-    Wait,
-)
+from orders.dialogue import PAYING, UNKNOWN_STATE, Action, Judgement, Refused, Silence, Untrusted, Verdict, Verified
+from orders.order import Facts, Payment, Refusal, Status
+from orders.waits import DEDUCTING, NOT_COMPLETED, RETRY_AFTER_CAP, THROTTLED
 from wechatpay import times
+from wechatpay.endpoints import ENDPOINTS, Endpoint, EndpointName
 
-# ---- the verdict on a verified order --------------------------------------------------------------------------------
+# ---- the request -----------------------------------------------------------------------------------------------------
+
+
+class Defaults(Protocol):
+    """What a merchant's secret says for the fields that an event leaves out."""
+
+    @property
+    def appid(self) -> str | None:
+        """The appid of an event without one."""
+
+    @property
+    def service_id(self) -> str | None:
+        """The service_id of an event without one."""
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint of an event without one."""
+
+
+def with_defaults(payment: Payment, defaults: Defaults) -> Payment:
+    """Return the payment as it is sent, the fields that the event leaves out from the merchant's secret."""
+    return replace(
+        payment,
+        endpoint=payment.endpoint or defaults.endpoint,
+        appid=payment.appid or defaults.appid,
+        service_id=payment.service_id or defaults.service_id,
+    )
+
+
+def missing_fields(payment: Payment) -> tuple[str, ...]:
+    """Return the names of the fields that the endpoint requires and the payment lacks."""
+    return tuple(name for name in _endpoint(payment).required if not getattr(payment, name))
+
+
+def order_query(payment: Payment) -> wechatpay.OrderQuery:
+    """Return the arguments of a query: those for which the order's endpoint has a place."""
+    places = _endpoint(payment).fields
+    return {
+        "out_order_no": payment.out_order_no,
+        "service_id": payment.service_id or "",
+        "endpoint": _endpoint_name(payment),
+        "appid": payment.appid if "appid" in places else None,
+        "sub_mchid": payment.sub_mchid if "sub_mchid" in places else None,
+        "channel_id": payment.channel_id if "channel_id" in places else None,
+    }
+
+
+def sync_payment(payment: Payment) -> wechatpay.SyncPayment:
+    """Return the arguments of a sync: what the endpoint has a place for; a POS may send more."""
+    places = _endpoint(payment).fields
+    return {
+        **order_query(payment),
+        "paid_time": payment.paid_time,
+        "seq": payment.seq if "seq" in places else None,
+        "paid_amount": payment.paid_amount if "paid_amount" in places else None,
+    }
+
+
+def _endpoint(payment: Payment) -> Endpoint:
+    return ENDPOINTS[_endpoint_name(payment)]
+
+
+def _endpoint_name(payment: Payment) -> EndpointName:
+    return cast("EndpointName", payment.endpoint or "direct")  # `event` and `secret` let no other name through
+
+
+# ---- replies: what an answer means -----------------------------------------------------------------------------------
+
+
+def order_reply(order: wechatpay.ServiceOrder, payment: Payment) -> Verified:
+    """Return the reply that a verified order is."""
+    facts = Facts(
+        answer=order.raw,
+        state=order.state,
+        state_description=order.state_description,
+        collection_state=order.collection_state,
+        paid_type=order.paid_type,
+        transaction_id=order.transaction_id,
+    )
+    return Verified(verdict(order, payment), facts, order.request_id)
+
+
+def error_reply(error: wechatpay.WeChatPayError, payment: Payment, now: float) -> Refused | Silence | Untrusted:
+    """Return the reply that an error is; `now` is Unix seconds."""
+    match error:
+        case wechatpay.RefusedError():
+            return Refused(judge(error), refusal_of(error), is_ahead(error, payment, now))
+        case wechatpay.UnansweredError():
+            return Silence(Refusal("UNANSWERED", str(error)), error.sent)
+        case _:
+            refusal = Refusal(type(error).__name__, str(error), request_id=getattr(error, "request_id", ""))
+            return Untrusted(refusal, is_about_keys(error))
+
+
+def is_about_keys(error: wechatpay.WeChatPayError) -> bool:
+    """Whether the platform keys in use do not fit; a probe or a stale answer says nothing about them."""
+    return isinstance(error, wechatpay.UntrustedError) and error.reason in {"unknown_serial", "signature"}
+
+
+def is_answer(error: wechatpay.WeChatPayError) -> bool:
+    """Whether WeChat Pay itself has answered: in an outage it is silent, or answers 5xx, or a gateway does."""
+    if isinstance(error, wechatpay.RefusedError):
+        return error.status < 500 and bool(error.code)
+    return not isinstance(error, wechatpay.UnansweredError)
+
+
+# ---- the verdict on a verified order ---------------------------------------------------------------------------------
 
 
 class Fact(StrEnum):
@@ -40,18 +141,6 @@ class Fact(StrEnum):
     UNKNOWN = "UNKNOWN"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a verified order means for the payment that the till took."""
-
-    status: Status
-    reason: str = ""
-    wait: Wait = NO_FLOOR
-
-
-PAYING = Verdict(Status.RETRYING, "USER_PAYING")
-UNKNOWN_STATE = Verdict(Status.RETRYING, "UNKNOWN_STATE", UNRECOGNIZED_STATE)
-
 VERDICTS: Mapping[Fact, Verdict] = {
     Fact.PAID_AT_THE_TILL: Verdict(Status.SYNCED),
     Fact.PAID_BY_WECHAT: Verdict(Status.PAID_BY_WECHAT, "NEWTON"),
@@ -63,23 +152,21 @@ VERDICTS: Mapping[Fact, Verdict] = {
     Fact.EXPIRED: Verdict(Status.REJECTED, "EXPIRED"),
     Fact.UNKNOWN: UNKNOWN_STATE,
 }
-CLOSED = frozenset({"REVOKED", "EXPIRED"})
-"""Reasons of a REJECTED order that rest on the order itself: no other secret would change them."""
 
 
 def verdict(order: wechatpay.ServiceOrder, payment: Payment) -> Verdict:
-    """Judge a verified order; what this version does not know is asked for again and reported, never guessed at.
+    """Judge a verified order; a state that this version has no word for is queried again and reported.
 
-    Another `paid_time` than ours on a synced order is still SYNCED (WeChat Pay was told before), and noted. Moments are
-    compared: the endpoints write them in different ways.
+    A synced order with another `paid_time` is still SYNCED (an earlier sync was executed), and the reason says so.
+    Moments are compared, not texts: the endpoints write them in different ways.
     """
-    found = VERDICTS[fact(order, payment.endpoint or "direct")]
-    if found.status is Status.SYNCED and not _holds(order, payment.paid_time):
-        return replace(found, reason="OTHER_PAID_TIME")
-    return found
+    judged = VERDICTS[fact(order, payment.endpoint or "direct")]
+    if judged.status is Status.SYNCED and not _was_paid_at(order, payment.paid_time):
+        return replace(judged, reason="OTHER_PAID_TIME")
+    return judged
 
 
-def _holds(order: wechatpay.ServiceOrder, paid_time: str) -> bool:
+def _was_paid_at(order: wechatpay.ServiceOrder, paid_time: str) -> bool:
     """Whether the order was paid at this time; a time that cannot be read contradicts nothing."""
     if order.collection and any(detail.paid_time == paid_time for detail in order.collection.details):
         return True  # mostly the text is the same, and need not be parsed
@@ -88,12 +175,12 @@ def _holds(order: wechatpay.ServiceOrder, paid_time: str) -> bool:
 
 
 def fact(order: wechatpay.ServiceOrder, endpoint: str) -> Fact:
-    """Return what the order says, read in its endpoint's own words."""
+    """Return what the order says, read in the vocabulary of its endpoint."""
     return _DECODERS[endpoint](order)
 
 
 def _service_order(order: wechatpay.ServiceOrder) -> Fact:
-    """The words of direct, partner, acquiringbank and oversea orders (doc 4012587902)."""
+    """Read the words of direct, partner, acquiringbank and oversea orders (doc 4012587902)."""
     match order.state, order.state_description:
         case "DONE", _:
             return _done(order)
@@ -108,7 +195,7 @@ def _service_order(order: wechatpay.ServiceOrder) -> Fact:
 
 
 def _completed(order: wechatpay.ServiceOrder) -> Fact:
-    """An order whose money was asked for. The answer of `complete` itself has no `collection` yet."""
+    """Read an order that the shop has completed; the answer of `complete` itself has no `collection` yet."""
     if _lacks_collection(order) or order.collection_state == "USER_PAYING":
         return Fact.TO_BE_PAID
     return Fact.UNKNOWN
@@ -132,7 +219,7 @@ def _was_free(order: wechatpay.ServiceOrder) -> bool:
 
 
 def _paid(order: wechatpay.ServiceOrder) -> Fact:
-    """Who took the money: WeChat Pay if it took any part, the till if it took every part, and all parts are told."""
+    """Return who took the money: WeChat Pay if it took any part, the till if it took every part and none is missing."""
     collection = order.collection
     words = {detail.paid_type for detail in collection.details} if collection else set()
     if "NEWTON" in words:
@@ -143,14 +230,16 @@ def _paid(order: wechatpay.ServiceOrder) -> Fact:
 
 
 def _lacks_parts(collection: wechatpay.Collection) -> bool:
-    """Whether the parts add up to less than was paid, so that one of them is not told."""
+    """Whether the parts add up to less than was paid, so that one of them is missing."""
     amounts = [detail.amount for detail in collection.details]
-    known = [amount for amount in amounts if amount is not None]
-    return collection.paid_amount is not None and len(known) == len(amounts) and sum(known) < collection.paid_amount
+    readable = [amount for amount in amounts if amount is not None]
+    if collection.paid_amount is None or len(readable) < len(amounts):
+        return False
+    return sum(readable) < collection.paid_amount
 
 
 def _payafter(order: wechatpay.ServiceOrder) -> Fact:
-    """The words of payafter orders, older than the others (wiki chapter 24)."""
+    """Read the words of payafter orders, which are older than the others (wiki chapter 24)."""
     match order.state:
         case "USER_ACCEPTED":
             return Fact.CONFIRMED
@@ -185,27 +274,7 @@ _DECODERS: Mapping[str, Callable[[wechatpay.ServiceOrder], Fact]] = {
 
 # ---- the judgement on a refusal --------------------------------------------------------------------------------------
 
-
-class Action(StrEnum):
-    """What a refusal asks for."""
-
-    QUERY = "QUERY"  # the order alone can tell
-    WAIT = "WAIT"
-    REJECT = "REJECT"
-    REJECT_UNLESS_CLOSED = "REJECT_UNLESS_CLOSED"  # query; where the order is still open, the refusal stands
-    NOT_EXIST = "NOT_EXIST"  # one short retry, the order may be seconds old
-    SIGN_AGAIN = "SIGN_AGAIN"
-    FRESH_KEYS = "FRESH_KEYS"
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """One row of the table: what to do, under which word, and how long to wait where waiting is the answer."""
-
-    action: Action
-    reason: str
-    wait: Wait = NO_FLOOR
-
+AHEAD_LIMIT = 300.0  # seconds: no further apart does WeChat Pay let two clocks be (doc 4012072670)
 
 _CODES = {
     "ORDER_DONE": Action.QUERY,
@@ -221,8 +290,6 @@ _CODES = {
 _THROTTLES = {"FREQUENCY_LIMITED", "FREQUENCY_LIMIT_EXCEED", "RATELIMIT_EXCEEDED", "RATELIMIT_EXCEED", "RATE_LIMITED"}
 _DEDUCTING_WORDS = ("正在扣款", "收款结果不明")
 _PROTOCOL_WORDS = ("HTTP请求不符合", "HTTP头", "APIV3接口规则")
-KEY_REASONS = frozenset({"SIGN_ERROR", "CLOCK", "WECHATPAY_SERIAL", "UNTRUSTED_ANSWER", "SECRET_UNAVAILABLE"})
-"""Reasons that lie in a merchant's keys, ours or WeChat Pay's: every order of the merchant meets them."""
 
 
 def judge(refusal: wechatpay.RefusedError) -> Judgement:  # noqa: PLR0911  one line per row of the table
@@ -248,13 +315,13 @@ def judge(refusal: wechatpay.RefusedError) -> Judgement:  # noqa: PLR0911  one l
         return Judgement(Action.REJECT, code)
     if code in _CODES:
         return Judgement(_CODES[code], code)
-    own_words = 400 <= refusal.status < 500 and code
-    return Judgement(Action.REJECT_UNLESS_CLOSED if own_words else Action.QUERY, code or f"HTTP_{refusal.status}")
+    has_own_code = 400 <= refusal.status < 500 and code
+    return Judgement(Action.REJECT_UNLESS_CLOSED if has_own_code else Action.QUERY, code or f"HTTP_{refusal.status}")
 
 
 def is_ahead(refusal: wechatpay.RefusedError, payment: Payment, now: float) -> bool:
-    """Whether WeChat Pay refuses a `paid_time` that may lie ahead of its clock: of the last minutes by ours."""
-    return _names(refusal, "paid_time") and now - _moment(payment.paid_time).timestamp() < 300
+    """Whether WeChat Pay refuses a `paid_time` that may lie ahead of its clock: one of the last five minutes."""
+    return _names(refusal, "paid_time") and now - _moment(payment.paid_time).timestamp() < AHEAD_LIMIT
 
 
 def _moment(paid_time: str) -> datetime:
@@ -269,8 +336,8 @@ def _names(refusal: wechatpay.RefusedError, parameter: str) -> bool:
     return parameter.upper() in f"{refusal.field} {refusal.message}".upper()
 
 
-def in_our_words(refused: wechatpay.RefusedError) -> Refusal:
-    """Return what an operator needs of a refusal: the library has cleaned and bounded it; no value is in it."""
+def refusal_of(refused: wechatpay.RefusedError) -> Refusal:
+    """Return what an operator needs of a refusal; the library has cleaned and bounded its text, and left out values."""
     return Refusal(
         code=refused.code or f"HTTP_{refused.status}",
         message=refused.message,
@@ -283,6 +350,6 @@ def in_our_words(refused: wechatpay.RefusedError) -> Refusal:
 
 
 def _retry_after(refusal: wechatpay.RefusedError) -> float:
-    """`Retry-After` in seconds, an hour at most; its date form is not used by WeChat Pay and counts as absent."""
+    """Return `Retry-After` in seconds, an hour at most; its date form, which WeChat Pay does not use, counts as 0."""
     text = refusal.headers.get("Retry-After", "")
     return min(RETRY_AFTER_CAP, float(text)) if text.isascii() and text.isdigit() else 0.0

@@ -5,20 +5,17 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import pytest
 from aws_lambda_powertools.utilities.circuit_breaker import CircuitTransition
 
-import wechatpay
-from orders.circuit import Circuit
-from orders.conversation import WeChatPay
+from orders.bootstrap import bootstrap
 from orders.event import Message
-from orders.merchants import Merchants
 from orders.order import Facts, Order
-from orders.queue import OrderQueue
-from orders.relay import Relay, Result
+from orders.relay import Relay
+from orders.results import Result
+from orders.settings import Settings
 from orders.table import OrdersTable
 from sandbox.cloud import Cloud
 from sandbox.testbed import APPID, MERCHANT, SERVICE_ID
@@ -95,24 +92,29 @@ def shop(cloud: Cloud, wechat_pay: Simulator, monkeypatch: pytest.MonkeyPatch) -
 
     New orders of a batch are written together, however slow the machine is.
     """
-    monkeypatch.setattr("orders.relay.GATHERING", PATIENCE)
+    monkeypatch.setattr("orders.recorder.GATHERING", PATIENCE)
     prefix = f"shop-{time.monotonic_ns()}"
     secret = wechat_pay.merchant(MERCHANT).secret() | {"appid": APPID, "service_id": SERVICE_ID}
     cloud.put_secret(f"{prefix}/{MERCHANT}", secret)
-    client = partial(wechatpay.Client, base_url=wechat_pay.base_url, backup_url=wechat_pay.backup_url, timeout=LIMITS)
-    merchants = Merchants(cloud.client("secretsmanager"), prefix, client)
-    table = OrdersTable(cloud.client("dynamodb"), "orders")
+    settings = Settings.from_env(
+        {
+            "ORDERS_TABLE": "orders",
+            "ORDER_QUEUE_URL": cloud.client("sqs").get_queue_url(QueueName="orders")["QueueUrl"],
+            "MERCHANT_SECRET_PREFIX": prefix,
+            "WECHATPAY_BASE_URL": wechat_pay.base_url,
+            "WECHATPAY_BACKUP_URL": wechat_pay.backup_url,
+            "WECHATPAY_TIMEOUT": ",".join(map(str, LIMITS)),
+        }
+    )
     transitions: list[CircuitTransition] = []
-    queue_url = cloud.client("sqs").get_queue_url(QueueName="orders")["QueueUrl"]
     with ThreadPoolExecutor(8) as pool:
-        relay = Relay(
-            table=table,
-            wechat_pay=WeChatPay(merchants, call_budget=CALL_BUDGET),
-            queue=OrderQueue(lambda: cloud.client("sqs"), queue_url),
-            circuit=Circuit(
-                cloud.client("dynamodb"), "orders", on_transition=transitions.append, name=f"CIRCUIT#{prefix}"
-            ),
+        relay = bootstrap(
+            settings,
+            on_transition=transitions.append,
+            aws=cloud,
             executor=pool,
             jitter=lambda: 1.0,
+            circuit=f"CIRCUIT#{prefix}",
         )
-        yield Shop(cloud, wechat_pay, table, relay, transitions=transitions)
+        assert isinstance(relay.table, OrdersTable)
+        yield Shop(cloud, wechat_pay, relay.table, relay, transitions=transitions)

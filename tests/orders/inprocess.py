@@ -14,14 +14,14 @@ from urllib3 import HTTPResponse
 
 import wechatpay
 from orders.errors import (
-    CircuitOpenError,
     OrdersError,
     TableUnavailableError,
     UnknownMerchantError,
     UnreadableItemError,
     VersionConflictError,
 )
-from orders.order import Contact, Order
+from orders.order import Order
+from orders.ports import CircuitOpen, Ran
 from sandbox.wechat_pay import Simulator
 from sandbox.wechat_pay.message import Request
 
@@ -162,11 +162,9 @@ class Switch:
     def look(self) -> None:
         """Do nothing: the state is in memory."""
 
-    def guard[T](self, work: Callable[[], tuple[T, Contact]]) -> T:
-        """Run the work, unless the circuit is open."""
-        if self.open:
-            raise CircuitOpenError(30.0)
-        return work()[0]
+    def run[T](self, work: Callable[[], Ran[T]]) -> Ran[T] | CircuitOpen:
+        """Do the work, unless the circuit is open."""
+        return CircuitOpen(30.0) if self.open else work()
 
 
 @contextmanager

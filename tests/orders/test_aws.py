@@ -1,4 +1,4 @@
-"""The way to AWS: quick because the authorities are parsed once, and not a bit less careful for it."""
+"""AWS clients: the certificate authorities are parsed once, and every connection is checked against them."""
 
 import json
 import os
@@ -24,32 +24,32 @@ TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 
 
 class _DynamoDB(BaseHTTPRequestHandler):
-    """Finds nothing, politely."""
+    """A DynamoDB in which no item exists."""
 
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        """Answer, and keep the connection."""
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        content = json.dumps({"Responses": {table: [] for table in asked["RequestItems"]}}).encode()
+        """Answer and keep the connection open."""
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        content = json.dumps({"Responses": {table: [] for table in request["RequestItems"]}}).encode()
         self.send_response_only(200)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
 
     def log_message(self, *_: Any) -> None:
-        """Silent."""
+        """Write nothing."""
 
 
 @pytest.fixture
 def dynamodb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A host that AWS_ENDPOINT_URL leads to; yields the file of the only authority that vouches for it."""
+    """A host under AWS_ENDPOINT_URL; yields the file of the only authority that signed its certificate."""
     pem = loopback_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _DynamoDB)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a caller who hangs up is no news here
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that hangs up is expected
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     environment = {
         "AWS_ENDPOINT_URL": f"https://127.0.0.1:{server.server_address[1]}",
@@ -69,25 +69,25 @@ def _look(aws: Aws) -> Any:
 
 
 def test_a_host_with_an_unknown_certificate_is_refused(dynamodb: Path) -> None:
-    """The context given decides, and certificates are required."""
+    """A client accepts a host only if an authority in its context signed the certificate."""
     with pytest.raises(SSLError, match="CERTIFICATE_VERIFY_FAILED"):
         _look(Aws(ssl.create_default_context(), connections=1))
 
 
 def test_a_host_under_another_name_is_refused(dynamodb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its certificate is for 127.0.0.1."""
+    """A certificate for 127.0.0.1 is refused for another name."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://localhost:" + _port())
     with pytest.raises(SSLError, match=r"Hostname mismatch|doesn't match"):
         _look(Aws(ssl.create_default_context(cafile=str(dynamodb)), connections=1))
 
 
 def _port() -> str:
-    """The port of the host that AWS_ENDPOINT_URL leads to."""
+    """The port of the host under AWS_ENDPOINT_URL."""
     return os.environ["AWS_ENDPOINT_URL"].rpartition(":")[2]
 
 
 def test_the_contexts_own_authorities_are_believed(dynamodb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And parsed no more: neither by the client nor by its connections."""
+    """Neither the client nor its connections parse the authorities again."""
     context = ssl.create_default_context(cafile=str(dynamodb))
     monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda *_, **__: pytest.fail("parsed again"))
     assert _look(Aws(context, connections=1))["Responses"] == {"orders": []}
@@ -99,18 +99,18 @@ def test_the_contexts_own_authorities_are_believed(dynamodb: Path, monkeypatch: 
     [("us-east-1", "amazonaws.com"), ("cn-north-1", "amazonaws.com.cn"), ("eu-west-1", "amazonaws.com")],
 )
 def test_every_region_has_its_endpoint(monkeypatch: pytest.MonkeyPatch, service: str, region: str, suffix: str) -> None:
-    """The models that the function brings along know them, China's as well."""
+    """The models that ship with the function have the endpoints of each partition, China's included."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)
     client = Aws(ssl.create_default_context(), connections=1).client(service)
     assert client.meta.endpoint_url.endswith(f"{region}.{suffix}")
 
 
 class _UnsentError(Exception):
-    """A request was ready to be sent."""
+    """Raised in place of sending a request."""
 
 
 def _host(make: Any, service: str) -> str:
-    """Where a client would send its first call, or the words with which it refuses."""
+    """Return the host of a client's first call, or the text of its refusal."""
     calls: dict[str, Callable[[Any], Any]] = {
         "dynamodb": lambda client: client.get_item(TableName="orders", Key={"pk": {"S": "1#2"}}),
         "secretsmanager": lambda client: client.get_secret_value(SecretId="wechatpay/1"),
@@ -134,7 +134,7 @@ def _host(make: Any, service: str) -> str:
 
 
 def _plain(service: str) -> Any:
-    """A client of boto3 as everybody makes it, with all of its data."""
+    """A client of boto3 with its defaults and all of its data."""
     return _plain_of(boto3.Session(), service)
 
 
@@ -170,7 +170,7 @@ def credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_dualstack_and_fips_hosts_are_those_of_boto3(
     credentials: Path, monkeypatch: pytest.MonkeyPatch, dualstack: str, fips: str
 ) -> None:
-    """In every region of the three partitions, and in one that is not known yet: the same host, or the same refusal."""
+    """In every region of the three partitions, and in an unknown one, both have the same host or the same refusal."""
     monkeypatch.setenv("AWS_USE_DUALSTACK_ENDPOINT", dualstack)
     monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", fips)
     aws, session = Aws(ssl.create_default_context(), connections=1), boto3.Session()
@@ -216,7 +216,7 @@ ENVIRONMENTS: dict[str, tuple[dict[str, str], str]] = {
 def test_configured_hosts_are_those_of_boto3(
     credentials: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], file: str
 ) -> None:
-    """Whatever AWS's shared configuration says about endpoints, in the environment or in the file."""
+    """AWS's shared configuration of endpoints, in the environment or in the file, is obeyed as boto3 does."""
     credentials.write_text(file)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -227,12 +227,12 @@ def test_configured_hosts_are_those_of_boto3(
 
 
 def test_the_models_are_small() -> None:
-    """Every cold start reads them: botocore's own endpoints alone are 1.5 MB."""
+    """The models are below 128 kB, because every cold start reads them; botocore's endpoints alone are 1.5 MB."""
     assert sum(path.stat().st_size for path in MODELS.rglob("*.json")) < 128_000
 
 
-def test_the_models_know_every_action_of_the_role() -> None:
-    """Whoever grants the function something new gives it the model as well."""
+def test_the_models_have_every_action_of_the_role() -> None:
+    """An action that the role allows has its model, and no model is there without an action."""
     role: Any = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))["Resources"]["OrdersFunctionRole"]
     statements = [one for policy in role["Properties"]["Policies"] for one in policy["PolicyDocument"]["Statement"]]
     granted = {
@@ -246,8 +246,8 @@ def test_the_models_know_every_action_of_the_role() -> None:
         "sqs:ChangeMessageVisibility": "ChangeMessageVisibilityBatch",
     }
     pollers = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}  # Lambda's own
-    asked = {
+    operations = {
         by_call.get(action, action.partition(":")[2]) for action in granted - pollers if not action.startswith("logs:")
     }
-    assert asked == {operation for operations in OPERATIONS.values() for operation in operations}
+    assert operations == {operation for names in OPERATIONS.values() for operation in names}
     assert {path.parts[-3] for path in MODELS.glob("*/*/service-2.json")} == set(OPERATIONS)

@@ -1,4 +1,4 @@
-"""The circuit: while WeChat Pay gives no answer at all nobody calls it, and nothing is lost by that."""
+"""The circuit breaker: while WeChat Pay answers no call it is not called, and every message is kept."""
 
 import time
 from collections.abc import Callable
@@ -14,23 +14,23 @@ from botocore.exceptions import ClientError
 
 from orders import circuit
 from orders.circuit import RECOVERY, SILENT_BATCHES, Circuit
-from orders.errors import CircuitOpenError
 from orders.order import Contact, Status
-from orders.relay import Result
+from orders.ports import CircuitOpen, Ran
+from orders.results import Result, RetryIn
 from orders.table import OrdersTable
 
 from .conftest import Shop, a_message
 
-ANSWERED = Contact(answered=True, silent=frozenset())
+ANSWERED = Ran("results", {"o0": Contact.ANSWER})
 
 
-def met(*silent: str) -> tuple[str, Contact]:
+def silence(*orders: str) -> Ran[str]:
     """A batch that met silence about these orders."""
-    return "made", Contact(answered=False, silent=frozenset(silent))
+    return Ran("results", dict.fromkeys(orders, Contact.SILENCE))
 
 
 class Clock:
-    """A time that only the test moves, for the circuit and for Powertools, which reads `datetime.now()`."""
+    """A clock that only the test moves, for the circuit and for Powertools, which reads `datetime.now()`."""
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
@@ -52,7 +52,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def shop(shop: Shop, clock: Clock) -> Shop:
-    """A shop whose circuit goes by the test's clock."""
+    """A shop whose circuit uses the test's clock."""
     return replace(shop, relay=replace(shop.relay, circuit=a_circuit(shop, clock)))
 
 
@@ -77,44 +77,44 @@ def outage(shop: Shop, batches: int = SILENT_BATCHES) -> list[list[Result]]:
 
 
 def moves(shop: Shop) -> list[tuple[CircuitState, CircuitState]]:
-    """What the circuit did."""
+    """The transitions of the circuit."""
     return [(move.from_state, move.to_state) for move in shop.transitions]
 
 
-def test_silence_opens_it_and_then_nobody_calls(shop: Shop) -> None:
-    """The batch that finds it open asks nothing, says so on the item, and waits for the next try at least."""
+def test_silence_opens_the_circuit_and_stops_all_calls(shop: Shop) -> None:
+    """A batch that finds the circuit open makes no call, writes why on the item, and waits for the next probe."""
     outage(shop)
     assert moves(shop) == [(CircuitState.CLOSED, CircuitState.OPEN)]
     shop.wechat_pay.behave()
     number = shop.order_no()
     [result] = shop.run(a_message(number))
     assert (result.failed, result.problem, result.outcome) == (True, "CIRCUIT_OPEN", None)
-    assert result.wait is not None
-    assert result.wait >= 1
+    assert isinstance(result.ending, RetryIn)
+    assert result.ending.seconds >= 1
     assert shop.calls(number) == []
     item = shop.item(number)
     assert (item.status, item.reason, item.outcome_unknown) == (Status.RETRYING, "CIRCUIT_OPEN", False)
 
 
-def test_the_item_is_told_once_and_forgets_nothing(shop: Shop) -> None:
-    """One write in an outage, whatever its length; an outcome that was unknown stays unknown."""
-    fresh, asked = shop.order_no(), shop.order_no()
+def test_an_open_circuit_is_written_on_the_item_once(shop: Shop) -> None:
+    """An outage costs one write per order, however long it is; an unknown outcome stays unknown."""
+    fresh, doubtful = shop.order_no(), shop.order_no()
     relay = replace(shop.relay, circuit=_AlwaysOpen())
     for receive_count in (1, 2, 3):
-        relay.run([a_message(fresh, "m1", receive_count), a_message(asked, "m2", receive_count + 1)], lambda: 60.0)
+        relay.run([a_message(fresh, "m1", receive_count), a_message(doubtful, "m2", receive_count + 1)], lambda: 60.0)
     assert (shop.item(fresh).version, shop.item(fresh).outcome_unknown) == (1, False)
-    assert (shop.item(asked).version, shop.item(asked).outcome_unknown) == (1, True)
-    shop.run(a_message(fresh, "m1", 4), a_message(asked, "m2", 5))
-    assert (shop.calls(fresh), shop.calls(asked)) == (["query", "sync"], ["query", "sync"])
+    assert (shop.item(doubtful).version, shop.item(doubtful).outcome_unknown) == (1, True)
+    shop.run(a_message(fresh, "m1", 4), a_message(doubtful, "m2", 5))
+    assert (shop.calls(fresh), shop.calls(doubtful)) == (["query", "sync"], ["query", "sync"])
 
 
 def test_a_table_that_does_not_take_the_note_keeps_the_message_waiting(shop: Shop) -> None:
-    """The note is a courtesy, the wait is not."""
+    """If the table does not take the note on the item, the message waits all the same."""
     table = OrdersTable(shop.cloud.client("dynamodb"), "no-such-table")
     number = shop.order_no()
 
     class Readable:
-        """Reads here, and can be written nowhere."""
+        """A table that can be read and not written."""
 
         load = shop.table.load
         create = table.create
@@ -122,11 +122,11 @@ def test_a_table_that_does_not_take_the_note_keeps_the_message_waiting(shop: Sho
 
     relay = replace(shop.relay, circuit=_AlwaysOpen(), table=Readable())
     [result] = relay.run([a_message(number)], lambda: 60.0)
-    assert (result.problem, result.wait, result.order) == ("CIRCUIT_OPEN", 60, None)
+    assert (result.problem, result.ending, result.order) == ("CIRCUIT_OPEN", RetryIn(60), None)
 
 
 def test_one_batch_tries_and_closes_it(shop: Shop, clock: Clock) -> None:
-    """After its time; the orders of that batch are settled as ever."""
+    """After the recovery time one batch probes, its order is settled, and the circuit closes."""
     outage(shop)
     shop.wechat_pay.behave()
     number = shop.order_no()
@@ -140,7 +140,7 @@ def test_one_batch_tries_and_closes_it(shop: Shop, clock: Clock) -> None:
 
 
 def test_a_try_that_meets_silence_opens_it_again(shop: Shop, clock: Clock) -> None:
-    """For another minute."""
+    """A probe that meets silence opens the circuit for another minute."""
     outage(shop)
     clock.now += RECOVERY
     outage(shop, 1)
@@ -150,19 +150,17 @@ def test_a_try_that_meets_silence_opens_it_again(shop: Shop, clock: Clock) -> No
 
 
 def test_other_environments_see_it_open(shop: Shop, clock: Clock) -> None:
-    """The state is in the table, beside the orders and under a key of its own."""
+    """The circuit's state is in the orders table, under a key of its own, for all environments."""
     name = f"CIRCUIT#{time.monotonic_ns()}"
     ours, theirs = (a_circuit(shop, clock, name) for _ in range(2))
     for number in range(SILENT_BATCHES):
-        assert ours.guard(partial(met, f"o{number}")) == "made"
-    with pytest.raises(CircuitOpenError) as refused:
-        theirs.guard(lambda: ("made", ANSWERED))
-    assert refused.value.seconds == RECOVERY
+        assert ours.run(partial(silence, f"o{number}")) == silence(f"o{number}")
+    assert theirs.run(lambda: ANSWERED) == CircuitOpen(RECOVERY)
     assert circuit.NAME.startswith("CIRCUIT#")
 
 
 def test_a_refusal_is_an_answer(shop: Shop) -> None:
-    """Business goes on: an order that WeChat Pay refuses, or a batch with one answer, is no outage."""
+    """An order that WeChat Pay refuses, or a batch with one answer, does not count as silence."""
     shop.wechat_pay.misbehave("system_error", times=2 * SILENT_BATCHES)
     for number in range(2 * SILENT_BATCHES):
         shop.run(a_message(shop.order_no(ready=False), f"a{number}"), a_message(shop.order_no(), f"b{number}"))
@@ -170,7 +168,7 @@ def test_a_refusal_is_an_answer(shop: Shop) -> None:
 
 
 def test_a_batch_that_asks_nothing_says_nothing(shop: Shop) -> None:
-    """Neither the streak of silence nor its end is counted by a merchant without a secret."""
+    """A batch without a call neither counts as silence nor ends it."""
     outage(shop, SILENT_BATCHES - 1)
     shop.run(a_message("X1", mchid="1999999999"))
     assert moves(shop) == []
@@ -179,7 +177,7 @@ def test_a_batch_that_asks_nothing_says_nothing(shop: Shop) -> None:
 
 
 def test_5xx_from_everywhere_opens_it_too(shop: Shop) -> None:
-    """Somebody answers, but nobody who could settle an order."""
+    """A gateway that answers every call with a 5xx counts as silence."""
     shop.wechat_pay.misbehave("gateway_error")
     for number in range(SILENT_BATCHES):
         shop.run(a_message(shop.order_no(), f"g{number}"))
@@ -187,29 +185,29 @@ def test_5xx_from_everywhere_opens_it_too(shop: Shop) -> None:
 
 
 def test_waits_for_an_open_circuit_grow(shop: Shop) -> None:
-    """A receive is spent on each: they must last longer than the outage."""
+    """The delay of a deferred message doubles with its receive count, up to half an hour."""
     relay = replace(shop.relay, circuit=_AlwaysOpen(), scale=1.0)
     messages = [a_message(shop.order_no(), f"w{count}", receive_count=count) for count in (1, 2, 3, 8, 12)]
-    waits = [result.wait for result in relay.run(messages, lambda: 60.0)]
-    assert waits == [60, 120, 240, 1800, 1800]
+    endings = [result.ending for result in relay.run(messages, lambda: 60.0)]
+    assert endings == [RetryIn(60), RetryIn(120), RetryIn(240), RetryIn(1800), RetryIn(1800)]
 
 
 class _AlwaysOpen:
-    """A circuit that tries again in half a minute."""
+    """A circuit that is open for another half a minute."""
 
     def look(self) -> None:
-        """It is known."""
+        """Do nothing."""
 
-    def guard[T](self, work: Callable[[], tuple[T, Contact]]) -> T:
-        """Never run anything."""
-        raise CircuitOpenError(30.0)
+    def run[T](self, work: Callable[[], Ran[T]]) -> Ran[T] | CircuitOpen:
+        """Do no work."""
+        return CircuitOpen(30.0)
 
 
-def test_a_table_that_does_not_answer_keeps_nobody_from_calling() -> None:
-    """The circuit's state is a saving, not a permission: unreadable, it counts as closed."""
+def test_a_table_that_does_not_answer_stops_no_call() -> None:
+    """A circuit whose state cannot be read counts as closed."""
 
     class Down:
-        """DynamoDB in trouble."""
+        """A DynamoDB client that always fails."""
 
         meta = type("Meta", (), {"events": type("Events", (), {"register": staticmethod(lambda *_, **__: None)})})
 
@@ -218,37 +216,37 @@ def test_a_table_that_does_not_answer_keeps_nobody_from_calling() -> None:
 
     called: list[bool] = []
 
-    def work() -> tuple[str, Contact]:
+    def work() -> Ran[str]:
         called.append(True)
-        return "made", ANSWERED
+        return ANSWERED
 
     gate = Circuit(Down(), "orders", on_transition=print, name="CIRCUIT#down")  # type: ignore[arg-type]
-    assert gate.guard(work) == "made"
+    assert gate.run(work) is ANSWERED
     assert called == [True]
 
 
 def test_one_order_that_always_fails_opens_nothing(shop: Shop, clock: Clock) -> None:
-    """A 500 for one order, however often, says nothing about the others; nor does silence about two."""
+    """Silence about fewer than three orders, however often, does not open the circuit."""
     circuit = a_circuit(shop, clock)
     for number in range(4 * SILENT_BATCHES):
-        circuit.guard(partial(met, f"o{number % 2}"))
+        circuit.run(partial(silence, f"o{number % 2}"))
     assert moves(shop) == []
-    circuit.guard(partial(met, "another"))
+    circuit.run(partial(silence, "another"))
     assert moves(shop) == [(CircuitState.CLOSED, CircuitState.OPEN)]
 
 
 def test_an_answer_ends_the_count_of_orders(shop: Shop, clock: Clock) -> None:
-    """What was silent before it does not count any more."""
+    """An answer resets the count of silent batches and orders."""
     circuit = a_circuit(shop, clock)
     for order in ("o1", "o2", "o3", "o4"):
-        circuit.guard(partial(met, order))
-        circuit.guard(lambda: ("made", ANSWERED))
+        circuit.run(partial(silence, order))
+        circuit.run(lambda: ANSWERED)
     assert moves(shop) == []
 
 
 @pytest.mark.parametrize("fails", ["PutItem", "UpdateItem"])
 def test_a_table_that_takes_no_election_stops_no_call(shop: Shop, fails: str) -> None:
-    """DynamoDB throttles the write by which one batch is chosen to try: the batch calls all the same, and once."""
+    """If DynamoDB throttles the write that elects the probe, the batch makes its calls all the same, and once."""
     name = f"CIRCUIT#{time.time_ns()}"
     item = {"pk": {"S": name}, "state": {"S": "OPEN"}, "opened_at": {"N": "0"}}  # long ago: it is time to try
     shop.cloud.client("dynamodb").put_item(TableName="orders", Item=item)
@@ -258,30 +256,30 @@ def test_a_table_that_takes_no_election_stops_no_call(shop: Shop, fails: str) ->
     def throttled(**_: object) -> None:
         raise ClientError({"Error": {"Code": "ProvisionedThroughputExceededException"}}, fails)
 
-    def work() -> tuple[str, Contact]:
+    def work() -> Ran[str]:
         calls.append("called")
-        return "made", ANSWERED
+        return ANSWERED
 
     dynamodb.meta.events.register(f"before-call.dynamodb.{fails}", throttled)
-    assert Circuit(dynamodb, "orders", on_transition=print, name=name).guard(work) == "made"
+    assert Circuit(dynamodb, "orders", on_transition=print, name=name).run(work) is ANSWERED
     assert calls == ["called"]
 
 
-def test_a_bug_in_the_work_is_told_and_the_work_is_not_done_twice(shop: Shop) -> None:
-    """What the batch itself raises is not taken for trouble with the circuit's store."""
+def test_a_bug_in_the_work_is_raised_and_the_work_is_not_done_twice(shop: Shop) -> None:
+    """What the work raises is not taken for a failure of the circuit's store."""
     calls: list[str] = []
 
-    def work() -> tuple[str, Contact]:
+    def work() -> Ran[str]:
         calls.append("called")
         raise KeyError("a bug")
 
     with pytest.raises(KeyError, match="a bug"):
-        shop.relay.circuit.guard(work)
+        shop.relay.circuit.run(work)
     assert calls == ["called"]
 
 
 def test_a_report_while_the_circuit_is_open_leaves_a_verdict_alone(shop: Shop) -> None:
-    """The rejected order keeps its reason and its error; the redriven message keeps its attempt."""
+    """A rejected order keeps its reason and its error, and the redriven message keeps its attempt."""
     number = shop.order_no()
     shop.wechat_pay.misbehave("unsigned_error", status=403, code="NO_AUTH", message="商户信息不合法")
     shop.run(a_message(number))
@@ -292,5 +290,5 @@ def test_a_report_while_the_circuit_is_open_leaves_a_verdict_alone(shop: Shop) -
     sent_at = time.time() + 3600
     [deferred] = relay.run([replace(a_message(number, "m2"), sent_at=sent_at)], lambda: 60.0)
     assert (deferred.problem, shop.item(number)) == ("CIRCUIT_OPEN", before)
-    [settled] = shop.run(replace(a_message(number, "m2", 2), sent_at=sent_at))
-    assert (settled.failed, shop.item(number).status) == (False, Status.SYNCED)
+    [result] = shop.run(replace(a_message(number, "m2", 2), sent_at=sent_at))
+    assert (result.failed, shop.item(number).status) == (False, Status.SYNCED)

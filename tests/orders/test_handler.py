@@ -1,4 +1,4 @@
-"""The doorway: what Lambda hands in, what it gets back, and what is told in logs and metrics meanwhile."""
+"""The entry point: what Lambda hands in, what it gets back, and which log lines and metrics are written."""
 
 import importlib
 import json
@@ -12,8 +12,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.circuit_breaker import CircuitState, CircuitTransition
 
-from orders import relay, wechat
+from orders import cases, report, wechat
 from sandbox.cloud import Cloud
 from sandbox.testbed import APPID, MERCHANT, SERVICE_ID
 from sandbox.wechat_pay import Simulator
@@ -29,13 +30,13 @@ class Context:
     aws_request_id: str = "request-1"
 
     def get_remaining_time_in_millis(self) -> int:
-        """What is left."""
+        """Return the milliseconds that are left."""
         return int(self.seconds * 1000)
 
 
 @dataclass
 class Door:
-    """The handler, imported as Lambda imports it, and the world before it."""
+    """The handler, imported as Lambda imports it, and the simulated WeChat Pay."""
 
     module: ModuleType
     wechat_pay: Simulator
@@ -43,7 +44,7 @@ class Door:
     caplog: pytest.LogCaptureFixture
 
     def invoke(self, event: Any, seconds: float = 60.0) -> Any:
-        """Hand an event in."""
+        """Invoke the handler with an event."""
         return self.module.lambda_handler(event, Context(seconds))
 
     def order_no(self, **state: Any) -> str:
@@ -52,8 +53,8 @@ class Door:
         self.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO, **state)
         return number
 
-    def told(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """The log lines since the last look, and the metrics."""
+    def output(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Return the log lines since the last call, and the metrics."""
         lines = [{**vars(record), "message": record.getMessage()} for record in self.caplog.records]
         self.caplog.clear()
         metrics: dict[str, Any] = {}
@@ -64,7 +65,7 @@ class Door:
 
 @pytest.fixture(scope="module")
 def module(cloud: Cloud, key_ring: Path) -> Iterator[tuple[ModuleType, Simulator]]:
-    """Imported once, with the environment that the template would set."""
+    """The handler module, imported once with the environment that the template sets."""
     with Simulator(keys=key_ring) as wechat_pay, pytest.MonkeyPatch.context() as patch:
         prefix = f"handler-{time.monotonic_ns()}"
         secret = wechat_pay.merchant(MERCHANT).secret() | {"appid": APPID, "service_id": SERVICE_ID}
@@ -94,7 +95,7 @@ def module(cloud: Cloud, key_ring: Path) -> Iterator[tuple[ModuleType, Simulator
 def door(
     module: tuple[ModuleType, Simulator], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> Iterator[Door]:
-    """The doorway; every test begins with an honest WeChat Pay."""
+    """The entry point; each test begins with a simulator without faults."""
     handler, wechat_pay = module
     yield Door(handler, wechat_pay, capsys, caplog)
     wechat_pay.behave()
@@ -114,34 +115,34 @@ def a_bare_event(number: str) -> dict[str, Any]:
 
 
 def test_a_batch_answers_with_those_that_stay(door: Door) -> None:
-    """Each message has one line and its counts."""
+    """The failed message is in the answer; each message has one log line and its counts."""
     good = door.order_no()
     answer = door.invoke({"Records": [a_record(good), {**a_record("x", "m2"), "body": "nonsense"}]})
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m2"}]}
-    lines, metrics = door.told()
+    lines, metrics = door.output()
     assert [line["message"] for line in lines] == ["synced", "unreadable, to the dead letters"]
     assert (metrics["Received"], metrics["Synced"], metrics["Unreadable"]) == ([2.0], [1.0], [1.0])
     assert metrics["PaidToSynced"][0] > 0
 
 
 def test_a_bare_event_answers_with_its_story(door: Door) -> None:
-    """`sam local invoke` shows it."""
+    """A settled bare event returns its order number, status and event id, which `sam local invoke` prints."""
     number = door.order_no()
     story = door.invoke(a_bare_event(number))
     assert (story["out_order_no"], story["status"], story["event_id"]) == (number, "SYNCED", "e1")
 
 
 def test_a_bare_event_without_an_id_takes_the_requests(door: Door) -> None:
-    """Something must name the attempt."""
+    """A bare event without an id is named by the request id of the invocation."""
     event = a_bare_event(door.order_no())
     del event["id"]
     assert door.invoke(event)["message_id"] == "request-1"
 
 
 def test_a_bare_event_that_is_not_settled_raises(door: Door) -> None:
-    """Whoever invoked it must try again."""
+    """A bare event without a final status raises, so that its invoker retries it."""
     with pytest.raises(door.module.NotSyncedError, match="ORDER_NOT_EXIST"):
-        door.invoke(a_bare_event("NOBODY"))
+        door.invoke(a_bare_event("NOT-THERE"))
 
 
 @pytest.mark.filterwarnings("ignore:No application metrics")
@@ -150,7 +151,7 @@ def test_a_bare_event_that_is_not_settled_raises(door: Door) -> None:
     [{}, {"Records": {}}, {"detail": {}}, None, [], "text", 7, {"Records": [{"eventSource": "aws:s3", "s3": {}}]}],
 )
 def test_what_is_no_event_of_ours_raises(door: Door, event: Any) -> None:
-    """By name."""
+    """Neither an SQS batch nor an EventBridge event raises UnsupportedEventError."""
     with pytest.raises(door.module.UnsupportedEventError):
         door.invoke(event)
 
@@ -161,14 +162,14 @@ def test_what_is_no_event_of_ours_raises(door: Door, event: Any) -> None:
         ("newton", "the customer has paid twice: refund", "PaidByWeChat"),
         ("nothing due", "nothing was due", "NothingDue"),
         ("revoked", "rejected, to the dead letters", "Rejected"),
-        ("deducting", "not yet", "Retrying"),
-        ("unknown word", "not yet", "UnknownWord"),
-        ("wrong key", "not yet", "SignatureRefused"),
+        ("deducting", "retrying", "Retrying"),
+        ("unknown word", "retrying", "UnknownWord"),
+        ("wrong key", "retrying", "SignatureRefused"),
         ("out of time", "deferred", "Deferred"),
     ],
 )
-def test_each_end_is_told_and_counted(door: Door, state: str, line: str, counted: str) -> None:
-    """The words of the runbook, the metrics of the alarms."""
+def test_each_outcome_is_logged_and_counted(door: Door, state: str, line: str, counted: str) -> None:
+    """Each outcome has its log message, as in the runbook, and its metric, as in the alarms."""
     number = door.order_no(total_amount=0) if state == "nothing due" else door.order_no()
     match state:
         case "newton":
@@ -182,8 +183,9 @@ def test_each_end_is_told_and_counted(door: Door, state: str, line: str, counted
         case "wrong key":
             door.wechat_pay.misbehave("bad_sign_401")
     door.invoke({"Records": [a_record(number)]}, seconds=1.0 if state == "out of time" else 60.0)
-    [said], metrics = door.told()
-    assert (said["message"], metrics[counted]) == (line, [1.0])
+    [record], metrics = door.output()
+    assert (record["message"], metrics[counted]) == (line, [1.0])
+    assert (record.get("reason") == "OUT_OF_TIME") is (state == "out of time")
 
 
 @pytest.mark.parametrize(
@@ -203,12 +205,12 @@ def test_each_end_is_told_and_counted(door: Door, state: str, line: str, counted
         ("out of time", [1.0]),
     ],
 )
-def test_attempts_that_fail_are_told_from_orders_that_only_wait(
+def test_attempts_that_fail_are_distinguished_from_orders_that_only_wait(
     door: Door, state: str, failing: list[float] | None
 ) -> None:
-    """The alarm takes the average: 1 for an attempt that failed, 0 for one that ended; what waits is neither."""
+    """The metric Failing is 1 for a failed attempt, 0 for one that settled its order, absent for one that waits."""
     if state == "not yet there":
-        number = "NOBODY-KNOWS"
+        number = "NOT-THERE-YET"
     elif state == "created":
         number = f"C{time.monotonic_ns()}"
         door.wechat_pay.open(MERCHANT, number)
@@ -229,51 +231,51 @@ def test_attempts_that_fail_are_told_from_orders_that_only_wait(
             door.wechat_pay.misbehave("unknown_state")
         case "wrong key":
             door.wechat_pay.misbehave("bad_sign_401")
-    door.told()
+    door.output()
     door.invoke({"Records": [a_record(number)]}, seconds=1.0 if state == "out of time" else 60.0)
-    _, metrics = door.told()
+    _, metrics = door.output()
     assert metrics.get("Failing") == failing
 
 
-def test_reasons_that_only_wait_are_words_of_the_law(door: Door) -> None:
-    """Each is a reason that an order can have; renamed there, it would count as failing here."""
-    words = {verdict.reason for verdict in wechat.VERDICTS.values()} | {"DEDUCTING", relay.SECOND_REPORT}
-    assert words >= door.module.PATIENCE
+def test_reasons_that_only_wait_are_reasons_of_the_rules() -> None:
+    """Each reason that no alarm counts is one that the tables give; renamed there, it would count as failing."""
+    reasons = {verdict.reason for verdict in wechat.VERDICTS.values()} | {"DEDUCTING", cases.SECOND_REPORT}
+    assert reasons >= report.NOT_FAILING
     assert '"DEDUCTING"' in Path(wechat.__file__).read_text(encoding="utf-8")
 
 
 def test_a_batch_counts_each_attempt(door: Door) -> None:
-    """One value for each of its orders, so that their average is the share."""
+    """The metric Failing has one value for each order, so that its average is the share of failures."""
     numbers = [door.order_no() for _ in range(3)]
     door.wechat_pay.misbehave("unknown_state", out_order_no=numbers[0])
     door.wechat_pay.misbehave("unknown_state", out_order_no=numbers[2])
-    door.told()
+    door.output()
     door.invoke({"Records": [a_record(number, f"m{place}") for place, number in enumerate(numbers)]})
-    _, metrics = door.told()
+    _, metrics = door.output()
     assert sorted(metrics["Failing"]) == [0.0, 1.0, 1.0]
 
 
-def test_what_was_settled_before_is_told_as_such(door: Door) -> None:
-    """A duplicate costs a line; a rejected message, until SQS moves it, none: it was told when it was judged."""
-    number, gone = door.order_no(), door.order_no()
-    door.wechat_pay.cancel(MERCHANT, gone)
+def test_a_duplicate_is_logged_as_settled_and_a_rejected_message_is_not_logged_again(door: Door) -> None:
+    """A duplicate has one log line; a rejected message has none until SQS moves it."""
+    number, closed = door.order_no(), door.order_no()
+    door.wechat_pay.cancel(MERCHANT, closed)
     for receive_count in (1, 2):
-        door.invoke({"Records": [a_record(number, "m1", receive_count), a_record(gone, "m2", receive_count)]})
-    lines, _ = door.told()
+        door.invoke({"Records": [a_record(number, "m1", receive_count), a_record(closed, "m2", receive_count)]})
+    lines, _ = door.output()
     assert [line["message"] for line in lines[2:]] == ["already settled"]
 
 
-def test_a_dead_letter_is_told_and_counted_once(door: Door) -> None:
-    """Though SQS hands it out twelve times before it moves it: a rejected message and an unreadable one."""
-    gone = door.order_no()
-    door.wechat_pay.cancel(MERCHANT, gone)
+def test_a_dead_letter_is_logged_and_counted_once(door: Door) -> None:
+    """A rejected and an unreadable message have one line each, though SQS delivers each of them twelve times."""
+    closed = door.order_no()
+    door.wechat_pay.cancel(MERCHANT, closed)
     counted: Counter[str] = Counter()
     lines: list[dict[str, Any]] = []
     for receive_count in range(1, 13):
         bad = {**a_record("x", "m2", receive_count), "body": '{"event_id": "sale-7", "mchid": 1}'}
-        door.invoke({"Records": [a_record(gone, "m1", receive_count), bad]})
-        told, metrics = door.told()
-        lines += told
+        door.invoke({"Records": [a_record(closed, "m1", receive_count), bad]})
+        new_lines, metrics = door.output()
+        lines += new_lines
         counted.update({name: int(metrics.get(name, [0])[0]) for name in ("Received", "Rejected", "Unreadable")})
     assert sorted(line["message"] for line in lines) == [
         "rejected, to the dead letters",
@@ -283,8 +285,8 @@ def test_a_dead_letter_is_told_and_counted_once(door: Door) -> None:
     assert {line["event_id"] for line in lines} == {"m1", "sale-7"}
 
 
-def test_the_tills_name_for_an_event_can_be_followed_in_a_short_line(door: Door, capsys: Any) -> None:
-    """Settled, settled before, unreadable: the event's id stands in the line, which has 200 bytes at most."""
+def test_the_event_id_of_the_pos_is_in_a_short_line(door: Door, capsys: Any) -> None:
+    """Every line has the id of the event; that of a settled or duplicate message has 200 bytes at most."""
     event_id = "3f2a77c9-5c4b-4a2e-9e0f-0a9c1d2b3e4f"
     number = door.order_no().ljust(32, "0")[:32]
     door.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
@@ -301,30 +303,30 @@ def test_the_tills_name_for_an_event_can_be_followed_in_a_short_line(door: Door,
         assert len(written.encode()) <= (200 if records == [record] else 330)
 
 
-def test_a_message_that_is_given_up_is_told_as_rejected(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the reason that stands on the item."""
+def test_a_message_that_is_given_up_is_logged_as_rejected(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last receive of a failing message is logged with RETRIES_EXHAUSTED, and counted as rejected."""
     monkeypatch.setattr(door.module, "relay", replace(door.module.relay, max_receives=12))
     number = door.order_no()
     door.wechat_pay.misbehave("frequency_limited")
     door.invoke({"Records": [a_record(number, receive_count=12)]})
-    [line], metrics = door.told()
+    [line], metrics = door.output()
     assert (line["message"], line["reason"]) == ("retries exhausted, to the dead letters", "RETRIES_EXHAUSTED")
     assert (line["code"], metrics["Rejected"]) == ("FREQUENCY_LIMITED", [1.0])
 
 
 def test_what_wechat_pay_says_about_a_field_is_in_the_line(door: Door) -> None:
-    """Field and issue, which tell the till's developer what to correct."""
+    """The log line names the field and the issue of WeChat Pay's refusal, which the POS developer has to correct."""
     number = door.order_no()
     record = a_record(number)
     record["body"] = json.dumps(json.loads(record["body"]) | {"detail": {"paid_time": "20200101000000"}})
     door.invoke({"Records": [record]})
-    [line], _ = door.told()
+    [line], _ = door.output()
     assert "paid_time" in line["field"]
     assert line["issue"]
 
 
 def test_verdicts_that_contradict_each_other_are_an_alarm(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The item says SYNCED, WeChat Pay says NEWTON: somebody raced us to the table with another answer."""
+    """If another environment wrote SYNCED and WeChat Pay answers NEWTON, the contradiction is logged and counted."""
     number = door.order_no()
     door.wechat_pay.deduct(MERCHANT, number)
     table = door.module.relay.table
@@ -340,10 +342,10 @@ def test_verdicts_that_contradict_each_other_are_an_alarm(door: Door, monkeypatc
     synced = load([f"{MERCHANT}#{other}"])[f"{MERCHANT}#{other}"]
     table.save(replace(synced, payment=replace(synced.payment, out_order_no=number)))
     monkeypatch.setattr(type(table), "load", lambda _, keys: overtaken(keys))
-    door.told()
+    door.output()
     assert door.invoke({"Records": [a_record(number)]}) == {"batchItemFailures": []}
-    [said], metrics = door.told()
-    assert (said["message"], metrics["PaidByWeChat"]) == (
+    [line], metrics = door.output()
+    assert (line["message"], metrics["PaidByWeChat"]) == (
         "verdicts contradict each other, see the order's history",
         [1.0],
     )
@@ -352,27 +354,29 @@ def test_verdicts_that_contradict_each_other_are_an_alarm(door: Door, monkeypatc
     assert (stands.status, stands.history[-1].outcome) == ("SYNCED", "PAID_BY_WECHAT")
 
 
-def test_the_circuit_is_told(door: Door) -> None:
-    """Opened: counted for the alarm. Its other moves: a line."""
-    states = door.module.CircuitState
-    move = door.module.CircuitTransition
-    door.module._tell_transition(move("CIRCUIT#x", states.CLOSED, states.OPEN, 1))
-    door.module._tell_transition(move("CIRCUIT#x", states.OPEN, states.HALF_OPEN, 1))
-    door.module._flush()
-    (opened, moved), metrics = door.told()
-    assert "the circuit is open" in opened["message"]
-    assert moved["circuit"] == "HALF_OPEN"
+def test_transitions_of_the_circuit_are_logged(door: Door) -> None:
+    """A circuit that opens is counted for the alarm; every transition has a log line."""
+    logger, metric_provider = door.module.logger, door.module.metrics
+    for transition in (
+        CircuitTransition("CIRCUIT#x", CircuitState.CLOSED, CircuitState.OPEN, 1),
+        CircuitTransition("CIRCUIT#x", CircuitState.OPEN, CircuitState.HALF_OPEN, 1),
+    ):
+        report.report_transition(transition, logger, metric_provider)
+    report.Report(logger, metric_provider).flush()
+    (opened, changed), metrics = door.output()
+    assert opened["message"] == "circuit open: WeChat Pay does not answer, messages are delayed"
+    assert (changed["message"], changed["circuit"]) == ("circuit state changed", "HALF_OPEN")
     assert metrics["CircuitOpened"] == [1.0]
 
 
-def test_a_record_without_a_message_id_is_told_and_leaves_its_neighbours_alone(door: Door) -> None:
-    """SQS cannot be told of it; a record with an id and no body is told to SQS, each id once."""
+def test_a_record_without_a_message_id_is_logged_and_leaves_its_neighbours_alone(door: Door) -> None:
+    """A record without an id cannot be in the answer; a record with an id and no body is, each id once."""
     good, twin = door.order_no(), door.order_no()
     broken = {"messageId": "m2", "attributes": None}
     nameless = {"body": "{}"}
     records = [a_record(good), None, broken, nameless, broken, a_record(twin, "m3")]
     assert door.invoke({"Records": records}) == {"batchItemFailures": [{"itemIdentifier": "m2"}]}
-    lines, metrics = door.told()
+    lines, metrics = door.output()
     unreadable = [line for line in lines if line["message"].startswith("unreadable")]
     assert sorted(line["field"] for line in unreadable) == ["Records[1]", "Records[3].messageId", "body", "body"]
     assert (metrics["Received"], metrics["Synced"], metrics["Unreadable"]) == ([6.0], [2.0], [4.0])
@@ -380,22 +384,22 @@ def test_a_record_without_a_message_id_is_told_and_leaves_its_neighbours_alone(d
 
 @pytest.mark.parametrize("bad_first", [True, False])
 def test_two_records_of_one_message_id_keep_both_results(door: Door, bad_first: bool) -> None:
-    """One that cannot be read hides neither the payment of its twin nor its own failure."""
+    """Of two records with one id, the readable one is synced and the unreadable one fails."""
     number = door.order_no()
     records = [{**a_record(number), "body": "nonsense"}, a_record(number)]
     answer = door.invoke({"Records": records if bad_first else records[::-1]})
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
-    lines, metrics = door.told()
+    lines, metrics = door.output()
     assert {line["message"] for line in lines} == {"synced", "unreadable, to the dead letters"}
     assert (metrics["Synced"], metrics["Unreadable"]) == ([1.0], [1.0])
 
 
 def test_half_a_character_never_costs_the_log_line(door: Door) -> None:
-    """A lone surrogate as the event's id, and in a field that is not ours."""
+    """A lone surrogate in the event's id, or in a field that is ignored, does not break the log line."""
     event = a_bare_event(door.order_no()) | {"id": "\ud800"}
     with pytest.raises(door.module.NotSyncedError):
         door.invoke(event)
-    [line], _ = door.told()
+    [line], _ = door.output()
     assert (line["message"], line["field"], line["message_id"]) == (
         "unreadable, to the dead letters",
         "id",

@@ -1,4 +1,4 @@
-"""Keys that change, fail or are missing while events flow: one refresh, one more try, nothing permanent by mistake."""
+"""Keys that change, fail or are missing between events: one refresh, one more try, and no rejection by mistake."""
 
 import time
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ import wechatpay
 from orders.conversation import WeChatPay
 from orders.merchants import FAILURE_MAX_AGE, Merchants
 from orders.order import Status
+from orders.results import RetryNow
 from sandbox.aws_proxy import AwsProxy, ProxyAction
 from sandbox.testbed import APPID, MERCHANT, OTHER_MERCHANT, SERVICE_ID
 from sandbox.waiting import until
@@ -25,7 +26,7 @@ EIGHT = range(8)
 
 
 class Clock:
-    """What the ages of secrets and failures are measured by; a reading takes a microsecond, the test moves it on."""
+    """The clock of the secrets' ages; each reading advances it by a microsecond, and the test advances it further."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -38,7 +39,7 @@ class Clock:
 
 @dataclass
 class Office:
-    """A shop whose secrets come through a proxy that counts, and refuses on command."""
+    """A shop whose secrets come through a proxy that counts the calls and fails them on demand."""
 
     shop: Shop
     proxy: AwsProxy
@@ -47,7 +48,7 @@ class Office:
     deeds: dict[str, ProxyAction] = field(default_factory=dict)
 
     def store(self, mchid: str = MERCHANT, /, **changes: Any) -> None:
-        """Store the merchant's present keys."""
+        """Store the merchant's current keys."""
         secret = self.shop.wechat_pay.merchant(mchid).secret() | {"appid": APPID, "service_id": SERVICE_ID} | changes
         self.shop.cloud.put_secret(f"{self.prefix}/{mchid}", secret)
 
@@ -59,7 +60,7 @@ class Office:
 
     @property
     def fetches(self) -> int:
-        """How often Secrets Manager was asked."""
+        """How many calls Secrets Manager got."""
         return sum(count for (operation, _), count in self.proxy.actions.items() if operation == "GetSecretValue")
 
 
@@ -82,7 +83,7 @@ def office(shop: Shop) -> Iterator[Office]:
 
 
 def test_a_secret_replaced_between_two_batches_is_taken_up(office: Office) -> None:
-    """The cached keys are refused once, fetched anew once, and the same attempt succeeds."""
+    """The cached keys are refused once, the secret is fetched once, and the same attempt succeeds."""
     first, second = office.ready(), office.ready()
     office.shop.run(a_message(first, "m1"))
     office.shop.wechat_pay.merchant(MERCHANT).rotate_key()
@@ -145,7 +146,7 @@ def test_a_key_that_stays_wrong_is_tried_twice_and_waits(office: Office) -> None
 
 
 def test_two_merchants_in_a_batch_sign_with_their_own_keys(office: Office) -> None:
-    """And the trouble of one is not the other's."""
+    """Each merchant's calls are signed with its own keys; a failure of one does not affect the other."""
     good, bad = office.ready(), office.ready(OTHER_MERCHANT)
     office.store(OTHER_MERCHANT, private_key="nonsense")
     fine, waits = office.shop.run(a_message(good, "m1"), a_message(bad, "m2", mchid=OTHER_MERCHANT))
@@ -159,9 +160,9 @@ def test_two_merchants_in_a_batch_sign_with_their_own_keys(office: Office) -> No
 
 
 def test_an_unknown_merchant_is_rejected_with_the_remedy(office: Office) -> None:
-    """No call can be made, and none is."""
+    """An event of a merchant without a secret is rejected without a call, and the error says what to create."""
     [result] = office.shop.run(a_message("N1", mchid="1999999999"))
-    assert result.wait == 0
+    assert result.ending == RetryNow()
     assert result.order is not None
     assert result.order.reason == "UNKNOWN_MERCHANT"
     assert result.order.last_error is not None
@@ -169,19 +170,19 @@ def test_an_unknown_merchant_is_rejected_with_the_remedy(office: Office) -> None
 
 
 def test_an_unknown_merchant_costs_one_fetch_for_a_whole_batch_and_for_all_receives(office: Office) -> None:
-    """Ten of its events in a batch, each received until SQS moves it."""
+    """Ten events of an unknown merchant, received twelve times each, cost one fetch."""
     mchid = f"18{time.time_ns() % 10**8:08d}"
     for receive_count in range(1, 13):
         results = office.shop.run(*(a_message(f"N{n}", f"m{n}", receive_count, mchid=mchid) for n in range(10)))
-        assert {result.wait for result in results} == {0}
+        assert {result.ending for result in results} == {RetryNow()}
     assert office.fetches == 1
 
 
-@pytest.mark.parametrize("deed", ["throttle", "fail", "cut before"])
-def test_while_secrets_manager_is_in_trouble_nothing_is_permanent(office: Office, deed: ProxyAction) -> None:
-    """The message waits; what the item says is about us, not about the order."""
+@pytest.mark.parametrize("fault", ["throttle", "fail", "cut before"])
+def test_while_secrets_manager_is_in_trouble_nothing_is_permanent(office: Office, fault: ProxyAction) -> None:
+    """While Secrets Manager fails, the message waits and the item says SECRET_UNAVAILABLE."""
     number = office.ready()
-    office.deeds["GetSecretValue"] = deed
+    office.deeds["GetSecretValue"] = fault
     [result] = office.shop.run(a_message(number))
     assert result.problem == ""
     item = office.shop.item(number)
@@ -193,7 +194,7 @@ def test_while_secrets_manager_is_in_trouble_nothing_is_permanent(office: Office
 
 
 def test_keys_refused_while_secrets_manager_is_down_wait(office: Office) -> None:
-    """WeChat Pay's own words stay on the item."""
+    """If the fresh secret cannot be fetched, the order waits with WeChat Pay's own refusal as the last error."""
     office.shop.run(a_message(office.ready(), "m0"))
     number = office.ready()
     office.shop.wechat_pay.merchant(MERCHANT).rotate_key()
@@ -206,44 +207,44 @@ def test_keys_refused_while_secrets_manager_is_down_wait(office: Office) -> None
 
 
 @pytest.mark.parametrize(
-    ("secret", "named"),
+    ("secret", "fault"),
     [
         (b"\x00", "is binary"),
         ("nonsense", "not JSON"),
         ("[]", "not a JSON object"),
     ],
 )
-def test_a_secret_that_is_no_secret_is_named(office: Office, secret: Any, named: str) -> None:
-    """Never by its value."""
+def test_an_unusable_secret_is_described(office: Office, secret: Any, fault: str) -> None:
+    """An unusable secret is described by its fault, never by its value."""
     client = office.shop.cloud.client("secretsmanager")
     kind = {"SecretBinary": secret} if isinstance(secret, bytes) else {"SecretString": secret}
     client.create_secret(Name=f"{office.prefix}/1700000000", **kind)
     [result] = office.shop.run(a_message("N2", mchid="1700000000"))
     assert result.order is not None
     assert result.order.last_error is not None
-    assert named in result.order.last_error.message
+    assert fault in result.order.last_error.message
     assert result.order.status is Status.RETRYING
 
 
 def test_an_unknown_merchant_costs_one_fetch_however_often_its_event_is_received(office: Office) -> None:
-    """Twelve receives on the way to the dead letters: the first one asked, the others know."""
+    """An unknown merchant's event that is received twelve times costs two fetches at most."""
     for received in range(1, 13):
         [result] = office.shop.run(a_message("N3", mchid="1999999998", receive_count=received))
-        assert result.wait == 0
+        assert result.ending == RetryNow()
     assert office.fetches <= 2
 
 
 def test_ten_events_of_an_unknown_merchant_cost_one_fetch(office: Office) -> None:
-    """They wait for one answer, not for each other's."""
+    """Ten events of an unknown merchant in one batch share a fetch."""
     results = office.shop.run(*(a_message(f"N{n}", f"m{n}", mchid="1999999997") for n in range(10)))
-    assert {result.wait for result in results} == {0}
+    assert {result.ending for result in results} == {RetryNow()}
     assert office.fetches <= 2
 
 
 @pytest.mark.parametrize("field", ["appid", "service_id", "endpoint", "mchid"])
 @pytest.mark.parametrize("value", ["500001😀", "5\n1", "5" * 33, 500001])
-def test_a_field_that_cannot_be_sent_is_told_on_the_item(office: Office, field: str, value: Any) -> None:
-    """Not "unexpected ValueError" without an item: the order waits, and names the field of the secret."""
+def test_a_field_that_cannot_be_sent_is_named_on_the_item(office: Office, field: str, value: Any) -> None:
+    """A secret with a field that cannot be sent makes the order wait, with the field's name as the last error."""
     office.store(OTHER_MERCHANT, **{field: value})
     number = office.ready(OTHER_MERCHANT)
     [result] = office.shop.run(a_message(number, mchid=OTHER_MERCHANT))
@@ -255,7 +256,7 @@ def test_a_field_that_cannot_be_sent_is_told_on_the_item(office: Office, field: 
 
 
 def test_a_secret_without_a_value_yet_rejects_nothing(office: Office) -> None:
-    """It was created a moment ago, and its keys come with the next call of the client that sets it up."""
+    """A secret without a value yet, as while it is being set up, makes the order wait."""
     office.shop.cloud.client("secretsmanager").create_secret(Name=f"{office.prefix}/1999999996")
     [result] = office.shop.run(a_message("N4", mchid="1999999996"))
     assert result.order is not None

@@ -1,4 +1,4 @@
-"""What an event can make the function do, and no more: one path, one host, one secret, one order."""
+"""The limits of what an event can make the function do: one path, one host, one secret, one order."""
 
 import json
 import re
@@ -18,6 +18,7 @@ from orders.envelope import BODY_LIMIT
 from orders.errors import SettingsError
 from orders.event import Message
 from orders.order import Status
+from orders.results import RetryNow
 from orders.settings import Settings
 from sandbox.testbed import MERCHANT
 from sandbox.wechat_pay import Simulator
@@ -66,27 +67,27 @@ _HOSTILE = {"mchid": MERCHANT, "sub_mchid": "a&out_order_no=b#c", "service_id": 
 
 @dataclass
 class Traffic:
-    """What has left: the URLs of calls, and the names of the secrets asked for."""
+    """The URLs of the calls that were sent, and the names of the secrets that were fetched."""
 
     urls: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
 
     def note_secret(self, params: dict[str, Any], **_: object) -> None:
-        """Called by boto3 before it sends."""
+        """Record the name of a secret; boto3 calls this before it sends."""
         self.secrets.append(params["SecretId"])
 
 
 @pytest.fixture
 def traffic(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Traffic]:
-    """Noted where it leaves, not where it arrives: a call to a stranger would never reach the simulator."""
+    """Calls are recorded where they are sent: one to an unknown host would never reach the simulator."""
     traffic = Traffic()
     send = requests.adapters.HTTPAdapter.send
 
-    def noted(self: Any, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+    def record_and_send(self: Any, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
         traffic.urls.append(str(request.url))
         return send(self, request, *args, **options)
 
-    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", noted)
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", record_and_send)
     events = shop.cloud.client("secretsmanager").meta.events
     events.register("provide-client-params.secretsmanager.GetSecretValue", traffic.note_secret)
     yield traffic
@@ -94,7 +95,7 @@ def traffic(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Traffic]:
 
 
 def test_an_event_reaches_no_other_host_path_or_secret(shop: Shop, traffic: Traffic) -> None:
-    """Whatever stands in it: a call goes to an order's own path on our two hosts, a secret is asked for by digits."""
+    """Whatever an event holds, calls go to an order's own path on the two hosts, and secrets are named by digits."""
     hosts = {shop.wechat_pay.base_url, shop.wechat_pay.backup_url}
     numbers = count()
 
@@ -128,10 +129,12 @@ def _only_about(url: str, number: str, hosts: set[str]) -> bool:
     if f"{there.scheme}://{there.netloc}" not in hosts or there.fragment:
         return False
     if there.path in BASES:
-        asked = [unquote(pair.partition("=")[2]) for pair in there.query.split("&") if pair.startswith("out_order_no=")]
-        return asked == [number]
-    base, escaped, deed = there.path.rsplit("/", 2)
-    return (base in BASES, unquote(escaped), deed, there.query) == (True, number, "sync", "")
+        numbers = [
+            unquote(pair.partition("=")[2]) for pair in there.query.split("&") if pair.startswith("out_order_no=")
+        ]
+        return numbers == [number]
+    base, escaped, operation = there.path.rsplit("/", 2)
+    return (base in BASES, unquote(escaped), operation, there.query) == (True, number, "sync", "")
 
 
 TRICKS = (
@@ -153,7 +156,7 @@ TRICKS = (
 @pytest.mark.parametrize("name", ["WECHATPAY_BASE_URL", "WECHATPAY_BACKUP_URL"])
 @pytest.mark.parametrize("url", TRICKS)
 def test_nothing_is_sent_to_a_host_in_disguise(wechat_pay: Simulator, name: str, url: str) -> None:
-    """Refused by the settings, or by the client before its first call: plain http leaves no machine."""
+    """A disguised host is refused by the settings, or by the client before its first call."""
     needed = {"ORDERS_TABLE": "orders", "ORDER_QUEUE_URL": "queue", "MERCHANT_SECRET_PREFIX": "wechatpay"}
     merchant = wechat_pay.merchant(MERCHANT).secret()
     keys: dict[str, Any] = {key: merchant[key] for key in ("mchid", "serial_no", "private_key", "platform_keys")}
@@ -167,30 +170,30 @@ def test_nothing_is_sent_to_a_host_in_disguise(wechat_pay: Simulator, name: str,
 
 
 @pytest.mark.parametrize("fault", ["huge_body", "redirect", "gateway_error"])
-def test_an_answer_without_measure_costs_one_order(shop: Shop, fault: str) -> None:
-    """More than a mebibyte, a way elsewhere, a page of HTML: that order waits, its neighbour is settled."""
-    struck, fine = shop.order_no(), shop.order_no()
-    shop.wechat_pay.misbehave(fault, out_order_no=struck)
-    waits, done = shop.run(a_message(struck, "m1"), a_message(fine, "m2"))
+def test_an_oversized_answer_costs_one_order(shop: Shop, fault: str) -> None:
+    """After an oversized answer, a redirect or a page of HTML, that order waits and its neighbour is settled."""
+    bad, fine = shop.order_no(), shop.order_no()
+    shop.wechat_pay.misbehave(fault, out_order_no=bad)
+    waits, done = shop.run(a_message(bad, "m1"), a_message(fine, "m2"))
     assert (waits.failed, done.failed) == (True, False)
-    assert shop.item(struck).status is Status.RETRYING
+    assert shop.item(bad).status is Status.RETRYING
     assert shop.item(fine).status is Status.SYNCED
 
 
 @pytest.mark.parametrize("depth", [40, 200, 300, 400, 600, 900, 2_000, 100_000])
 def test_an_answer_nested_too_deeply_costs_one_order(shop: Shop, depth: int) -> None:
-    """For DynamoDB (32 levels) or for JSON: an item does without the answer, or waits; its neighbour is settled."""
-    struck, fine = shop.order_no(), shop.order_no()
-    shop.wechat_pay.misbehave("nested_answer", depth=depth, out_order_no=struck)
-    waits, done = shop.run(a_message(struck, "m1"), a_message(fine, "m2"))
+    """An answer too deep for DynamoDB (32 levels) is left out of the item; one too deep for JSON is retried."""
+    bad, fine = shop.order_no(), shop.order_no()
+    shop.wechat_pay.misbehave("nested_answer", depth=depth, out_order_no=bad)
+    waits, done = shop.run(a_message(bad, "m1"), a_message(fine, "m2"))
     readable = depth < 100  # what is nested deeper is no JSON to the library
     assert (waits.failed, done.failed) == (not readable, False)
     if readable:
-        assert shop.facts(struck).omitted.startswith("wechat: ")
+        assert shop.facts(bad).omitted.startswith("wechat: ")
     shop.wechat_pay.behave()
-    [settled] = shop.run(a_message(struck, "m1", receive_count=2))
-    assert not settled.failed
-    assert shop.item(struck).status is Status.SYNCED
+    [result] = shop.run(a_message(bad, "m1", receive_count=2))
+    assert not result.failed
+    assert shop.item(bad).status is Status.SYNCED
 
 
 @pytest.mark.parametrize(
@@ -206,15 +209,15 @@ def test_an_answer_nested_too_deeply_costs_one_order(shop: Shop, depth: int) -> 
     ],
     ids=["nested lists", "nested objects", "a long number", "a long field", "one byte too many"],
 )
-def test_a_body_without_measure_costs_one_message(shop: Shop, traffic: Traffic, body: str) -> None:
-    """Nested, long or wide: to the dead letters before anything is asked."""
+def test_an_oversized_body_costs_one_message(shop: Shop, traffic: Traffic, body: str) -> None:
+    """A nested, long or wide body goes to the dead letters before any call."""
     [refused] = shop.run(Message("m1", body))
-    assert (refused.wait, refused.event) == (0, None)
+    assert (refused.ending, refused.event) == (RetryNow(), None)
     assert (traffic.urls, traffic.secrets) == ([], [])
 
 
 def test_a_refused_body_leaves_its_neighbour_alone(shop: Shop) -> None:
-    """In one batch."""
+    """A refused body and a good message in one batch: the good one is settled."""
     fine = shop.order_no()
     refused, done = shop.run(Message("m1", "[" * 100_000), a_message(fine, "m2"))
-    assert (refused.wait, done.failed) == (0, False)
+    assert (refused.ending, done.failed) == (RetryNow(), False)

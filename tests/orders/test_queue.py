@@ -1,4 +1,4 @@
-"""The order queue: waits are set by tens, and what cannot be set comes back by itself."""
+"""The order queue: visibility timeouts are set ten at a time; a refused one is reported by its error code."""
 
 from botocore.config import Config
 
@@ -7,38 +7,38 @@ from sandbox.cloud import Cloud
 
 
 def test_more_than_ten_waits_are_set(cloud: Cloud) -> None:
-    """Each on its own message."""
+    """Twelve timeouts are set by two calls, each on its own message."""
     sqs = cloud.client("sqs")
     url = sqs.create_queue(QueueName="waits")["QueueUrl"]
     for number in range(12):
         sqs.send_message(QueueUrl=url, MessageBody=str(number))
-    taken: dict[str, int] = {}
-    while len(taken) < 12:
+    waits: dict[str, int] = {}
+    while len(waits) < 12:
         for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=600)["Messages"]:
-            taken[message["ReceiptHandle"]] = 0
-    assert OrderQueue(lambda: sqs, url).make_visible(taken) == {}
+            waits[message["ReceiptHandle"]] = 0
+    assert OrderQueue(lambda: sqs, url).make_visible(waits) == {}
     again = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
     assert len(again) == 10
 
 
-def test_handles_that_are_no_more_are_told(cloud: Cloud) -> None:
-    """One code for each; the others of the batch are not touched by it."""
+def test_expired_receipt_handles_are_reported(cloud: Cloud) -> None:
+    """Each invalid receipt handle has its error code in the answer."""
     url = cloud.client("sqs").get_queue_url(QueueName="orders")["QueueUrl"]
     codes = OrderQueue(lambda: cloud.client("sqs"), url).make_visible({"stale": 1, "older": 2})
     assert sorted(codes) == ["older", "stale"]
 
 
-def test_a_queue_that_is_not_there_is_told(cloud: Cloud) -> None:
-    """The messages keep their visibility, and come back when it ends."""
-    url = f"{cloud.endpoint_url}/000000000000/nobody"
+def test_a_missing_queue_is_reported_for_each_message(cloud: Cloud) -> None:
+    """Each message of a call to a missing queue has the error code of the call."""
+    url = f"{cloud.endpoint_url}/000000000000/missing"
     codes = OrderQueue(lambda: cloud.client("sqs"), url).make_visible({"a": 1, "b": 2})
     assert codes == dict.fromkeys("ab", "AWS.SimpleQueueService.NonExistentQueue")
 
 
-def test_an_aws_that_does_not_answer_is_told(cloud: Cloud) -> None:
-    """By the name of the error."""
-    nobody = cloud.session.client(
+def test_an_unreachable_sqs_is_reported_by_the_name_of_the_error(cloud: Cloud) -> None:
+    """Without an answer the code is the name of the exception."""
+    unreachable = cloud.session.client(
         "sqs", endpoint_url="http://127.0.0.1:9", config=Config(retries={"total_max_attempts": 1})
     )
-    codes = OrderQueue(lambda: nobody, "http://127.0.0.1:9/1/orders").make_visible({"a": 1})
+    codes = OrderQueue(lambda: unreachable, "http://127.0.0.1:9/1/orders").make_visible({"a": 1})
     assert codes == {"a": "EndpointConnectionError"}

@@ -1,4 +1,4 @@
-"""The corridor of a batch, in this process: what is called, written and put back while the world misbehaves."""
+"""A batch end to end in this process: which calls, writes and waits it makes while WeChat Pay and AWS misbehave."""
 
 import json
 from collections.abc import Iterator
@@ -9,17 +9,19 @@ from typing import Any
 import pytest
 
 import wechatpay
+from orders import rules
 from orders.conversation import WeChatPay
 from orders.event import Message
 from orders.merchants import Merchants
-from orders.order import UNKNOWN, Status
+from orders.order import UNKNOWN, Outcome, Status
+from orders.results import Done, RetryIn, RetryNow
 from sandbox.testbed import MERCHANT, SERVICE_ID
 from tests.orders.conftest import CALL_BUDGET, LONG_AGO, PAID_TIME, Shop, a_message
 from tests.orders.inprocess import Wire, session_with
 
 
-def test_a_payment_is_told_once_and_written_once(shop: Shop) -> None:
-    """The item has every field of WeChat Pay's answer."""
+def test_a_payment_is_synced_once_and_written_once(shop: Shop) -> None:
+    """One sync and one write make an item that has every field of WeChat Pay's answer."""
     number = shop.order_no()
     [result] = shop.run(a_message(number))
     item = shop.item(number)
@@ -30,7 +32,7 @@ def test_a_payment_is_told_once_and_written_once(shop: Shop) -> None:
 
 
 def test_the_same_message_again_asks_nothing(shop: Shop) -> None:
-    """A final status is final."""
+    """A redelivered message of an order with a final status makes no call."""
     number = shop.order_no()
     shop.run(a_message(number))
     [again] = shop.run(a_message(number, receive_count=2), a_message("x", "m9"))[:1]
@@ -39,7 +41,7 @@ def test_the_same_message_again_asks_nothing(shop: Shop) -> None:
 
 
 def test_twins_in_a_batch_cost_one_call_and_follow_its_outcome(shop: Shop) -> None:
-    """Both are done, or both fail."""
+    """Two messages that report one payment are both done, or both fail."""
     good, bad = shop.order_no(), shop.order_no(ready=False)
     results = shop.run(a_message(good, "m1"), a_message(good, "m2"), a_message(bad, "m3"), a_message(bad, "m4"))
     assert [result.failed for result in results] == [False, False, True, True]
@@ -47,32 +49,32 @@ def test_twins_in_a_batch_cost_one_call_and_follow_its_outcome(shop: Shop) -> No
     assert {attempt.message_id for attempt in shop.item(bad).history} == {"m3", "m4"}
 
 
-def test_twins_that_disagree_are_told_apart(shop: Shop) -> None:
-    """Another time of payment is another report: where the first is rejected, the second gets its own turn."""
+def test_two_reports_with_different_times_get_their_own_turns(shop: Shop) -> None:
+    """Another `paid_time` is another report: if the first is rejected, the second gets an attempt of its own."""
     number = shop.order_no()
     early = a_message(number, "m1", detail={"paid_time": "20200101000000"})
     rejected, waiting = shop.run(early, a_message(number, "m2"))
-    assert (rejected.wait, rejected.order and rejected.order.reason) == (0, "PARAM_ERROR")
-    assert (waiting.failed, waiting.wait) == (True, 15)
-    [settled] = shop.run(a_message(number, "m2", receive_count=2))
-    assert not settled.failed
+    assert (rejected.ending, rejected.order and rejected.order.reason) == (RetryNow(), "PARAM_ERROR")
+    assert (waiting.failed, waiting.ending) == (True, RetryIn(15))
+    [result] = shop.run(a_message(number, "m2", receive_count=2))
+    assert not result.failed
     assert shop.item(number).status is Status.SYNCED
 
 
 def test_what_was_signed_ahead_is_sent_for_its_own_payment_alone(shop: Shop) -> None:
-    """The first message of two was rejected before; the second tells of another time, and that time is told."""
+    """Of two messages the first was rejected before; the second has another `paid_time`, and that one is sent."""
     number = shop.order_no()
     early = a_message(number, "m1", detail={"paid_time": "20200101000000"})
     [rejected] = shop.run(early)
-    assert rejected.wait == 0
-    again, settled = shop.run(early, a_message(number, "m2"))
-    assert (again.wait, settled.failed) == (0, False)
-    told = [json.loads(call.body) for call in shop.wechat_pay.calls if call.out_order_no == number and call.body]
-    assert [body["detail"]["paid_time"] for body in told] == ["20200101000000", PAID_TIME]
+    assert rejected.ending == RetryNow()
+    again, other = shop.run(early, a_message(number, "m2"))
+    assert (again.ending, other.failed) == (RetryNow(), False)
+    bodies = [json.loads(call.body) for call in shop.wechat_pay.calls if call.out_order_no == number and call.body]
+    assert [body["detail"]["paid_time"] for body in bodies] == ["20200101000000", PAID_TIME]
 
 
 def test_a_message_that_needs_no_call_sends_nothing_though_it_was_signed(shop: Shop) -> None:
-    """Nor does one whose table does not answer."""
+    """A message of an order with a final status discards the sync that was signed ahead."""
     number = shop.order_no()
     shop.run(a_message(number, "m1"))
     shop.run(a_message(number, "m2"))
@@ -80,19 +82,35 @@ def test_a_message_that_needs_no_call_sends_nothing_though_it_was_signed(shop: S
 
 
 def test_a_bug_in_the_shared_write_keeps_the_messages(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The batch is answered all the same; each message comes again, and asks first."""
+    """The batch is answered all the same; each message is received again, and queries first."""
     number = shop.order_no()
     monkeypatch.setattr(shop.table, "create", lambda _: 1 / 0)
     bad, waiting = shop.run(Message("m1", "nonsense"), a_message(number, "m2"))
-    assert (bad.wait, waiting.wait, waiting.problem) == (0, 15, "unexpected ZeroDivisionError")
+    assert (bad.ending, waiting.ending, waiting.problem) == (RetryNow(), RetryIn(15), "unexpected ZeroDivisionError")
     monkeypatch.undo()
-    [settled] = shop.run(a_message(number, "m2", receive_count=2))
-    assert not settled.failed
+    [result] = shop.run(a_message(number, "m2", receive_count=2))
+    assert not result.failed
     assert shop.calls(number) == ["sync", "query"]
 
 
+def test_a_bug_about_one_order_costs_one_order(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unexpected error in the record of one order keeps its message; its neighbour is settled."""
+    bad, fine = shop.order_no(), shop.order_no()
+    record = rules.record
+
+    def record_or_fail(order: Any, outcome: Outcome, *arguments: Any, **options: Any) -> Any:
+        if outcome.payment.out_order_no == bad:
+            raise ZeroDivisionError
+        return record(order, outcome, *arguments, **options)
+
+    monkeypatch.setattr(rules, "record", record_or_fail)
+    waiting, done = shop.run(a_message(bad, "m1"), a_message(fine, "m2"))
+    assert (waiting.ending, waiting.problem) == (RetryIn(15), "unexpected ZeroDivisionError")
+    assert (done.failed, shop.item(fine).status) == (False, Status.SYNCED)
+
+
 def test_one_bad_record_costs_one_record(shop: Shop) -> None:
-    """Unreadable, unknown, deducting and good in one batch: each ends as it must."""
+    """Unreadable, unknown, deducting and good messages of one batch each end by themselves."""
     good, deducting = shop.order_no(), shop.order_no()
     shop.wechat_pay.deducting(MERCHANT, deducting)
     results = shop.run(
@@ -102,7 +120,7 @@ def test_one_bad_record_costs_one_record(shop: Shop) -> None:
         a_message(deducting, "m4"),
         a_message("Z", "m5", mchid="1999999999"),
     )
-    assert [result.wait for result in results] == [0, None, 3, 180, 0]
+    assert [result.ending for result in results] == [RetryNow(), Done(), RetryIn(3), RetryIn(180), RetryNow()]
     assert results[0].field == "body"
     assert results[4].order is not None
     assert results[4].order.reason == "UNKNOWN_MERCHANT"
@@ -124,7 +142,7 @@ def test_one_bad_record_costs_one_record(shop: Shop) -> None:
     ],
 )
 def test_an_answer_that_proves_nothing_is_settled_by_a_query(shop: Shop, fault: str) -> None:
-    """Executed once, asked once, SYNCED by the verified answer to the query."""
+    """The call was executed once; one query gets a verified answer, and that makes SYNCED."""
     number = shop.order_no()
     shop.wechat_pay.misbehave(fault, operation="sync")
     [result] = shop.run(a_message(number))
@@ -149,7 +167,7 @@ def test_an_answer_that_proves_nothing_is_settled_by_a_query(shop: Shop, fault: 
 def test_without_a_verified_answer_no_final_status_is_written(
     shop: Shop, fault: str, options: dict[str, Any], reason: str
 ) -> None:
-    """The outcome stays unknown, and the next attempt asks first; a wrong signature is a matter of keys."""
+    """The outcome stays unknown and the next attempt queries first; a wrong signature is a key problem."""
     number = shop.order_no()
     shop.wechat_pay.misbehave(fault, **options)
     [result] = shop.run(a_message(number))
@@ -164,8 +182,8 @@ def test_without_a_verified_answer_no_final_status_is_written(
     assert shop.calls(number) == ["sync", "query", "query"]
 
 
-def test_a_forged_success_ends_nothing(shop: Shop) -> None:
-    """Somebody in the middle says "paid" under an honest signature of something else: WeChat Pay still waits."""
+def test_a_forged_success_is_not_final(shop: Shop) -> None:
+    """A proxy answers "paid" under a genuine signature of another answer: the order is still to be paid, and waits."""
     number = shop.order_no()
     shop.wechat_pay.misbehave("forged_success")
     [result] = shop.run(a_message(number))
@@ -179,20 +197,20 @@ def test_a_forged_success_ends_nothing(shop: Shop) -> None:
 
 @pytest.fixture
 def wired(shop: Shop) -> Iterator[Shop]:
-    """The shop, whose calls reach WeChat Pay without a network: a silence there takes no time to be one."""
+    """The shop, whose calls reach the simulator without a network: a read time-out there takes no time."""
     hosts: dict[str, Any] = {"base_url": shop.wechat_pay.base_url, "backup_url": shop.wechat_pay.backup_url}
     names = {shop.wechat_pay.base_url: "main", shop.wechat_pay.backup_url: "backup"}
-    merchants: Any = shop.relay.wechat_pay._merchants  # type: ignore[attr-defined]
+    merchants: Any = shop.relay.wechat_pay.merchants  # type: ignore[attr-defined]
     with session_with(Wire(shop.wechat_pay, names)) as session:
         client = partial(wechatpay.Client, session=session, **hosts)
-        over_it = Merchants(shop.cloud.client("secretsmanager"), merchants._prefix, client)
-        wechat_pay = WeChatPay(over_it, call_budget=CALL_BUDGET)
+        merchants_over_wire = Merchants(shop.cloud.client("secretsmanager"), merchants._prefix, client)
+        wechat_pay = WeChatPay(merchants_over_wire, call_budget=CALL_BUDGET)
         yield replace(shop, relay=replace(shop.relay, wechat_pay=wechat_pay))
 
 
 @pytest.mark.parametrize("processed", [True, False])
 def test_a_silence_is_settled_by_a_query_on_the_backup_host(wired: Shop, processed: bool) -> None:
-    """Whether or not the call was executed before the silence: it ends SYNCED, told once."""
+    """The order ends SYNCED with one executed sync, whether or not the unanswered call was executed."""
     shop = wired
     number = shop.order_no()
     shop.wechat_pay.misbehave("silence", times=1, operation="sync", processed=processed)
@@ -208,8 +226,8 @@ def test_a_silence_is_settled_by_a_query_on_the_backup_host(wired: Shop, process
 @pytest.mark.parametrize(
     "fault", ["order_done_on_replay", "invalid_order_state_on_replay", "invalid_request_on_replay", "ok_on_replay"]
 )
-def test_whatever_a_replay_is_answered_the_order_decides(shop: Shop, fault: str) -> None:
-    """The official pages do not say; all four end as SYNCED for what the till took."""
+def test_the_order_decides_whatever_a_repeated_sync_is_answered(shop: Shop, fault: str) -> None:
+    """The official pages do not document the answer; with each of four the payment at the till ends as SYNCED."""
     number = shop.order_no()
     shop.run(a_message(number))
     shop.cloud.client("dynamodb").delete_item(TableName="orders", Key={"pk": {"S": f"{MERCHANT}#{number}"}})
@@ -218,8 +236,8 @@ def test_whatever_a_replay_is_answered_the_order_decides(shop: Shop, fault: str)
     assert shop.item(number).status is Status.SYNCED
 
 
-def test_an_unsigned_order_done_is_not_believed(shop: Shop) -> None:
-    """Somebody in between may have forged it: the query says that the money is still open."""
+def test_an_unsigned_order_done_proves_nothing(shop: Shop) -> None:
+    """An unsigned ORDER_DONE may be forged: the query shows that the order is still to be paid."""
     number = shop.order_no()
     shop.wechat_pay.misbehave("unsigned_error", times=1, code="ORDER_DONE")
     [result] = shop.run(a_message(number))
@@ -230,8 +248,8 @@ def test_an_unsigned_order_done_is_not_believed(shop: Shop) -> None:
     )
 
 
-def test_a_lost_record_asks_first(shop: Shop) -> None:
-    """Received before, nothing recorded: the environment may have died after the call."""
+def test_a_message_without_a_record_queries_first(shop: Shop) -> None:
+    """A second receive of which nothing is recorded queries first: the environment may have ended after the call."""
     number = shop.order_no()
     shop.run(a_message(number, receive_count=2))
     assert shop.calls(number) == ["query", "sync"]
@@ -252,23 +270,23 @@ def test_a_lost_record_asks_first(shop: Shop) -> None:
         ("accepted_202", {"operation": "sync", "times": 1}, "USER_PAYING", 15),
     ],
 )
-def test_trouble_that_passes_is_waited_out(
+def test_a_fault_that_passes_is_retried(
     shop: Shop, fault: str, options: dict[str, Any], reason: str, wait: int
 ) -> None:
-    """RETRYING under its reason, and SYNCED once the trouble has passed; told once in the end."""
+    """The order is RETRYING under its reason, and SYNCED by one executed sync when the fault has passed."""
     number = shop.order_no()
     shop.wechat_pay.misbehave(fault, **options)
     [result] = shop.run(a_message(number))
     assert (shop.item(number).status, shop.item(number).reason) == (Status.RETRYING, reason)
-    assert result.wait == wait
+    assert result.ending == RetryIn(wait)
     shop.wechat_pay.behave()
     shop.run(a_message(number, receive_count=2))
     assert shop.item(number).status is Status.SYNCED
     assert shop.wechat_pay.order(MERCHANT, number).syncs == 1
 
 
-def test_an_unknown_word_is_kept_as_it_came(shop: Shop) -> None:
-    """For whoever has to teach this version the word."""
+def test_an_unknown_state_is_kept_as_it_came(shop: Shop) -> None:
+    """The item has the state and the whole answer, so that a later version can be given the word."""
     number = shop.order_no()
     shop.wechat_pay.misbehave("unknown_state", state="SUSPENDED")
     shop.run(a_message(number))
@@ -278,19 +296,19 @@ def test_an_unknown_word_is_kept_as_it_came(shop: Shop) -> None:
 
 
 def test_an_order_that_is_seconds_old_gets_one_short_retry(shop: Shop) -> None:
-    """ORDER_NOT_EXIST waits the first time and is rejected the second time; the third receive asks nothing."""
+    """ORDER_NOT_EXIST is retried after 3 s, rejected the second time, and makes no call the third time."""
     number = shop.order_no(ready=False)
     [first] = shop.run(a_message(number))
-    assert (first.wait, shop.item(number).status) == (3, Status.RETRYING)
+    assert (first.ending, shop.item(number).status) == (RetryIn(3), Status.RETRYING)
     [second] = shop.run(a_message(number, receive_count=2))
     [third] = shop.run(a_message(number, receive_count=3))
-    assert (second.wait, third.wait) == (0, 0)
+    assert (second.ending, third.ending) == (RetryNow(), RetryNow())
     assert (shop.item(number).status, shop.item(number).reason) == (Status.REJECTED, "ORDER_NOT_EXIST")
     assert len(shop.calls(number)) == 2
 
 
 def test_a_printed_blank_in_the_code_is_no_other_code(shop: Shop) -> None:
-    """`ORDER_NOT_ EXIST` stands so in the official tables."""
+    """`ORDER_NOT_ EXIST`, as the official tables print it, is ORDER_NOT_EXIST."""
     number = shop.order_no()
     shop.wechat_pay.misbehave("not_found_blank")
     shop.run(a_message(number))
@@ -298,7 +316,7 @@ def test_a_printed_blank_in_the_code_is_no_other_code(shop: Shop) -> None:
 
 
 def test_a_corrected_event_revives_a_rejected_order(shop: Shop) -> None:
-    """With its own time of payment."""
+    """An event with a corrected `paid_time` makes a REJECTED order SYNCED."""
     number = shop.order_no()
     shop.run(a_message(number, detail={"paid_time": "20200101000000"}))
     assert (shop.item(number).status, shop.item(number).reason) == (Status.REJECTED, "PARAM_ERROR")
@@ -306,35 +324,35 @@ def test_a_corrected_event_revives_a_rejected_order(shop: Shop) -> None:
     assert (shop.item(number).status, shop.item(number).payment.paid_time) == (Status.SYNCED, "20260101120000")
 
 
-def test_time_that_runs_out_leaves_the_message_untouched(shop: Shop) -> None:
-    """No call is begun that could not be ended; the record goes back at once."""
+def test_a_message_without_enough_time_goes_back_untouched(shop: Shop) -> None:
+    """No call is started that the invocation could not finish; the message goes back to the queue at once."""
     number = shop.order_no()
     [result] = shop.run(a_message(number), time_left=1.0)
-    assert (result.failed, result.wait, result.problem) == (True, 0, "OUT_OF_TIME")
+    assert (result.failed, result.ending, result.problem) == (True, RetryNow(), "OUT_OF_TIME")
     assert shop.calls(number) == []
     assert shop.table.load([f"{MERCHANT}#{number}"]) == {}
 
 
 def test_while_dynamodb_is_down_nothing_is_permanent(shop: Shop) -> None:
-    """Neither a call is made without a record to write it to, nor is anything rejected."""
+    """Without the table no call is made, and nothing is rejected but an unreadable message."""
     number = shop.order_no()
     shop.table._name = "no-such-table"
     unreadable, waiting = shop.run(Message("m0", "nonsense"), a_message(number))
-    assert (unreadable.wait, waiting.wait) == (0, 15)
+    assert (unreadable.ending, waiting.ending) == (RetryNow(), RetryIn(15))
     assert "ResourceNotFoundException" in waiting.problem
     assert shop.calls(number) == []
 
 
-def test_two_environments_that_race_write_one_truth(shop: Shop) -> None:
-    """Whoever writes second finds the version moved, and what stands stays."""
+def test_of_two_racing_environments_the_second_write_yields(shop: Shop) -> None:
+    """The environment that writes second finds another version, and keeps the final status that is there."""
     number = shop.order_no()
     original = shop.table.load
 
     def slow_load(keys: Any) -> Any:
-        found = original(keys)
+        orders = original(keys)
         shop.table.load = original  # type: ignore[method-assign]
         shop.run(a_message(number, "other"))
-        return found
+        return orders
 
     shop.table.load = slow_load  # type: ignore[method-assign]
     [result] = shop.run(a_message(number, "mine"))
@@ -344,7 +362,7 @@ def test_two_environments_that_race_write_one_truth(shop: Shop) -> None:
 
 
 def test_a_failed_message_gets_its_visibility(shop: Shop) -> None:
-    """SQS is told when to hand it out again."""
+    """A failed message gets the visibility timeout of its wait: a rejected one is received again at once."""
     number = shop.order_no(ready=False)
     sqs = shop.cloud.client("sqs")
     url = sqs.get_queue_url(QueueName="orders")["QueueUrl"]
@@ -373,8 +391,8 @@ def an_order_of(shop: Shop, endpoint: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("endpoint", FAMILIES)
-def test_endpoints_that_answer_without_the_order_are_asked_for_it(shop: Shop, endpoint: str) -> None:
-    """Each answers in its own words; SYNCED for what the till took, at the very moment that it told."""
+def test_endpoints_that_answer_without_the_order_are_queried(shop: Shop, endpoint: str) -> None:
+    """Each endpoint answers in its own words; the order is SYNCED, and at the `paid_time` that was sent."""
     number, merchant = an_order_of(shop, endpoint)
     shop.run(a_message(number, endpoint=endpoint, **FAMILIES[endpoint]))
     item = shop.item(number, merchant)
@@ -383,8 +401,8 @@ def test_endpoints_that_answer_without_the_order_are_asked_for_it(shop: Shop, en
     assert shop.calls(number) == ["sync", "query"]
 
 
-def test_an_acquiring_banks_payment_without_a_channel_is_told(shop: Shop) -> None:
-    """Its pages require one, its OpenAPI description does not: WeChat Pay decides."""
+def test_an_acquiring_banks_payment_without_a_channel_is_synced(shop: Shop) -> None:
+    """A missing `channel_id` does not stop the sync: the pages require it, the OpenAPI description does not."""
     number = shop.order_no(ready=False)
     shop.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO, endpoint="acquiringbank", sub_mchid="1900000109")
     shop.run(a_message(number, endpoint="acquiringbank", sub_mchid="1900000109"))
@@ -393,7 +411,7 @@ def test_an_acquiring_banks_payment_without_a_channel_is_told(shop: Shop) -> Non
 
 @pytest.mark.parametrize("endpoint", FAMILIES)
 def test_a_collection_by_wechat_is_seen_in_the_words_of_each_endpoint(shop: Shop, endpoint: str) -> None:
-    """PAID_BY_WECHAT, with the transaction that the refund needs."""
+    """A deduction by WeChat Pay makes PAID_BY_WECHAT, with the transaction that the refund needs."""
     number, merchant = an_order_of(shop, endpoint)
     shop.wechat_pay.deduct(MERCHANT, number, sub_mchid=FAMILIES[endpoint].get("sub_mchid", ""))
     shop.run(a_message(number, endpoint=endpoint, **FAMILIES[endpoint]))
@@ -418,8 +436,8 @@ def test_one_sub_merchants_settled_order_does_not_swallow_anothers_event(shop: S
 
 
 def test_the_secrets_default_endpoint_decides_the_key(shop: Shop) -> None:
-    """An event that names a sub-merchant and no endpoint is what the merchant's secret says."""
-    prefix = shop.relay.wechat_pay._merchants._prefix  # type: ignore[attr-defined]
+    """An event with a sub-merchant and without an endpoint belongs to the default endpoint of the secret."""
+    prefix = shop.relay.wechat_pay.merchants._prefix  # type: ignore[attr-defined]
     secret = shop.wechat_pay.merchant("1230000222").secret() | {"service_id": SERVICE_ID, "endpoint": "partner"}
     shop.cloud.put_secret(f"{prefix}/1230000222", secret)
     number, who = shop.order_no(ready=False), FAMILIES["partner"]
@@ -430,7 +448,7 @@ def test_the_secrets_default_endpoint_decides_the_key(shop: Shop) -> None:
 
 
 def test_a_missing_field_is_named(shop: Shop) -> None:
-    """The partner endpoint needs a sub_mchid, which neither event nor secret has."""
+    """A partner event without a `sub_mchid` is rejected with a reason that names the field, without a call."""
     number = shop.order_no()
     shop.run(a_message(number, endpoint="partner"))
     assert shop.item(number).reason == "MISSING_SUB_MCHID"
@@ -438,7 +456,7 @@ def test_a_missing_field_is_named(shop: Shop) -> None:
 
 
 def test_fields_that_the_endpoint_has_no_place_for_are_ignored(shop: Shop) -> None:
-    """A till may send more than WeChat Pay takes."""
+    """What an endpoint has no place for is left out of the request."""
     number = shop.order_no()
     detail = {"paid_time": "20260101120000", "seq": 1, "paid_amount": 3900}
     shop.run(a_message(number, detail=detail, sub_mchid="1900000109", cashier="Wang"))

@@ -22,7 +22,8 @@ from orders.conversation import WeChatPay
 from orders.errors import OrdersError, UnreadableItemError
 from orders.event import Message
 from orders.order import Order, Status
-from orders.relay import Relay, Result
+from orders.relay import Relay
+from orders.results import Result
 from orders.rules import RETRIES_EXHAUSTED
 from sandbox.testbed import APPID, MERCHANT, SERVICE_ID
 from sandbox.wechat_pay import Simulator

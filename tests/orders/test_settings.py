@@ -1,4 +1,4 @@
-"""The environment: read once, and what is missing is named."""
+"""The environment is read once; a missing variable is named."""
 
 import pytest
 
@@ -13,7 +13,7 @@ ENVIRONMENT = {
 
 
 def test_the_defaults_are_production() -> None:
-    """The official hosts, the documented timeouts, waits as they are."""
+    """Without optional variables the hosts are the official ones, the timeouts 3 and 8 s, and waits are unscaled."""
     settings = Settings.from_env(ENVIRONMENT)
     assert settings.wechatpay_base_url == "https://api.mch.weixin.qq.com"
     assert settings.wechatpay_backup_url == "https://api2.mch.weixin.qq.com"
@@ -25,7 +25,7 @@ def test_the_defaults_are_production() -> None:
 @pytest.mark.parametrize("name", ENVIRONMENT)
 @pytest.mark.parametrize("value", [None, "", " "])
 def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
-    """At the start, not at the first order."""
+    """A missing or unusable variable fails the start of the function."""
     environment = {key: text for key, text in ENVIRONMENT.items() if key != name}
     with pytest.raises(SettingsError, match=name) as caught:
         Settings.from_env(environment | ({name: value} if value is not None else {}))
@@ -46,13 +46,13 @@ def test_a_missing_variable_is_named(name: str, value: str | None) -> None:
     ],
 )
 def test_an_unusable_value_is_named(name: str, value: str) -> None:
-    """Plain http is for sandboxes only."""
+    """Plain http to a public host is refused."""
     with pytest.raises(SettingsError, match=name):
         Settings.from_env(ENVIRONMENT | {name: value})
 
 
 def test_a_sandbox_may_speak_plain_http() -> None:
-    """On this machine, or where AWS itself is a sandbox."""
+    """Plain http is accepted on this machine, and where AWS itself is simulated."""
     local = Settings.from_env(ENVIRONMENT | {"WECHATPAY_BASE_URL": "http://127.0.0.1:4510/"})
     assert local.wechatpay_base_url == "http://127.0.0.1:4510"
     other = {"WECHATPAY_BASE_URL": "http://pay:1", "AWS_ENDPOINT_URL": "http://aws:2"}

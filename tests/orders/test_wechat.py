@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orders.dialogue import Action
 from orders.order import Payment, Status
 from orders.waits import SOON, Wait
-from orders.wechat import Action, is_ahead, judge, verdict
+from orders.wechat import is_ahead, judge, verdict
 from wechatpay import Answer, Collection, CollectionDetail, MalformedError, RefusedError, ServiceOrder, times
 from wechatpay.read_order import read_order
 
@@ -59,9 +60,9 @@ def a_refusal(status: int, code: str = "", message: str = "", **evidence: Any) -
     ],
 )
 def test_the_verdict_rests_on_the_facts_of_the_order(order: ServiceOrder, status: Status, reason: str) -> None:
-    """A word that nobody knows is retried, never guessed at."""
-    found = verdict(order, PAYMENT)
-    assert (found.status, found.reason) == (status, reason)
+    """A state that this version has no word for is retried, never guessed."""
+    judged = verdict(order, PAYMENT)
+    assert (judged.status, judged.reason) == (status, reason)
 
 
 @pytest.mark.parametrize(
@@ -74,25 +75,25 @@ def test_the_verdict_rests_on_the_facts_of_the_order(order: ServiceOrder, status
     ],
 )
 def test_an_open_order_waits_as_long_as_its_state_takes(order: ServiceOrder, floor: float, base: float) -> None:
-    """A shop needs minutes to complete an order; what nobody knows is not hammered."""
+    """A shop needs minutes to complete an order; an unknown state is queried no more than once a minute."""
     wait = verdict(order, PAYMENT).wait
     assert (wait.floor, wait.base) == (floor, base)
 
 
 @pytest.mark.parametrize("word", ["BARTER", "A", "B", "C", "D", "E"])
-def test_parts_that_were_paid_in_ways_nobody_knows_are_not_guessed_at(word: str) -> None:
-    """One part by the merchant does not settle the other."""
+def test_a_part_that_was_paid_in_an_unknown_way_settles_nothing(word: str) -> None:
+    """One part paid by the merchant does not settle the other."""
     assert verdict(an_order("DONE", "", "USER_PAID", "MCH", word), PAYMENT).status is Status.RETRYING
 
 
 def test_only_a_synced_order_is_compared_with_our_time() -> None:
-    """Another time on an order that somebody else's money has ended is no news."""
+    """Another time of payment matters only for an order that the till's payment has settled."""
     assert verdict(an_order("DONE", "", "USER_PAID", "NEWTON", at="20260101090000"), PAYMENT).reason == "NEWTON"
     assert verdict(an_order("PAUSED"), PAYMENT).reason == "UNKNOWN_STATE"
 
 
 def test_tables_and_their_rows_do_not_change() -> None:
-    """They are shared by all threads."""
+    """Rows of the tables are immutable, because all threads share them."""
     for row in (verdict(an_order("DONE"), PAYMENT), judge(a_refusal(500))):
         assert not hasattr(row, "__dict__")
         with pytest.raises(FrozenInstanceError):
@@ -100,13 +101,13 @@ def test_tables_and_their_rows_do_not_change() -> None:
 
 
 def test_an_order_synced_with_another_time_is_synced_and_noted() -> None:
-    """Somebody told WeChat Pay before us."""
-    found = verdict(an_order("DONE", "", "USER_PAID", "MCH", at="20260101090000"), PAYMENT)
-    assert (found.status, found.reason) == (Status.SYNCED, "OTHER_PAID_TIME")
+    """Another sync was executed earlier: the status is SYNCED, the reason says so."""
+    judged = verdict(an_order("DONE", "", "USER_PAID", "MCH", at="20260101090000"), PAYMENT)
+    assert (judged.status, judged.reason) == (Status.SYNCED, "OTHER_PAID_TIME")
 
 
 def test_the_short_form_of_a_time_means_midnight() -> None:
-    """WeChat Pay returns 14 digits for the 8 that it was told."""
+    """WeChat Pay returns 14 digits for 8: they are the same moment."""
     midnight = an_order("DONE", "", "USER_PAID", "MCH", at="20260101000000")
     assert verdict(midnight, replace(PAYMENT, paid_time="20260101")).reason == ""
     assert verdict(midnight, replace(PAYMENT, paid_time="20260101000000")).reason == ""
@@ -183,7 +184,7 @@ def test_a_refusal_waits_as_long_as_its_cause_takes() -> None:
 
 
 def test_deducting_waits_three_minutes() -> None:
-    """WeChat Pay's own advice."""
+    """WeChat Pay asks for three minutes while it deducts."""
     assert judge(a_refusal(400, "INVALID_REQUEST", "单据正在扣款中，请稍后再试")).wait.floor == 180.0
 
 
@@ -191,7 +192,7 @@ def test_deducting_waits_three_minutes() -> None:
     ("header", "floor"), [("120", 120.0), ("999999", 3600.0), ("soon", 5.0), ("", 5.0), ("²", 5.0), ("6", 6.0)]
 )
 def test_retry_after_is_obeyed_up_to_an_hour(header: str, floor: float) -> None:
-    """Text that is no number counts as absent."""
+    """`Retry-After` is the floor of the wait, up to an hour; text that is no number counts as absent."""
     assert judge(a_refusal(429, headers={"Retry-After": header})).wait.floor == floor
 
 
@@ -302,31 +303,31 @@ def damaged(raw: dict[str, Any], place: tuple[str | int, ...], damage: object) -
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_no_mutilation_yields_a_final_status_that_the_whole_answer_would_not(name: str) -> None:
-    """Each place of each answer, removed or replaced: what cannot be read is asked for again, never concluded from."""
+def test_no_damaged_answer_yields_a_final_status_that_the_whole_answer_would_not(name: str) -> None:
+    """Each place of each answer is removed or replaced: what cannot be read is queried again, and proves nothing."""
     whole = parsed(WHOLE[name])
     assert whole is not None
     truth = verdict(whole, family(name)).status
     for place in places(WHOLE[name]):
         for damage in DAMAGE:
             order = parsed(damaged(WHOLE[name], place, damage))
-            if order is not None and (found := verdict(order, family(name))).status.final:
-                assert found.status is truth, f"{place} became {damage!r}"
+            if order is not None and (judged := verdict(order, family(name))).status.final:
+                assert judged.status is truth, f"{place} became {damage!r}"
 
 
 @given(st.data(), st.sampled_from([name for name in WHOLE if not name.startswith("free")]))
-def test_nor_do_several_mutilations(data: st.DataObject, name: str) -> None:
-    """Any number of them, but for those that take away all trace of money at once."""
+def test_no_answer_with_several_damages_yields_another_final_status(data: st.DataObject, name: str) -> None:
+    """Any number of places may be damaged, unless every trace of money is removed at once."""
     raw = WHOLE[name]
     for _ in range(data.draw(st.integers(1, 4))):
-        if not (left := places(raw)):
+        if not (remaining := places(raw)):
             break
-        raw = damaged(raw, data.draw(st.sampled_from(left)), data.draw(st.sampled_from(DAMAGE)))
+        raw = damaged(raw, data.draw(st.sampled_from(remaining)), data.draw(st.sampled_from(DAMAGE)))
     order = parsed(raw)
     if order is not None and {"total_amount", "post_payments", "collection"} & raw.keys():
-        found, whole = verdict(order, family(name)), parsed(WHOLE[name])
+        judged, whole = verdict(order, family(name)), parsed(WHOLE[name])
         assert whole is not None
-        assert not found.status.final or found.status is verdict(whole, family(name)).status
+        assert not judged.status.final or judged.status is verdict(whole, family(name)).status
 
 
 @pytest.mark.parametrize(
@@ -350,8 +351,8 @@ def test_only_what_stands_in_the_answer_counts(raw: dict[str, Any], status: Stat
     """Nothing was due only where no collection was begun and nothing was to be paid."""
     order = parsed(raw)
     assert order is not None
-    found = verdict(order, PAYMENT)
-    assert (found.status, found.reason) == (status, reason)
+    judged = verdict(order, PAYMENT)
+    assert (judged.status, judged.reason) == (status, reason)
 
 
 @pytest.mark.parametrize(
@@ -371,17 +372,17 @@ def test_only_what_stands_in_the_answer_counts(raw: dict[str, Any], status: Stat
     ],
 )
 def test_payafter_is_read_in_its_own_words(raw: dict[str, Any], status: Status, reason: str) -> None:
-    """Another endpoint's words are unknown there, and its words elsewhere."""
+    """The words of other endpoints are unknown at payafter, and its words are unknown elsewhere."""
     order = parsed(raw)
     assert order is not None
-    found = verdict(order, replace(PAYMENT, endpoint="payafter"))
-    assert (found.status, found.reason) == (status, reason)
+    judged = verdict(order, replace(PAYMENT, endpoint="payafter"))
+    assert (judged.status, judged.reason) == (status, reason)
     if raw["state"] in {"USER_ACCEPTED", "FINISHED", "USER_PAID"}:
         assert verdict(order, PAYMENT).reason == "UNKNOWN_STATE"
 
 
 @pytest.mark.parametrize(
-    ("told", "answered", "reason"),
+    ("sent", "returned", "reason"),
     [
         ("20260101120000", "2026-01-01T12:00:00+08:00", ""),
         ("20260101120000", "2026-01-01T04:00:00Z", ""),
@@ -391,14 +392,14 @@ def test_payafter_is_read_in_its_own_words(raw: dict[str, Any], status: Status, 
         ("20260101120000", "long ago", ""),
     ],
 )
-def test_moments_are_compared_as_moments(told: str, answered: str, reason: str) -> None:
-    """However each endpoint writes them; a time that cannot be read contradicts nothing."""
+def test_moments_are_compared_as_moments(sent: str, returned: str, reason: str) -> None:
+    """Endpoints write times in different ways; a time that cannot be read contradicts nothing."""
     raw = copy.deepcopy(WHOLE["synced"])
-    raw["collection"]["details"][0]["paid_time"] = answered
+    raw["collection"]["details"][0]["paid_time"] = returned
     order = parsed(raw)
     assert order is not None
-    found = verdict(order, replace(PAYMENT, paid_time=told))
-    assert (found.status, found.reason) == (Status.SYNCED, reason)
+    judged = verdict(order, replace(PAYMENT, paid_time=sent))
+    assert (judged.status, judged.reason) == (Status.SYNCED, reason)
 
 
 @pytest.mark.parametrize(
@@ -415,7 +416,7 @@ def test_moments_are_compared_as_moments(told: str, answered: str, reason: str) 
 def test_a_time_of_payment_of_the_last_minutes_may_be_ahead_of_wechat_pays_clock(
     field: str, message: str, seconds: float, ahead: bool
 ) -> None:
-    """An older one is refused for something else."""
+    """A `paid_time` of the last five minutes may be ahead of the clock; an older one is refused for something else."""
     refusal = a_refusal(400, "PARAM_ERROR", message, detail={"field": field, "issue": "x"})
     at = datetime(2026, 1, 1, 12, tzinfo=times.BEIJING).timestamp()
     assert is_ahead(refusal, PAYMENT, at + seconds) is ahead

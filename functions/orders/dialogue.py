@@ -1,0 +1,150 @@
+"""What a conversation asks for, and what can come of it: the values between the rule and the network.
+
+`settlement` yields the asks and is sent the replies. `wechat` makes the replies that come from WeChat Pay,
+`conversation` makes the others.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from orders.order import Facts, Payment, Refusal, Status
+from orders.waits import NO_FLOOR, UNRECOGNIZED_STATE, Wait
+
+# ---- asks ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FetchKeys:
+    """Use the keys of the merchant's secret; `fresh`: of a secret that was fetched since the batch began."""
+
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Make one call about the payment, signed with the keys in use; `backup`: on the backup host."""
+
+    operation: Literal["sync", "query"]
+    payment: Payment
+    backup: bool = False
+
+
+# ---- replies to FetchKeys --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The merchant's keys are in use.
+
+    `payment` has the defaults of the secret, `missing` names the fields that its endpoint requires and that neither the
+    event nor the secret has. `changed`: the keys are others than those in use before.
+    """
+
+    payment: Payment
+    missing: tuple[str, ...] = ()
+    changed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownMerchant:
+    """There is no secret for this `mchid`."""
+
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretUnavailable:
+    """The secret cannot be fetched or used; the keys in use stay."""
+
+    problem: str
+
+
+KeysReply = Keys | UnknownMerchant | SecretUnavailable
+
+# ---- replies to Ask --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a verified order means for the payment at the till."""
+
+    status: Status
+    reason: str = ""
+    wait: Wait = NO_FLOOR
+
+
+PAYING = Verdict(Status.RETRYING, "USER_PAYING")
+UNKNOWN_STATE = Verdict(Status.RETRYING, "UNKNOWN_STATE", UNRECOGNIZED_STATE)
+CLOSED_REASONS = frozenset({"REVOKED", "EXPIRED"})
+"""Reasons of a REJECTED order that rest on the order itself: another secret would not change them."""
+
+
+class Action(StrEnum):
+    """What a refusal asks for."""
+
+    QUERY = "QUERY"  # the order decides
+    WAIT = "WAIT"
+    REJECT = "REJECT"
+    REJECT_UNLESS_CLOSED = "REJECT_UNLESS_CLOSED"  # query; if the order is still open, the refusal counts
+    NOT_EXIST = "NOT_EXIST"  # one short retry: the order may be seconds old
+    SIGN_AGAIN = "SIGN_AGAIN"
+    FRESH_KEYS = "FRESH_KEYS"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What to do about a refusal, the reason to record, and how long to wait if waiting is the answer."""
+
+    action: Action
+    reason: str
+    wait: Wait = NO_FLOOR
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """WeChat Pay answered with the order, and the answer's signature verifies."""
+
+    verdict: Verdict
+    facts: Facts
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """WeChat Pay accepted the sync and answered without the order, as four of five endpoints do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """WeChat Pay, or a gateway in between, refused the call; `ahead`: because of a `paid_time` ahead of its clock."""
+
+    judgement: Judgement
+    refusal: Refusal
+    ahead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """No whole answer arrived; `sent`: the call may have been executed."""
+
+    refusal: Refusal
+    sent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Untrusted:
+    """A 2xx that proves nothing; `about_keys`: the platform keys in use do not verify it, and others may."""
+
+    refusal: Refusal
+    about_keys: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfTime:
+    """The call was not made: the invocation has too little time left for it."""
+
+
+AskReply = Verified | Acknowledged | Refused | Silence | Untrusted | OutOfTime
+type Dialogue[T] = Generator[FetchKeys | Ask, KeysReply | AskReply, T]

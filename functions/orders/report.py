@@ -1,0 +1,193 @@
+"""What an invocation reports: one log line for each message, and the metrics that the alarms of template.yaml watch."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.circuit_breaker import CircuitState, CircuitTransition
+
+from orders.cases import SECOND_REPORT, UNREADABLE_ITEM
+from orders.errors import MalformedEventError
+from orders.order import Outcome, Status
+from orders.results import Done, Result
+from orders.rules import contradicts
+from orders.settlement import KEY_REASONS
+from wechatpay import times
+
+NOT_FAILING = frozenset({"CREATED", "USER_CONFIRM", "USER_PAYING", "DEDUCTING", SECOND_REPORT})
+"""Reasons that pass by themselves or when the shop completes the order: no alarm counts them as failing."""
+
+type Fields = Mapping[str, str | int]
+"""The fields of a log line."""
+
+
+@dataclass(slots=True)
+class Report:
+    """The log lines and the metrics of one invocation; `clock` is Unix seconds.
+
+    `failing` has 1 for each attempt that failed, 0 for each that settled its order.
+    """
+
+    logger: Logger
+    metrics: Metrics
+    clock: Callable[[], float] = time.time
+    counts: Counter[str] = field(default_factory=Counter)
+    failing: list[int] = field(default_factory=list)
+
+    def add(self, result: Result) -> None:
+        """Log and count one message, unless it fails again on its way to the dead letters.
+
+        SQS hands out a rejected message until its receives are used up: it is reported when it is rejected.
+        """
+        self._count("Received")
+        if result.visibility:
+            self._count("VisibilityRefused")
+        fields = identity(result) if _went_well(result) else story(result)
+        if result.event is None:
+            self._add_unreadable(result, fields)
+        elif result.given_up:
+            self._count("Rejected")
+            self.logger.error("retries exhausted, to the dead letters", extra=fields)
+        elif result.outcome is None:
+            self._add_without_conversation(result, fields)
+        elif result.order is not None and contradicts(result.order, result.outcome):
+            self._count("PaidByWeChat")
+            self.logger.error("verdicts contradict each other, see the order's history", extra=fields)
+        else:
+            self._add_outcome(result.outcome, fields)
+
+    def add_record(self, error: MalformedEventError) -> None:
+        """Log and count a record of which no message can be made."""
+        self._count("Received")
+        self._count("Unreadable")
+        self.logger.error("unreadable record, not from SQS", extra={"problem": str(error), "field": error.field})
+
+    def flush(self) -> None:
+        """Write the metrics, one log line."""
+        for name, number in self.counts.items():
+            self.metrics.add_metric(name, MetricUnit.Count, number)
+        for failed in self.failing:  # one value each: the alarm's statistic is their average
+            self.metrics.add_metric("Failing", MetricUnit.Count, failed)
+        self.metrics.flush_metrics()
+
+    def _add_unreadable(self, result: Result, fields: Fields) -> None:
+        if result.message.receive_count > 1:
+            self.logger.debug("unreadable, reported before", extra=fields)
+            return
+        self._count("Unreadable")
+        self.logger.error("unreadable, to the dead letters", extra=fields)
+
+    def _add_without_conversation(self, result: Result, fields: Fields) -> None:
+        if not result.failed:
+            self.logger.info("already settled", extra=fields)
+        elif result.problem:
+            self._count("Deferred")
+            self._count_failing(result.reason)
+            if result.reason == UNREADABLE_ITEM:
+                self._count("UnreadableItem")
+            self.logger.warning("deferred", extra=fields)
+        else:
+            self.logger.debug("rejected, reported before", extra=fields)
+
+    def _add_outcome(self, outcome: Outcome, fields: Fields) -> None:
+        self.metrics.add_metric("SyncLatency", MetricUnit.Milliseconds, outcome.latency_ms)
+        if outcome.status.final:
+            self.failing.append(0)
+        match outcome.status:
+            case Status.SYNCED:
+                self._count("Synced")
+                self.metrics.add_metric(
+                    "PaidToSynced", MetricUnit.Seconds, _age(outcome.payment.paid_time, self.clock())
+                )
+                self.logger.info("synced", extra=fields)
+            case Status.PAID_BY_WECHAT:
+                self._count("PaidByWeChat")
+                self.logger.error("the customer has paid twice: refund", extra=fields)
+            case Status.NOTHING_DUE:
+                self._count("NothingDue")
+                self.logger.info("nothing was due", extra=fields)
+            case Status.REJECTED:
+                self._count("Rejected")
+                self.logger.error("rejected, to the dead letters", extra=fields)
+            case Status.RETRYING:
+                self._count("Retrying")
+                self._count_reason(outcome)
+                self.logger.warning("retrying", extra=fields)
+
+    def _count_reason(self, outcome: Outcome) -> None:
+        if not outcome.once:  # the one delayed retry of an order that may be seconds old
+            self._count_failing(outcome.reason)
+        if outcome.reason in KEY_REASONS:
+            self._count("SignatureRefused")
+        elif outcome.reason == "UNKNOWN_STATE":
+            self._count("UnknownWord")
+
+    def _count_failing(self, reason: str) -> None:
+        if reason not in NOT_FAILING:
+            self.failing.append(1)
+
+    def _count(self, name: str) -> None:
+        self.counts[name] += 1
+
+
+def report_transition(transition: CircuitTransition, logger: Logger, metrics: Metrics) -> None:
+    """Log a transition of the circuit; count it for the alarm if the circuit opens (`Report.flush` writes that)."""
+    if transition.to_state is CircuitState.OPEN:
+        metrics.add_metric("CircuitOpened", MetricUnit.Count, 1)
+        logger.error("circuit open: WeChat Pay does not answer, messages are delayed")
+    else:
+        logger.warning("circuit state changed", extra={"circuit": str(transition.to_state)})
+
+
+def story(result: Result) -> dict[str, str | int]:
+    """Return what may leave the table about a message: identifiers, words, numbers; no body, header or openid."""
+    order, outcome = result.order, result.outcome
+    fields: dict[str, str | int | None] = {
+        "message_id": result.message.message_id,
+        "receive_count": result.message.receive_count,
+        **identity(result),
+        "reason": result.reason,
+    }
+    if order is not None:
+        fields |= {"status": order.status, "reason": order.reason, "attempts": order.attempts}
+    if outcome is not None:
+        fields |= {"request_id": outcome.request_id, "latency_ms": outcome.latency_ms}
+        if (refusal := outcome.refusal) is not None:
+            fields |= {"code": refusal.code, "said": refusal.message, "field": refusal.field, "issue": refusal.issue}
+    wait = None if isinstance(result.ending, Done) else result.ending.seconds
+    fields |= {"problem": result.problem, "wait": wait, "visibility": result.visibility}
+    if result.event is None:
+        fields |= {"event_id": result.event_id, "field": result.field}
+    return {name: value for name, value in fields.items() if value is not None and value != ""}
+
+
+def identity(result: Result) -> dict[str, str | int]:
+    """Return which order a message is about, and the till's id of the event: the item has the rest."""
+    if result.event is None:
+        return {}
+    payment, reporter = result.event.payment, result.event.reporter
+    fields: dict[str, str | int] = {
+        "event_id": reporter.event_id,
+        "mchid": payment.mchid,
+        "out_order_no": payment.out_order_no,
+    }
+    if payment.sub_mchid:
+        fields["sub_mchid"] = payment.sub_mchid
+    return fields
+
+
+def _went_well(result: Result) -> bool:
+    """Whether the message leaves the queue and its order's identity is all that there is to say."""
+    outcome, order = result.outcome, result.order
+    if result.failed or order is None:
+        return False
+    return outcome is None or (outcome.status is order.status is Status.SYNCED and not outcome.reason)
+
+
+def _age(paid_time: str, now: float) -> int:
+    """Return the seconds since the customer paid; the 8-digit form counts from that day's midnight in Beijing."""
+    paid = times.read(paid_time)
+    return 0 if paid is None else max(0, round(now - paid.timestamp()))
