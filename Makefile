@@ -65,7 +65,7 @@ bench: venv-bench .aws-sam/sandbox/template.yaml ## compare the function with a 
 throughput: venv .aws-sam/sandbox/template.yaml ## orders per second through the whole sandbox, and where the time is spent
 	python -m bench.throughput
 
-estimates: venv venv-bench ## compute scaling, cost, an outage, retries and alarms; draw the plots of docs/scaling.md
+estimates: venv venv-bench ## compute scaling, cost, an outage, retries and alarms; draw the plots of docs/operate/scaling.md
 	python -m bench.scaling
 	python -m bench.cost
 	python -m bench.outage

@@ -1,8 +1,8 @@
 """Which alarm fires for what is wrong, and when, computed from the function's own waits.
 
-`python -m bench.alarms` prints the table of docs/alarms.md. Nothing is measured or simulated. An order that keeps
-failing has attempts at times whose distribution `bench.retries` counts; OrdersFailingAlarm fires when enough different
-minutes had one. Thresholds are read from template.yaml.
+`python -m bench.alarms` prints the table of docs/operate/alarms.md. Nothing is measured or simulated. An order that
+keeps failing has attempts at times whose distribution `bench.retries` counts; OrdersFailingAlarm fires when enough
+different minutes had one. Thresholds are read from template.yaml.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -211,7 +211,7 @@ def _at_once() -> tuple[int, int, int]:
 
 
 def table() -> str:
-    """Return the table of docs/alarms.md, as Markdown."""
+    """Return the table of docs/operate/alarms.md, as Markdown."""
     columns = ["what is wrong", "alarm, the first to fire first", "one order, median", "95 %", "one order a minute"]
     return figures.table(columns, map(_cells, rows()))
 

@@ -1,4 +1,4 @@
-"""What a million orders cost: `python -m bench.cost` prints the table of docs/cost.md; prices and designs are inputs.
+"""What a million orders cost: `python -m bench.cost` prints the table of docs/operate/cost.md from prices and designs.
 
     per order = bus + SQS (send + (receive + delete) / batch) + Lambda (request / batch + GB-s / batch)
               + DynamoDB (write units + read units) + log bytes + bytes to WeChat Pay

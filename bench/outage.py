@@ -1,7 +1,7 @@
 """An hour in which WeChat Pay does not answer, computed with the function's own waits: what the circuit saves.
 
-`python -m bench.outage` prints the table of docs/outage.md. Nothing is measured and nothing waits: time is a number.
-The queue, Lambda's pollers and the circuit are models; waits are `orders.waits`', receives and limits the
+`python -m bench.outage` prints the table of docs/operate/outage.md. Nothing is measured and nothing waits: time is a
+number. The queue, Lambda's pollers and the circuit are models; waits are `orders.waits`', receives and limits the
 template's defaults.
 """
 

@@ -69,7 +69,7 @@ def draw(results: Mapping[str, Any], into: Path) -> None:
 
 
 def draw_estimates(into: Path) -> None:
-    """Draw the plots of docs/scaling.md, from its simulation."""
+    """Draw the plots of docs/operate/scaling.md, from its simulation."""
     lines = series()
     chart(
         into / "scaling-concurrency.svg",

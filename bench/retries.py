@@ -1,9 +1,9 @@
 """How long a message is retried before SQS gives it up: the exact distribution, by the function's own waits.
 
-`python -m bench.retries` prints the tables of docs/retries.md. Nothing is measured or simulated: each wait is a whole
-number of seconds, the probability of each number is counted with `orders.waits`' own functions, and the sum of the
-waits is the convolution of these. A message that is received N times has N - 1 waits between its first attempt and its
-last; the first receive is the first attempt.
+`python -m bench.retries` prints the tables of docs/operate/retries.md. Nothing is measured or simulated: each wait is a
+whole number of seconds, the probability of each number is counted with `orders.waits`' own functions, and the sum of
+the waits is the convolution of these. A message that is received N times has N - 1 waits between its first attempt and
+its last; the first receive is the first attempt.
 """
 
 from bisect import bisect_left
@@ -146,7 +146,7 @@ _PARTS = {"5 %": 0.05, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95}
 
 
 def tables() -> dict[str, str]:
-    """Return every table of docs/retries.md, as Markdown."""
+    """Return every table of docs/operate/retries.md, as Markdown."""
     receives = receives_for(PROMISE)
     return {"receives": _by_receives(), "reasons": _by_reason(receives), "costs": _costs(receives)}
 

@@ -1,7 +1,7 @@
 """Crashes: each point at which an attempt can end, and the outcome of the next delivery.
 
 The built function runs in a process of its own. A proxy between it and AWS kills it with SIGKILL, or answers with an
-error, at a chosen request. docs/crashes.md has the table.
+error, at a chosen request. docs/evidence/crashes.md has the table.
 """
 
 import json
@@ -254,9 +254,9 @@ def test_a_write_that_lost_a_race_is_repeated_in_the_same_attempt(scene: Scene) 
 
 
 def _check_row(row: str) -> None:
-    """Print a row of the table, which docs/crashes.md must contain."""
+    """Print a row of the table, which docs/evidence/crashes.md must contain."""
     print(row)
-    assert row in (Path(__file__).parents[1] / "docs/crashes.md").read_text(encoding="utf-8")
+    assert row in (Path(__file__).parents[1] / "docs/evidence/crashes.md").read_text(encoding="utf-8")
 
 
 def _batch(*messages: tuple[str, str, int]) -> dict[str, Any]:

@@ -499,7 +499,7 @@ def test_every_alarm_is_the_stacks_own(template: dict[str, Any]) -> None:
 
 def test_every_alarm_is_in_the_runbook() -> None:
     """The runbook has a section for every alarm."""
-    runbook = (ROOT / "docs/runbook.md").read_text(encoding="utf-8")
+    runbook = (ROOT / "docs/operate/runbook.md").read_text(encoding="utf-8")
     assert [alarm for alarm in ALARMS if f"## {alarm}" not in runbook] == []
 
 
@@ -602,7 +602,7 @@ def test_every_exception_of_the_audit_has_its_reason(source: dict[str, Any]) -> 
 
 # ---- the China regions -----------------------------------------------------------------------------------------------
 
-UNCONDITIONAL = {  # resource type → properties that the China Regions are known to accept (docs/china.md)
+UNCONDITIONAL = {  # resource type → properties that the China Regions are known to accept (docs/operate/china.md)
     "AWS::Events::Rule": {"Name", "Description", "EventBusName", "EventPattern", "Targets"},
     "AWS::SQS::Queue": {
         *("QueueName", "VisibilityTimeout", "MessageRetentionPeriod", "SqsManagedSseEnabled"),
@@ -649,7 +649,7 @@ def _may_be_absent(value: Any) -> bool:
 
 def test_china_has_a_page_row_by_row() -> None:
     """The page on China has each resource type of the template, and the features that are missing there."""
-    page = (ROOT / "docs/china.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/operate/china.md").read_text(encoding="utf-8")
     for resource_type in UNCONDITIONAL:
         assert f"`{resource_type}`" in page
     for word in (

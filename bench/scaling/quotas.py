@@ -14,7 +14,7 @@ IN_FLIGHT = 120_000  # messages received and not yet deleted, at which SQS hands
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """A limit of AWS's, and what one order a second asks of it; `page` is a link of docs/scaling.md.
+    """A limit of AWS's, and what one order a second asks of it; `page` is a link of docs/operate/scaling.md.
 
     `well`: every deployment in us-east-1 meets it, when all is well.
     """

@@ -1,4 +1,4 @@
-"""The lines of the two plots of docs/scaling.md."""
+"""The lines of the two plots of docs/operate/scaling.md."""
 
 import math
 from bisect import bisect_right

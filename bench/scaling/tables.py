@@ -1,4 +1,4 @@
-"""Every table of docs/scaling.md."""
+"""Every table of docs/operate/scaling.md."""
 
 import math
 from dataclasses import replace
@@ -14,7 +14,7 @@ RATES = (10.0, 1_000.0, 50_000.0)  # orders a second
 
 
 def tables(service: Service | None = None) -> dict[str, str]:
-    """Return every Markdown table of docs/scaling.md, by its name."""
+    """Return every Markdown table of docs/operate/scaling.md, by its name."""
     service = service or Service()
     return {
         "concurrency": table(_CONCURRENCY, [_concurrency_row(service, rate) for rate in RATES]),

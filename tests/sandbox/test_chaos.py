@@ -81,7 +81,7 @@ def test_inserted_items_are_unreadable_or_of_a_later_version() -> None:
 
 
 def test_the_page_says_how_many_faults_there_are() -> None:
-    """`docs/chaos.md` has the number of faults, and a row for every finding of the audit."""
-    page = (Path(__file__).parents[2] / "docs/chaos.md").read_text(encoding="utf-8")
+    """`docs/evidence/chaos.md` has the number of faults, and a row for every finding of the audit."""
+    page = (Path(__file__).parents[2] / "docs/evidence/chaos.md").read_text(encoding="utf-8")
     assert f"one of {len(DRAWN)} faults" in page
     assert re.findall(r"^\| ([a-z][^|]*) \|", page, re.MULTILINE)[1:] == list(Findings().counts)

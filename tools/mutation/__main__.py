@@ -1,7 +1,7 @@
 """`make mutation`, or `python -m tools.mutation wechatpay.message orders.event`: change one thing, and run the tests.
 
 cosmic-ray runs in a temporary environment, on a copy of the tracked files. The output has each module's score and the
-mutants that survived. docs/mutation.md has the latest figures, and why those mutants survive.
+mutants that survived. docs/evidence/mutation.md has the latest figures, and why those mutants survive.
 """
 
 import json
