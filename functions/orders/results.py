@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from orders import waits
 from orders.event import Message, OrderPaid
@@ -65,8 +65,7 @@ class Result:
         return last and self.order is not None and self.order.reason == RETRIES_EXHAUSTED
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(NamedTuple):
     """When failed messages are received again.
 
     `cap`: the longest backoff, in seconds. `scale` multiplies every wait, below 1 only in a sandbox. `jitter` returns a
