@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from orders import rules
@@ -41,8 +40,7 @@ class Recorded(NamedTuple):
     order: Order | None
 
 
-@dataclass(frozen=True, slots=True)
-class Recorder:
+class Recorder(NamedTuple):
     """Records outcomes in the table; safe to use from many threads. `executor` settles races in parallel."""
 
     table: Table

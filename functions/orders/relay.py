@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
@@ -124,7 +124,7 @@ class Relay:
         refused = self.queue.make_visible(waits) if waits else {}
         if not refused:
             return results
-        return [replace(result, visibility=refused.get(result.message.receipt_handle or "", "")) for result in results]
+        return [result._replace(visibility=refused.get(result.message.receipt_handle or "", "")) for result in results]
 
     @property
     def _schedule(self) -> Schedule:
