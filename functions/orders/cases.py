@@ -1,6 +1,7 @@
 """A case: the deliveries of a batch that one conversation about their order answers for. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from orders import rules
 from orders.errors import OutOfTimeError, TableUnavailableError, UnreadableItemError
@@ -20,8 +21,7 @@ type Failure = CircuitOpen | Exception
 """Why a case had no conversation, or one without a recorded outcome."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A message that could be read, and the event in it."""
 
     message: Message
@@ -44,7 +44,7 @@ class Delivery:
 
     def with_payment(self, payment: Payment) -> "Delivery":
         """Return the delivery with a completed payment."""
-        return replace(self, event=replace(self.event, payment=payment))
+        return self._replace(event=replace(self.event, payment=payment))
 
     def ends(self, ending: Ending, order: Order | None, outcome: Outcome | None = None) -> Result:
         """Return the result that the order, or the outcome of its conversation, explains."""
@@ -75,8 +75,7 @@ class Delivery:
         return Result(self.message, ending, self.event, order, reason=reason, problem=problem)
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """The deliveries that need one conversation; the payment of the first of them, the lead, is sent.
 
     `order`: the item as it was loaded. `query_first`: an earlier call of one of them may have been executed.

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import wechatpay
 from orders import settlement, wechat
@@ -86,8 +86,7 @@ class WeChatPay:
         return Conversation(self)
 
 
-@dataclass(frozen=True, slots=True)
-class SignedSync:
+class SignedSync(NamedTuple):
     """A sync that is signed ahead: of this payment, with the keys of this profile."""
 
     profile: Profile
@@ -95,8 +94,7 @@ class SignedSync:
     call: wechatpay.SignedCall[wechatpay.ServiceOrder | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(NamedTuple):
     """A conversation about one order, with its first call signed ahead where that was possible."""
 
     wechat_pay: WeChatPay

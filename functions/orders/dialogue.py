@@ -1,13 +1,12 @@
 """What a conversation asks for, and what can come of it: the values between the rule and the network.
 
 `settlement` yields the asks and is sent the replies. `wechat` makes the replies that come from WeChat Pay,
-`conversation` makes the others.
+`conversation` makes the others. They are named tuples: a dataclass takes five times as long to define at a cold start.
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from orders.order import Facts, Payment, Refusal, Status
 from orders.waits import NO_FLOOR, UNRECOGNIZED_STATE, Wait
@@ -15,15 +14,13 @@ from orders.waits import NO_FLOOR, UNRECOGNIZED_STATE, Wait
 # ---- asks ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class FetchKeys:
+class FetchKeys(NamedTuple):
     """Use the keys of the merchant's secret; `fresh`: of a secret that was fetched since the batch began."""
 
     fresh: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """Make one call about the payment, signed with the keys in use; `backup`: on the backup host."""
 
     operation: Literal["sync", "query"]
@@ -34,8 +31,7 @@ class Ask:
 # ---- replies to FetchKeys --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
+class Keys(NamedTuple):
     """The merchant's keys are in use.
 
     `payment` has the defaults of the secret, `missing` names the fields that its endpoint requires and that neither the
@@ -47,15 +43,13 @@ class Keys:
     changed: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownMerchant:
+class UnknownMerchant(NamedTuple):
     """There is no secret for this `mchid`."""
 
     problem: str
 
 
-@dataclass(frozen=True, slots=True)
-class SecretUnavailable:
+class SecretUnavailable(NamedTuple):
     """The secret cannot be fetched or used; the keys in use stay."""
 
     problem: str
@@ -66,8 +60,7 @@ KeysReply = Keys | UnknownMerchant | SecretUnavailable
 # ---- replies to Ask --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a verified order means for the payment at the till."""
 
     status: Status
@@ -93,8 +86,7 @@ class Action(StrEnum):
     FRESH_KEYS = "FRESH_KEYS"
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(NamedTuple):
     """What to do about a refusal, the reason to record, and how long to wait if waiting is the answer."""
 
     action: Action
@@ -102,8 +94,7 @@ class Judgement:
     wait: Wait = NO_FLOOR
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(NamedTuple):
     """WeChat Pay answered with the order, and the answer's signature verifies."""
 
     verdict: Verdict
@@ -111,13 +102,11 @@ class Verified:
     request_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Acknowledged:
     """WeChat Pay accepted the sync and answered without the order, as four of five endpoints do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """WeChat Pay, or a gateway in between, refused the call; `ahead`: because of a `paid_time` ahead of its clock."""
 
     judgement: Judgement
@@ -125,23 +114,20 @@ class Refused:
     ahead: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(NamedTuple):
     """No whole answer arrived; `sent`: the call may have been executed."""
 
     refusal: Refusal
     sent: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Untrusted:
+class Untrusted(NamedTuple):
     """A 2xx that proves nothing; `about_keys`: the platform keys in use do not verify it, and others may."""
 
     refusal: Refusal
     about_keys: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class OutOfTime:
     """The call was not made: the invocation has too little time left for it."""
 

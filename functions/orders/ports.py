@@ -1,8 +1,7 @@
 """What the relay needs of the worlds around it: the table, WeChat Pay, the circuit, the queue. Interfaces only."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from orders.errors import OrdersError, UnreadableItemError
 from orders.order import Contact, Order, Outcome, Payment
@@ -46,16 +45,14 @@ class WeChatPay(Protocol):
         """Fetch the merchant's keys and sign the first call; send nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ran[T]:
+class Ran[T](NamedTuple):
     """The work was done: its value, and what each conversation in it met, by the order's key."""
 
     value: T
     contacts: Mapping[str, Contact]
 
 
-@dataclass(frozen=True, slots=True)
-class CircuitOpen:
+class CircuitOpen(NamedTuple):
     """The work was not done; the circuit lets the next batch through in so many `seconds`."""
 
     seconds: float

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from orders import rules
 from orders.errors import OrdersError, TableUnavailableError, UnreadableItemError, VersionConflictError
@@ -18,8 +18,7 @@ RACE_ROUNDS = 5  # races over one order that are settled before the rest is left
 GATHERING = 0.05  # seconds: the longest that a first write waits for others to share its call
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """An outcome to be recorded on top of `order`, as it was loaded, for the messages that reported the payment."""
 
     order: Order | None
@@ -27,24 +26,21 @@ class Entry:
     reporters: Sequence[Reporter]
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """The first write of an order, not yet made."""
 
     entry: Entry
     order: Order
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """An outcome, and the order as it stands in the table after it; None if there is no item."""
 
     outcome: Outcome
     order: Order | None
 
 
-@dataclass(frozen=True, slots=True)
-class Recorder:
+class Recorder(NamedTuple):
     """Records outcomes in the table; safe to use from many threads. `executor` settles races in parallel."""
 
     table: Table

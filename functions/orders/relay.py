@@ -7,8 +7,9 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
 from orders import batch
 from orders.cases import Case, Delivery, Failure
@@ -101,11 +102,10 @@ class Relay:
             return Ran(results, batch.contacts(results))
 
         wait([ahead.look])  # a circuit that cannot be read counts as closed
-        match self.circuit.run(settle_all):
-            case Ran(results):
-                return results
-            case CircuitOpen() as circuit:
-                return list(chain.from_iterable(self.executor.map(lambda case: self._results(case, circuit), cases)))
+        ran = self.circuit.run(settle_all)
+        if isinstance(ran, CircuitOpen):
+            return list(chain.from_iterable(self.executor.map(lambda case: self._results(case, ran), cases)))
+        return ran.value
 
     def _results(self, case: Case, ending: Recorded | Failure) -> list[Result]:
         """Return how each message of the case ends; a failure costs this case alone."""
@@ -124,7 +124,7 @@ class Relay:
         refused = self.queue.make_visible(waits) if waits else {}
         if not refused:
             return results
-        return [replace(result, visibility=refused.get(result.message.receipt_handle or "", "")) for result in results]
+        return [result._replace(visibility=refused.get(result.message.receipt_handle or "", "")) for result in results]
 
     @property
     def _schedule(self) -> Schedule:
@@ -135,8 +135,7 @@ class Relay:
         return Recorder(self.table, self.executor, self.clock)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ahead:
+class _Ahead(NamedTuple):
     """What is under way while the table is read: a look at the circuit, and the beginnings of the conversations."""
 
     look: Future[None]

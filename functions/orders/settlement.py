@@ -9,7 +9,8 @@ outcome. It has no clock, network or key, so the test of a rule is a list of rep
 SYNCED, PAID_BY_WECHAT and NOTHING_DUE rest on a `Verified` order alone.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from orders.dialogue import (
     CLOSED_REASONS,
@@ -61,8 +62,7 @@ def settle(payment: Payment, *, query_first: bool, retried: str) -> Dialogue[Out
     return outcome
 
 
-@dataclass(frozen=True, slots=True)
-class _Progress:
+class _Progress(NamedTuple):
     """How far the conversation has come.
 
     `unknown`: a call may have been executed, and no verified answer says so. `refusal`: the failure that led here.
@@ -74,10 +74,10 @@ class _Progress:
     refusal: Refusal | None = None
 
     def after(self, refusal: Refusal) -> "_Progress":
-        return replace(self, refusal=refusal)
+        return self._replace(refusal=refusal)
 
     def in_doubt(self, refusal: Refusal | None = None) -> "_Progress":
-        return replace(self, refusal=refusal, unknown=True)
+        return self._replace(refusal=refusal, unknown=True)
 
     def conclude(self, reply: Verified) -> Outcome:
         """Follow the verdict; a state that this version has no word for is queried again, not synced again."""
@@ -130,7 +130,7 @@ def _attempt(progress: _Progress, keys: KeysReply) -> Dialogue[Outcome]:
         case SecretUnavailable(problem):
             return progress.after(Refusal("SECRET_UNAVAILABLE", problem)).retry("SECRET_UNAVAILABLE", KEYS_BROKEN)
         case Keys(payment, missing):
-            progress = replace(progress, payment=payment)
+            progress = progress._replace(payment=payment)
     if missing:
         refusal = _missing(missing)
         return progress.after(refusal).reject(refusal.code)
@@ -138,7 +138,7 @@ def _attempt(progress: _Progress, keys: KeysReply) -> Dialogue[Outcome]:
         outcome = yield from _query(progress)
         if outcome.reason != PAYING.reason:
             return outcome
-    return (yield from _sync(replace(progress, unknown=False)))
+    return (yield from _sync(progress._replace(unknown=False)))
 
 
 def _missing(names: tuple[str, ...]) -> Refusal:

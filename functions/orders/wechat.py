@@ -162,7 +162,7 @@ def verdict(order: wechatpay.ServiceOrder, payment: Payment) -> Verdict:
     """
     judged = VERDICTS[fact(order, payment.endpoint or "direct")]
     if judged.status is Status.SYNCED and not _was_paid_at(order, payment.paid_time):
-        return replace(judged, reason="OTHER_PAID_TIME")
+        return judged._replace(reason="OTHER_PAID_TIME")
     return judged
 
 

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -96,7 +96,7 @@ def test_tables_and_their_rows_do_not_change() -> None:
     """Rows of the tables are immutable, because all threads share them."""
     for row in (verdict(an_order("DONE"), PAYMENT), judge(a_refusal(500))):
         assert not hasattr(row, "__dict__")
-        with pytest.raises(FrozenInstanceError):
+        with pytest.raises(AttributeError):
             row.reason = "MINE"  # type: ignore[misc]
 
 
