@@ -1,18 +1,19 @@
 """Who may import whom. The table is the architecture; this test keeps it true."""
 
-import ast
 import re
 import sys
-from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from tests.imports import graph, imports, modules
 
 ROOT = Path(__file__).parents[1]
 ORDERS = ROOT / "functions/orders"
 LIBRARY = ROOT / "layers/wechatpay/python/wechatpay"
 
-# What each module may import besides the standard library. `orders` and `wechatpay` alone stand for the whole package.
+# What each module may import in addition to the standard library. `orders` and `wechatpay` alone stand for the whole package.
 TABLE = {
     # the function: values and rules in the middle import nothing outside them, each world has one doorway
     "orders.waits": set(),
@@ -59,13 +60,24 @@ TABLE = {
         "orders.results",
         "orders.waits",
     },
-    "orders.wechat": {"orders.dialogue", "orders.order", "orders.waits", "wechatpay"},
+    "orders.wechat": set(),
+    "orders.wechat.requests": {"orders.order", "wechatpay"},
+    "orders.wechat.verdicts": {"orders.dialogue", "orders.order", "orders.waits", "wechatpay"},
+    "orders.wechat.refusals": {"orders.dialogue", "orders.order", "orders.waits", "wechatpay"},
+    "orders.wechat.replies": {
+        "orders.dialogue",
+        "orders.order",
+        "orders.wechat.refusals",
+        "orders.wechat.verdicts",
+        "wechatpay",
+    },
     "orders.conversation": {
         "orders.dialogue",
         "orders.errors",
         "orders.order",
         "orders.settlement",
-        "orders.wechat",
+        "orders.wechat.replies",
+        "orders.wechat.requests",
         "wechatpay",
     },
     "orders.table": {
@@ -248,26 +260,7 @@ TABLE = {
     "wechatpay.client": {"wechatpay", "requests", "cryptography"},
     "wechatpay": {"wechatpay"},
 }
-FILES = {
-    ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__"): path
-    for package in (ORDERS, LIBRARY)
-    for path in sorted(package.rglob("*.py"))
-}
-
-
-def _imports(path: Path) -> Iterator[str]:
-    """Names of all modules that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative imports hide who is meant"
-            module = node.module or ""
-            if module in {"orders", "wechatpay"}:  # `from orders import order` imports the module orders.order
-                known = {f"{module}.{alias.name}" for alias in node.names}
-                yield from (name if name in FILES else module for name in known)
-            else:
-                yield module
+FILES = modules(ORDERS, ORDERS.parent) | modules(LIBRARY, LIBRARY.parent)
 
 
 def _allowed(name: str, allowed: set[str]) -> bool:
@@ -276,18 +269,23 @@ def _allowed(name: str, allowed: set[str]) -> bool:
 
 
 def test_the_table_lists_every_module() -> None:
-    """A new module is a decision."""
+    """Every module of the function and the library has its row."""
     assert sorted(TABLE) == sorted(FILES)
 
 
 @pytest.mark.parametrize("module", TABLE)
 def test_a_module_imports_what_the_table_allows(module: str) -> None:
-    """Everything else is the business of another module."""
-    assert [name for name in _imports(FILES[module]) if not _allowed(name, TABLE[module])] == []
+    """A module imports the standard library and what its row of the table names."""
+    assert [name for name in imports(FILES[module], FILES) if not _allowed(name, TABLE[module])] == []
+
+
+def test_there_is_no_import_circle() -> None:
+    """The modules of the function and the library have an order in which each imports only those before it."""
+    assert set(TopologicalSorter(graph(FILES)).static_order()) == set(FILES)
 
 
 def test_only_settings_reads_the_environment() -> None:
-    """One place that knows the names. In the library, the bundle of certificate authorities is everybody's setting."""
+    """Only `settings` reads the environment; in the library, `tls` reads where the certificate authorities are."""
     readers = {
         name for name, path in FILES.items() if re.search(r"os\.environ|getenv", path.read_text(encoding="utf-8"))
     }
@@ -297,7 +295,8 @@ def test_only_settings_reads_the_environment() -> None:
 def test_what_ships_knows_nothing_of_what_does_not() -> None:
     """Neither the function nor the library imports sandbox, ops, bench, tools or tests."""
     for path in FILES.values():
-        assert not {"sandbox", "ops", "bench", "tools", "tests"} & {name.partition(".")[0] for name in _imports(path)}
+        packages = {name.partition(".")[0] for name in imports(path, FILES)}
+        assert not packages & {"sandbox", "ops", "bench", "tools", "tests"}
 
 
 def test_no_module_edits_the_import_path() -> None:

@@ -197,7 +197,7 @@ def test_every_module_has_its_room_on_the_page(folder: str) -> None:
     """The tables of rooms list each module of the function and of the library, and no other."""
     [table] = re.findall(rf"^\| [^|]*`{folder}/` \| \|\n((?:\|.*\n)*)", ARCHITECTURE, re.MULTILINE)
     rooms = re.findall(r"`(\w+\.py)`", table)
-    assert sorted(rooms) == sorted(path.name for path in (ROOT / folder).glob("*.py") if path.name != "__init__.py")
+    assert sorted(rooms) == sorted(path.name for path in (ROOT / folder).rglob("*.py") if path.name != "__init__.py")
 
 
 def test_nothing_names_this_machine() -> None:

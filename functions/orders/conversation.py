@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 import wechatpay
-from orders import settlement, wechat
+from orders import settlement
 from orders.dialogue import (
     Acknowledged,
     Ask,
@@ -22,11 +22,12 @@ from orders.dialogue import (
 )
 from orders.errors import MerchantUnavailableError, OrdersError, OutOfTimeError, UnknownMerchantError
 from orders.order import Contact, Outcome, Payment
+from orders.wechat import replies, requests
 
 RESERVE = 2.0  # seconds of the invocation that no call may use: for the write to the table and the answer to Lambda
 
 
-class Profile(wechat.Defaults, Protocol):
+class Profile(requests.Defaults, Protocol):
     """A merchant: a client that signs for it, and what its events may leave out."""
 
     @property
@@ -79,9 +80,9 @@ class WeChatPay:
         """
         with suppress(OrdersError):
             profile = self.merchants.get(payment.mchid)
-            payment = wechat.with_defaults(payment, profile)
-            if not wechat.missing_fields(payment):
-                call = profile.client.payscore.sign_sync(**wechat.sync_payment(payment))
+            payment = requests.with_defaults(payment, profile)
+            if not requests.missing_fields(payment):
+                call = profile.client.payscore.sign_sync(**requests.sync_payment(payment))
                 return Conversation(self, SignedSync(profile, payment, call))
         return Conversation(self)
 
@@ -155,8 +156,8 @@ class _Exchange:
         except MerchantUnavailableError as error:
             return SecretUnavailable(str(error))
         changed, self.profile = profile is not self.profile, profile
-        payment = wechat.with_defaults(self.event, profile)
-        return Keys(payment, wechat.missing_fields(payment), changed)
+        payment = requests.with_defaults(self.event, profile)
+        return Keys(payment, requests.missing_fields(payment), changed)
 
     def _make(self, ask: Ask) -> AskReply:
         """Make one call, unless the invocation could end before it."""
@@ -167,21 +168,21 @@ class _Exchange:
         try:
             order = self._send(ask)
         except wechatpay.WeChatPayError as error:
-            if wechat.is_answer(error):
+            if replies.is_answer(error):
                 self.contact = Contact.ANSWER
             elif self.contact is Contact.NONE:
                 self.contact = Contact.SILENCE
-            return wechat.error_reply(error, ask.payment, self.wechat_pay.clock())
+            return replies.error_reply(error, ask.payment, self.wechat_pay.clock())
         self.contact = Contact.ANSWER
-        return Acknowledged() if order is None else wechat.order_reply(order, ask.payment)
+        return Acknowledged() if order is None else replies.order_reply(order, ask.payment)
 
     def _send(self, ask: Ask) -> wechatpay.ServiceOrder | None:
         if self.profile is None:
             raise RuntimeError("a call was asked for before its keys")
         client = self.profile.client.backup if ask.backup else self.profile.client
         if ask.operation == "query":
-            return client.payscore.query(**wechat.order_query(ask.payment))
+            return client.payscore.query(**requests.order_query(ask.payment))
         signed, self.signed = self.signed, None
         if signed is not None and signed.profile is self.profile and signed.payment == ask.payment:
             return signed.call.send()
-        return client.payscore.sync(**wechat.sync_payment(ask.payment))
+        return client.payscore.sync(**requests.sync_payment(ask.payment))

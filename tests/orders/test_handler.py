@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.utilities.circuit_breaker import CircuitState, CircuitTransition
 
-from orders import cases, report, wechat
+from orders import cases, report
+from orders.wechat import refusals
+from orders.wechat.verdicts import VERDICTS
 from sandbox.cloud import Cloud
 from sandbox.testbed import APPID, MERCHANT, SERVICE_ID
 from sandbox.wechat_pay import Simulator
@@ -239,9 +241,9 @@ def test_attempts_that_fail_are_distinguished_from_orders_that_only_wait(
 
 def test_reasons_that_only_wait_are_reasons_of_the_rules() -> None:
     """Each reason that no alarm counts is one that the tables give; renamed there, it would count as failing."""
-    reasons = {verdict.reason for verdict in wechat.VERDICTS.values()} | {"DEDUCTING", cases.SECOND_REPORT}
+    reasons = {verdict.reason for verdict in VERDICTS.values()} | {"DEDUCTING", cases.SECOND_REPORT}
     assert reasons >= report.NOT_FAILING
-    assert '"DEDUCTING"' in Path(wechat.__file__).read_text(encoding="utf-8")
+    assert '"DEDUCTING"' in Path(refusals.__file__).read_text(encoding="utf-8")
 
 
 def test_a_batch_counts_each_attempt(door: Door) -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from orders.dialogue import Action
 from orders.order import Payment, Status
 from orders.waits import SOON, Wait
-from orders.wechat import is_ahead, judge, verdict
+from orders.wechat.refusals import is_ahead, judge
+from orders.wechat.verdicts import verdict
 from wechatpay import Answer, Collection, CollectionDetail, MalformedError, RefusedError, ServiceOrder, times
 from wechatpay.read_order import read_order
 

@@ -1,10 +1,8 @@
 """The modules that `import wechatpay` loads: a cold start pays for each."""
 
-import ast
 import json
 import subprocess
 import sys
-from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -61,21 +59,3 @@ def test_a_certificate_loads_what_reads_it(public_key_mode: dict[str, Any], cert
     """A platform certificate loads `cryptography.x509`: proof that the checks of this module can fail."""
     public_key_mode["platform_keys"]["7132D72A03E93CDDF8C03BBD1F37EEDF00A1B2C3"] = certificate
     assert loaded(CLIENT, public_key_mode) == ["cryptography.x509"]
-
-
-def imported(path: Path) -> set[str]:
-    """Return the modules of the library that a file imports, type-checking blocks included."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "wechatpay":
-            module = str(node.module)
-            names |= {module} if "." in module else {f"wechatpay.{alias.name}" for alias in node.names}
-    return names
-
-
-def test_the_library_has_no_import_circle() -> None:
-    """The modules of the library can be put in an order in which each imports earlier ones only."""
-    graph = {f"wechatpay.{path.stem}": imported(path) for path in (LIBRARY / "wechatpay").glob("[a-z]*.py")}
-    order = list(TopologicalSorter(graph).static_order())
-    assert len(order) > 30
-    assert order[-1] == "wechatpay.client"
