@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 ORDERS = ROOT / "functions/orders"
 LIBRARY = ROOT / "layers/wechatpay/python/wechatpay"
 
-# What each module may import in addition to the standard library. `orders` and `wechatpay` alone stand for the whole package.
+# What each module may import, the standard library aside. `orders` and `wechatpay` alone stand for the whole package.
 TABLE = {
     # the function: values and rules in the middle import nothing outside them, each world has one doorway
     "orders.waits": set(),
