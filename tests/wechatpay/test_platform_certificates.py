@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -49,7 +50,7 @@ class SimulatedDownloads:
     calls: int = 0
     gate: threading.Event = field(default_factory=threading.Event)
 
-    def fetch(self) -> Download:
+    def fetch(self, until: float = math.inf) -> Download:
         """Answer a download, when the gate is open."""
         self.calls += 1
         assert self.gate.wait(PATIENCE)
@@ -283,7 +284,7 @@ def test_a_changed_apiv3_key_is_named(
 )
 def test_a_malformed_list_is_refused(make: Make, downloads: SimulatedDownloads, signed: Sign, content: bytes) -> None:
     """A body that is not a list of certificates raises MalformedError."""
-    downloads.fetch = lambda: Download(signed(content), content)  # type: ignore[method-assign]
+    downloads.fetch = lambda until=0.0: Download(signed(content), content)  # type: ignore[method-assign]
     certificates = PlatformCertificates(PlatformKeys({}), downloads.fetch, Cipher(APIV3_KEY), clock=lambda: NOW)
     with pytest.raises(wechatpay.MalformedError, match="list of certificates"):
         certificates.prepare()

@@ -69,16 +69,16 @@ class Reply(Protocol):
 class PlatformCertificates:
     """WeChat Pay's keys for one merchant, renewed in time; safe to use from many threads.
 
-    `fixed` are the keys that the merchant configured; no download replaces them. `fetch` makes the signed call
-    `GET /v3/certificates`. While a renewal runs, and after one that failed, the current keys stay in use. With
-    WeChat Pay's public key among `fixed`, a merchant in migration, nothing is renewed by the clock: WeChat Pay takes
-    such calls as a sign that the migration is not done.
+    `fixed` are the keys that the merchant configured; no download replaces them. `fetch` makes the signed call `GET
+    /v3/certificates` and ends by the time that it gets (`time.monotonic`). While a renewal runs, and after one that
+    failed, the current keys stay in use. With WeChat Pay's public key among `fixed`, a merchant in migration,
+    nothing is renewed by the clock: WeChat Pay takes such calls as a sign that the migration is not done.
     """
 
     def __init__(
         self,
         fixed: PlatformKeys,
-        fetch: Callable[[], Reply],
+        fetch: Callable[[float], Reply],
         cipher: Cipher,
         *,
         store: CertificateStore | None = None,
@@ -137,7 +137,7 @@ class PlatformCertificates:
             raise UnansweredError("the download of platform certificates has not ended yet", sent=False)
         try:
             if self._tried_at < unless_tried_since:
-                self._replace_keys()
+                self._replace_keys(until)
             if self._failure is not None:
                 raise self._failure
         finally:
@@ -146,15 +146,15 @@ class PlatformCertificates:
     def _renew(self) -> None:
         """Renew in the background; the thread that started this one has taken the lock for it."""
         try:
-            self._replace_keys()
+            self._replace_keys(math.inf)
         finally:
             self._lock.release()
 
-    def _replace_keys(self) -> None:
-        """Download once; remember the error, or the new keys. The caller has taken the lock."""
+    def _replace_keys(self, until: float) -> None:
+        """Download once, within `until`; remember the error, or the new keys. The caller has taken the lock."""
         self._tried_at = self._clock()
         try:
-            certificates = self._verify(self._fetch())
+            certificates = self._verify(self._fetch(until))
             self._keys = self._join(certificates)
         except WeChatPayError as error:
             logger.warning("platform certificates not renewed, %d keys stay in use: %s", len(self._keys), error)

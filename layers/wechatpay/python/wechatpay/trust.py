@@ -1,7 +1,5 @@
 """What verification makes of a reply: the platform keys of one merchant's WeChat Pay, and their renewal."""
 
-import math
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -45,7 +43,6 @@ class Trust:
         self._keys = keys
         self._sender = sender
         self._clock = clock
-        self._limit = _Limit()
         self._certificates: PlatformCertificates | None = None
         if cipher is not None and keys.certificates:
             self._certificates = PlatformCertificates(keys, self._download, cipher, store=store, clock=clock)
@@ -58,7 +55,6 @@ class Trust:
     def require_keys(self, deadline: float) -> PlatformKeys:
         """Return the keys, after the first download of certificates where there is no key yet; raise what it raises."""
         if self._certificates:
-            self._limit.deadline = deadline
             self._certificates.prepare(deadline)
         return self.keys
 
@@ -90,13 +86,12 @@ class Trust:
             if self._certificates is None or error.reason != "unknown_serial":
                 raise
             serial = error.serial
-        self._limit.deadline = deadline
         return check(self._certificates.keys_for(serial, deadline))
 
-    def _download(self) -> Reply:
-        """Fetch the certificates: within the call that waits for them, or on a thread of its own."""
+    def _download(self, until: float) -> Reply:
+        """Fetch the certificates by `until`: the deadline of the call that waits for them, if any does."""
         request = self._sender.write(_CERTIFICATES)
-        reply = self._sender.exchange(request, min(self._limit.deadline, request.deadline()))
+        reply = self._sender.exchange(request, min(until, request.deadline()))
         try:
             self._require_success(request, reply)
         except RefusedError as error:
@@ -130,12 +125,6 @@ class Trust:
         except UntrustedError:
             return False
         return True
-
-
-class _Limit(threading.local):
-    """When the call that this thread makes ends: a download of certificates ends with it, but takes no arguments."""
-
-    deadline: float = math.inf
 
 
 def _read_refusal(content: bytes) -> Mapping[str, object]:
