@@ -185,23 +185,30 @@ def copy_tests(tree: Path, version: str) -> Path:
 def without_pep_695(source: str) -> str:
     """Return the source with `type X = …` and `def f[T](…)` as Python 3.11 spells them, line by line.
 
-    A type parameter becomes a `TypeVar` on the line above its function. Generic classes are not respelled.
+    A type parameter becomes a `TypeVar` or a `ParamSpec` on the line above. Generic classes are not respelled.
     """
     lines = source.splitlines(keepends=True)
     for node in sorted(_pep_695(ast.parse(source)), key=lambda node: node.lineno, reverse=True):
         index = node.lineno - 1
         if isinstance(node, ast.TypeAlias):
             lines[index] = lines[index].replace("type ", "", 1)
+        if not node.type_params:
             continue
         last = node.type_params[-1].end_lineno or node.lineno
         head = "".join(lines[index:last])
         name, _, rest = head.partition("[")
         lines[index:last] = [name + rest.partition("]")[2]]
-        first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]) - 1
+        decorators = [] if isinstance(node, ast.TypeAlias) else node.decorator_list
+        first = min([node.lineno, *(decorator.lineno for decorator in decorators)]) - 1
         indent = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
-        names = [each.name for each in node.type_params if isinstance(each, ast.TypeVar)]
-        lines[first:first] = [f"{indent}from typing import TypeVar\n"]
-        lines[first + 1 : first + 1] = [f'{indent}{name} = TypeVar("{name}")\n' for name in names]
+        parameters = {
+            each.name: type(each).__name__
+            for each in node.type_params
+            if isinstance(each, (ast.TypeVar, ast.ParamSpec))
+        }
+        kinds = ", ".join(sorted(set(parameters.values())))
+        definitions = [f'{name} = {kind}("{name}")' for name, kind in parameters.items()]
+        lines[first:first] = [f"{indent}{line}\n" for line in (f"from typing import {kinds}", *definitions)]
     return "".join(lines)
 
 

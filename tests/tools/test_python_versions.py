@@ -15,6 +15,7 @@ def test_pep_695_is_respelled_line_by_line() -> None:
     """A copy of a test runs on Python 3.11; everything else in it stays as it was."""
     source = (
         "type Sign = Callable[..., str]  # kept\n"
+        "type Change[**P] = Callable[P, str]\n"
         "class Box:\n"
         "    @staticmethod\n"
         "    def first[T, U: str](\n"
@@ -24,6 +25,9 @@ def test_pep_695_is_respelled_line_by_line() -> None:
     )
     respelled = (
         "Sign = Callable[..., str]  # kept\n"
+        "from typing import ParamSpec\n"
+        'P = ParamSpec("P")\n'
+        "Change = Callable[P, str]\n"
         "class Box:\n"
         "    from typing import TypeVar\n"
         '    T = TypeVar("T")\n'

@@ -216,7 +216,7 @@ def test_a_genuine_answer_that_is_not_ours_does_not_pass(
 
 
 @pytest.mark.parametrize(
-    ("changes", "named"),
+    ("changes", "name"),
     [
         ({"appid": None}, "appid"),
         ({"service_id": ""}, "service_id"),

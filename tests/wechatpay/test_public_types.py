@@ -40,12 +40,15 @@ def signatures(name: str, owner: Any) -> Iterator[tuple[str, object]]:
     if is_dataclass(owner) and name not in MADE_BY_THE_CLIENT:
         yield name, owner  # its fields
     constructors = {"__call__"} if name in MADE_BY_THE_CLIENT else {"__call__", "__init__"}
+    parents = [base for base in inspect.getmro(owner) if base.__module__.startswith("requests")]
     for base in inspect.getmro(owner):
         if not base.__module__.startswith("wechatpay"):
             continue
         for member, value in vars(base).items():
             if member.startswith("_") and member not in constructors:
                 continue
+            if member != "__init__" and any(hasattr(parent, member) for parent in parents):
+                continue  # an override has the signature of requests
             function = getattr(value, "fget", None) or getattr(value, "func", None) or inspect.unwrap(value)
             function = getattr(function, "__func__", function)
             if inspect.isfunction(function):
