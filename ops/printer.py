@@ -1,7 +1,7 @@
 """Print an output: aligned and coloured on a terminal, plain lines in a pipe, JSON or JSON Lines with `--json`."""
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from typing import TextIO
@@ -35,22 +35,22 @@ class Printer:
     clock: Callable[[], float] = time.monotonic
     _widths: list[int] = field(default_factory=list)
     _progress_at: float | None = None
+    _console: Console | None = None
 
     def print(self, output: Output) -> Exit:
         """Print an output, a stream as its rows arrive; return the exit status."""
         if isinstance(output, Report):
             self._report(output, whole=True)
             return output.status
-        steps = output.steps
-        with closing(steps) if isinstance(steps, Generator) else nullcontext():
-            return self._stream(output, steps)
+        with closing(output.steps) if isinstance(output.steps, Generator) else nullcontext():
+            return self._stream(output)
 
-    def _stream(self, stream: Stream, steps: Iterator[Row | Progress | Report]) -> Exit:
+    def _stream(self, stream: Stream) -> Exit:
         status = Exit.DONE
         self._widths = [cell_len(column) for column in stream.columns]
         is_first = True
         try:
-            for step in steps:
+            for step in stream.steps:
                 match step:
                     case Progress():
                         self._progress(step)
@@ -73,13 +73,13 @@ class Printer:
                 self._write(screen.document(report.document))
             elif report.document is not None:
                 self._write(screen.compact(report.document))
-            return
-        for line in report.lines:
-            if isinstance(line, Table):
-                self._table(line)
-            else:
-                self._write(screen.escaped(line))
-        self.out.flush()
+        else:
+            for line in report.lines:
+                if isinstance(line, Table):
+                    self._table(line)
+                else:
+                    self._write(screen.escaped(line))
+        self.out.flush()  # here a reader that has ended is noticed
 
     def _table(self, table: Table) -> None:
         rows = [tuple("-" if cell in (None, "") else screen.line(cell) for cell in row) for row in table.rows]
@@ -116,8 +116,9 @@ class Printer:
             self._write("  ".join(text for text, _ in padded).rstrip())
             return
         texts = [Text(text, style or _STYLES.get(cell, "")) for text, cell in padded]
-        console = Console(file=self.out, highlight=False, emoji=False, markup=False)
-        console.print(Text("  ").join(texts), soft_wrap=True)
+        if self._console is None:
+            self._console = Console(file=self.out, highlight=False, emoji=False, markup=False)
+        self._console.print(Text("  ").join(texts), soft_wrap=True)
 
     def _write(self, text: str) -> None:
         self.out.write(f"{text}\n")

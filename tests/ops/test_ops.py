@@ -61,7 +61,7 @@ def operator(busy: Testbed, capsys: pytest.CaptureFixture[str]) -> Operator:
 
 def test_an_order_is_shown_whole(operator: Operator) -> None:
     """`order show` prints the whole item as JSON, including WeChat Pay's answer."""
-    code, out, _ = operator.run("order", "show", MERCHANT, "PAID-OFFLINE-1")
+    code, out, _ = operator.run("order", "show", MERCHANT, "PAID-OFFLINE-1", "--json")
     item = json.loads(out)
     assert (code, item["status"], item["wechat"]["state"]) == (0, "SYNCED", "DONE")
 
