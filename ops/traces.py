@@ -22,8 +22,7 @@ from orders.errors import MalformedEventError
 from orders.event import Message, OrderPaid, read
 
 HOLD = 120  # seconds that a message is invisible while its queue is searched
-POLL = 1  # seconds of long polling: a short poll asks some of SQS's servers only
-EMPTY = 2  # empty answers in a row that end the search of a queue
+POLL = 1  # seconds of long polling, which asks all of SQS's servers: a short poll asks some, and may miss a message
 ENTRIES_PER_CALL = 10  # SQS's limit
 QUEUES = {"dead letter": "DeadLettersUrl", "undelivered event": "UndeliveredEventsUrl"}
 
@@ -136,9 +135,9 @@ def _peek(deployment: Deployment, url: str) -> Iterator[Mapping[str, Any]]:
     """Yield the messages of a queue; they stay in it, and are visible again when the search ends."""
     sqs = deployment.client("sqs")
     handles: dict[str, str] = {}
-    empty = 0
     try:
-        while empty < EMPTY:
+        new: Sequence[Mapping[str, Any]] = [{}]
+        while new:
             messages = sqs.receive_message(
                 QueueUrl=url,
                 MaxNumberOfMessages=ENTRIES_PER_CALL,
@@ -148,7 +147,6 @@ def _peek(deployment: Deployment, url: str) -> Iterator[Mapping[str, Any]]:
             ).get("Messages", [])
             new = [message for message in messages if message["MessageId"] not in handles]
             handles |= {message["MessageId"]: message["ReceiptHandle"] for message in messages}
-            empty = 0 if new else empty + 1
             yield from new
     finally:
         _put_back(sqs, url, list(handles.values()))

@@ -15,7 +15,9 @@ def register(nouns: Nouns) -> None:
     """Add the noun and its verbs."""
     letters = nouns.noun("dead-letters", "list, show and redrive dead-letter messages")
     letters.command("list", _list, "list dead-letter messages with their reasons; they stay in the queue")
-    letters.command("show", _show, "show one message with its body").add_argument("message_id")
+    letters.command("show", _show, "show one message with its body").add_argument(
+        "message_id", metavar="ID", help="as `dead-letters list` prints it"
+    )
     redrive = letters.command("redrive", _redrive, "move messages back to the order queue, once the cause is fixed")
     redrive.add_argument("--message-id", help="only this message; default: all")
 

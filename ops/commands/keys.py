@@ -14,7 +14,7 @@ def register(nouns: Nouns) -> None:
     check = nouns.noun("keys", "check merchants' keys").command(
         "check", _check, "check whether a merchant's secret can be used"
     )
-    check.add_argument("mchid")
+    check.add_argument("mchid", metavar="MCHID", help="the merchant whose secret is checked")
     check.add_argument(
         "--echo", action="store_true", help="also send an echo request to WeChat Pay; it changes no order"
     )
