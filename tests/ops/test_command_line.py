@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -374,3 +375,57 @@ def test_a_report_is_lines_and_tables_or_one_document() -> None:
     _, out, _ = printed(report, as_json=True)
     assert json.loads(out) == {"text": EVIL}
     assert "\x1b" not in out
+
+
+# ---- stacks that are not there ---------------------------------------------------------------------------------------
+
+
+class SimulatedCloudFormation:
+    """CloudFormation with these stacks, by name, each with the names of its outputs; None refuses to list them."""
+
+    def __init__(self, stacks: dict[str, list[str]] | None) -> None:
+        self.meta = SimpleNamespace(region_name="eu-west-1")
+        self._stacks = stacks
+
+    def describe_stacks(self, StackName: str = "") -> dict[str, Any]:  # noqa: N803  boto3's name
+        """Return the stack of this name, or all of them."""
+        if self._stacks is None or (StackName and StackName not in self._stacks):
+            message = f"Stack with id {StackName} does not exist"
+            raise ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "DescribeStacks")
+        names = [StackName] if StackName else list(self._stacks)
+        return {"Stacks": [self._stack(name, self._stacks[name]) for name in names]}
+
+    def _stack(self, name: str, outputs: list[str]) -> dict[str, Any]:
+        return {"StackName": name, "Outputs": [{"OutputKey": key, "OutputValue": "v"} for key in outputs]}
+
+    def get_paginator(self, _: str) -> "SimulatedCloudFormation":
+        """Return what pages through all stacks."""
+        return self
+
+    def paginate(self) -> list[dict[str, Any]]:
+        """Return one page."""
+        return [self.describe_stacks()]
+
+
+OURS = ["OrdersTableName"]
+
+
+@pytest.mark.parametrize(
+    ("stacks", "words"),
+    [
+        ({"payscore-prod": OURS, "payscore-staging": OURS, "web": []}, "do you mean --stack payscore-prod?"),
+        ({"x": OURS}, "do you mean --stack x?"),
+        ({"web": []}, "no stack of this adapter is in eu-west-1: choose others with --region, --profile or --stack"),
+        (None, "no stack of this adapter is in eu-west-1: choose others with --region"),
+        ({"payscore-prd": []}, "is not this adapter: it has no output OrdersTableName; name its stack with --stack"),
+    ],
+)
+def test_a_stack_that_is_not_there_is_answered_with_the_nearest_one(
+    stacks: dict[str, list[str]] | None, words: str
+) -> None:
+    """A typo names the nearest stack of this adapter; without one, the Region is named; a foreign stack is refused."""
+    session: Any = SimpleNamespace(client=lambda *_, **__: SimulatedCloudFormation(stacks))
+    with pytest.raises(OpsError) as caught:
+        Deployment.find("payscore-prd", session=session)
+    assert str(caught.value).startswith("stack payscore-prd")
+    assert words in str(caught.value)
