@@ -83,10 +83,10 @@ class Printer:
 
     def _table(self, table: Table) -> None:
         rows = [tuple("-" if cell in (None, "") else screen.line(cell) for cell in row) for row in table.rows]
-        self._widths = [max(map(cell_len, column)) for column in zip(table.columns, *rows, strict=True)]
-        self._cells(table.columns, "bold")
+        widths = [max(map(cell_len, column)) for column in zip(table.columns, *rows, strict=True)]
+        self._cells(table.columns, widths, "bold")
         for row in rows:
-            self._cells(row)
+            self._cells(row, widths)
 
     # ---- rows --------------------------------------------------------------------------------------------------------
 
@@ -96,21 +96,21 @@ class Printer:
             self._write(screen.compact(row.document))
         elif self.out.isatty():
             cells = ["-" if cell in (None, "") else screen.line(cell) for cell in row.cells]
-            self._widths = [
+            self._widths = [  # as wide as the widest so far
                 max(width, min(cell_len(cell), WIDEST)) for width, cell in zip(self._widths, cells, strict=True)
             ]
             if columns:
-                self._cells(columns, "bold")
-            self._cells(cells)
+                self._cells(columns, self._widths, "bold")
+            self._cells(cells, self._widths)
         else:
             self._write(screen.line(*row.cells))
         if row.note and not self.as_json:
             self._write("    " + screen.line(row.note))
         self.out.flush()
 
-    def _cells(self, cells: Sequence[str], style: str = "") -> None:
-        """Print cells under each other, as wide as the widest so far; the last one takes the rest of the line."""
-        *first, last = zip(cells, self._widths, strict=True)
+    def _cells(self, cells: Sequence[str], widths: Sequence[int], style: str = "") -> None:
+        """Print cells with these widths; the last one takes the rest of the line."""
+        *first, last = zip(cells, widths, strict=True)
         padded = [(cell + " " * (width - cell_len(cell)), cell) for cell, width in first] + [(last[0], last[0])]
         if not self.out.isatty():
             self._write("  ".join(text for text, _ in padded).rstrip())

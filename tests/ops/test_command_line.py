@@ -341,6 +341,13 @@ def test_rows_on_a_terminal_are_aligned_under_the_columns() -> None:
     assert (head, first, second) == ("name      status    text", "租金租金  REJECTED  a", "x         -         b")
 
 
+def test_a_table_and_rows_on_a_terminal_have_widths_of_their_own() -> None:
+    """A table in a summary does not move the rows that follow it."""
+    steps: list[Row | Progress | Report] = [Report((Table(("a", "b", "c"), ((1, 2, 3),)),)), Row(("x", "y"), 1)]
+    _, out, _ = printed(Stream(("first", "last"), iter(steps)), out=Terminal())
+    assert [_plain(line) for line in out.splitlines()] == ["a  b  c", "1  2  3", "first  last", "x      y"]
+
+
 def _plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
