@@ -4,8 +4,8 @@ OrderQueue is not searched: SQS counts a look into it as a receive of the messag
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import batched
@@ -21,7 +21,7 @@ from ops.stack import Deployment, OpsError, describe
 from orders.errors import MalformedEventError
 from orders.event import Message, OrderPaid, read
 
-HOLD = 120  # seconds that a message is invisible while its queue is searched
+HOLD = 300  # seconds that a message is invisible while its queue is searched: 10,000 messages take a minute or two
 POLL = 1  # seconds of long polling, which asks all of SQS's servers: a short poll asks some, and may miss a message
 ENTRIES_PER_CALL = 10  # SQS's limit
 QUEUES = {"dead letter": "DeadLettersUrl", "undelivered event": "UndeliveredEventsUrl"}
@@ -58,7 +58,7 @@ class Search:
     span: Span
     scan: bool = False
 
-    def run(self) -> Iterator[Step]:
+    def run(self) -> Generator[Step]:
         """Yield each find, place after place; a place that cannot be searched does not end the search."""
         keys: dict[str, None] = {}
         for step in self._guarded("log", self._log):
@@ -112,10 +112,11 @@ class Search:
     # ---- queues ------------------------------------------------------------------------------------------------------
 
     def _queue(self, place: str, output: str) -> Iterator[Step]:
-        for number, message in enumerate(_peek(self.deployment, self.deployment.outputs[output]), 1):
-            if (trace := self._trace(place, message)) is not None:
-                yield trace
-            yield Progress(f"{place}s read", number)
+        with closing(_peek(self.deployment, self.deployment.outputs[output])) as messages:
+            for number, message in enumerate(messages, 1):
+                if (trace := self._trace(place, message)) is not None:
+                    yield trace
+                yield Progress(f"{place}s read", number)
 
     def _trace(self, place: str, received: Mapping[str, Any]) -> Trace | None:
         message_id, body = received["MessageId"], received["Body"]
@@ -131,7 +132,7 @@ class Search:
         return Trace(place, message_id, sent_at, event, problem)
 
 
-def _peek(deployment: Deployment, url: str) -> Iterator[Mapping[str, Any]]:
+def _peek(deployment: Deployment, url: str) -> Generator[Mapping[str, Any]]:
     """Yield the messages of a queue; they stay in it, and are visible again when the search ends."""
     sqs = deployment.client("sqs")
     handles: dict[str, str] = {}

@@ -21,6 +21,8 @@ To add a command:
        show = noun.command("show", _show, "show one message with its body")   # an argparse.ArgumentParser
        show.add_argument("message_id", help="as `dead-letters list` prints it")
 
+   `ops/commands/arguments.py` has arguments that several commands share: an order, a duration (`30m`, `2d`), a count,
+   and `program(options)`, with which a command that is printed begins, so that it names the same stack.
    A command without a verb (`find`, `doctor`) is `nouns.command("find", _find, "find an event")`.
    `--profile`, `--region`, `--stack`, `--endpoint-url`, `--sandbox`, `--json` and the names of resources are options of
    every command, before and after the noun. Do not define these again.

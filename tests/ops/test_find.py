@@ -11,7 +11,7 @@ from ops import log_lines, traces
 from ops.__main__ import main
 from ops.log_lines import Span
 from ops.stack import Deployment
-from ops.traces import Search, Unsearched
+from ops.traces import Search, Trace, Unsearched
 from orders.order import Status
 from sandbox.testbed import MERCHANT, until
 from tests.ops.conftest import Operator
@@ -71,6 +71,17 @@ def test_a_message_is_found_in_its_queue_and_stays_there(operator: Operator) -> 
     code, out, _ = operator.run("find", "pos-0004")
     assert (code, f"UNREADABLE  message {unreadable}\n    mchid: is missing" in out) == (0, True)
     assert "\x1b" not in out
+
+
+def test_a_search_that_is_interrupted_leaves_the_messages_visible(operator: Operator, deployment: Deployment) -> None:
+    """A search that ends in the middle of a queue puts back at once what it has received."""
+    message_id = put(operator, "UndeliveredEventsUrl", body("FIND-9", event_id="pos-0009"))
+    search = Search(deployment, "pos-0009", Span(*_minute())).run()
+    assert isinstance(next(step for step in search if isinstance(step, Trace)), Trace)
+    search.close()
+    url = operator.world.stack.outputs["UndeliveredEventsUrl"]
+    answer = deployment.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+    assert message_id in [message["MessageId"] for message in answer["Messages"]]
 
 
 def test_an_event_without_a_log_line_is_found_by_its_item(operator: Operator) -> None:
