@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from ops.stack import Deployment
 from orders.errors import UnreadableItemError
-from orders.items import order_of
+from orders.items import document_of, order_of
 from orders.order import Order
 from wechatpay.text import printable
 
@@ -30,6 +30,23 @@ class Item:
             return cls(key, attributes, None, printable(error.problem))
 
     @property
+    def owner(self) -> str:
+        """The merchant; of a sub-merchant's order `mchid/sub_mchid`."""
+        return owner_and_number(self.key)[0]
+
+    @property
+    def out_order_no(self) -> str:
+        """The order's number."""
+        return owner_and_number(self.key)[1]
+
+    @property
+    def document(self) -> dict[str, object]:
+        """The item for JSON: its attributes as plain values; of an unreadable item DynamoDB's own form."""
+        if self.order is None:
+            return {"unreadable": self.problem, "attributes": self.attributes}
+        return {name: value for name, value in document_of(self.order).items() if value not in (None, "", ())}
+
+    @property
     def updated_at(self) -> str:
         """The time of the last write as the item has it; `-` if it has none."""
         return printable(str(self.attributes.get("updated_at", {}).get("S", "-")), 32)
@@ -41,3 +58,9 @@ def find(deployment: Deployment, key: str) -> Item | None:
         TableName=deployment.outputs["OrdersTableName"], Key={"pk": {"S": key}}, ConsistentRead=True
     )
     return Item.of(answer["Item"]) if "Item" in answer else None
+
+
+def owner_and_number(key: str) -> tuple[str, str]:
+    """Split a key of the table into the merchant (with a sub-merchant, if any) and the order's number."""
+    owner, _, number = key.rpartition("#")
+    return owner, number

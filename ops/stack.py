@@ -1,18 +1,28 @@
 """A deployed stack: its resources' names, from CloudFormation or, for resources of a deleted stack, from options."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from threading import Lock
 from typing import Any, Self
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ops import failures
 from orders.table import OrdersTable
 from wechatpay.text import printable
 
 
 class OpsError(Exception):
     """A command failed; the text says why and what to do."""
+
+
+class UsageError(OpsError):
+    """The arguments of a command do not fit together; nothing was done."""
 
 
 def describe(error: ClientError | BotoCoreError) -> str:
@@ -33,6 +43,12 @@ class _Names(dict[str, str]):
         remedy = f"give {option}" if option else "name its stack with --stack"
         raise OpsError(f"this command needs {output} of a stack: {remedy}")
 
+
+_CONFIG = Config(
+    connect_timeout=5,  # seconds; a person waits
+    retries={"mode": "standard", "total_max_attempts": 3},
+    max_pool_connections=20,  # for commands that call from several threads
+)
 
 OPTIONS = {
     "OrderQueueUrl": "--queue-url",
@@ -76,9 +92,16 @@ class Deployment:
         """
         session = session or boto3.Session(region_name=region)
 
-        def client(service: str) -> Any:  # noqa: ANN401  boto3 creates its clients at run time
-            create: Any = session.client
-            return create(service, endpoint_url=endpoint_url)
+        lock = Lock()  # boto3 creates clients one at a time; a client itself may be used by many threads
+
+        @cache
+        def create(service: str) -> Any:  # noqa: ANN401  boto3 creates its clients at run time
+            make: Any = session.client
+            return make(service, endpoint_url=endpoint_url, config=_CONFIG)
+
+        def client(service: str) -> Any:  # noqa: ANN401  see above
+            with lock:
+                return create(service)
 
         outputs, parameters = _look_up(client, name) if name is not None else ({}, {})
         names = _Names(outputs | dict(overrides or {}))
@@ -115,9 +138,33 @@ def _look_up(client: Callable[[str], Any], name: str) -> tuple[dict[str, str], d
     try:
         [stack] = client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except (ClientError, BotoCoreError) as error:
-        raise OpsError(f"stack {name}: {describe(error)}") from error
+        advice = _other_stacks(client, name) if _is_absent(error) else failures.remedy(error)
+        raise OpsError(f"stack {name}: {describe(error)}{advice}") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
     parameters = {one["ParameterKey"]: one["ParameterValue"] for one in stack.get("Parameters", [])}
     if "OrdersTableName" not in outputs:
-        raise OpsError(f"stack {name} is not this adapter: it has no output OrdersTableName")
+        raise OpsError(
+            f"stack {name} is not this adapter: it has no output OrdersTableName; name its stack with --stack"
+        )
     return outputs, parameters
+
+
+def _is_absent(error: ClientError | BotoCoreError) -> bool:
+    return isinstance(error, ClientError) and "does not exist" in str(error)
+
+
+def _other_stacks(client: Callable[[str], Any], name: str) -> str:
+    """Return the name that may be meant, or where to look; what cannot be listed is no second error."""
+    cloudformation = client("cloudformation")
+    with suppress(ClientError, BotoCoreError):
+        pages = cloudformation.get_paginator("describe_stacks").paginate()
+        stacks = [stack for page in pages for stack in page["Stacks"]]
+        if names := [stack["StackName"] for stack in stacks if _is_adapter(stack)]:
+            nearest = get_close_matches(name, names, n=1, cutoff=0.0)
+            return f"; do you mean --stack {nearest[0]}?"
+    region = cloudformation.meta.region_name
+    return f"; no stack of this adapter is in {region}: choose others with --region, --profile or --stack"
+
+
+def _is_adapter(stack: Mapping[str, Any]) -> bool:
+    return any(output["OutputKey"] == "OrdersTableName" for output in stack.get("Outputs", []))

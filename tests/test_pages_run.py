@@ -210,11 +210,12 @@ type Rule = Callable[[Shell, str], None]
 
 
 def _shows_an_order(shell: Shell, command: str) -> None:
-    number = _in_this_world(command, shell).split("#")[0].split()[-1]
+    as_printed = command.split("#", maxsplit=1)[0].strip()
+    number = _in_this_world(as_printed, shell).split()[-1]
     output: list[str] = []
 
     def look() -> dict[str, Any] | None:
-        process = shell.run(command)
+        process = shell.run(f"{as_printed} --json")
         output[:] = [process.stdout, process.stderr]
         item: dict[str, Any] = json.loads(process.stdout) if process.returncode == 0 else {}
         return item if item.get("status", Status.RETRYING) != Status.RETRYING else None
@@ -223,6 +224,9 @@ def _shows_an_order(shell: Shell, command: str) -> None:
     assert item is not None, output
     assert item["status"] == ENDS[number], output
     assert (number == OUT_ORDER_NO) == ("transaction_id" in item)
+    words = _succeeds(shell, command)
+    assert re.search(rf"^status +{ENDS[number]}\b", words, re.MULTILINE)
+    assert "what to do next" in words
 
 
 def _checks_keys(shell: Shell, command: str) -> None:

@@ -128,7 +128,7 @@ def test_an_item_that_cannot_be_read_is_listed_as_such(operator: Operator, raw: 
 def test_an_item_that_cannot_be_read_is_shown_raw(operator: Operator, raw: dict[str, Any], problem: str) -> None:
     """`order show` prints the attributes of an unreadable item as DynamoDB has them, and the problem."""
     key = operator.put("A-1", raw={**raw, "seal": {"B": b"\x00"}})
-    code, out, _ = operator.run("order", "show", MERCHANT, "A-1")
+    code, out, _ = operator.run("order", "show", MERCHANT, "A-1", "--json")
     document = json.loads(out)
     assert (code, document["attributes"]["pk"]) == (0, {"S": key})
     assert problem in document["unreadable"]
@@ -158,7 +158,7 @@ def test_members_of_a_later_version_do_not_make_an_item_unreadable(operator: Ope
     history = item_of(order)["history"]
     history["L"][0]["M"]["later"] = {"S": "x"}
     operator.put("A-1", reason="REVOKED", raw={"history": history, "later": {"S": "x"}})
-    code, out, _ = operator.run("order", "show", MERCHANT, "A-1")
+    code, out, _ = operator.run("order", "show", MERCHANT, "A-1", "--json")
     assert (code, json.loads(out)["reason"]) == (0, "REVOKED")
     assert "UNREADABLE" not in operator.run("order", "list", "--attention")[1]
 
@@ -166,7 +166,7 @@ def test_members_of_a_later_version_do_not_make_an_item_unreadable(operator: Ope
 def test_an_order_of_a_sub_merchant_is_shown_by_both_numbers(operator: Operator) -> None:
     """An order of a sub-merchant is shown with --sub-mchid only; without it the error names the option."""
     operator.put("A-1", reason="REVOKED", raw={"pk": {"S": f"{MERCHANT}/1900000109#A-1"}})
-    code, out, _ = operator.run("order", "show", MERCHANT, "A-1", "--sub-mchid", "1900000109")
+    code, out, _ = operator.run("order", "show", MERCHANT, "A-1", "--sub-mchid", "1900000109", "--json")
     assert (code, json.loads(out)["out_order_no"]) == (0, "A-1")
     code, _, err = operator.run("order", "show", MERCHANT, "A-1")
     assert (code, "--sub-mchid" in err) == (1, True)
@@ -209,7 +209,7 @@ def test_text_from_outside_is_printed_without_control_characters(operator: Opera
         assert code == 0
         assert out.replace("\n", "").isprintable(), arguments
         assert not [line for line in out.splitlines() if line.startswith("ops: all is well")]
-    assert json.loads(operator.run("order", "show", MERCHANT, "A-1")[1])["wechat"]["attach"] == dirty
+    assert json.loads(operator.run("order", "show", MERCHANT, "A-1", "--json")[1])["wechat"]["attach"] == dirty
 
 
 def test_a_printed_document_parses_to_the_same_value() -> None:

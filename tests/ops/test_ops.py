@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,20 +10,7 @@ from ops.__main__ import main
 from orders.order import Status
 from sandbox import up
 from sandbox.testbed import MERCHANT, OTHER_MERCHANT, Testbed, until
-
-
-@dataclass(frozen=True)
-class Operator:
-    """An operator, who runs commands against the stack of a sandbox."""
-
-    world: Testbed
-    capsys: pytest.CaptureFixture[str]
-
-    def run(self, *arguments: str) -> tuple[int, str, str]:
-        """Run a command; return its exit status, stdout and stderr."""
-        code = main(["--stack", "sandbox", "--endpoint-url", self.world.cloud.endpoint_url, *arguments])
-        output = self.capsys.readouterr()
-        return code, output.out, output.err
+from tests.ops.conftest import Operator
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +47,7 @@ def operator(busy: Testbed, capsys: pytest.CaptureFixture[str]) -> Operator:
 
 def test_an_order_is_shown_whole(operator: Operator) -> None:
     """`order show` prints the whole item as JSON, including WeChat Pay's answer."""
-    code, out, _ = operator.run("order", "show", MERCHANT, "PAID-OFFLINE-1")
+    code, out, _ = operator.run("order", "show", MERCHANT, "PAID-OFFLINE-1", "--json")
     item = json.loads(out)
     assert (code, item["status"], item["wechat"]["state"]) == (0, "SYNCED", "DONE")
 
