@@ -23,6 +23,10 @@ class Finding:
     words: str
     remedy: str = ""
 
+    def document(self) -> dict[str, str]:
+        """Return the finding for `--json`."""
+        return {"subject": self.subject, "state": self.state.value, "words": self.words, "remedy": self.remedy}
+
 
 def ok(subject: str, words: str) -> Finding:
     """Return the finding of a check that passed."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ops.findings import Finding, State, any_failed, failed, ok, warning
+from ops.findings import Finding, State, any_failed, failed, not_checked, ok, warning
 from ops.stack import Deployment, OpsError
 from orders.errors import MerchantUnavailableError, OrdersError
 from orders.merchants import Merchant, Merchants
 from orders.secret import FIELDS, parse
-from wechatpay import Client, InvalidKeyError, WeChatPayError
+from wechatpay import Client, InvalidKeyError, UnansweredError, WeChatPayError
 from wechatpay.certificate import load_certificate
 
 SOON = timedelta(days=30)
@@ -19,6 +19,9 @@ SOON = timedelta(days=30)
 
 CERTIFICATE = "certificate"
 """The field of a secret in which `merchant add` stores apiclient_cert.pem. Only `ops` reads it, for its dates."""
+
+ECHO = "echo"
+"""The subject of the finding about an echo request."""
 
 _ABSENT = {
     "apiv3_key": "absent: needed to open notifications and to download platform certificates",
@@ -30,9 +33,17 @@ _REMEDIES = {
     CERTIFICATE: "request its successor at pay.weixin.qq.com, then run merchant rotate",
 }
 
+_ECHO_REMEDY = (
+    "private_key and serial_no must be of one certificate, valid and of this merchant: compare with --certificate"
+)
+
 
 class UnusableKeysError(OpsError):
-    """The function cannot use a merchant's secret; `findings` has each field, and is empty if none could be read."""
+    """The function cannot use a merchant's secret.
+
+    `findings` has each field, or the whole secret if it has none. It is empty if the secret could not be fetched: then
+    nothing is known about it.
+    """
 
     def __init__(self, text: str, findings: tuple[Finding, ...] = ()) -> None:
         super().__init__(text)
@@ -103,9 +114,10 @@ def check(
     try:
         merchant = merchants.get(mchid)
     except MerchantUnavailableError as error:
-        raise UnusableKeysError("\n".join(_refusal(mchid, error)), tuple(_faults(error))) from error
-    except OrdersError as error:
-        raise UnusableKeysError(str(error)) from error
+        faults = tuple(_faults(error)) or ((_whole(error),) if secrets.text else ())
+        raise UnusableKeysError("\n".join(_refusal(mchid, error)), faults) from error
+    except OrdersError as error:  # there is no secret
+        raise UnusableKeysError(str(error), (_whole(error),)) from error
     document = parse(secrets.text, mchid)
     now = datetime.fromtimestamp(wall_clock(), UTC)
     ends = {serial: end for serial, (_, end) in merchant.client.platform_keys.validities.items()}
@@ -129,7 +141,7 @@ class _Secrets:
     def get_secret_value(self, **arguments: str) -> Any:  # noqa: ANN401  as above
         """Return the answer of Secrets Manager."""
         answer = self._client.get_secret_value(**arguments)
-        self.text = answer.get("SecretString", "")
+        self.text = answer.get("SecretString") or ""
         return answer
 
 
@@ -145,6 +157,11 @@ def _refusal(mchid: str, error: MerchantUnavailableError) -> Iterator[str]:
         return
     yield f"the secret of {mchid} cannot be used:"
     yield from map(line, _faults(error))
+
+
+def _whole(error: OrdersError) -> Finding:
+    """Return the finding about a secret that is absent, or is no JSON object."""
+    return Finding("secret", State.FAILED, str(error))
 
 
 def _faults(error: MerchantUnavailableError) -> Iterator[Finding]:
@@ -190,9 +207,22 @@ def _validity(begin: datetime, end: datetime, now: datetime) -> Finding:
     return ok(CERTIFICATE, f"ok, {words}")
 
 
-def echo(client: Client) -> str:
-    """Send an echo request to WeChat Pay; return its Request-ID. OpsError with WeChat Pay's own error."""
+def echo(client: Client) -> Finding:
+    """Send an echo request to WeChat Pay, which verifies the signature; a call that changes nothing."""
     try:
-        return client.security.echo().request_id
+        return echoed(client.security.echo().request_id)
+    except UnansweredError as error:
+        return not_checked(ECHO, f"WeChat Pay did not answer: {error}", "check this machine's way out, then try again")
     except WeChatPayError as error:
-        raise OpsError(f"the echo request failed: {error}") from error
+        return failed(ECHO, f"the echo request failed: {error}", _ECHO_REMEDY)
+
+
+def echoed(request_id: str) -> Finding:
+    """Return the finding of an echo that came back; its words are the Request-ID."""
+    return ok(ECHO, request_id)
+
+
+def verdict_line(finding: Finding) -> str:
+    """Return a finding about a call to WeChat Pay as a line of `keys check`."""
+    remedy = f": {finding.remedy}" if finding.remedy else ""
+    return f"{finding.subject:<15}{finding.state}: {finding.words}{remedy}"
