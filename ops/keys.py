@@ -117,7 +117,8 @@ def check(
         faults = tuple(_faults(error)) or ((_whole(error),) if secrets.text else ())
         raise UnusableKeysError("\n".join(_refusal(mchid, error)), faults) from error
     except OrdersError as error:  # there is no secret
-        raise UnusableKeysError(str(error), (_whole(error),)) from error
+        finding = failed("secret", str(error), f"merchant add {mchid} creates it")
+        raise UnusableKeysError(f"{error} ({finding.remedy})", (finding,)) from error
     document = parse(secrets.text, mchid)
     now = datetime.fromtimestamp(wall_clock(), UTC)
     ends = {serial: end for serial, (_, end) in merchant.client.platform_keys.validities.items()}
@@ -159,8 +160,8 @@ def _refusal(mchid: str, error: MerchantUnavailableError) -> Iterator[str]:
     yield from map(line, _faults(error))
 
 
-def _whole(error: OrdersError) -> Finding:
-    """Return the finding about a secret that is absent, or is no JSON object."""
+def _whole(error: MerchantUnavailableError) -> Finding:
+    """Return the finding about a secret that is no JSON object."""
     return Finding("secret", State.FAILED, str(error))
 
 

@@ -28,7 +28,7 @@ To add a command:
 5. Test it in tests/ops: its output for people, its `--json`, its exit statuses, and each of its errors.
 """
 
-from ops.commands import dead_letters, event, keys, merchant, order
+from ops.commands import dead_letters, doctor, event, keys, merchant, order
 
-MODULES = (order, dead_letters, event, keys, merchant)
+MODULES = (order, dead_letters, event, keys, merchant, doctor)
 """The modules with `register`, in the order of the help."""
