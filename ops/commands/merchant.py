@@ -204,7 +204,7 @@ def _apiv3_key(source: str | None, *, prompt: bool) -> str | None:
 
 
 def _ask_secret(question: str) -> str:
-    return getpass.getpass(screen.line(question) + " ", stream=sys.stderr)
+    return getpass.getpass(screen.line(question), stream=sys.stderr)
 
 
 def _ask(question: str) -> str:
