@@ -78,11 +78,11 @@ def describe(report: KeysReport, calls: tuple[Finding, ...] = ()) -> Report:
     client, now = report.client, datetime.now(UTC)
     echo = next((f"WeChat Pay echoed, {call.words}" for call in calls if call == keys.echoed(call.words)), "")
     others = [call for call in calls if not echo or call.subject != keys.ECHO]
-    asked = echo or ("WeChat Pay was asked" if calls else "WeChat Pay was not asked")
+    source = echo or ("WeChat Pay was asked" if calls else "WeChat Pay was not asked")
     lines = (
         *report.lines,
         *map(keys.verdict_line, others),
-        f"the secret of {client.mchid} can be used (checked {time.strftime('%H:%M:%S')}; {asked})",
+        f"the secret of {client.mchid} can be used (checked {time.strftime('%H:%M:%S')}; {source})",
         f"signs with the certificate  {_with_end(client.merchant.serial_no, report, now)}",
         f"trusts                      {', '.join(_with_end(name, report, now) for name in client.platform_keys)}",
     )

@@ -280,8 +280,8 @@ def test_the_alias_is_judged(alias: Any, live: Any, latest: Any, state: State, w
 
 
 PARAMETERS = {
-    "HttpConnectTimeout": "3",
-    "HttpReadTimeout": "8",
+    "HttpConnectTimeout": "3",  # compared as text, no call is made
+    "HttpReadTimeout": "8",  # compared as text, no call is made
     "LogLevel": "INFO",
     "MemorySize": "512",
     "Architecture": "arm64",
@@ -292,14 +292,16 @@ OUTPUTS = {"OrdersTableName": "table", "OrderQueueUrl": "url"}
 
 def test_the_configuration_that_runs_is_compared_with_the_parameters() -> None:
     """Each setting of the version that runs is the one that the template makes of the parameters."""
-    variables = {"WECHATPAY_TIMEOUT": "3,8", "POWERTOOLS_LOG_LEVEL": "INFO", "ORDERS_TABLE": "table"}
+    variables = {"POWERTOOLS_LOG_LEVEL": "INFO", "ORDERS_TABLE": "table", "ORDER_QUEUE_URL": "url"}
+    variables["WECHATPAY_TIMEOUT"] = "3,8"
     live = {
         "MemorySize": 512,
         "Architectures": ["arm64"],
-        "Environment": {"Variables": variables | {"ORDER_QUEUE_URL": "url"}},
+        "Environment": {"Variables": variables},
     }
     assert function.judge_configuration(live, PARAMETERS, OUTPUTS).state is OK
-    finding = function.judge_configuration(live, PARAMETERS | {"HttpReadTimeout": "5", "MemorySize": "1024"}, OUTPUTS)
+    changes = {"HttpReadTimeout": "5", "MemorySize": "1024"}  # compared as text, no call is made
+    finding = function.judge_configuration(live, PARAMETERS | changes, OUTPUTS)
     assert finding.state is FAILED
     assert (
         finding.words == "WECHATPAY_TIMEOUT is '3,8', the stack says '3,5'; MemorySize is '512', the stack says '1024'"

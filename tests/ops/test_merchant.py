@@ -248,12 +248,12 @@ def _other_owner(merchant: MerchantFiles) -> tuple[str, ...]:
     return ()
 
 
-def _ended(merchant: MerchantFiles) -> tuple[str, ...]:
+def _after_its_end(merchant: MerchantFiles) -> tuple[str, ...]:
     merchant.write_certificate(certificate_of(merchant.key, merchant.serial_no, merchant.mchid, -99 * DAY, -DAY))
     return ()
 
 
-def _early(merchant: MerchantFiles) -> tuple[str, ...]:
+def _before_its_begin(merchant: MerchantFiles) -> tuple[str, ...]:
     merchant.write_certificate(certificate_of(merchant.key, merchant.serial_no, merchant.mchid, DAY))
     return ()
 
@@ -293,8 +293,8 @@ def _wrong_id(_: MerchantFiles) -> tuple[str, ...]:
 DAMAGES: dict[str, tuple[Damage, str]] = {
     "other key": (_other_key, "certificate and private_key were not made together"),
     "other owner": (_other_owner, "certificate was issued to merchant 1900000000, not to 1300000020"),
-    "ended": (_ended, "certificate ended on "),
-    "early": (_early, "certificate begins on "),
+    "ended": (_after_its_end, "certificate ended on "),
+    "early": (_before_its_begin, "certificate begins on "),
     "own as platform": (_own_as_platform, "serial_no is among platform_keys: the one is the merchant's"),
     "short APIv3 key": (_short_apiv3, "apiv3_key must have exactly 32 bytes"),
     "encrypted": (_encrypted, "apiclient_key.pem: private_key is encrypted: remove its passphrase"),
