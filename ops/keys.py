@@ -20,6 +20,9 @@ SOON = timedelta(days=30)
 CERTIFICATE = "certificate"
 """The field of a secret in which `merchant add` stores apiclient_cert.pem. Only `ops` reads it, for its dates."""
 
+WHOLE = "secret"
+"""The subject of the finding about a secret that is absent, or is no JSON object."""
+
 ECHO = "echo"
 """The subject of the finding about an echo request."""
 
@@ -117,7 +120,7 @@ def check(
         faults = tuple(_faults(error)) or ((_whole(error),) if secrets.text else ())
         raise UnusableKeysError("\n".join(_refusal(mchid, error)), faults) from error
     except OrdersError as error:  # there is no secret
-        finding = failed("secret", str(error), f"merchant add {mchid} creates it")
+        finding = failed(WHOLE, str(error), f"merchant add {mchid} creates it")
         raise UnusableKeysError(f"{error} ({finding.remedy})", (finding,)) from error
     document = parse(secrets.text, mchid)
     now = datetime.fromtimestamp(wall_clock(), UTC)
@@ -162,7 +165,7 @@ def _refusal(mchid: str, error: MerchantUnavailableError) -> Iterator[str]:
 
 def _whole(error: MerchantUnavailableError) -> Finding:
     """Return the finding about a secret that is no JSON object."""
-    return Finding("secret", State.FAILED, str(error))
+    return Finding(WHOLE, State.FAILED, str(error))
 
 
 def _faults(error: MerchantUnavailableError) -> Iterator[Finding]:
@@ -209,18 +212,13 @@ def _validity(begin: datetime, end: datetime, now: datetime) -> Finding:
 
 
 def echo(client: Client) -> Finding:
-    """Send an echo request to WeChat Pay, which verifies the signature; a call that changes nothing."""
+    """Send an echo request to WeChat Pay, which verifies the signature; the words are the Request-ID. Changes nothing."""
     try:
-        return echoed(client.security.echo().request_id)
+        return ok(ECHO, client.security.echo().request_id)
     except UnansweredError as error:
         return not_checked(ECHO, f"WeChat Pay did not answer: {error}", "check this machine's way out, then try again")
     except WeChatPayError as error:
         return failed(ECHO, f"the echo request failed: {error}", _ECHO_REMEDY)
-
-
-def echoed(request_id: str) -> Finding:
-    """Return the finding of an echo that came back; its words are the Request-ID."""
-    return ok(ECHO, request_id)
 
 
 def verdict_line(finding: Finding) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ops import binding, keys
 from ops.commands.parser import Nouns
-from ops.findings import Finding, any_failed
+from ops.findings import Finding, State, any_failed
 from ops.keys import KeysReport, UnusableKeysError
 from ops.merchant import files
 from ops.output import Exit, Output, Report
@@ -76,9 +76,11 @@ def unusable(mchid: str, error: UnusableKeysError) -> Report:
 def describe(report: KeysReport, calls: tuple[Finding, ...] = ()) -> Report:
     """Return the report on a secret that the function can use; `calls` are the answers of WeChat Pay."""
     client, now = report.client, datetime.now(UTC)
-    echo = next((f"WeChat Pay echoed, {call.words}" for call in calls if call == keys.echoed(call.words)), "")
-    others = [call for call in calls if not echo or call.subject != keys.ECHO]
-    source = echo or ("WeChat Pay was asked" if calls else "WeChat Pay was not asked")
+    echo = next((call for call in calls if call.subject == keys.ECHO and call.state is State.OK), None)
+    others = [call for call in calls if call is not echo]
+    source = "WeChat Pay was asked" if others else "WeChat Pay was not asked"
+    if echo is not None:
+        source = f"WeChat Pay echoed, {echo.words}"
     lines = (
         *report.lines,
         *map(keys.verdict_line, others),

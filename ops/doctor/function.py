@@ -21,6 +21,9 @@ VARIABLES: Mapping[str, str] = {
 }
 """The variables that the template makes of parameters; a test compares them with the template."""
 
+_PUBLISHED = ("CodeSha256", "Description", "Environment", "Layers", "MemorySize", "Timeout")
+"""What a version has of the function as it was when it was published."""
+
 _REDEPLOY = "deploy the stack again: the version that runs is not the one of these parameters"
 
 
@@ -52,9 +55,11 @@ def judge_alias(alias: Mapping[str, Any], live: Mapping[str, Any], latest: Mappi
     if weights := alias.get("RoutingConfig", {}).get("AdditionalVersionWeights"):
         shares = ", ".join(f"version {other} {share:.0%}" for other, share in weights.items())
         return warning("alias", f"{words}; {shares}: a deployment is being shifted", "wait for CodeDeploy to end it")
-    same = all(live.get(name) == latest.get(name) for name in ("CodeSha256", "Description", "Layers"))
-    if not same:
-        return failed("alias", f"{words}; but $LATEST differs: it was changed and not published", _REDEPLOY)
+    if differences := [name for name in _PUBLISHED if live.get(name) != latest.get(name)]:
+        problem = f"$LATEST has another {', '.join(differences)}: it was changed and not published"
+        return failed(
+            "alias", f"{words}; but {problem}", "deploy the stack again: that publishes, or undoes the change"
+        )
     return ok("alias", words)
 
 

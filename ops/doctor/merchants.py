@@ -46,7 +46,7 @@ def examine(deployment: Deployment, mchid: str) -> Finding:
     try:
         report = keys.check(deployment, mchid)
     except UnusableKeysError as error:
-        words = "; ".join(str(error).splitlines()[:1] + _faults(error))
+        words = "; ".join(_faults(error)) or str(error)
         if not error.findings:
             return not_checked(subject, words, "needs secretsmanager:GetSecretValue, and kms:Decrypt on its KMS key")
         return failed(subject, words, f"bin/ops keys check {mchid}, then merchant rotate")
@@ -54,7 +54,8 @@ def examine(deployment: Deployment, mchid: str) -> Finding:
 
 
 def _faults(error: UnusableKeysError) -> list[str]:
-    rows = [finding for finding in error.findings if finding.state is State.FAILED and finding.subject != "secret"]
+    """Return what is wrong with each field; empty if the whole secret is."""
+    rows = [finding for finding in error.findings if finding.state is State.FAILED and finding.subject != keys.WHOLE]
     return [f"{finding.subject} {finding.words}" for finding in rows]
 
 

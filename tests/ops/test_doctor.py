@@ -269,8 +269,14 @@ ALIAS = {"FunctionVersion": "7"}
         ({}, {"State": "Inactive"}, {}, OK, "version 7"),
         ({}, {"State": "Failed", "StateReason": "no role"}, {}, FAILED, "version 7 is Failed: no role"),
         ({"RoutingConfig": {"AdditionalVersionWeights": {"8": 0.1}}}, {}, {}, WARNING, "version 8 10%"),
-        ({}, {}, {"Description": "2 arm64"}, FAILED, "changed and not published"),
-        ({}, {}, {"CodeSha256": "y"}, FAILED, "changed and not published"),
+        (
+            {},
+            {},
+            {"Description": "2 arm64"},
+            FAILED,
+            "$LATEST has another Description: it was changed and not published",
+        ),
+        ({}, {}, {"CodeSha256": "y", "MemorySize": 1}, FAILED, "$LATEST has another CodeSha256, MemorySize"),
     ],
 )
 def test_the_alias_is_judged(alias: Any, live: Any, latest: Any, state: State, words: str) -> None:

@@ -13,7 +13,10 @@ import pytest
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from ops import keys
 from ops.__main__ import main
+from ops.findings import Finding, failed
+from ops.keys import UnusableKeysError
 from ops.merchant import files, store
 from ops.merchant.material import Material
 from ops.stack import Deployment, OpsError
@@ -231,6 +234,25 @@ def test_both_kinds_of_platform_keys_are_stored(administrator: Administrator) ->
     assert code == 0
     assert f"{serial} (ends on " in out
     assert set(administrator.secret(mchid)["platform_keys"]) == {serial, *administrator.platform()}
+
+
+def test_a_secret_that_cannot_be_read_back_is_told(
+    administrator: Administrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the check after the write finds a fault, the exit status is 3; if it cannot read the secret, it is 1."""
+
+    def refuse(*findings: Finding) -> None:
+        def check(*_: object, **__: object) -> None:
+            raise UnusableKeysError("access denied", findings)
+
+        monkeypatch.setattr(keys, "check", check)
+
+    refuse(failed("appid", "is too long", "shorten it"))
+    code, out, _ = administrator.add("1300000010", "--yes")
+    assert (code, "written: wechatpay/1300000010\naccess denied\n" in out) == (3, True)
+    refuse()
+    code, _, err = administrator.add("1300000011", "--yes")
+    assert (code, err) == (1, "ops: the secret was written, but cannot be read back: access denied\n")
 
 
 # ---- what does not fit together --------------------------------------------------------------------------------------
