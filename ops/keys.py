@@ -212,7 +212,7 @@ def _validity(begin: datetime, end: datetime, now: datetime) -> Finding:
 
 
 def echo(client: Client) -> Finding:
-    """Send an echo request to WeChat Pay, which verifies the signature; the words are the Request-ID. Changes nothing."""
+    """Send an echo request to WeChat Pay, which verifies the signature; the finding has the Request-ID."""
     try:
         return ok(ECHO, client.security.echo().request_id)
     except UnansweredError as error:

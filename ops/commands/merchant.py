@@ -77,6 +77,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add(deployment: Deployment, options: argparse.Namespace) -> Output:
+    _require_options(options)
     _require_files(options)
     store.require_absent(deployment, options.mchid)
     content = _material(options, prompt=not options.yes)
@@ -108,6 +109,7 @@ def _plan(deployment: Deployment, mchid: str, fields: dict[str, str]) -> list[st
 
 
 def _rotate(deployment: Deployment, options: argparse.Namespace) -> Output:
+    _require_options(options)
     content, now = _material(options, prompt=False), datetime.now(UTC)
     before = store.current(deployment, options.mchid)
     after = material.document(options.mchid, content, before.document)
@@ -137,7 +139,7 @@ def _differences(
         elif name in _HIDDEN:
             lines.append(f"{name:<15}{'replaced' if before.get(name) else 'added'}, not shown")
         else:
-            lines.append(f"{name:<15}{before.get(name) or 'absent'} → {after.get(name)}")
+            lines.append(f"{name:<15}{material.display(before.get(name))} → {material.display(after.get(name))}")
     return lines
 
 
@@ -145,7 +147,7 @@ def _key_differences(before: Document, after: Document) -> list[str]:
     words = {name: "removed" for name in before if name not in after}
     words |= {name: "added" if name not in before else "replaced" for name in after if before.get(name) != after[name]}
     rows = words | {name: "stays" for name in after if name not in words}
-    return [f"{'platform_keys':<15}{name} {word}" for name, word in rows.items()]
+    return [f"{'platform_keys':<15}{material.display(name)} {word}" for name, word in rows.items()]
 
 
 def _advice(way_back: str) -> tuple[str, ...]:
@@ -159,11 +161,21 @@ def _advice(way_back: str) -> tuple[str, ...]:
 # ---- both ------------------------------------------------------------------------------------------------------------
 
 
+def _require_options(options: argparse.Namespace) -> None:
+    """Raise UsageError for options that do not belong together."""
+    if bool(options.public_key) != bool(options.public_key_id):
+        raise UsageError("--public-key and --public-key-id belong together: the merchant platform shows both")
+    if options.p12 and (options.private_key or options.certificate):
+        raise UsageError("give --p12, or --private-key and --certificate, not both")
+    if options.p12_password is not None and not options.p12:
+        raise UsageError("--p12-password is that of --p12: give the file")
+    if bool(options.private_key) != bool(options.certificate):
+        raise UsageError("--private-key and --certificate belong together: give both files of one download")
+
+
 def _material(options: argparse.Namespace, *, prompt: bool) -> Material:
     """Read the files that the options name; ask for the APIv3 key if `prompt` and nothing gives it."""
     platform_keys: dict[str, str] = {}
-    if bool(options.public_key) != bool(options.public_key_id):
-        raise UsageError("--public-key and --public-key-id belong together: the merchant platform shows both")
     if options.public_key:
         platform_keys |= files.read_public_key(options.public_key, options.public_key_id)
     for path in options.platform_certificate:
@@ -180,19 +192,10 @@ def _material(options: argparse.Namespace, *, prompt: bool) -> Material:
 
 
 def _credentials(options: argparse.Namespace) -> Credentials | None:
-    pair = (options.private_key, options.certificate)
-    if options.p12 and any(pair):
-        raise UsageError("give --p12, or --private-key and --certificate, not both")
-    if options.p12_password is not None and not options.p12:
-        raise UsageError("--p12-password is that of --p12: give the file")
     if options.p12:
         password = options.mchid if options.p12_password is None else options.p12_password
         return files.read_p12(options.p12, password or _ask_secret(f"Password of {options.p12}: "))
-    if all(pair):
-        return files.read_pair(*pair)
-    if any(pair):
-        raise UsageError("--private-key and --certificate belong together: give both files of one download")
-    return None
+    return files.read_pair(options.private_key, options.certificate) if options.private_key else None
 
 
 def _apiv3_key(source: str | None, *, prompt: bool) -> str | None:

@@ -1,8 +1,9 @@
 """What is to be stored for a merchant, and whether it belongs together: pure, with the rules of the function itself."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ops.keys import CERTIFICATE
@@ -16,6 +17,10 @@ from wechatpay.certificate import read_common_name, read_public_key
 type Document = Mapping[str, object]
 """A secret as an object."""
 
+_IDENTIFIER = re.compile(
+    r"PUB_KEY_ID_\w*|[0-9A-Za-z_\-]{1,31}|[0-9A-F]{40}", re.ASCII
+)  # never 32 characters: an APIv3 key
+
 
 @dataclass(frozen=True, slots=True)
 class Material:
@@ -28,10 +33,6 @@ class Material:
     service_id: str | None = None
     endpoint: str | None = None
     drop: tuple[str, ...] = ()
-
-    def without_drop(self) -> "Material":
-        """Return the material as a new secret has it: there is nothing to drop."""
-        return replace(self, drop=())
 
 
 def document(mchid: str, material: Material, before: Document | None = None) -> dict[str, object]:
@@ -65,9 +66,8 @@ def _platform_keys(before: Mapping[str, object], material: Material) -> dict[str
     keys = {**before, **material.platform_keys}
     for name in material.drop:
         if name.strip().upper() not in keys:
-            raise OpsError(
-                f"--drop-platform-key {name}: the secret has no such key, only {', '.join(before) or 'none'}"
-            )
+            names = ", ".join(map(display, before)) or "none"
+            raise OpsError(f"--drop-platform-key {display(name)}: the secret has no such key, only {names}")
         del keys[name.strip().upper()]
     if not keys:
         raise OpsError("--drop-platform-key would leave no platform key: give its successor in the same command")
@@ -127,6 +127,13 @@ def describe(values: Document, now: datetime) -> dict[str, str]:
         **{name: str(values.get(name) or "absent") for name in ("appid", "service_id")},
         "endpoint": str(values.get("endpoint") or "direct"),
     }
+
+
+def display(value: object) -> str:
+    """Return a number or a name of a stored secret, unless it may be a key that was stored in the wrong place."""
+    if value in (None, ""):
+        return "absent"
+    return value if isinstance(value, str) and _IDENTIFIER.fullmatch(value) else "(not shown: it may be a key)"
 
 
 def changes(before: Document, after: Document) -> tuple[str, ...]:

@@ -355,7 +355,7 @@ def test_all_that_does_not_fit_is_reported_at_once(administrator: Administrator)
     ("arguments", "words"),
     [
         ((), "give --private-key and --certificate, or --p12"),
-        (("--private-key", "a"), "give --public-key with --public-key-id, or --platform-certificate"),
+        (("--p12", "a"), "give --public-key with --public-key-id, or --platform-certificate"),
         (("--private-key", "a", "--platform-certificate", "{cert}"), "--private-key and --certificate belong together"),
         (("--p12", "a", "--certificate", "b", "--platform-certificate", "{cert}"), "not both"),
         (("--private-key", "a", "--public-key", "b"), "--public-key and --public-key-id belong together"),
@@ -366,11 +366,12 @@ def test_all_that_does_not_fit_is_reported_at_once(administrator: Administrator)
     ],
 )
 def test_options_that_do_not_fit_are_refused(
-    administrator: Administrator, arguments: tuple[str, ...], words: str
+    administrator: Administrator, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], words: str
 ) -> None:
     """Options that do not belong together end with status 2, before anything is read from AWS or written."""
     path = administrator.files("1300000022").folder / "apiclient_cert.pem"
     options = [argument.format(cert=path) for argument in arguments]
+    monkeypatch.setattr(Deployment, "find", lambda *_, **__: Deployment(DeniedSecrets.everywhere, {}, {}))
     code, out, err = administrator.run("merchant", "add", "1300000022", *options, "--yes")
     assert (code, out) == (2, "")
     assert words in err
@@ -511,6 +512,23 @@ def test_a_secret_in_an_odd_form_is_rotated(administrator: Administrator) -> Non
     assert after["platform_keys"] == secret["platform_keys"]
 
 
+def test_a_key_in_the_wrong_field_is_not_shown(administrator: Administrator) -> None:
+    """What a stored secret has in place of a serial, an id or a name is shown only if it cannot be a key."""
+    mchid = "1300000047"
+    secret = administrator.world.wechat_pay.merchant(MERCHANT).secret() | {"mchid": mchid}
+    [pem] = secret["platform_keys"].values()
+    secret |= {"appid": APIV3_KEY, "platform_keys": {APIV3_KEY: pem} | secret["platform_keys"]}
+    administrator.world.cloud.client("secretsmanager").create_secret(
+        Name=f"wechatpay/{mchid}", SecretString=json.dumps(secret)
+    )
+    code, _, err = administrator.run("merchant", "rotate", mchid, "--drop-platform-key", "X", "--yes")
+    assert code == 1
+    assert "only (not shown: it may be a key), PUB_KEY_ID_" in err
+    options = ("--appid", "wx1", "--drop-platform-key", APIV3_KEY)
+    code, out, _ = administrator.run("merchant", "rotate", mchid, *options, "--yes")
+    assert (code, "appid          (not shown: it may be a key) → wx1\n" in out) == (0, True)
+
+
 def test_a_rotation_needs_a_secret(administrator: Administrator) -> None:
     """Without a secret `merchant rotate` names `merchant add`; a secret that is no JSON is told to be replaced."""
     code, _, err = administrator.run("merchant", "rotate", "1300000044", "--appid", "wx1", "--yes")
@@ -526,7 +544,7 @@ def test_a_deleted_secret_is_restored_before_it_is_used(administrator: Administr
     """A secret that is scheduled for deletion cannot be added again; the error has the command that restores it."""
     assert administrator.add("1300000046", "--yes")[0] == 0
     administrator.world.cloud.client("secretsmanager").delete_secret(SecretId="wechatpay/1300000046")
-    code, _, err = administrator.run("merchant", "add", "1300000046", "--p12", "a", "--public-key", "b")
+    code, _, err = administrator.run("merchant", "add", "1300000046", "--p12", "a", "--platform-certificate", "b")
     assert (code, "restore-secret" in err) == (1, True)
 
 
@@ -538,6 +556,11 @@ class DeniedSecrets:
 
     def __init__(self, code: str, message: str) -> None:
         self._error = {"Error": {"Code": code, "Message": message}}
+
+    @classmethod
+    def everywhere(cls, _: str) -> "DeniedSecrets":
+        """Return it as the client of any service: a command that calls it fails."""
+        return cls("AccessDeniedException", "not expected")
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         def refuse(**_: object) -> None:
