@@ -26,7 +26,7 @@ OF_AWS: Mapping[str, frozenset[str]] = {
 }
 """Metrics of AWS that an alarm of ours may watch. `NumberOfMessagesSent` is none: it does not count what SQS moves."""
 
-_BATCH = 100  # names that DescribeAlarms takes
+_BATCH = 50  # alarms that DescribeAlarms returns in one answer
 _METRIC = re.compile(r'"([A-Z][A-Za-z]+)"')
 
 

@@ -26,12 +26,20 @@ class Part:
 PARTS = (
     Part("clock", clock.check, "any call"),
     Part("stack", stack.check, "cloudformation:DescribeStacks, ListStackResources"),
-    Part("rule", rule.check, "events:DescribeRule, ListTargetsByRule"),
+    Part("rule", rule.check, "events:DescribeRule, ListTargetsByRule, cloudformation:ListStackResources"),
     Part("queues", queues.check, "sqs:GetQueueAttributes"),
     Part("mapping", mapping.check, "lambda:ListEventSourceMappings"),
     Part("function", function.check, "lambda:GetAlias, GetFunctionConfiguration, GetFunctionConcurrency"),
-    Part("permissions", permissions.check, "iam:SimulatePrincipalPolicy"),
-    Part("alarms", alarms.check, "cloudwatch:DescribeAlarms"),
+    Part(
+        "permissions",
+        permissions.check,
+        "iam:SimulatePrincipalPolicy, lambda:GetFunctionConfiguration, dynamodb:DescribeTable",
+    ),
+    Part(
+        "alarms",
+        alarms.check,
+        "cloudwatch:DescribeAlarms, lambda:GetFunctionConfiguration, cloudformation:ListStackResources",
+    ),
     Part("orders", orders.check, "dynamodb:DescribeTable, GetItem, Query"),
 )
 """The parts in the order of the report; the merchants come last, because they take longest."""
@@ -65,5 +73,6 @@ def _findings(part: Part, deployment: Deployment) -> Iterator[Finding]:
 def _refused(part: Part, error: ClientError) -> Finding:
     code = error.response.get("Error", {}).get("Code", "")
     if "AccessDenied" in code or code in {"UnauthorizedOperation", "AuthorizationError"}:
-        return not_checked(part.subject, f"needs {part.permissions}", "choose other credentials with --profile")
+        words = f"needs {part.permissions}; {error.operation_name} is denied"
+        return not_checked(part.subject, words, "choose other credentials with --profile")
     return not_checked(part.subject, describe(error))

@@ -556,7 +556,7 @@ def test_a_missing_permission_is_named(part: str) -> None:
 
     deployment = replace(a_deployment(), client=lambda _: Denied({}))
     [(state, words, remedy)] = run(deployment, part)
-    assert (state, words.startswith("needs ")) == (NOT_CHECKED, True)
+    assert (state, words.startswith("needs "), words.endswith("; Operation is denied")) == (NOT_CHECKED, True, True)
     assert "--profile" in remedy
 
 
