@@ -63,13 +63,15 @@ OPTIONS = {
 class Deployment:
     """The outputs and parameters of a stack; `client` returns the boto3 client of a service by its name.
 
-    `overrides` are the outputs that an option replaced, for resources of a deleted stack.
+    `overrides` are the outputs that an option replaced, for resources of a deleted stack. `name` is the stack's; None
+    if there is none.
     """
 
     client: Callable[[str], Any]
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]
     overrides: frozenset[str] = field(default=frozenset())
+    name: str | None = None
 
     @classmethod
     def find(
@@ -105,7 +107,7 @@ class Deployment:
 
         outputs, parameters = _look_up(client, name) if name is not None else ({}, {})
         names = _Names(outputs | dict(overrides or {}))
-        return cls(client, names, parameters, frozenset(overrides or {}))
+        return cls(client, names, parameters, frozenset(overrides or {}), name)
 
     @property
     def table(self) -> OrdersTable:

@@ -56,7 +56,7 @@ def read(text: str, mchid: str, now: datetime) -> Secret:
     Raises:
         MerchantUnavailableError: its `faults` say for each field what is wrong with it, and the remedy.
     """
-    reader = _Reader(_object(text, mchid), mchid, now)
+    reader = _Reader(parse(text, mchid), mchid, now)
     secret = reader.secret()
     if secret is None:
         faults = reader.faults
@@ -66,7 +66,8 @@ def read(text: str, mchid: str, now: datetime) -> Secret:
     return secret
 
 
-def _object(text: str, mchid: str) -> Mapping[str, object]:
+def parse(text: str, mchid: str) -> Mapping[str, object]:
+    """Return the text of a secret as an object, its fields unread; raise MerchantUnavailableError if it is none."""
     try:
         value = _json(text)
         if isinstance(value, str):  # JSON in JSON: the object was serialised twice

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -127,10 +128,10 @@ def test_keys_are_checked_without_being_shown(operator: Operator) -> None:
     assert "PRIVATE KEY" not in out
     operator.world.cloud.put_secret("wechatpay/4711", secret | {"mchid": "4711", "private_key": "nonsense!"})
     code, out, err = operator.run("keys", "check", "4711")
-    assert (code, out) == (1, "")
-    assert "private_key" in err
-    assert "nonsense" not in err
-    assert "create it" in operator.run("keys", "check", "4712")[2]
+    assert (code, err) == (3, "")
+    assert "private_key    is not PEM" in out
+    assert "nonsense" not in out
+    assert "create it" in operator.run("keys", "check", "4712")[1]
     assert operator.run("keys", "check", OTHER_MERCHANT)[0] == 0
 
 
@@ -141,7 +142,21 @@ def test_an_echo_checks_the_keys_with_wechat_pay(operator: Operator) -> None:
     stale = operator.world.wechat_pay.merchant("4713").secret()
     operator.world.cloud.put_secret("wechatpay/4713", stale)
     operator.world.wechat_pay.merchant("4713").rotate_key()
-    assert "SIGN_ERROR" in operator.run("keys", "check", "4713", "--echo")[2]
+    code, out, _ = operator.run("keys", "check", "4713", "--echo")
+    assert (code, "echo           failed: the echo request failed: " in out, "SIGN_ERROR" in out) == (3, True, True)
+
+
+def test_a_query_tells_whether_the_numbers_are_bound(operator: Operator) -> None:
+    """`keys check --bound` queries an order that cannot exist; WeChat Pay's ORDER_NOT_EXIST and NO_AUTH are hints."""
+    code, out, _ = operator.run("keys", "check", MERCHANT, "--bound")
+    assert (code, "seem to belong together" in out, "ORDER_NOT_EXIST" in out) == (0, True, True)
+    no_auth: dict[str, Any] = {"status": 403, "code": "NO_AUTH", "message": "商户信息不合法"}
+    wechat_pay = operator.world.wechat_pay
+    wechat_pay.misbehave("unsigned_error", times=1, operation="query", **no_auth)
+    code, out, _ = operator.run("keys", "check", MERCHANT, "--bound")
+    assert (code, "seem not to belong together" in out, "NO_AUTH 商户信息不合法" in out) == (3, True, True)
+    [query] = [call for call in wechat_pay.calls if call.out_order_no.startswith("OPS-BOUND-")][-1:]
+    assert len(query.out_order_no) == 32
 
 
 def test_a_stack_that_does_not_exist_is_named(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
