@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ops.stack import OpsError
+from ops.stack import OpsError, UsageError
 
 STACK = "wechat-payscore-sync"  # as samconfig.toml names it
 FOLDER = Path(__file__).parents[1] / ".sandbox"
@@ -70,19 +70,29 @@ def choose(
     *,
     environment: Mapping[str, str],
     sandboxes: Sequence[Sandbox],
+    profile: str | None = None,
+    require_sandbox: bool = False,
 ) -> Address:
     """Return the address for a command line; an argument is None if its option is not given.
 
-    A running sandbox is chosen if its endpoint is given, or if neither an endpoint nor a region is given and the stack
-    is its own or not given. `environment` may give the stack (`STACK`) and the endpoint (`AWS_ENDPOINT_URL`) instead of
-    an option. Raises OpsError if several sandboxes match.
+    A running sandbox is chosen if its endpoint is given, or if neither an endpoint, a region nor a profile is given and
+    the stack is its own or not given. `environment` may give the stack (`STACK`) and the endpoint (`AWS_ENDPOINT_URL`)
+    instead of an option. Raises OpsError if several sandboxes match, and, where a sandbox is required, if none does.
     """
+    if require_sandbox and profile:
+        raise UsageError("--sandbox and --profile exclude each other: the sandbox has credentials of its own")
     stack = stack or environment.get("STACK")
     endpoint = endpoint_url or environment.get("AWS_ENDPOINT_URL")
     if endpoint:
         matches = [sandbox for sandbox in sandboxes if _is_same(sandbox.endpoint_url, endpoint)]
     else:
-        matches = [sandbox for sandbox in sandboxes if region is None and stack in {None, sandbox.stack}]
+        matches = [sandbox for sandbox in sandboxes if require_sandbox or (region is None and profile is None)]
+        matches = [sandbox for sandbox in matches if stack in {None, sandbox.stack}]
+    if not matches and require_sandbox:
+        words = ", ".join(f"{sandbox.stack} on {sandbox.endpoint_url}" for sandbox in sandboxes)
+        raise OpsError(
+            f"the sandbox that runs is {words}" if words else "no sandbox runs: start it with `make sandbox`"
+        )
     if not matches:
         return Address(stack or STACK, region, endpoint_url)
     if len(matches) > 1:

@@ -41,3 +41,9 @@ def find(deployment: Deployment, key: str) -> Item | None:
         TableName=deployment.outputs["OrdersTableName"], Key={"pk": {"S": key}}, ConsistentRead=True
     )
     return Item.of(answer["Item"]) if "Item" in answer else None
+
+
+def owner_and_number(key: str) -> tuple[str, str]:
+    """Split a key of the table into the merchant (with a sub-merchant, if any) and the order's number."""
+    owner, _, number = key.rpartition("#")
+    return owner, number

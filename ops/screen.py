@@ -1,7 +1,6 @@
 """Format output: text from outside can neither move the cursor, nor forge a line, nor cause a traceback."""
 
 import json
-from typing import Any
 
 from wechatpay.text import printable
 
@@ -13,10 +12,15 @@ def line(*parts: object) -> str:
     return printable("  ".join(str(part) for part in parts if part not in (None, "")), LINE_LIMIT)
 
 
-def document(value: Any) -> str:  # noqa: ANN401  whatever JSON can hold
+def document(value: object) -> str:
     """Return a value as indented JSON without unprintable characters; it parses to the same value."""
     text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
     return "\n".join(map(escaped, text.split("\n")))
+
+
+def compact(value: object) -> str:
+    """Return a value as JSON in one line without unprintable characters, for JSON Lines."""
+    return escaped(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def escaped(text: str) -> str:

@@ -15,6 +15,10 @@ class OpsError(Exception):
     """A command failed; the text says why and what to do."""
 
 
+class UsageError(OpsError):
+    """The arguments of a command do not fit together; nothing was done."""
+
+
 def describe(error: ClientError | BotoCoreError) -> str:
     """Return an error of AWS in one printable line: the operation, the code and the message."""
     if isinstance(error, ClientError):
