@@ -28,7 +28,7 @@ To add a command:
 5. Test it in tests/ops: its output for people, its `--json`, its exit statuses, and each of its errors.
 """
 
-from ops.commands import dead_letters, event, keys, order
+from ops.commands import dead_letters, event, keys, order, undelivered
 
-MODULES = (order, dead_letters, event, keys)
+MODULES = (order, dead_letters, undelivered, event, keys)
 """The modules with `register`, in the order of the help."""

@@ -11,29 +11,23 @@ from orders.errors import MalformedEventError, TableUnavailableError, Unreadable
 from orders.order import Order
 from orders.table import KEYS_PER_READ, OrdersTable
 
-type Report = Callable[[Position], object]
 
-
-def source(deployment: Deployment, *, wait: int = 1) -> Queue:
+def source(deployment: Deployment, *, wait: int | None = None) -> Queue:
     """Return the dead-letter queue of a deployment."""
     return Queue(deployment.client("sqs"), deployment.outputs["DeadLettersUrl"], wait=wait)
 
 
 def letters(
-    reading: Reading,
-    table: OrdersTable,
-    *,
-    wall_clock: Callable[[], float] = time.time,
-    report: Report = lambda _: None,
-) -> Iterator[Letter]:
+    reading: Reading, table: OrdersTable, *, wall_clock: Callable[[], float] = time.time
+) -> Iterator[Letter | Position]:
     """Yield every letter of a queue, in the sequence of SQS, as soon as its order's item is read.
 
-    `report` receives the position after each receive. A table that does not answer costs the reasons, not the letters.
+    The position is yielded after each receive. A table that does not answer costs the reasons, not the letters.
     """
     waiting: list[Received] = []
     for messages in reading.messages():
         waiting += messages
-        report(reading.position)
+        yield reading.position
         if len(waiting) >= KEYS_PER_READ or (waiting and not messages):
             yield from explain(waiting, table, wall_clock())
             waiting = []
@@ -51,6 +45,8 @@ def explain(messages: Sequence[Received], table: OrdersTable, now: float) -> lis
     except TableUnavailableError as error:
         silence = str(error)
     return [
-        letter_of(message, payment, silence or (None if isinstance(payment, MalformedEventError) else items.get(payment.key)))
+        letter_of(
+            message, payment, silence or (None if isinstance(payment, MalformedEventError) else items.get(payment.key))
+        )
         for message, payment in zip(messages, payments, strict=True)
     ]

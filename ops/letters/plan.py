@@ -126,7 +126,7 @@ def read_plan(text: str, name: str) -> Plan:
     if schema != SCHEMA:
         raise OpsError(f"{name} is not a plan of this version: its schema is {schema!r}, not {SCHEMA!r}")
     try:
-        selection = {
+        selection: dict[str, Any] = {
             condition: tuple(value) if isinstance(value, list) else value
             for condition, value in document["selection"].items()
         }
@@ -140,4 +140,6 @@ def read_plan(text: str, name: str) -> Plan:
         )
     except (LookupError, TypeError, AttributeError) as error:
         problem = f"{type(error).__name__}: {error}"
-        raise OpsError(f"{name} is a damaged plan ({problem}): write it again with bin/ops dead-letters plan") from error
+        raise OpsError(
+            f"{name} is a damaged plan ({problem}): write it again with bin/ops dead-letters plan"
+        ) from error

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 ENTRIES_PER_CALL = 10  # SQS's limit of every batch
 BYTES_PER_CALL = 262_144  # SQS's limit of a batch before August 2025, still that of some regions
+WAIT = 1  # seconds that a receive polls: from one second on SQS asks all its servers; a short poll may miss messages
 LONGEST_HOLD = 43_200  # seconds: SQS's limit of a visibility timeout
 STALE = frozenset(
     {
@@ -19,12 +20,12 @@ STALE = frozenset(
         "InvalidParameterValue",
     }
 )
-"""Codes of a message whose visibility timeout has ended: it is visible again, which is no failure."""
+"""Codes of a message whose visibility timeout has ended (AWS says the last one): it is visible, which is no failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One message as SQS delivered it; `sent_at` is SentTimestamp in Unix seconds. The body is never printed by `repr`."""
+    """One message as SQS delivered it; `sent_at` is SentTimestamp in Unix seconds. `repr` does not show the body."""
 
     message_id: str
     body: str = field(repr=False)
@@ -55,7 +56,7 @@ class Received:
         return len(self.body.encode("utf-8", "surrogatepass")) + sum(map(len, values)) + 64 * len(self.attributes)
 
     def copy(self, *, with_attributes: bool = True) -> dict[str, Any]:
-        """Return the arguments of SendMessage for the same message: body, attributes, trace header and message group."""
+        """Return SendMessage's arguments for the same message: body, attributes, trace header and message group."""
         if not with_attributes:
             return {"MessageBody": self.body}
         parts = ("DataType", "StringValue", "BinaryValue")
@@ -75,15 +76,21 @@ class Received:
 class Queue:
     """A queue by its URL. `clock` gives seconds; with it the queue measures its calls.
 
-    `wait` is the time in seconds that a receive polls: from one second on SQS asks all of its servers, while a short
-    poll (0) may miss messages.
+    `wait` is the time in seconds that a receive polls, by default WAIT.
     """
 
-    def __init__(self, sqs: Any, url: str, *, clock: Callable[[], float] = time.monotonic, wait: int = 1) -> None:  # noqa: ANN401  boto3 makes its clients at run time
+    def __init__(
+        self,
+        sqs: Any,  # noqa: ANN401  boto3 makes its clients at run time
+        url: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wait: int | None = None,
+    ) -> None:
         self._sqs = sqs
         self.url = url
         self._clock = clock
-        self._wait = wait
+        self._wait = WAIT if wait is None else wait
         self.seconds_per_call = 0.0
         """The mean duration of the last calls, long polls that found no message excluded."""
 

@@ -91,7 +91,7 @@ class Reading:
         self._put_back()
 
     def messages(self) -> Iterator[list[Received]]:
-        """Yield messages as they arrive, up to ten at a time, each of them once; an empty list is a poll without any."""
+        """Yield messages as they arrive, up to ten at a time, each once; an empty list is a poll without any."""
         for answer in self.deliveries():
             yield [message for message, is_new in answer if is_new]
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
+from enum import StrEnum, auto
 
 from ops.letters.reasons import NEVER_SETTLED, TABLE_SILENT, UNREADABLE, UNREADABLE_ITEM, Letter
 from orders.order import Payment, Status
@@ -117,7 +117,7 @@ class SecretState:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What has been tested for a group; None is what was not tested. `echo` is the error of an echo request, or empty."""
+    """What has been tested for a group; None is what was not. `echo` is the error of an echo request, or empty."""
 
     secret: SecretState | None = None
     answers: Sequence[SampleAnswer] | None = None
@@ -129,9 +129,9 @@ class Test(StrEnum):
 
     __test__ = False  # pytest would collect a class of this name
 
-    SECRET = "SECRET"
-    ECHO = "ECHO"
-    QUERY = "QUERY"
+    SECRET = auto()
+    ECHO = auto()
+    QUERY = auto()
 
 
 def tests_for(cause: Cause) -> tuple[Test, ...]:
@@ -168,7 +168,10 @@ _NOT_TESTED: Mapping[str, tuple[str, str]] = {
         "another version has written the order's item",
         "deploy that version again, or correct the item (bin/ops order show MCHID ORDER)",
     ),
-    TABLE_SILENT: ("the orders table did not answer, so the cause is not known", "run bin/ops dead-letters analyze again"),
+    TABLE_SILENT: (
+        "the orders table did not answer, so the cause is not known",
+        "run bin/ops dead-letters analyze again",
+    ),
 }
 _MEND: Mapping[str, str] = {
     "UNKNOWN_MERCHANT": "bin/ops merchant add {mchid}",
@@ -215,31 +218,38 @@ def _by_echo(group: Group, evidence: Evidence) -> Diagnosis:
     if evidence.echo is None:
         return _untested(group, evidence)
     if evidence.echo:
-        return Diagnosis(Verdict.MEND_FIRST, f"WeChat Pay refuses {mchid}'s keys: {evidence.echo}", f"bin/ops keys check {mchid} --echo")
+        return Diagnosis(
+            Verdict.MEND_FIRST,
+            f"WeChat Pay refuses {mchid}'s keys: {evidence.echo}",
+            f"bin/ops keys check {mchid} --echo",
+        )
     return Diagnosis(Verdict.MENDED, f"WeChat Pay takes {mchid}'s signature now, and its own is verified")
 
 
 def _by_answers(group: Group, evidence: Evidence) -> Diagnosis:
-    """Judge by what WeChat Pay says of the samples; a PARAM_ERROR of a sync is not refuted by a query."""
+    """Judge by what WeChat Pay says of the samples; a query does not refute what was wrong in a sync's parameters."""
     answers = evidence.answers
     if not answers:
         return _untested(group, evidence)
+    words = _summary(answers)
+    kinds = {one.answer for one in answers}
+    if kinds == {Answer.WORKS} and group.cause.reason in {"PARAM_ERROR", "INVALID_REQUEST"}:
+        return _by_change(group, evidence, words)
+    if kinds == {Answer.WORKS}:
+        return Diagnosis(Verdict.MENDED, words)
+    if kinds == {Answer.CLOSED}:
+        return Diagnosis(Verdict.NEVER, words, _NEVER["REVOKED"][1].format(reason=group.cause.reason))
+    if Answer.WORKS in kinds:
+        return Diagnosis(Verdict.PERHAPS, words, "redrive some first: bin/ops dead-letters redrive --order MCHID#ORDER")
+    waits = "have the shop complete the order, then analyze again"
+    return Diagnosis(Verdict.MEND_FIRST, words, waits if Answer.WAITS in kinds else _remedy(group))
+
+
+def _summary(answers: Sequence[SampleAnswer]) -> str:
     counts = {kind: sum(one.answer is kind for one in answers) for kind in Answer}
     parts = [f"{count} of {len(answers)} sample(s) {kind}" for kind, count in counts.items() if count]
     words = next((one.words for one in answers if one.words), "")
-    evidence_text = ", ".join(parts) + (f": {words}" if words else "")
-    works, closed = counts[Answer.WORKS], counts[Answer.CLOSED]
-    if works == len(answers) and group.cause.reason not in {"PARAM_ERROR", "INVALID_REQUEST"}:
-        return Diagnosis(Verdict.MENDED, evidence_text)
-    if works == len(answers):
-        return _by_change(group, evidence, evidence_text)
-    if works:
-        return Diagnosis(Verdict.PERHAPS, evidence_text, "redrive some: bin/ops dead-letters redrive --order MCHID#ORDER")
-    if closed == len(answers):
-        return Diagnosis(Verdict.NEVER, evidence_text, _NEVER["REVOKED"][1].format(reason=group.cause.reason))
-    if counts[Answer.WAITS]:
-        return Diagnosis(Verdict.MEND_FIRST, evidence_text, "have the shop complete the order, then analyze again")
-    return Diagnosis(Verdict.MEND_FIRST, evidence_text, _remedy(group))
+    return ", ".join(parts) + (f": {words}" if words else "")
 
 
 def _untested(group: Group, evidence: Evidence) -> Diagnosis:
@@ -257,7 +267,9 @@ def _by_change(group: Group, evidence: Evidence, words: str) -> Diagnosis:
         return Diagnosis(Verdict.MEND_FIRST, f"{words}; when the secret changed last is not known", _remedy(group))
     when = f"{changed_at:%Y-%m-%dT%H:%M:%SZ}"
     if changed_at > datetime.fromisoformat(group.judged_at):
-        return Diagnosis(Verdict.PERHAPS, f"{words}; the secret changed at {when}, after the verdict", "redrive one first")
+        return Diagnosis(
+            Verdict.PERHAPS, f"{words}; the secret changed at {when}, after the verdict", "redrive one first"
+        )
     return Diagnosis(Verdict.MEND_FIRST, f"{words}; the secret has not changed since {when}", _remedy(group))
 
 
