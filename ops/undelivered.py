@@ -11,7 +11,7 @@ from ops.letters.ledger import Ledger
 from ops.letters.mover import REAL, Clocks, Mover, Redrive, interruptible
 from ops.letters.plan import Entry, Plan, Selection
 from ops.letters.queue import Queue, Received
-from ops.letters.reading import Position, Reading
+from ops.letters.reading import HOLD, Position, Reading
 from ops.letters.reasons import digest_of, payment_of
 from ops.letters.runs import orders, require_same_queues
 from ops.stack import Deployment
@@ -83,7 +83,13 @@ def plan_of(deployment: Deployment, selection: Selection, entries: list[Entry], 
 
 @contextmanager
 def send(
-    deployment: Deployment, plan: Plan, path: Path, *, rate: float | None = None, clocks: Clocks = REAL
+    deployment: Deployment,
+    plan: Plan,
+    path: Path,
+    *,
+    rate: float | None = None,
+    clocks: Clocks = REAL,
+    hold: int = HOLD,
 ) -> Iterator[Mover]:
     """Open the journal next to the plan's file; the block's value sends the bodies to OrderQueue and deletes them here.
 
@@ -93,4 +99,4 @@ def send(
     require_same_queues(plan, queue.url, destination.url)
     with Ledger.next_to(path) as ledger, interruptible() as is_cancelled:
         work = Redrive(destination, ledger, None, with_attributes=False, wall_clock=clocks.wall_clock)
-        yield Mover(plan, queue, work, rate=rate, is_cancelled=is_cancelled, clocks=clocks)
+        yield Mover(plan, queue, work, rate=rate, is_cancelled=is_cancelled, clocks=clocks, hold=hold)

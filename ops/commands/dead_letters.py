@@ -240,7 +240,7 @@ def _move(deployment: Deployment, plan: Plan, path: Path, options: argparse.Name
         else:
             return
     again = f"bin/ops dead-letters redrive --plan {path}"
-    with runs.redrive(deployment, plan, path, rate=options.rate) as mover:
+    with runs.redrive(deployment, plan, path, rate=options.rate, hold=options.hold) as mover:
         yield from moves.progress(mover, "redriven")
     yield moves.report(mover, plan, "back in OrderQueue", again)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ops.letters.mover import Mover
 from ops.letters.plan import Plan, Selection, moment
+from ops.letters.reading import HOLD
 from ops.letters.tasks import TaskEnd
 from ops.output import Exit, Progress, Report, Table
 from ops.stack import UsageError
@@ -50,6 +51,13 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     """Add the options of a run that sends."""
     add_plan(parser)
     parser.add_argument("--rate", type=_rate, metavar="N", help="messages per second at most; default: no limit")
+    parser.add_argument(
+        "--hold",
+        type=int,
+        default=HOLD,
+        metavar="S",
+        help=f"seconds after which a killed run's messages are visible again; default: {HOLD}",
+    )
 
 
 def _rate(text: str) -> float:

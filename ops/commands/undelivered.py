@@ -93,6 +93,6 @@ def _sent(deployment: Deployment, options: argparse.Namespace) -> Iterator[Progr
             return
         path = runs.save(plan, "undelivered", time.time())
         yield Report((f"the plan is {path}; if this run is interrupted: bin/ops undelivered send --plan {path}",))
-    with undelivered.send(deployment, plan, path, rate=options.rate) as mover:
+    with undelivered.send(deployment, plan, path, rate=options.rate, hold=options.hold) as mover:
         yield from moves.progress(mover, "sent")
     yield moves.report(mover, plan, "in OrderQueue", f"bin/ops undelivered send --plan {path}")

@@ -6,6 +6,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -152,7 +153,7 @@ class SimulatedSqs:
         if not queue.visible:
             self.clock.now += rest["WaitTimeSeconds"]
             queue.wake(self.clock.now)
-        messages = []
+        messages: list[dict[str, Any]] = []
         while queue.visible and len(messages) < MaxNumberOfMessages:
             message = queue.messages.get(queue.visible.popleft())
             if message is None:
@@ -169,6 +170,8 @@ class SimulatedSqs:
         system = {"SentTimestamp": str(int(entry["sent_at"] * 1000))}
         if "MessageGroupId" in entry:
             system["MessageGroupId"] = entry["MessageGroupId"]
+        if "trace" in entry:
+            system["AWSTraceHeader"] = entry["trace"]
         return {
             "MessageId": message.message_id,
             "ReceiptHandle": message.handle,
@@ -279,6 +282,28 @@ class SimulatedTable:
             raise self.error
 
 
+class SimulatedVault:
+    """A Secrets Manager with secrets by mchid, and when each changed last."""
+
+    def __init__(self) -> None:
+        self.secrets: dict[str, dict[str, Any]] = {}
+        self.changes: dict[str, datetime] = {}
+
+    def get_secret_value(self, SecretId: str) -> dict[str, Any]:  # noqa: N803
+        """Return a secret."""
+        mchid = SecretId.rpartition("/")[2]
+        if mchid not in self.secrets:
+            raise refusal("GetSecretValue", "ResourceNotFoundException", "Secrets Manager can't find the secret.")
+        return {"SecretString": json.dumps(self.secrets[mchid])}
+
+    def describe_secret(self, SecretId: str) -> dict[str, Any]:  # noqa: N803
+        """Return when a secret changed; a refusal where the test has not said."""
+        mchid = SecretId.rpartition("/")[2]
+        if mchid not in self.changes:
+            raise refusal("DescribeSecret", "AccessDeniedException")
+        return {"LastChangedDate": self.changes[mchid]}
+
+
 @dataclass
 class Bench:
     """A deployment of simulated services, by one clock."""
@@ -286,24 +311,26 @@ class Bench:
     clock: Clock
     sqs: SimulatedSqs
     table: SimulatedTable
+    vault: SimulatedVault
+    parameters: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, seconds: float = 0.0) -> "Bench":
         """Return services whose calls take so many seconds."""
         clock = Clock()
-        return cls(clock, SimulatedSqs(clock, seconds), SimulatedTable(clock, seconds))
+        return cls(clock, SimulatedSqs(clock, seconds), SimulatedTable(clock, seconds), SimulatedVault())
 
     @property
     def deployment(self) -> Deployment:
         """The stack of these services."""
-        services: dict[str, Any] = {"sqs": self.sqs, "dynamodb": self.table}
+        services: dict[str, Any] = {"sqs": self.sqs, "dynamodb": self.table, "secretsmanager": self.vault}
         outputs = {
             "DeadLettersUrl": "dead",
             "OrderQueueUrl": "orders",
             "UndeliveredEventsUrl": "undelivered",
             "OrdersTableName": "orders-table",
         }
-        return Deployment(lambda service: services[service], outputs, {})
+        return Deployment(lambda service: services[service], outputs, self.parameters)
 
 
 def a_body(number: str, mchid: str = MERCHANT, **changes: Any) -> str:

@@ -68,16 +68,18 @@ def test_only_the_letters_of_the_plan_move(tmp_path: Path) -> None:
     assert bench.sqs.in_flight() == 0
 
 
-def test_a_letter_keeps_its_attributes_and_its_group(tmp_path: Path) -> None:
-    """A redriven letter has the message attributes, the message group and the body that it had."""
+def test_a_letter_keeps_its_attributes_its_group_and_its_trace(tmp_path: Path) -> None:
+    """A redriven letter has the message attributes, the message group, the trace and the body that it had."""
     bench = Bench.of()
     attributes = {"till": {"DataType": "String", "StringValue": "7"}, "n": {"DataType": "Number", "StringValue": "1"}}
-    message_id = bench.sqs.put("nonsense", MessageAttributes=attributes, MessageGroupId="shop-7")
+    trace = "Root=1-5759e988-bd862e3fe1be46a994272793"
+    message_id = bench.sqs.put("nonsense", MessageAttributes=attributes, MessageGroupId="shop-7", trace=trace)
     entry = Entry(message_id, digest_of("nonsense"), "UNREADABLE", "", 0.0)
     redrive(bench, Plan.of("dead", "orders", Selection(), [entry], 0.0), tmp_path / "plan.json")
     [message] = bench.sqs.queues["orders"].messages.values()
     assert message.entry["MessageAttributes"] == attributes
     assert message.entry["MessageGroupId"] == "shop-7"
+    assert message.entry["MessageSystemAttributes"]["AWSTraceHeader"]["StringValue"] == trace
 
 
 def test_each_order_has_a_line_in_its_history(tmp_path: Path) -> None:
@@ -234,7 +236,7 @@ def test_a_continued_run_waits_for_what_the_killed_one_holds(tmp_path: Path) -> 
 
 
 def test_a_letter_that_is_sent_and_not_deleted_is_deleted_only(tmp_path: Path) -> None:
-    """A letter that was sent, and that SQS refuses to delete, is reported; the next run deletes it and sends nothing."""
+    """A letter that was sent and that SQS refuses to delete is reported; the next run deletes it, and sends nothing."""
     bench = Bench.of()
     plan, path = fill(bench), tmp_path / "plan.json"
     bench.sqs.refused_entries["delete_message_batch"] = "InternalError"
