@@ -130,7 +130,7 @@ def read_plan(text: str, name: str) -> Plan:
             condition: tuple(value) if isinstance(value, list) else value
             for condition, value in document["selection"].items()
         }
-        entries = [Entry(**entry) for entry in document["letters"]]
+        entries = [_entry(entry) for entry in document["letters"]]
         return Plan(
             str(document["queue"]),
             str(document["destination"]),
@@ -143,3 +143,10 @@ def read_plan(text: str, name: str) -> Plan:
         raise OpsError(
             f"{name} is a damaged plan ({problem}): write it again with bin/ops dead-letters plan"
         ) from error
+
+
+def _entry(members: Mapping[str, Any]) -> Entry:
+    texts = ("message_id", "sha256", "reason", "order")
+    if not all(isinstance(members[name], str) for name in texts) or not isinstance(members["sent_at"], int | float):
+        raise TypeError("a letter has a member of another type")
+    return Entry(**members)

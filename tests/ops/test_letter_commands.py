@@ -16,6 +16,7 @@ from orders.order import Refusal, Status
 from tests.ops.simulated_queues import MERCHANT, Bench, a_body, refusal
 
 OTHER = "1900000109"
+ENTRY = ("message_id", "sha256", "reason", "order", "sent_at")
 
 
 @dataclass
@@ -47,9 +48,7 @@ class Operator:
 
 
 @pytest.fixture
-def operator(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Operator:
+def operator(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Operator:
     """An operator whose queue has letters of two causes and two merchants, and one that cannot be read."""
     bench = Bench.of()
     operator = Operator(bench, tmp_path, capsys)
@@ -142,8 +141,9 @@ def test_an_age_is_checked(operator: Operator) -> None:
         ("{", "is not JSON"),
         ("[]", "its schema is None"),
         ('{"schema": "ops.dead-letters.plan/9"}', "is not a plan of this version"),
-        (json.dumps({"schema": SCHEMA}), "is a damaged plan (KeyError: 'queue')"),
+        (json.dumps({"schema": SCHEMA}), "is a damaged plan (KeyError: 'selection')"),
         (json.dumps({"schema": SCHEMA, "letters": [{"x": 1}], "selection": {}}), "is a damaged plan"),
+        (json.dumps({"schema": SCHEMA, "letters": [dict.fromkeys(ENTRY, 7)], "selection": {}}), "is a damaged plan"),
     ],
 )
 def test_a_file_that_is_no_plan_is_refused(operator: Operator, text: str, problem: str) -> None:
@@ -152,7 +152,7 @@ def test_a_file_that_is_no_plan_is_refused(operator: Operator, text: str, proble
     path.write_text(text)
     code, _, err = operator.run("dead-letters", "redrive", "--plan", str(path))
     assert (code, err.count("\n")) == (1, 1)
-    assert problem.replace("KeyError: 'queue'", "KeyError") in err or problem in err
+    assert problem in err
     assert operator.bench.sqs.calls["receive_message"] == 0
     assert "No such file" in operator.run("dead-letters", "redrive", "--plan", "absent.json")[2]
 
@@ -163,7 +163,7 @@ def test_a_plan_is_read_as_it_was_written(operator: Operator) -> None:
     plan = read_plan(out, "plan")
     assert plan.selection.reasons == ("NO_AUTH",)
     assert plan.selection.sent_before is not None
-    assert plan.document() == json.loads(out)
+    assert json.loads(json.dumps(plan.document())) == json.loads(out)
     with pytest.raises(OpsError, match="damaged"):
         read_plan(out.replace('"reasons"', '"colours"'), "plan")
 
@@ -181,7 +181,7 @@ def test_a_redrive_is_a_dry_run_without_yes(operator: Operator) -> None:
 
 
 def test_a_plan_is_executed(operator: Operator) -> None:
-    """`redrive --plan` moves the letters of the plan and reports how many; done once more, it says that they are gone."""
+    """`redrive --plan` moves the letters of the plan and says how many; done once more, it moves none."""
     _, out, _ = operator.run("dead-letters", "plan", "--reason", "NO_AUTH")
     path = operator.folder / "redrive.json"
     path.write_text(out)
@@ -193,7 +193,7 @@ def test_a_plan_is_executed(operator: Operator) -> None:
 
 
 def test_a_selection_with_yes_leaves_a_plan_to_continue_by(operator: Operator) -> None:
-    """`redrive --yes` names the plan that it has written, which only its owner can read, and the command to continue."""
+    """`redrive --yes` names the plan that it writes, which only its owner can read, and the command to continue."""
     code, out, _ = operator.run("dead-letters", "redrive", "--order", "A-0", "--yes")
     path = operator.file("redrive-*.json")
     assert (code, f"bin/ops dead-letters redrive --plan {path.name}" in out) == (0, True)
@@ -257,7 +257,7 @@ def a_task(status: str, **members: Any) -> dict[str, Any]:
 def test_all_letters_are_moved_by_a_task_of_sqs(
     operator: Operator, end: dict[str, Any], status: int, words: str
 ) -> None:
-    """All letters are moved by SQS's task at the rate asked for; how it ends is reported, and the histories have lines."""
+    """All letters are moved by SQS's task at the given rate; how it ends is reported, and the histories have lines."""
     operator.bench.sqs.tasks = [a_task("COMPLETED"), a_task("RUNNING"), end]
     code, out, _ = operator.run("dead-letters", "redrive", "--yes", "--rate", "50")
     assert (code, words in out) == (status, True)
@@ -367,7 +367,14 @@ def undelivered(operator: Operator, count: int = 2) -> list[str]:
     texts = {"ERROR_CODE": "NO_PERMISSIONS", "ERROR_MESSAGE": "Lack of permissions\x1b[2J", "RETRY_ATTEMPTS": "0"}
     attributes = {name: {"DataType": "String", "StringValue": text} for name, text in texts.items()}
     bodies = [
-        json.dumps({"id": f"e{number}", "source": "pos.x", "detail-type": "Order_Paid", "detail": json.loads(a_body(f"U-{number}"))})
+        json.dumps(
+            {
+                "id": f"e{number}",
+                "source": "pos.x",
+                "detail-type": "Order_Paid",
+                "detail": json.loads(a_body(f"U-{number}")),
+            }
+        )
         for number in range(count)
     ]
     for body in bodies:
@@ -389,7 +396,7 @@ def test_undelivered_events_are_listed_with_the_reason(operator: Operator) -> No
 
 
 def test_undelivered_events_are_sent_unchanged(operator: Operator) -> None:
-    """`undelivered send --yes` sends the bodies to OrderQueue without EventBridge's attributes, and deletes them here."""
+    """`undelivered send --yes` sends the bodies, without EventBridge's attributes, and deletes the events."""
     bodies = undelivered(operator)
     code, out, _ = operator.run("undelivered", "send")
     assert (code, "2 message(s) would be sent to OrderQueue: add --yes" in out) == (0, True)
@@ -397,7 +404,9 @@ def test_undelivered_events_are_sent_unchanged(operator: Operator) -> None:
     code, out, _ = operator.run("undelivered", "send", "--yes")
     assert (code, "2 message(s) are in OrderQueue" in out) == (0, True)
     assert (operator.bench.sqs.bodies("orders"), operator.bench.sqs.bodies("undelivered")) == (bodies, [])
-    assert all("MessageAttributes" not in message.entry for message in operator.bench.sqs.queues["orders"].messages.values())
+    assert all(
+        "MessageAttributes" not in message.entry for message in operator.bench.sqs.queues["orders"].messages.values()
+    )
     path = operator.file("undelivered-*.json")
     code, out, _ = operator.run("undelivered", "send", "--plan", path.name)
     assert (code, out) == (0, "0 message(s) are in OrderQueue (2 of the plan's 2)\n")
