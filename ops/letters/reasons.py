@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ops.letters.queue import Received
 from orders.errors import MalformedEventError, UnreadableItemError
 from orders.event import Message, read
-from orders.order import Order, Payment
+from orders.order import UNKNOWN, Order, Payment, Status
 from orders.rules import RETRIES_EXHAUSTED
 
 UNREADABLE = "UNREADABLE"
@@ -18,6 +18,9 @@ _NEVER_ATTEMPTED = (
     "the orders table has no attempt of it: the function may have been throttled or may have crashed before it wrote, "
     "or the table may not have answered; see the function's log and ErrorsAlarm"
 )
+_ATTEMPTS = frozenset({*Status, UNKNOWN})
+"""Outcomes of attempts; the other lines of a history are those of operators."""
+
 _NOT_THIS_MESSAGE = "no attempt of this very message is recorded; the order's own reason is shown"
 
 
@@ -92,16 +95,19 @@ def letter_of(
 
 
 def _why(message_id: str, order: Order) -> tuple[str, str, str]:
-    """Return reason, explanation and cause from the order of a message."""
+    """Return reason, explanation and cause of a message; its own verdict stands, whatever a later message met."""
     reason = order.reason or str(order.status)
-    own = [attempt for attempt in order.history if attempt.message_id == message_id]
-    attempts = own or list(order.history)
-    cause = attempts[-1].reason if reason == RETRIES_EXHAUSTED and attempts else ""
+    attempts = [line for line in order.history if line.outcome in _ATTEMPTS]
+    own = [line for line in attempts if line.message_id == message_id]
     words = _describe_refusal(order)
     if order.status.final:
-        words = f"the order is {order.status} since {order.updated_at}" + (f"; {words}" if words else "")
-    elif not own and message_id not in order.messages:
+        return reason, f"the order is {order.status} since {order.updated_at}" + (f"; {words}" if words else ""), ""
+    if own and own[-1].outcome == Status.REJECTED and own[-1].reason not in {"", reason}:
+        code = f" ({own[-1].code})" if own[-1].code not in {"", own[-1].reason} else ""
+        return own[-1].reason, f"rejected at {own[-1].at}{code}; the order is {order.status} by now: {reason}", ""
+    if not own and message_id not in order.messages:
         words = f"{words}; {_NOT_THIS_MESSAGE}" if words else _NOT_THIS_MESSAGE
+    cause = (own or attempts)[-1].reason if reason == RETRIES_EXHAUSTED and attempts else ""
     return reason, words, cause
 
 
