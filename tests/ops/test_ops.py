@@ -169,8 +169,36 @@ def test_a_stack_that_does_not_exist_is_named(operator: Operator, capsys: pytest
     assert caught.value.code == 2
 
 
-def test_a_redrive_that_the_embedded_aws_cannot_do_names_an_alternative(operator: Operator) -> None:
-    """The embedded AWS has no message move task; the error names --message-id as the alternative."""
-    code, _, err = operator.run("dead-letters", "redrive")
-    assert code == 1
-    assert "--message-id" in err
+def test_without_a_move_task_this_program_moves_the_letters(
+    operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The embedded AWS has no message move task, as China's: a redrive of all letters says so and moves them itself.
+
+    Those whose cause is still there come back at once.
+    """
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = operator.run("dead-letters", "redrive")
+    assert (code, "2 message(s) would be redriven: add --yes to do it" in out) == (0, True)
+    code, out, err = operator.run("dead-letters", "redrive", "--yes")
+    assert (code, err) == (0, "")
+    assert "SQS has no move task here (ListMessageMoveTasks: " in out
+    assert "2 message(s) are back in OrderQueue (2 of the plan's 2)" in out
+    until(
+        lambda: "2 dead letter(s)" in operator.run("dead-letters", "list")[1],
+        state="both letters are back",
+        instead=lambda: operator.run("dead-letters", "list"),
+    )
+    history = json.loads(operator.run("order", "show", MERCHANT, "REVOKED-1")[1])["history"]
+    assert [line["outcome"] for line in history][-2:] == ["REDRIVEN", "REJECTED"]
+
+
+def test_causes_are_grouped_and_tested(operator: Operator) -> None:
+    """`dead-letters analyze` prints a group for each cause, with a verdict and what to do; the status asks to act."""
+    code, out, _ = operator.run("--json", "dead-letters", "analyze")
+    groups = {line["reason"]: line for line in map(json.loads, out.splitlines())}
+    assert (code, {reason: group["verdict"] for reason, group in groups.items()}) == (
+        3,
+        {"REVOKED": "never", "UNREADABLE": "never"},
+    )
+    assert "order acknowledge" in groups["REVOKED"]["remedy"]
+    assert groups["REVOKED"]["count"] == 1
