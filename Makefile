@@ -139,7 +139,7 @@ deploy: build ## deploy to your AWS account; shows the changes and asks first (A
 	sam deploy --guided
 
 # The same build for this machine's architecture: the sandbox runs the files that ship.
-.aws-sam/sandbox/template.yaml: template.yaml tools/package.py $(shell find functions layers -name '*.py' -o -name '*.json' -o -name requirements.txt) | venv-sam venv
+.aws-sam/sandbox/template.yaml: template.yaml tools/package.py $(shell find functions layers hooks -name '*.py' -o -name '*.json' -o -name requirements.txt) | venv-sam venv
 	@tools/step "building the function for this machine" \
 		sam build --cached --parallel --build-dir .aws-sam/sandbox --parameter-overrides Architecture=$(HOST_ARCHITECTURE)
 	@python -m tools.package slim .aws-sam/sandbox
