@@ -251,6 +251,7 @@ def test_any_event_is_read_or_refused_by_name(lambda_event: Any) -> None:
         assert str(records).isprintable()
         assert len(str(records)) < 400
         return
+    assert not isinstance(records, SelfTest)  # an event has to be exactly that, and hypothesis has no such member
     messages = records.messages if isinstance(records, Batch) else (records.message,)
     for message in messages:
         assert message.message_id.isprintable()
