@@ -243,13 +243,13 @@ def notifications(alarm: str, minutes: Sequence[int]) -> list[int]:
     """
     window = int(setting(alarm, "EvaluationPeriods"))
     needed = int(optional_setting(alarm, "DatapointsToAlarm") or window)
-    over, told, ringing = frozenset(minutes), [], False
+    over, transitions, ringing = frozenset(minutes), [], False
     for minute in range(max(minutes, default=0) + 1):
         rings = sum(earlier in over for earlier in range(minute - window + 1, minute + 1)) >= needed
         if rings and not ringing:
-            told.append(minute)
+            transitions.append(minute)
         ringing = rings
-    return told
+    return transitions
 
 
 ARRIVALS = (0, 120, 300, 540)

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,16 @@ def test_the_rule_sends_paid_orders_to_the_queue(resources: dict[str, Any]) -> N
     assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": ["UndeliveredEvents", "Arn"]}
     assert "InputPath" not in target
     assert "InputTransformer" not in target
+
+
+def test_the_archive_keeps_what_the_rule_takes(template: dict[str, Any]) -> None:
+    """The optional archive has the rule's pattern and bus; without ArchiveDays there is none."""
+    resources = template["Resources"]
+    archive = resources["OrderArchive"]
+    assert archive["Condition"] == "HasArchive"
+    assert archive["Properties"]["EventPattern"] == resources["OrderRule"]["Properties"]["EventPattern"]
+    assert archive["Properties"]["SourceArn"]["Fn::Sub"].endswith(":event-bus/${EventBusName}")
+    assert template["Parameters"]["ArchiveDays"]["Default"] == 0
 
 
 def test_sqs_itself_moves_the_dead_letters(resources: dict[str, Any]) -> None:
@@ -493,13 +504,13 @@ def test_an_alarm_exists_always_or_while_traffic_moves(template: dict[str, Any])
 
 
 def test_the_description_of_an_alarm_leads_to_the_runbook(template: dict[str, Any], source: dict[str, Any]) -> None:
-    """The description says what happened, then names the runbook and its section; it fits into 1024 characters."""
+    """The description says what happened, then leads to the alarm's page; it fits into 1024 characters."""
     longest = source["Parameters"]["RunbookUrl"]["MaxLength"]
     for name in ALARMS:
         text = template["Resources"][name]["Properties"]["AlarmDescription"]["Fn::Sub"]
-        sentence, _, rest = text.partition(" Runbook: ")
+        sentence, _, link = text.rpartition(" ")
         assert sentence.endswith(".")
-        assert rest == f"${{RunbookUrl}}, {name}."
+        assert link == f"${{RunbookUrl}}/alarms/{name}.md"
         assert len(text) + longest <= 1024
 
 
@@ -544,8 +555,8 @@ def widgets(template: dict[str, Any]) -> list[dict[str, Any]]:
     dashboard = template["Resources"]["OperationsDashboard"]
     assert dashboard["Condition"] == "HasDashboard"
     body = dashboard["Properties"]["DashboardBody"]["Fn::Sub"]
-    known = {*template["Resources"], *template["Parameters"], "AWS::Region", "AWS::StackName"}
-    assert {name.partition(".")[0] for name in re.findall(r"\$\{([^}]+)\}", body)} <= known
+    names = {*template["Resources"], *template["Parameters"], "AWS::Region", "AWS::StackName"}
+    assert {name.partition(".")[0] for name in re.findall(r"\$\{([^}]+)\}", body)} <= names
     parsed: list[dict[str, Any]] = json.loads(body)["widgets"]
     return parsed
 
@@ -559,9 +570,9 @@ def test_every_widget_shows_a_metric_that_is_emitted(template: dict[str, Any], w
         ("LogGroupName", "${OrdersFunctionLogs}"),
         *(("QueueName", f"${{{name}.QueueName}}") for name in ("OrderQueue", "DeadLetters", "UndeliveredEvents")),
     }
-    shown = [line for widget in widgets if widget["type"] == "metric" for line in widget["properties"]["metrics"]]
-    assert len(shown) > 30
-    for line in shown:
+    lines = [line for widget in widgets if widget["type"] == "metric" for line in widget["properties"]["metrics"]]
+    assert len(lines) > 30
+    for line in lines:
         if isinstance(line[0], dict):
             assert "expression" in line[0]
             continue
@@ -582,8 +593,8 @@ def test_the_dashboard_answers_the_questions_of_an_incident(widgets: list[dict[s
         *("PaidByWeChat", "Rejected", "SyncLatency", "CircuitOpened", "KeyDaysLeft", "DeadLetter"),
         *("NumberOfMessagesReceived", "Invocations", "Duration", "ConsumedWriteCapacityUnits", "IncomingBytes"),
     }
-    shown = {line[-1]["stat"] for widget in widgets for line in _lines_of(widget, "PaidToSynced")}
-    assert shown == {"p50", "p95", "p99"}
+    percentiles = {line[-1]["stat"] for widget in widgets for line in _lines_of(widget, "PaidToSynced")}
+    assert percentiles == {"p50", "p95", "p99"}
 
 
 def _lines_of(widget: dict[str, Any], metric: str) -> list[Any]:
@@ -615,10 +626,10 @@ def _queries(template: dict[str, Any], widgets: list[dict[str, Any]]) -> list[st
     resources = template["Resources"].values()
     saved = [one["Properties"] for one in resources if one["Type"] == "AWS::Logs::QueryDefinition"]
     assert all(one["LogGroupNames"] == [{"Ref": "OrdersFunctionLogs"}] for one in saved)
-    shown = [widget["properties"]["query"] for widget in widgets if widget["type"] == "log"]
+    on_dashboard = [widget["properties"]["query"] for widget in widgets if widget["type"] == "log"]
     source = "SOURCE '${OrdersFunctionLogs}' | "
-    assert all(query.startswith(source) for query in shown)
-    return [*(one["QueryString"] for one in saved), *(query.removeprefix(source) for query in shown)]
+    assert all(query.startswith(source) for query in on_dashboard)
+    return [*(one["QueryString"] for one in saved), *(query.removeprefix(source) for query in on_dashboard)]
 
 
 def test_a_query_asks_for_fields_and_messages_that_are_logged(
@@ -735,12 +746,6 @@ def test_every_alarm_is_the_stacks_own(template: dict[str, Any]) -> None:
             assert dimensions[dimension] == own or dimensions[dimension] in own, name
 
 
-def test_every_alarm_is_in_the_runbook() -> None:
-    """The runbook has a section for every alarm."""
-    runbook = (ROOT / "docs/operate/runbook.md").read_text(encoding="utf-8")
-    assert [alarm for alarm in ALARMS if f"## {alarm}" not in runbook] == []
-
-
 def test_every_parameter_is_described_and_used(source: dict[str, Any]) -> None:
     """Every parameter has a description, and the template uses it."""
     rest = TEXT.partition("\nRules:")[2]
@@ -798,13 +803,34 @@ def test_the_package_stands_alone() -> None:
     assert run.stdout.count(str(BUILD)) == len(names)
 
 
-def test_samconfig_asks_before_it_changes() -> None:
-    """`make deploy` asks for confirmation of the change set, and needs CAPABILITY_IAM only."""
-    import tomllib
+def test_samconfig_asks_before_it_changes(source: dict[str, Any]) -> None:
+    """A deployment asks for confirmation, but to dev; it needs CAPABILITY_IAM only, and sets parameters that exist."""
+    sections = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    stacks = [sections["default"]["global"]["parameters"]["stack_name"]]
+    for name in ("default", "dev", "staging", "prod"):
+        deploy = sections[name]["deploy"]["parameters"]
+        assert deploy["confirm_changeset"] is (name != "dev")
+        assert (deploy["capabilities"], deploy["resolve_s3"]) == ("CAPABILITY_IAM", True)
+        overrides = dict(re.findall(r"(\w+)=(\S+)", deploy.get("parameter_overrides", "")))
+        for parameter, value in overrides.items():
+            declaration = source["Parameters"][parameter]
+            assert value in map(str, declaration.get("AllowedValues", [value]))
+            assert re.fullmatch(declaration.get("AllowedPattern", ".*"), value)
+        stacks += [deploy["stack_name"]] if "stack_name" in deploy else []
+    assert len(set(stacks)) == 3  # prod is the default stack
 
-    deploy = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["deploy"]["parameters"]
-    assert deploy["confirm_changeset"] is True
-    assert deploy["capabilities"] == "CAPABILITY_IAM"
+
+def test_the_environments_share_nothing_in_one_account(source: dict[str, Any]) -> None:
+    """No environment's prefix of events or secrets begins with another's, so that each event has one stack."""
+    sections = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    for parameter in ("EventSourcePrefix", "MerchantSecretPrefix"):
+        default = source["Parameters"][parameter]["Default"]
+        values = []
+        for name in ("dev", "staging", "prod"):
+            overrides = sections[name]["deploy"]["parameters"].get("parameter_overrides", "")
+            match = re.search(rf"{parameter}=(\S+)", overrides)
+            values.append(match[1] if match else default)
+        assert not [(one, other) for one in values for other in values if one is not other and one.startswith(other)]
 
 
 def test_the_built_template_is_this_template() -> None:
@@ -866,6 +892,7 @@ UNCONDITIONAL = {  # resource type → properties that the China Regions are kno
         *("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "StreamSpecification"),
         *("PointInTimeRecoverySpecification", "SSESpecification", "DeletionProtectionEnabled"),
     },
+    "AWS::Events::Archive": {"Description", "SourceArn", "EventPattern", "RetentionDays"},
     "AWS::IAM::ManagedPolicy": {"Description", "PolicyDocument"},
     "AWS::CloudWatch::Dashboard": {"DashboardBody"},
     "AWS::Logs::QueryDefinition": {"Name", "LogGroupNames", "QueryString"},
@@ -885,6 +912,7 @@ def test_properties_unknown_in_the_china_regions_are_conditional(template: dict[
 
 SAVED_QUERIES = {name for name, _ in NAMED if name.endswith("Query")}
 CONDITIONAL = {  # condition → the resources that exist only with it
+    "HasArchive": {"OrderArchive"},
     "HasDashboard": {"OperationsDashboard"},
     "MovesInSteps": {"PreTrafficFunction", "PreTrafficRole", "CodeDeployRole", *ROLLBACK},
     "OnAws": SAVED_QUERIES,  # the embedded AWS has no such type

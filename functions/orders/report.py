@@ -81,8 +81,8 @@ class Report:
     def flush(self) -> None:
         """Write the metrics, one log line; a second one, with the version as dimension, only if there was a fault."""
         while self.key_ends:
-            left = (self.key_ends.popleft().timestamp() - self.clock()) / DAY
-            self.metrics.add_metric("KeyDaysLeft", MetricUnit.Count, round(left, 1))
+            days = (self.key_ends.popleft().timestamp() - self.clock()) / DAY
+            self.metrics.add_metric("KeyDaysLeft", MetricUnit.Count, round(days, 1))
         for name, number in self.counts.items():
             self.metrics.add_metric(name, MetricUnit.Count, number)
         for failed in self.failing:  # one value each: the alarm's statistic is their average

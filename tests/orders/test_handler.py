@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.utilities.circuit_breaker import CircuitState, CircuitTransition
 
-from orders import cases, report, wechat
+from orders import cases, event, report, wechat
+from orders.event import Message
+from orders.results import Result, RetryNow
 from sandbox.cloud import Cloud
 from sandbox.testbed import APPID, MERCHANT, SERVICE_ID
 from sandbox.wechat_pay import Simulator
@@ -317,13 +319,17 @@ def test_a_message_that_is_given_up_is_logged_as_rejected(door: Door, monkeypatc
     assert metrics["DeadLetter"] == [1.0]
 
 
-@pytest.mark.parametrize(("receive_count", "counted"), [(11, None), (12, [1.0])])
-def test_a_message_deferred_at_its_last_receive_is_a_dead_letter(
-    door: Door, monkeypatch: pytest.MonkeyPatch, receive_count: int, counted: list[float] | None
+@pytest.mark.parametrize(("last", "counted"), [(False, None), (True, [1.0])])
+def test_a_message_without_an_item_at_its_last_receive_is_a_dead_letter(
+    door: Door, last: bool, counted: list[float] | None
 ) -> None:
-    """A message without an item that fails at its last receive is counted as a dead letter, at an earlier one not."""
-    monkeypatch.setattr(door.module, "relay", replace(door.module.relay, max_receives=12))
-    door.invoke({"Records": [a_record(door.order_no(), receive_count=receive_count)]}, seconds=1.0)
+    """A message that the table could not record counts as a dead letter at its last receive, and not before."""
+    message = Message("m1", a_record(door.order_no())["body"], receive_count=12)
+    paid = event.read(message, door.module.relay.clock())
+    paid = replace(paid, reporter=replace(paid.reporter, receive_count=12, last=last))
+    reports = report.Report(door.module.logger, door.module.metrics)
+    reports.add(Result(message, RetryNow(), paid, problem="no answer", reason=cases.TABLE_UNAVAILABLE))
+    reports.flush()
     _, metrics = door.output()
     assert metrics["Deferred"] == [1.0]
     assert metrics.get("DeadLetter") == counted
