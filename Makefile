@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run on this machine. `make deploy` builds for ARCHITECTURE.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox build deploy models docs soak property-tests fuzz dynamodb-local chaos coverage bench throughput estimates mutation interop python-versions library-lowest library sbom lint-workflows audit audit-dependencies venv venv-sam venv-bench venv-audit venv-release lint format lock clean
+.PHONY: help demo test sandbox build deploy deploy-built models docs soak property-tests fuzz dynamodb-local chaos coverage bench throughput estimates mutation interop python-versions library-lowest library sbom lint-workflows audit audit-dependencies venv venv-sam venv-bench venv-audit venv-release lint format lock clean
 .PHONY: law witnesses reckonings
 
 help: ## list the targets
@@ -135,11 +135,23 @@ build: venv venv-sam ## build what is deployed into .aws-sam/build: by SAM, then
 	sam build --cached --parallel --parameter-overrides Architecture=$(ARCHITECTURE)
 	python -m tools.package slim .aws-sam/build
 
-deploy: build ## deploy to your AWS account; shows the changes and asks first (ARCHITECTURE=x86_64)
-	sam deploy --guided
+# A section of samconfig.toml. CI does not ask: the reviewers of GitHub's environment have agreed before.
+export ENVIRONMENT
+deploy: build ## deploy to your AWS account; shows the changes and asks first (ENVIRONMENT=prod, ARCHITECTURE=x86_64)
+	$(DEPLOY)
+
+deploy-built: venv-sam ## deploy what was built before, unchanged, to ENVIRONMENT=prod
+	@[ -f .aws-sam/build/template.yaml ] || { echo "Nothing is built: run make build" >&2; exit 1; }
+	$(DEPLOY)
+
+DEPLOY = case "$${ENVIRONMENT:-}" in \
+	"") sam deploy --guided ;; \
+	dev|staging|prod) sam deploy --config-env "$$ENVIRONMENT" $(if $(CI),--no-confirm-changeset --no-progressbar) ;; \
+	*) echo "ENVIRONMENT must be dev, staging or prod, a section of samconfig.toml" >&2; exit 1 ;; \
+	esac
 
 # The same build for this machine's architecture: the sandbox runs the files that ship.
-.aws-sam/sandbox/template.yaml: template.yaml tools/package.py $(shell find functions layers -name '*.py' -o -name '*.json' -o -name requirements.txt) | venv-sam venv
+.aws-sam/sandbox/template.yaml: template.yaml tools/package.py $(shell find functions layers hooks -name '*.py' -o -name '*.json' -o -name requirements.txt) | venv-sam venv
 	@tools/step "building the function for this machine" \
 		sam build --cached --parallel --build-dir .aws-sam/sandbox --parameter-overrides Architecture=$(HOST_ARCHITECTURE)
 	@python -m tools.package slim .aws-sam/sandbox
@@ -173,7 +185,7 @@ venv: .venv/.ready .venv-ministack/.ready
 .venv-bench/.ready: private SYNC := --compile-bytecode
 .venv-bench/.ready: private ADD_SOURCES = $(SOURCES)
 
-venv-sam: .venv-sam/.ready
+venv-sam: .venv-sam/.ready ## install SAM
 venv-bench: .venv-bench/.ready
 venv-audit: .venv-audit/.ready
 venv-release: .venv-release/.ready

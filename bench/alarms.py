@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from bench import figures
 from bench.retries import CAPPED, WAITS, Run, Waits, one_wait, runs, total_of
-from bench.template import default, setting
+from bench.template import default, optional_setting, setting
 
 MINUTE = 60
 EVALUATED = 1  # minute, from the end of one until CloudWatch evaluates the alarm on it; AWS promises no time
@@ -177,9 +177,16 @@ def rows() -> Iterator[Row]:
             minutes,
         )
     yield Row("an item of the table cannot be read", ("UnreadableItemAlarm", failing), *_at_once())
-    yield Row("a message cannot be read, an order is rejected", ("DeadLettersAlarm",), *_at_once())
+    letters = ("NewDeadLetterAlarm", "DeadLettersAlarm")
+    yield Row("a message cannot be read, an order is rejected, its receives are used up", letters, *_at_once())
     yield Row("a customer has paid twice", ("PaidByWeChatAlarm",), *_at_once())
     yield Row("the function crashes or times out", ("ErrorsAlarm",), *_at_once())
+    during = "while CodeDeploy moves the traffic"
+    yield Row(f"a new version crashes or times out, {during}", ("VersionErrorsAlarm", "ErrorsAlarm"), *_at_once())
+    faulty = int(setting("VersionFaultyAlarm", "DatapointsToAlarm")) + EVALUATED
+    yield Row(f"a new version reads, signs or asks wrongly, {during}", ("VersionFaultyAlarm",), None, None, faulty)
+    hour = int(setting("KeyExpiryAlarm", "Period")) // MINUTE + EVALUATED
+    yield Row("a merchant's last platform certificate has 30 days left", ("KeyExpiryAlarm",), hour, hour, hour)
     throttled = THROTTLED_MINUTES + EVALUATED
     yield Row(
         "Lambda throttles the function",
@@ -225,5 +232,53 @@ def _minutes(minutes: int | None) -> str:
     return "-" if minutes is None else f"{minutes} min"
 
 
+# ---- how often an alarm notifies -------------------------------------------------------------------------------------
+
+
+def notifications(alarm: str, minutes: Sequence[int]) -> list[int]:
+    """Return the minutes at which an alarm goes from OK to ALARM, if its metric is over the threshold in `minutes`.
+
+    CloudWatch notifies on this transition only. The alarm is in ALARM while enough of its last periods are over the
+    threshold; a period without data is not.
+    """
+    window = int(setting(alarm, "EvaluationPeriods"))
+    needed = int(optional_setting(alarm, "DatapointsToAlarm") or window)
+    over, transitions, ringing = frozenset(minutes), [], False
+    for minute in range(max(minutes, default=0) + 1):
+        rings = sum(earlier in over for earlier in range(minute - window + 1, minute + 1)) >= needed
+        if rings and not ringing:
+            transitions.append(minute)
+        ringing = rings
+    return transitions
+
+
+ARRIVALS = (0, 120, 300, 540)
+"""Minutes at which messages come to DeadLetters; the first is hopeless and stays."""
+LEVEL = range(ARRIVALS[0], ARRIVALS[-1] + 1)
+"""Minutes in which DeadLetters has a message."""
+PROBES = range(0, 240, 30)
+"""Minutes at which the circuit opens again, at a shop with few orders: a message waits half an hour at most."""
+
+
+def slowest_attempts(waits: Waits, receives: int = RECEIVES) -> list[int]:
+    """Return the minutes of the attempts of an order that keeps failing, with the longest wait before each."""
+    seconds = accumulate((waits(receive, 1.0) for receive in range(1, receives)), initial=0)
+    return [int(each) // MINUTE for each in seconds]
+
+
+def notifications_table() -> str:
+    """Return the second table of docs/operate/alarms.md, as Markdown."""
+    keys = slowest_attempts(FAILING["SIGN_ERROR, SECRET_UNAVAILABLE"])
+    hopeless = f"a hopeless message lies in DeadLetters, {len(ARRIVALS) - 1} more arrive hours apart"
+    cases = [
+        (hopeless, "DeadLettersAlarm", list(LEVEL)),
+        (hopeless, "NewDeadLetterAlarm", list(ARRIVALS)),
+        (f"the circuit opens {len(PROBES)} times in four hours without WeChat Pay", "CircuitAlarm", list(PROBES)),
+        (f"a merchant's keys are broken for the {len(keys)} attempts of its one order", "SignatureRefusedAlarm", keys),
+    ]
+    rows = [[what, alarm, str(len(notifications(alarm, minutes)))] for what, alarm, minutes in cases]
+    return figures.table(["what happens", "alarm", "notifications"], rows)
+
+
 if __name__ == "__main__":
-    print(table())
+    print(table(), notifications_table(), sep="\n\n")

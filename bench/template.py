@@ -24,6 +24,12 @@ def setting(resource: str, name: str) -> float:
     return float(number)
 
 
+def optional_setting(resource: str, name: str) -> float | None:
+    """Return a number among a resource's properties; None where it has none."""
+    number = _number(resource, f"      {name}")
+    return None if number is None else float(number)
+
+
 def _whole(parameter: str, key: str) -> int:
     number = _number(parameter, f"    {key}")
     if number is None:

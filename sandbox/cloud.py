@@ -30,6 +30,7 @@ REGION = "us-east-1"
 STACK = "sandbox"
 SERVICES = "sqs,events,dynamodb,secretsmanager,lambda,cloudformation,s3,iam,sts,logs,cloudwatch"
 BUCKET = "sandbox-code"
+TEMPLATE = "template.json"  # its key in the bucket
 ROOT = Path(__file__).parents[1]
 START = 120  # seconds that the embedded AWS may take to answer, on a machine that is busy
 MINISTACK_PYTHON = ROOT / ".venv-ministack/bin/python"
@@ -156,12 +157,13 @@ class Cloud:
         self.client("s3").create_bucket(Bucket=BUCKET)
         for key, code in template.archives.items():
             self.client("s3").put_object(Bucket=BUCKET, Key=key, Body=code)
+        self.client("s3").put_object(Bucket=BUCKET, Key=TEMPLATE, Body=template.body.encode())
         cloudformation = self.client("cloudformation")
         exists = any(stack["StackName"] == name for stack in cloudformation.describe_stacks()["Stacks"])
         try:
             (cloudformation.update_stack if exists else cloudformation.create_stack)(
                 StackName=name,
-                TemplateBody=template.body,
+                TemplateURL=f"{self.endpoint_url}/{BUCKET}/{TEMPLATE}",  # in a request, 51,200 bytes at most
                 Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()],
                 Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             )

@@ -34,6 +34,7 @@ TABLE = {
         "wechatpay.endpoints",
         "wechatpay.times",
     },
+    "orders.self_test": {"orders.event", "orders.wechat", "wechatpay", "cryptography"},
     "orders.records": {"orders.event", "orders.errors", "orders.mistakes", "wechatpay.text"},
     "orders.dialogue": {"orders.order", "orders.waits"},
     "orders.settlement": {"orders.dialogue", "orders.order", "orders.waits"},
@@ -106,6 +107,7 @@ TABLE = {
     },
     "orders.bootstrap": {"orders", "aws_lambda_powertools", "wechatpay"},
     "orders.handler": {
+        "orders.self_test",
         "orders.bootstrap",
         "orders.errors",
         "orders.event",

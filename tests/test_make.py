@@ -36,7 +36,7 @@ UNREACHABLE = (
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """The files that the first steps in a fresh clone need, and a Python whose pip fails."""
-    for name in ("tools", "requirements", "functions", "layers"):
+    for name in ("tools", "requirements", "functions", "layers", "hooks"):
         (tmp_path / name).mkdir()
     for path in (ROOT / "Makefile", ROOT / "tools/step", *ROOT.glob("requirements/*.lock")):
         shutil.copy(path, tmp_path / path.relative_to(ROOT))

@@ -1,15 +1,22 @@
-"""Least privilege: the deployed function's role grants the calls that the function makes to AWS, and no others."""
+"""Least privilege: the deployed function's role grants the calls that the function makes to AWS, and no others.
 
+The operator's policies grant the calls that `ops` makes, by name and on this stack.
+"""
+
+import ast
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
+from botocore import xform_name
 from samtranslator.yaml_helper import yaml_parse
 
 from orders.circuit import SILENT_ORDERS
@@ -172,8 +179,14 @@ def test_the_evaluation_denies_what_is_not_granted(function: ObservedFunction) -
         assert not any(_allows(function.world, statement, action, body) for statement in _statements()), action
 
 
+@cache
+def _resources() -> dict[str, Any]:
+    resources: dict[str, Any] = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))["Resources"]
+    return resources
+
+
 def _statements() -> list[dict[str, Any]]:
-    role: dict[str, Any] = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))["Resources"]["OrdersFunctionRole"]
+    role = _resources()["OrdersFunctionRole"]
     statements = [one for policy in role["Properties"]["Policies"] for one in policy["PolicyDocument"]["Statement"]]
     statements = [one for one in statements if "Fn::If" not in one]  # UseKey is for a deployment with its own KMS key
     assert all(one["Effect"] == "Allow" for one in statements)
@@ -223,3 +236,99 @@ def _granted_names(world: Testbed, resource: dict[str, Any]) -> str:
     assert attribute == "Arn"
     outputs = {"OrdersTable": "OrdersTableName", "OrderQueue": "OrderQueueUrl"}
     return world.stack.outputs[outputs[name]] if name in outputs else f"(no request) {name}"
+
+
+# ---- the operator ----------------------------------------------------------------------------------------------------
+
+ROOT = TEMPLATE.parent
+SERVICES = ("cloudformation", "cloudwatch", "dynamodb", "events", "lambda", "logs", "secretsmanager", "sqs", "sts")
+"""Services whose operations are looked for in the operator's code."""
+DOORS = (ROOT / "functions/orders/table.py", ROOT / "functions/orders/merchants.py")
+"""Modules of the function by which `ops` reads the table and the secrets."""
+OTHER_NAME = {  # operation → the IAM action that allows it, where the two have different names
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+    "dynamodb:BatchExecuteStatement": "dynamodb:PartiQLInsert",
+}
+NOT_OPERATORS = {"dynamodb:PartiQLInsert"}  # the relay alone inserts new orders of a batch
+NO_PERMISSION = {"sts:GetCallerIdentity"}  # every identity may ask who it is
+NO_RESOURCE = {
+    *("cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "cloudwatch:GetMetricStatistics"),
+    *("cloudwatch:ListMetrics", "lambda:GetEventSourceMapping", "lambda:ListEventSourceMappings"),
+    *("logs:DescribeLogGroups", "logs:GetQueryResults", "logs:StopQuery", "secretsmanager:ListSecrets"),
+}
+"""Actions that read and accept no resource of this stack (AWS, Service Authorization Reference)."""
+
+
+def _operations() -> dict[str, set[str]]:
+    """Return the actions of each method of boto3's clients and of each name of a paginator."""
+    session = botocore.session.get_session()
+    methods: dict[str, set[str]] = {}
+    for service in SERVICES:
+        for operation in session.get_service_model(service).operation_names:
+            methods.setdefault(xform_name(operation), set()).add(f"{service}:{operation}")
+    return methods
+
+
+def _calls(paths: Iterator[Path]) -> set[str]:
+    """Return the actions that modules call: `client.method(…)` and `get_paginator("method")`, on any expression."""
+    methods = _operations()
+    calls: set[str] = set()
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(func=ast.Attribute(attr="get_paginator"), args=[ast.Constant(value=name)]):
+                    calls |= methods[str(name)]
+                case ast.Attribute(attr=name) if name in methods and _is_client(node):
+                    calls |= methods[name]
+    return {OTHER_NAME.get(call, call) for call in calls} - NO_PERMISSION
+
+
+def _is_client(node: ast.Attribute) -> bool:
+    """Whether the owner of a method of such a name can be a client of AWS: not WeChat Pay's `query`, nor a socket's."""
+    return not ast.unparse(node.value).endswith(("payscore", "socket"))
+
+
+def _policy(name: str) -> list[dict[str, Any]]:
+    statements: list[dict[str, Any]] = _resources()[name]["Properties"]["PolicyDocument"]["Statement"]
+    [key] = [one["Fn::If"] for one in statements if "Fn::If" in one]
+    assert (key[0], key[1]["Resource"]) == ("HasKmsKey", {"Ref": "KmsKeyArn"})
+    return [one for one in statements if "Fn::If" not in one]
+
+
+def test_the_operators_policies_allow_what_ops_calls() -> None:
+    """Each operation that `ops` calls is allowed by one of the two policies."""
+    calls = _calls(iter([*(ROOT / "ops").rglob("*.py"), *DOORS]))
+    granted = {
+        action for name in ("OperatorPolicy", "MerchantKeysPolicy") for one in _policy(name) for action in _actions(one)
+    }
+    assert {"sqs:ReceiveMessage", "sqs:StartMessageMoveTask", "dynamodb:Query", "dynamodb:GetItem"} <= calls
+    assert {"events:PutEvents", "secretsmanager:GetSecretValue", "cloudformation:DescribeStacks"} <= calls
+    assert calls - NOT_OPERATORS <= granted
+
+
+def test_the_operators_policies_name_every_action_and_resource() -> None:
+    """No policy has a wildcard for actions; only what accepts no resource is allowed everywhere."""
+    for name in ("OperatorPolicy", "MerchantKeysPolicy"):
+        for statement in _policy(name):
+            assert statement["Effect"] == "Allow"
+            assert not [action for action in _actions(statement) if "*" in action]
+            assert statement["Resource"] != "*" or _actions(statement) == NO_RESOURCE
+
+
+def test_only_the_keys_policy_writes_secrets() -> None:
+    """An operator reads secrets under the stack's prefix; writing them needs the other policy."""
+    writes = {"secretsmanager:CreateSecret", "secretsmanager:PutSecretValue"}
+    granted = {
+        name: {one for each in _policy(name) for one in _actions(each)}
+        for name in ("OperatorPolicy", "MerchantKeysPolicy")
+    }
+    assert not writes & granted["OperatorPolicy"]
+    assert writes <= granted["MerchantKeysPolicy"]
+    for name in granted:
+        for statement in _policy(name):
+            if any(
+                action.startswith("secretsmanager:") and action not in NO_RESOURCE for action in _actions(statement)
+            ):
+                assert statement["Resource"]["Fn::Sub"].endswith(":secret:${MerchantSecretPrefix}/*")

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
+from orders.settlement import KEY_REASONS
 from tools import package
 
 ROOT = Path(__file__).parents[1]
@@ -32,16 +34,16 @@ def template(request: pytest.FixtureRequest) -> dict[str, Any]:
     return _translated(request.param)
 
 
-def _translated(region: str = "us-east-1", layer: str = "s3://bucket/code.zip") -> dict[str, Any]:
+def _translated(region: str = "us-east-1", layer: str = "s3://bucket/code.zip", **parameters: str) -> dict[str, Any]:
     source = yaml_parse(TEXT)
     for name, resource in source["Resources"].items():
         for uri in ("CodeUri", "ContentUri"):
             if uri in resource.get("Properties", {}):
                 resource["Properties"][uri] = layer if name == "WeChatPayLayer" else "s3://bucket/code.zip"
-    defaults = {name: parameter.get("Default", "") for name, parameter in source["Parameters"].items()}
+    values = {name: parameter.get("Default", "") for name, parameter in source["Parameters"].items()} | parameters
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_DEFAULT_REGION", region)
-        translated: dict[str, Any] = Translator({}, Parser()).translate(source, defaults)
+        translated: dict[str, Any] = Translator({}, Parser()).translate(source, values)
     return translated
 
 
@@ -68,6 +70,16 @@ def test_the_rule_sends_paid_orders_to_the_queue(resources: dict[str, Any]) -> N
     assert target["DeadLetterConfig"]["Arn"] == {"Fn::GetAtt": ["UndeliveredEvents", "Arn"]}
     assert "InputPath" not in target
     assert "InputTransformer" not in target
+
+
+def test_the_archive_keeps_what_the_rule_takes(template: dict[str, Any]) -> None:
+    """The optional archive has the rule's pattern and bus; without ArchiveDays there is none."""
+    resources = template["Resources"]
+    archive = resources["OrderArchive"]
+    assert archive["Condition"] == "HasArchive"
+    assert archive["Properties"]["EventPattern"] == resources["OrderRule"]["Properties"]["EventPattern"]
+    assert archive["Properties"]["SourceArn"]["Fn::Sub"].endswith(":event-bus/${EventBusName}")
+    assert template["Parameters"]["ArchiveDays"]["Default"] == 0
 
 
 def test_sqs_itself_moves_the_dead_letters(resources: dict[str, Any]) -> None:
@@ -163,11 +175,17 @@ NAMED = {  # each name in the template, with the maximum length of its service
     ("OrderRule", "Name"): 64,
     ("OrderQueue", "QueueName"): 80,
     ("WeChatPayLayer", "LayerName"): 140,
+    ("OneEventQuery", "Name"): 255,
+    ("OneOrderQuery", "Name"): 255,
+    ("DeadLettersByReasonQuery", "Name"): 255,
+    ("RetriesByReasonQuery", "Name"): 255,
+    ("KeyErrorsByMerchantQuery", "Name"): 255,
+    ("SlowestConversationsQuery", "Name"): 255,
 }
 
 
-def test_three_resources_are_named_and_suit_the_longest_stack_name(template: dict[str, Any]) -> None:
-    """Three resources have names, which fit with the longest stack name; CloudFormation generates all others."""
+def test_few_resources_are_named_and_suit_the_longest_stack_name(template: dict[str, Any]) -> None:
+    """Nine resources have names, which fit with the longest stack name; CloudFormation generates all others."""
     naming = {"Name", "QueueName", "LayerName", "LogGroupName", "TableName", "RoleName", "AlarmName", "FunctionName"}
     fixed = {
         (re.sub(r"[0-9a-f]{10}$", "", name), key): value
@@ -398,7 +416,8 @@ def test_the_environment_is_what_settings_reads(resources: dict[str, Any]) -> No
     read = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', settings))
     powertools = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
     users = {"AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"}  # of boto3 and requests, for deployments that need them
-    assert variables == read - users | powertools
+    lambdas = {"AWS_LAMBDA_FUNCTION_VERSION"}
+    assert variables == read - users - lambdas | powertools
     endpoint = resources["OrdersFunction"]["Environment"]["Variables"]["AWS_ENDPOINT_URL"]
     assert endpoint == {"Fn::If": ["InSandbox", {"Ref": "AwsEndpointUrl"}, {"Ref": "AWS::NoValue"}]}
 
@@ -450,7 +469,12 @@ ALARMS = {
     "SignatureRefusedAlarm": ("WeChatPayScore", "SignatureRefused", "Sum"),
     "UnknownWordAlarm": ("WeChatPayScore", "UnknownWord", "Sum"),
     "UnreadableItemAlarm": ("WeChatPayScore", "UnreadableItem", "Sum"),
+    "NewDeadLetterAlarm": ("WeChatPayScore", "DeadLetter", "Sum"),
+    "KeyExpiryAlarm": ("WeChatPayScore", "KeyDaysLeft", "Minimum"),
+    "VersionErrorsAlarm": ("AWS/Lambda", "Errors", "Sum"),
+    "VersionFaultyAlarm": ("WeChatPayScore", "Faulty", "Sum"),
 }
+ROLLBACK = {"VersionErrorsAlarm", "VersionFaultyAlarm"}  # exist only if CodeDeploy moves the traffic
 
 
 def test_the_alarms_watch_metrics_that_exist(template: dict[str, Any]) -> None:
@@ -458,18 +482,241 @@ def test_the_alarms_watch_metrics_that_exist(template: dict[str, Any]) -> None:
     alarms = {name: one["Properties"] for name, one in template["Resources"].items() if one["Type"].endswith("::Alarm")}
     metrics = {name: (one["Namespace"], one["MetricName"], one["Statistic"]) for name, one in alarms.items()}
     assert metrics == ALARMS
-    report = (ROOT / "functions/orders/report.py").read_text(encoding="utf-8")
     variables = template["Resources"]["OrdersFunction"]["Properties"]["Environment"]["Variables"]
     for name, alarm in alarms.items():
         assert alarm["TreatMissingData"] == "notBreaching"
         assert alarm["AlarmActions"] == {
             "Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]
         }
-        assert alarm["AlarmDescription"].strip()
+        dimensions = frozenset(dimension["Name"] for dimension in alarm["Dimensions"] if "Name" in dimension)
+        assert dimensions in _METRICS[alarm["Namespace"]][alarm["MetricName"]], name
         if alarm["Namespace"] == "WeChatPayScore":
-            counted = (f'_count("{alarm["MetricName"]}")', f'add_metric("{alarm["MetricName"]}", MetricUnit.Count')
-            assert any(words in report for words in counted), name
             assert alarm["Namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"]
+
+
+def test_an_alarm_exists_always_or_while_traffic_moves(template: dict[str, Any]) -> None:
+    """Only the two rollback alarms have a condition; each is about the version that is being deployed."""
+    alarms = {name: one for name, one in template["Resources"].items() if one["Type"].endswith("::Alarm")}
+    assert {name for name, alarm in alarms.items() if "Condition" in alarm} == ROLLBACK
+    version = {"Fn::GetAtt": [_published(template)[0], "Version"]}
+    for name in ROLLBACK:
+        assert version in [dimension["Value"] for dimension in alarms[name]["Properties"]["Dimensions"]]
+
+
+def test_the_description_of_an_alarm_leads_to_the_runbook(template: dict[str, Any], source: dict[str, Any]) -> None:
+    """The description says what happened, then leads to the alarm's page; it fits into 1024 characters."""
+    longest = source["Parameters"]["RunbookUrl"]["MaxLength"]
+    for name in ALARMS:
+        text = template["Resources"][name]["Properties"]["AlarmDescription"]["Fn::Sub"]
+        sentence, _, link = text.rpartition(" ")
+        assert sentence.endswith(".")
+        assert link == f"${{RunbookUrl}}/alarms/{name}.md"
+        assert len(text) + longest <= 1024
+
+
+# ---- metrics and log lines: what is looked at is what is emitted -----------------------------------------------------
+
+REPORT = (ROOT / "functions/orders/report.py").read_text(encoding="utf-8")
+_SERVICE, _QUEUE, _FUNCTION, _TABLE, _RULE = (
+    frozenset({frozenset({name})}) for name in ("service", "QueueName", "FunctionName", "TableName", "RuleName")
+)
+_VERSION = frozenset({frozenset({"service", "version"})})
+_METRICS: dict[str, dict[str, frozenset[frozenset[str]]]] = {
+    # namespace → metric → its sets of dimensions; AWS's by the service's page "CloudWatch metrics"
+    "AWS/SQS": dict.fromkeys(
+        (
+            "ApproximateNumberOfMessagesVisible",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateAgeOfOldestMessage",
+            "NumberOfMessagesReceived",
+            "NumberOfEmptyReceives",
+        ),
+        _QUEUE,
+    ),
+    "AWS/Lambda": {
+        "Errors": _FUNCTION | {frozenset({"FunctionName", "Resource", "ExecutedVersion"})},
+        "Throttles": _FUNCTION,
+        "Invocations": _FUNCTION,
+        "Duration": _FUNCTION,
+    },
+    "AWS/Events": dict.fromkeys(("FailedInvocations", "InvocationsFailedToBeSentToDlq"), _RULE),
+    "AWS/DynamoDB": dict.fromkeys(("ConsumedWriteCapacityUnits", "ConsumedReadCapacityUnits"), _TABLE),
+    "AWS/Logs": {"IncomingBytes": frozenset({frozenset({"LogGroupName"})})},
+    "WeChatPayScore": {
+        **dict.fromkeys(re.findall(r'(?:_count|add_metric)\(\s*"(\w+)"', REPORT), _SERVICE),
+        **dict.fromkeys(re.findall(r'single_metric\("(\w+)"', REPORT), _VERSION),
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def widgets(template: dict[str, Any]) -> list[dict[str, Any]]:
+    """The widgets of the dashboard; `${…}` stays as it is."""
+    dashboard = template["Resources"]["OperationsDashboard"]
+    assert dashboard["Condition"] == "HasDashboard"
+    body = dashboard["Properties"]["DashboardBody"]["Fn::Sub"]
+    names = {*template["Resources"], *template["Parameters"], "AWS::Region", "AWS::StackName"}
+    assert {name.partition(".")[0] for name in re.findall(r"\$\{([^}]+)\}", body)} <= names
+    parsed: list[dict[str, Any]] = json.loads(body)["widgets"]
+    return parsed
+
+
+def test_every_widget_shows_a_metric_that_is_emitted(template: dict[str, Any], widgets: list[dict[str, Any]]) -> None:
+    """Each metric of the dashboard is one of AWS or of `orders.report`, with dimensions that are this stack's own."""
+    own = {
+        ("service", "${AWS::StackName}"),
+        ("FunctionName", "${OrdersFunction}"),
+        ("TableName", "${OrdersTable}"),
+        ("LogGroupName", "${OrdersFunctionLogs}"),
+        *(("QueueName", f"${{{name}.QueueName}}") for name in ("OrderQueue", "DeadLetters", "UndeliveredEvents")),
+    }
+    lines = [line for widget in widgets if widget["type"] == "metric" for line in widget["properties"]["metrics"]]
+    assert len(lines) > 30
+    for line in lines:
+        if isinstance(line[0], dict):
+            assert "expression" in line[0]
+            continue
+        namespace, metric, *rest = line
+        pairs = [part for part in rest if isinstance(part, str)]
+        dimensions = dict(zip(pairs[::2], pairs[1::2], strict=True))
+        assert frozenset(dimensions) in _METRICS[namespace][metric], metric
+        assert set(dimensions.items()) <= own
+
+
+def test_the_dashboard_answers_the_questions_of_an_incident(widgets: list[dict[str, Any]]) -> None:
+    """The dashboard has the state of every alarm, and each metric that the operator's questions need."""
+    [board] = [widget for widget in widgets if widget["type"] == "alarm"]
+    assert board["properties"]["alarms"] == [f"${{{name}.Arn}}" for name in _in_order(ALARMS.keys() - ROLLBACK)]
+    metrics = {line[1] for widget in widgets for line in widget["properties"].get("metrics", ()) if len(line) > 1}
+    assert metrics >= {
+        *("ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage", "PaidToSynced", "Synced"),
+        *("PaidByWeChat", "Rejected", "SyncLatency", "CircuitOpened", "KeyDaysLeft", "DeadLetter"),
+        *("NumberOfMessagesReceived", "Invocations", "Duration", "ConsumedWriteCapacityUnits", "IncomingBytes"),
+    }
+    percentiles = {line[-1]["stat"] for widget in widgets for line in _lines_of(widget, "PaidToSynced")}
+    assert percentiles == {"p50", "p95", "p99"}
+
+
+def _lines_of(widget: dict[str, Any], metric: str) -> list[Any]:
+    return [line for line in widget["properties"].get("metrics", ()) if metric in line]
+
+
+def _in_order(names: set[str]) -> list[str]:
+    return sorted(names, key=lambda name: TEXT.index(f"\n  {name}:\n"))
+
+
+def test_no_widget_covers_another(widgets: list[dict[str, Any]]) -> None:
+    """The widgets lie side by side in the 24 columns of a dashboard."""
+    cells = [
+        (x, y)
+        for widget in widgets
+        for x in range(widget["x"], widget["x"] + widget["width"])
+        for y in range(widget["y"], widget["y"] + widget["height"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) == 23
+
+
+LINE_FIELDS = {*re.findall(r'"(\w+)":', REPORT), *re.findall(r'fields\["(\w+)"\]', REPORT), "message", "level"}
+MESSAGES = set(re.findall(r'logger\.\w+\("([^"]+)"', REPORT))
+
+
+def _queries(template: dict[str, Any], widgets: list[dict[str, Any]]) -> list[str]:
+    """The queries of CloudWatch Logs Insights, saved ones and those of the dashboard."""
+    resources = template["Resources"].values()
+    saved = [one["Properties"] for one in resources if one["Type"] == "AWS::Logs::QueryDefinition"]
+    assert all(one["LogGroupNames"] == [{"Ref": "OrdersFunctionLogs"}] for one in saved)
+    on_dashboard = [widget["properties"]["query"] for widget in widgets if widget["type"] == "log"]
+    source = "SOURCE '${OrdersFunctionLogs}' | "
+    assert all(query.startswith(source) for query in on_dashboard)
+    return [*(one["QueryString"] for one in saved), *(query.removeprefix(source) for query in on_dashboard)]
+
+
+def test_a_query_asks_for_fields_and_messages_that_are_logged(
+    template: dict[str, Any], widgets: list[dict[str, Any]]
+) -> None:
+    """Each field of a query is in a log line of `orders.report`, and each message that it filters by is written."""
+    queries = _queries(template, widgets)
+    assert len(queries) == 8
+    words = {"fields", "filter", "stats", "sort", "desc", "by", "as", "in", "like", "and", "limit", "count", "latest"}
+    words |= {"ispresent", "floor", "count_distinct"}
+    for query in queries:
+        without_texts = re.sub(r'"[^"]*"', "", query)
+        aliases = set(re.findall(r"\bas (\w+)", without_texts))
+        names = set(re.findall(r"(?<![@\w])[a-z]\w*", without_texts)) - words - aliases
+        assert names <= LINE_FIELDS, query
+        for text in re.findall(r'message (?:like|in|=) \[?((?:"[^"]*"(?:, )?)+)', query):
+            for part in re.findall(r'"([^"]*)"', text):
+                assert any(part in message for message in MESSAGES), part
+
+
+def test_the_query_for_keys_has_every_reason_of_keys(template: dict[str, Any]) -> None:
+    """The saved query for errors of keys has the reasons that SignatureRefusedAlarm counts."""
+    query = template["Resources"]["KeyErrorsByMerchantQuery"]["Properties"]["QueryString"]
+    assert set(re.findall(r'"(\w+)"', query)) == KEY_REASONS
+
+
+# ---- deployment in steps ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["us-east-1", "cn-north-1"])
+def in_steps(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The resources of the template, translated for a deployment that CodeDeploy makes in steps."""
+    resources: dict[str, Any] = _translated(request.param, DeploymentPreference="Canary10Percent5Minutes")["Resources"]
+    return resources
+
+
+def _if_in_steps(value: Any) -> dict[str, Any]:
+    return {"Fn::If": ["MovesInSteps", value, NONE]}
+
+
+def test_traffic_moves_in_steps_after_a_self_test_and_back_on_our_alarms(in_steps: dict[str, Any]) -> None:
+    """CodeDeploy runs the hook first, moves the alias as the parameter says, and rolls back on the two alarms."""
+    [alias] = [one for one in in_steps.values() if one["Type"] == "AWS::Lambda::Alias"]
+    update = alias["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+    assert update["BeforeAllowTrafficHook"] == _if_in_steps({"Ref": "PreTrafficFunction"})
+    group = in_steps[update["DeploymentGroupName"]["Ref"]]["Properties"]
+    assert group["AlarmConfiguration"]["Fn::If"][1]["Alarms"] == [
+        {"Name": {"Ref": name}} for name in _in_order(ROLLBACK)
+    ]
+    assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+    assert group["DeploymentConfigName"]["Fn::Sub"][1] == {"ConfigName": "Canary10Percent5Minutes"}
+    assert group["ServiceRoleArn"] == _if_in_steps({"Fn::GetAtt": ["CodeDeployRole", "Arn"]})
+    assert not any("ManagedPolicyArns" in one["Properties"] for one in in_steps.values())
+
+
+def test_the_hook_may_test_versions_and_report(in_steps: dict[str, Any]) -> None:
+    """The hook tests the new version; its role allows that, the report and its log lines, and nothing else."""
+    hook = in_steps["PreTrafficFunction"]["Properties"]
+    [version] = [name for name, one in in_steps.items() if one["Type"] == "AWS::Lambda::Version"]
+    assert hook["Environment"]["Variables"] == {"NEW_VERSION": {"Ref": version}}
+    granted = {one["Sid"]: one["Action"] for one in _role_statements(in_steps, "PreTrafficRole")}
+    assert granted == {
+        "TestTheVersion": ["lambda:GetFunctionConfiguration", "lambda:InvokeFunction"],
+        "Report": "codedeploy:PutLifecycleEventHookExecutionStatus",
+        "WriteLog": ["logs:CreateLogStream", "logs:PutLogEvents"],
+    }
+    assert all(one["Resource"] != "*" for one in _role_statements(in_steps, "PreTrafficRole"))
+    unlimited = [one["Action"] for one in _role_statements(in_steps, "CodeDeployRole") if one["Resource"] == "*"]
+    assert unlimited == ["cloudwatch:DescribeAlarms"]
+
+
+def _role_statements(resources: dict[str, Any], role: str) -> list[dict[str, Any]]:
+    [policy] = resources[role]["Properties"]["Policies"]
+    statements: list[dict[str, Any]] = policy["PolicyDocument"]["Statement"]
+    return statements
+
+
+def test_every_preference_is_one_of_codedeploys_and_enables_it(source: dict[str, Any]) -> None:
+    """Each allowed value but AllAtOnce has CodeDeploy move the traffic; AllAtOnce needs no CodeDeploy."""
+    allowed = source["Parameters"]["DeploymentPreference"]["AllowedValues"]
+    enabled = {name: one["Enabled"] for name, one in source["Mappings"]["DeployedByCodeDeploy"].items()}
+    assert enabled == {name: "false" if name == "AllAtOnce" else "true" for name in allowed}
+    assert all(
+        re.fullmatch(r"AllAtOnce|Canary10Percent\d+Minutes|Linear10PercentEvery\d+Minutes?", name) for name in allowed
+    )
+    at_once = _translated()["Resources"]
+    assert not [name for name, one in at_once.items() if "CodeDeploy::" in one["Type"] or "UpdatePolicy" in one]
 
 
 OWN = {  # dimension → values that are unique to this stack
@@ -492,15 +739,11 @@ def test_every_alarm_is_the_stacks_own(template: dict[str, Any]) -> None:
             rule = {"Name": "RuleName", "Value": resources["OrderRule"]["Properties"]["Name"]}
             assert alarm["Properties"]["Dimensions"] == [{"Fn::If": ["OnDefaultBus", NONE, bus]}, rule]
             continue
-        [dimension] = alarm["Properties"]["Dimensions"]
-        own = OWN[dimension["Name"]]
-        assert dimension["Value"] == own or dimension["Value"] in own, name
-
-
-def test_every_alarm_is_in_the_runbook() -> None:
-    """The runbook has a section for every alarm."""
-    runbook = (ROOT / "docs/operate/runbook.md").read_text(encoding="utf-8")
-    assert [alarm for alarm in ALARMS if f"## {alarm}" not in runbook] == []
+        dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm["Properties"]["Dimensions"]}
+        assert dimensions.keys() & OWN.keys(), name
+        for dimension in dimensions.keys() & OWN.keys():
+            own = OWN[dimension]
+            assert dimensions[dimension] == own or dimensions[dimension] in own, name
 
 
 def test_every_parameter_is_described_and_used(source: dict[str, Any]) -> None:
@@ -560,13 +803,34 @@ def test_the_package_stands_alone() -> None:
     assert run.stdout.count(str(BUILD)) == len(names)
 
 
-def test_samconfig_asks_before_it_changes() -> None:
-    """`make deploy` asks for confirmation of the change set, and needs CAPABILITY_IAM only."""
-    import tomllib
+def test_samconfig_asks_before_it_changes(source: dict[str, Any]) -> None:
+    """A deployment asks for confirmation, but to dev; it needs CAPABILITY_IAM only, and sets parameters that exist."""
+    sections = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    stacks = [sections["default"]["global"]["parameters"]["stack_name"]]
+    for name in ("default", "dev", "staging", "prod"):
+        deploy = sections[name]["deploy"]["parameters"]
+        assert deploy["confirm_changeset"] is (name != "dev")
+        assert (deploy["capabilities"], deploy["resolve_s3"]) == ("CAPABILITY_IAM", True)
+        overrides = dict(re.findall(r"(\w+)=(\S+)", deploy.get("parameter_overrides", "")))
+        for parameter, value in overrides.items():
+            declaration = source["Parameters"][parameter]
+            assert value in map(str, declaration.get("AllowedValues", [value]))
+            assert re.fullmatch(declaration.get("AllowedPattern", ".*"), value)
+        stacks += [deploy["stack_name"]] if "stack_name" in deploy else []
+    assert len(set(stacks)) == 3  # prod is the default stack
 
-    deploy = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["deploy"]["parameters"]
-    assert deploy["confirm_changeset"] is True
-    assert deploy["capabilities"] == "CAPABILITY_IAM"
+
+def test_the_environments_share_nothing_in_one_account(source: dict[str, Any]) -> None:
+    """No environment's prefix of events or secrets begins with another's, so that each event has one stack."""
+    sections = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    for parameter in ("EventSourcePrefix", "MerchantSecretPrefix"):
+        default = source["Parameters"][parameter]["Default"]
+        values = []
+        for name in ("dev", "staging", "prod"):
+            overrides = sections[name]["deploy"]["parameters"].get("parameter_overrides", "")
+            match = re.search(rf"{parameter}=(\S+)", overrides)
+            values.append(match[1] if match else default)
+        assert not [(one, other) for one in values for other in values if one is not other and one.startswith(other)]
 
 
 def test_the_built_template_is_this_template() -> None:
@@ -628,6 +892,10 @@ UNCONDITIONAL = {  # resource type → properties that the China Regions are kno
         *("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "StreamSpecification"),
         *("PointInTimeRecoverySpecification", "SSESpecification", "DeletionProtectionEnabled"),
     },
+    "AWS::Events::Archive": {"Description", "SourceArn", "EventPattern", "RetentionDays"},
+    "AWS::IAM::ManagedPolicy": {"Description", "PolicyDocument"},
+    "AWS::CloudWatch::Dashboard": {"DashboardBody"},
+    "AWS::Logs::QueryDefinition": {"Name", "LogGroupNames", "QueryString"},
     "AWS::CloudWatch::Alarm": {
         *("AlarmDescription", "Namespace", "MetricName", "Dimensions", "Statistic", "Period", "EvaluationPeriods"),
         *("DatapointsToAlarm", "ComparisonOperator", "Threshold", "TreatMissingData"),
@@ -638,9 +906,27 @@ UNCONDITIONAL = {  # resource type → properties that the China Regions are kno
 def test_properties_unknown_in_the_china_regions_are_conditional(template: dict[str, Any]) -> None:
     """A property that the China Regions may refuse has a condition, because one refusal fails the deployment."""
     for name, resource in template["Resources"].items():
-        assert "Condition" not in resource
         unconditional = {key for key, value in resource["Properties"].items() if not _may_be_absent(value)}
         assert unconditional <= UNCONDITIONAL[resource["Type"]], name
+
+
+SAVED_QUERIES = {name for name, _ in NAMED if name.endswith("Query")}
+CONDITIONAL = {  # condition → the resources that exist only with it
+    "HasArchive": {"OrderArchive"},
+    "HasDashboard": {"OperationsDashboard"},
+    "MovesInSteps": {"PreTrafficFunction", "PreTrafficRole", "CodeDeployRole", *ROLLBACK},
+    "OnAws": SAVED_QUERIES,  # the embedded AWS has no such type
+}
+
+
+def test_few_resources_depend_on_a_condition(template: dict[str, Any]) -> None:
+    """The sandbox lacks the saved queries only; the other conditions are parameters of the deployment."""
+    conditional: dict[str, set[str]] = {}
+    for name, resource in template["Resources"].items():
+        if "Condition" in resource:
+            conditional.setdefault(resource["Condition"], set()).add(name)
+    assert conditional == CONDITIONAL
+    assert template["Conditions"]["OnAws"] == {"Fn::Not": [{"Condition": "InSandbox"}]}
 
 
 def _may_be_absent(value: Any) -> bool:
@@ -682,4 +968,5 @@ def test_a_kms_key_and_a_permissions_boundary_are_optional(resources: dict[str, 
     assert resources["OrdersTable"]["SSESpecification"]["KMSMasterKeyId"] == key
     assert resources["OrdersFunctionLogs"]["KmsKeyId"] == key
     boundary = {"Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundaryArn"}, NONE]}
-    assert resources["OrdersFunctionRole"]["PermissionsBoundary"] == boundary
+    for role in ("OrdersFunctionRole", "PreTrafficRole", "CodeDeployRole"):
+        assert resources[role]["PermissionsBoundary"] == boundary

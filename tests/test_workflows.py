@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 MORE_THAN_READING = {
     ("release.yml", "attest"): {"id-token": "write", "attestations": "write"},
     ("release.yml", "publish"): {"id-token": "write"},
+    ("deploy.yml", "deploy"): {"contents": "read", "id-token": "write"},
 }
 """The permissions of each job that does not only read the repository's contents."""
 
@@ -39,9 +41,9 @@ def _steps() -> Iterator[dict[str, Any]]:
         yield from WORKFLOWS[name]["jobs"][job].get("steps", ())
 
 
-def test_there_are_two_workflows() -> None:
-    """One for every change, one for a release of the library."""
-    assert sorted(WORKFLOWS) == ["ci.yml", "release.yml"]
+def test_there_are_three_workflows() -> None:
+    """One for every change, one for a release of the library, one for a deployment."""
+    assert sorted(WORKFLOWS) == ["ci.yml", "deploy.yml", "release.yml"]
 
 
 def test_every_action_is_pinned_by_its_commit() -> None:
@@ -65,7 +67,7 @@ def test_a_workflow_has_no_permission_by_itself(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "job"), JOBS)
 def test_a_job_has_the_least_permissions(name: str, job: str) -> None:
-    """A job reads the contents; only attesting and publishing may have an identity, and these run no code of ours."""
+    """A job reads the contents; attesting, publishing and deploying have an identity, and the first two run no code."""
     steps = WORKFLOWS[name]["jobs"][job].get("steps", [])
     permissions = MORE_THAN_READING.get((name, job), {"contents": "read"})
     assert WORKFLOWS[name]["jobs"][job]["permissions"] == permissions
@@ -121,6 +123,75 @@ def test_a_workflow_says_that_it_is_untried(name: str) -> None:
     """What has not been seen to work is said in the file's first lines."""
     head = (ROOT / ".github/workflows" / name).read_text(encoding="utf-8").partition("name:")[0]
     assert "Untried: " in head
+
+
+def test_a_deployment_runs_what_was_built_without_an_identity() -> None:
+    """Checks and build come first, without an identity; the job that has one installs before it gets credentials."""
+    deploy = WORKFLOWS["deploy.yml"]
+    assert set(deploy[ON]) == {"workflow_dispatch"}
+    assert deploy["jobs"]["deploy"]["needs"] == ["ci", "build"]
+    assert deploy["jobs"]["deploy"]["environment"] == "${{ inputs.environment }}"
+    steps = [step.get("run") or step["uses"].partition("@")[0] for step in deploy["jobs"]["deploy"]["steps"]]
+    assert steps[-4:] == [
+        "actions/download-artifact",
+        "make venv-sam",
+        "aws-actions/configure-aws-credentials",
+        'make deploy-built ENVIRONMENT="$ENVIRONMENT"',
+    ]
+    assert "secrets." not in (ROOT / ".github/workflows/deploy.yml").read_text(encoding="utf-8")
+
+
+def test_the_environments_are_those_of_samconfig() -> None:
+    """GitHub's choices, the Makefile's and the sections of samconfig.toml are the same three."""
+    names = WORKFLOWS["deploy.yml"][ON]["workflow_dispatch"]["inputs"]["environment"]["options"]
+    sections = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+    assert names == ["dev", "staging", "prod"] == [name for name in sections if name not in {"version", "default"}]
+    assert "|".join(names) in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("environment", "ci", "command"),
+    [
+        ("prod", "", "sam deploy --config-env prod"),
+        ("dev", "true", "sam deploy --config-env dev --no-confirm-changeset --no-progressbar"),
+        ("", "", "sam deploy --guided"),
+    ],
+)
+def test_make_deploys_to_an_environment(tmp_path: Path, environment: str, ci: str, command: str) -> None:
+    """`make deploy-built` passes the environment to SAM; without one SAM asks; in CI no question is asked."""
+    run = _deploy(tmp_path, environment, ci)
+    assert (run.returncode, run.stdout.strip().splitlines()[-1].strip()) == (0, command)
+
+
+@pytest.mark.parametrize("environment", ["production", "$(shell id)", "prod; id"])
+def test_an_unknown_environment_is_refused(tmp_path: Path, environment: str) -> None:
+    """Any other name is refused in one line, and never run."""
+    run = _deploy(tmp_path, environment, "")
+    assert run.returncode != 0
+    assert "ENVIRONMENT must be dev, staging or prod, a section of samconfig.toml" in run.stderr
+    assert "uid=" not in run.stdout + run.stderr
+
+
+def test_nothing_is_deployed_that_was_not_built(tmp_path: Path) -> None:
+    """Without a build, `make deploy-built` says so in one line."""
+    run = _deploy(tmp_path, "prod", "", built=False)
+    assert run.returncode != 0
+    assert "Nothing is built: run make build" in run.stderr
+
+
+def _deploy(folder: Path, environment: str, ci: str, *, built: bool = True) -> "subprocess.CompletedProcess[str]":
+    """Run `make deploy-built` with a program in place of SAM that prints its command line."""
+    shutil.copy(ROOT / "Makefile", folder)
+    sam = folder / ".venv-sam/bin/sam"
+    sam.parent.mkdir(parents=True)
+    sam.write_text('#!/bin/bash\necho sam "$@"\n')
+    sam.chmod(0o755)
+    (folder / ".aws-sam/build").mkdir(parents=True)
+    if built:
+        (folder / ".aws-sam/build/template.yaml").touch()
+    command = ["make", "--silent", "-o", ".venv-sam/.ready", "deploy-built"]
+    environment_variables = {"PATH": os.environ["PATH"], "ENVIRONMENT": environment, "CI": ci}
+    return subprocess.run(command, cwd=folder, env=environment_variables, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture

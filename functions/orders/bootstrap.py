@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -32,6 +33,7 @@ def bootstrap(
     settings: Settings,
     *,
     on_transition: Callable[[CircuitTransition], None],
+    on_key_end: Callable[[datetime], None] = lambda _: None,
     aws: Clients | None = None,
     executor: Executor | None = None,
     clock: Callable[[], float] = time.time,
@@ -43,6 +45,8 @@ def bootstrap(
     Args:
         settings: the function's environment.
         on_transition: called when the circuit opens, half opens or closes.
+        on_key_end: called when a merchant's secret was fetched, with the moment at which its platform keys end; from
+            any thread.
         aws: makes the AWS clients; by default from the environment.
         executor: runs the conversations; by default a pool of 100 threads.
         clock: Unix seconds.
@@ -60,7 +64,11 @@ def bootstrap(
     )
     dynamodb = aws.client("dynamodb")
     merchants = Merchants(
-        aws.client("secretsmanager"), settings.merchant_secret_prefix, client_factory, wall_clock=clock
+        aws.client("secretsmanager"),
+        settings.merchant_secret_prefix,
+        client_factory,
+        wall_clock=clock,
+        on_key_end=on_key_end,
     )
     return Relay(
         table=OrdersTable(dynamodb, settings.orders_table),

@@ -4,7 +4,9 @@ import gc
 
 gc.disable()  # imports leave no garbage; collections during them take 5 % of a cold start
 
+from collections import deque
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -13,7 +15,7 @@ from aws_lambda_powertools import Logger, Metrics
 from orders.bootstrap import bootstrap
 from orders.errors import NotSyncedError, UnsupportedEventError  # noqa: F401  raised from here
 from orders.event import Message
-from orders.records import Bare, Batch, read_records
+from orders.records import Bare, Batch, SelfTest, read_records
 from orders.report import Report, report_transition, story
 from orders.settings import Settings
 
@@ -30,32 +32,43 @@ class LambdaContext(Protocol):
 logger = Logger(location=None, timestamp=None)  # the message is unique; CloudWatch Logs has the time of every line
 logger.remove_keys(["service"])  # as its log group does
 metrics = Metrics()
-relay = bootstrap(Settings.from_env(), on_transition=partial(report_transition, logger=logger, metrics=metrics))
+settings = Settings.from_env()
+key_ends: deque[datetime] = deque(maxlen=100)  # of the secrets fetched since the last report; threads append
+relay = bootstrap(
+    settings,
+    on_transition=partial(report_transition, logger=logger, metrics=metrics),
+    on_key_end=key_ends.append,
+)
 gc.freeze()  # later collections skip all that exists now
 gc.enable()
 
 
 def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
-    """Handle an SQS batch or a bare EventBridge event.
+    """Handle an SQS batch or a bare EventBridge event, or test this version (`{"self_test": true}`).
 
     Returns:
-        For a batch, the ids of the messages that failed (`batchItemFailures`); for a bare event, how it ended.
+        For a batch, the ids of the messages that failed (`batchItemFailures`); for a bare event, how it ended; for a
+        self-test, what passed.
 
     Raises:
-        UnsupportedEventError: the event is neither.
+        UnsupportedEventError: the event is none of them.
         NotSyncedError: a bare event has not reached a final status.
     """
 
     def time_left() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
-    report = Report(logger, metrics, relay.clock)
+    report = Report(logger, metrics, relay.clock, settings.function_version, key_ends)
     try:
         match read_records(event, context.aws_request_id):
             case Batch() as batch:
                 return _batch(batch, time_left, report)
             case Bare(message):
                 return _bare(message, time_left, report)
+            case SelfTest():
+                from orders import self_test  # noqa: PLC0415  a deployment alone needs it
+
+                return self_test.run()
     finally:
         report.flush()
 

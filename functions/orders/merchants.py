@@ -39,6 +39,12 @@ class Merchant:
     endpoint: str
     digest: bytes  # SHA-256 of the secret's text: the same digest means the same keys
 
+    @property
+    def key_end(self) -> datetime | None:
+        """When the last of WeChat Pay's certificates expires; None with its public key, which never does."""
+        keys = self.client.platform_keys
+        return None if keys.public_key_id else max((end for _, end in keys.validities.values()), default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
@@ -67,6 +73,7 @@ class Merchants:
 
     `client_factory` takes the key arguments of `wechatpay.Client` and adds hosts, timeouts and the shared session.
     `clock` gives seconds and measures ages; `wall_clock` gives Unix seconds, by which certificates are judged.
+    `on_key_end` is called after each fetch with the merchant's `key_end`, if it has one.
     At most 1,024 merchants are kept, unknown ones included, each with its lock.
     """
 
@@ -78,12 +85,14 @@ class Merchants:
         *,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        on_key_end: Callable[[datetime], None] = lambda _: None,
     ) -> None:
         self._secrets = secrets
         self._prefix = prefix
         self._client_factory = client_factory
         self._clock = clock
         self._wall_clock = wall_clock
+        self._on_key_end = on_key_end
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._entries_lock = threading.Lock()
 
@@ -157,6 +166,8 @@ class Merchants:
         match self._read(entry, mchid, text):
             case Merchant() as merchant:
                 entry.result, entry.fetched_at, entry.failure = merchant, started, None
+                if merchant.key_end is not None:
+                    self._on_key_end(merchant.key_end)
                 return merchant
             case failure:
                 entry.result, entry.failure, entry.failed_at = None, failure, self._clock()

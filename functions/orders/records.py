@@ -1,5 +1,7 @@
 """Turns an invocation's event into messages: an SQS batch, or a bare EventBridge event. Any other event is an error.
 
+One more event carries no message: `{"self_test": true}`, by which a deployment asks a new version to test itself.
+
 A broken record costs that record alone. If it has a messageId it becomes a message that `orders.event.read` refuses, so
 that SQS keeps it and moves it to the dead letters. If it has none, the function cannot report it to SQS: an empty
 `itemIdentifier` makes Lambda treat the whole batch as failed, which would redeliver the good messages
@@ -16,6 +18,7 @@ from orders.event import Message
 from orders.mistakes import foreign_source, mistaken_for
 from wechatpay.text import printable
 
+SELF_TEST = {"self_test": True}
 MESSAGE_ID_LIMIT = 128  # characters; SQS's have 36
 _BY_QUEUE = "send the payload to the order queue or to the event bus"
 _NOT_SQS = "SQS invokes this function with records of its own only"
@@ -36,7 +39,12 @@ class Bare:
     message: Message
 
 
-def read_records(event: object, request_id: str) -> Batch | Bare:
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """The request of a deployment's pre-traffic hook: no payment, no call, no metric."""
+
+
+def read_records(event: object, request_id: str) -> Batch | Bare | SelfTest:
     """Return the messages in an event; `request_id` replaces a bare event's id if it has none.
 
     Raises:
@@ -47,6 +55,8 @@ def read_records(event: object, request_id: str) -> Batch | Bare:
             return _batch(event["Records"])
         if "detail-type" in event:
             return Bare(_bare(event, request_id))
+        if event == SELF_TEST:
+            return SelfTest()
     description, remedy = _description(event)
     raise UnsupportedEventError(
         f"the event {description}: neither an SQS batch (Records) nor an EventBridge event (detail-type); {remedy}"

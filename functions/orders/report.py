@@ -1,15 +1,16 @@
 """What an invocation reports: one log line for each message, and the metrics that the alarms of template.yaml watch."""
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.circuit_breaker import CircuitState, CircuitTransition
 
-from orders.cases import SECOND_REPORT, UNREADABLE_ITEM
+from orders.cases import SECOND_REPORT, UNEXPECTED, UNREADABLE_ITEM
 from orders.errors import MalformedEventError
 from orders.order import Outcome, Status
 from orders.results import Done, Result
@@ -20,6 +21,12 @@ from wechatpay import times
 NOT_FAILING = frozenset({"CREATED", "USER_CONFIRM", "USER_PAYING", "DEDUCTING", SECOND_REPORT})
 """Reasons that pass by themselves or when the shop completes the order: no alarm counts them as failing."""
 
+FAULTS = KEY_REASONS | {"UNKNOWN_STATE", "PARAM_ERROR", "INVALID_REQUEST", UNREADABLE_ITEM, UNEXPECTED}
+"""Reasons that a wrong version of this function would cause: it signs, reads or asks wrongly. An unreadable message
+counts as well; an outage, a throttle, an unknown order or merchant does not."""
+
+DAY = 86_400  # seconds
+
 type Fields = Mapping[str, str | int]
 """The fields of a log line."""
 
@@ -28,14 +35,19 @@ type Fields = Mapping[str, str | int]
 class Report:
     """The log lines and the metrics of one invocation; `clock` is Unix seconds.
 
-    `failing` has 1 for each attempt that failed, 0 for each that settled its order.
+    `version` is the function's published version; empty outside Lambda. `key_ends` has the ends of the platform keys
+    that were fetched since the last report. `failing` has 1 for each attempt that failed, 0 for each that settled its
+    order. `faulty` is the number of messages with a fault of `FAULTS`.
     """
 
     logger: Logger
     metrics: Metrics
     clock: Callable[[], float] = time.time
+    version: str = ""
+    key_ends: deque[datetime] = field(default_factory=deque)
     counts: Counter[str] = field(default_factory=Counter)
     failing: list[int] = field(default_factory=list)
+    faulty: int = 0
 
     def add(self, result: Result) -> None:
         """Log and count one message, unless it fails again on its way to the dead letters.
@@ -50,6 +62,7 @@ class Report:
             self._add_unreadable(result, fields)
         elif result.given_up:
             self._count("Rejected")
+            self._count("DeadLetter")
             self.logger.error("retries exhausted, to the dead letters", extra=fields)
         elif result.outcome is None:
             self._add_without_conversation(result, fields)
@@ -66,18 +79,28 @@ class Report:
         self.logger.error("unreadable record, not from SQS", extra={"problem": str(error), "field": error.field})
 
     def flush(self) -> None:
-        """Write the metrics, one log line."""
+        """Write the metrics, one log line; a second one, with the version as dimension, only if there was a fault."""
+        while self.key_ends:
+            days = (self.key_ends.popleft().timestamp() - self.clock()) / DAY
+            self.metrics.add_metric("KeyDaysLeft", MetricUnit.Count, round(days, 1))
         for name, number in self.counts.items():
             self.metrics.add_metric(name, MetricUnit.Count, number)
         for failed in self.failing:  # one value each: the alarm's statistic is their average
             self.metrics.add_metric("Failing", MetricUnit.Count, failed)
-        self.metrics.flush_metrics()
+        if self.counts or self.metrics.metric_set:
+            self.metrics.flush_metrics()
+        if self.faulty and self.version:
+            with single_metric("Faulty", MetricUnit.Count, self.faulty) as metric:
+                metric.add_dimension("service", str(self.metrics.service))
+                metric.add_dimension("version", self.version)
 
     def _add_unreadable(self, result: Result, fields: Fields) -> None:
         if result.message.receive_count > 1:
             self.logger.debug("unreadable, reported before", extra=fields)
             return
         self._count("Unreadable")
+        self._count("DeadLetter")
+        self.faulty += 1
         self.logger.error("unreadable, to the dead letters", extra=fields)
 
     def _add_without_conversation(self, result: Result, fields: Fields) -> None:
@@ -85,6 +108,9 @@ class Report:
             self.logger.info("already settled", extra=fields)
         elif result.problem:
             self._count("Deferred")
+            if result.event is not None and result.event.reporter.last:
+                self._count("DeadLetter")
+            self.faulty += result.reason in FAULTS
             self._count_failing(result.reason)
             if result.reason == UNREADABLE_ITEM:
                 self._count("UnreadableItem")
@@ -93,6 +119,7 @@ class Report:
             self.logger.debug("rejected, reported before", extra=fields)
 
     def _add_outcome(self, outcome: Outcome, fields: Fields) -> None:
+        self.faulty += outcome.reason in FAULTS
         self.metrics.add_metric("SyncLatency", MetricUnit.Milliseconds, outcome.latency_ms)
         if outcome.status.final:
             self.failing.append(0)
@@ -111,6 +138,7 @@ class Report:
                 self.logger.info("nothing was due", extra=fields)
             case Status.REJECTED:
                 self._count("Rejected")
+                self._count("DeadLetter")
                 self.logger.error("rejected, to the dead letters", extra=fields)
             case Status.RETRYING:
                 self._count("Retrying")
@@ -156,7 +184,13 @@ def story(result: Result) -> dict[str, str | int]:
     if outcome is not None:
         fields |= {"request_id": outcome.request_id, "latency_ms": outcome.latency_ms}
         if (refusal := outcome.refusal) is not None:
-            fields |= {"code": refusal.code, "said": refusal.message, "field": refusal.field, "issue": refusal.issue}
+            fields |= {
+                "http_status": refusal.http_status,
+                "code": refusal.code,
+                "said": refusal.message,
+                "field": refusal.field,
+                "issue": refusal.issue,
+            }
     wait = None if isinstance(result.ending, Done) else result.ending.seconds
     fields |= {"problem": result.problem, "wait": wait, "visibility": result.visibility}
     if result.event is None:

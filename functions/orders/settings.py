@@ -16,6 +16,7 @@ class Settings:
     """What `template.yaml` sets; times are seconds.
 
     `max_receive_count` is the queue's: SQS gives a message up after this receive. Without it no receive is the last.
+    `function_version` is the published version that runs, which Lambda itself sets; empty outside Lambda.
     """
 
     orders_table: str
@@ -29,6 +30,7 @@ class Settings:
     backoff_cap: float
     retry_scale: float
     max_receive_count: int
+    function_version: str = ""
 
     @property
     def call_budget(self) -> float:
@@ -51,6 +53,7 @@ class Settings:
             backoff_cap=_positive("BACKOFF_CAP", environ.get("BACKOFF_CAP", "3600")),
             retry_scale=_positive("RETRY_SCALE", environ.get("RETRY_SCALE", "1")),
             max_receive_count=_count(environ, "MAX_RECEIVE_COUNT"),
+            function_version=environ.get("AWS_LAMBDA_FUNCTION_VERSION", ""),
         )
 
 

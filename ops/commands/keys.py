@@ -34,7 +34,9 @@ def register(nouns: Nouns) -> None:
     check = nouns.noun("keys", "check merchants' keys").command(
         "check", _check, "check whether a merchant's secret can be used", _DESCRIPTION
     )
-    check.add_argument("mchid", metavar="MCHID", help="the merchant number; the secret is {MerchantSecretPrefix}/{mchid}")
+    check.add_argument(
+        "mchid", metavar="MCHID", help="the merchant number; the secret is {MerchantSecretPrefix}/{mchid}"
+    )
     check.add_argument(
         "--echo", action="store_true", help="also send an echo request to WeChat Pay: it verifies our signature"
     )

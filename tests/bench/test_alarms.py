@@ -27,6 +27,7 @@ PAGE = (ROOT / "docs/operate/alarms.md").read_text(encoding="utf-8")
 def test_the_page_shows_what_the_program_computes() -> None:
     """A changed wait or threshold changes the page."""
     assert alarms.table() in PAGE
+    assert alarms.notifications_table() in PAGE
 
 
 def test_every_alarm_has_a_row() -> None:
@@ -73,6 +74,37 @@ def test_the_distribution_is_that_of_the_waits(name: str) -> None:
         by_then += sum(time - offset < 900 for time in times)
     assert in_time / draws == pytest.approx(first_alarm(waits).within(WINDOW), abs=0.03)
     assert by_then / draws == pytest.approx(attempts(waits)[899], rel=0.05)
+
+
+def test_every_new_dead_letter_notifies_though_a_hopeless_one_stays() -> None:
+    """The level alarm notifies once; the alarm on arrivals notifies for each, unless two share or follow a minute."""
+    assert alarms.notifications("DeadLettersAlarm", list(alarms.LEVEL)) == [0]
+    assert alarms.notifications("NewDeadLetterAlarm", list(alarms.ARRIVALS)) == list(alarms.ARRIVALS)
+    assert alarms.notifications("NewDeadLetterAlarm", [10, 11, 12, 14]) == [10, 14]
+
+
+def test_one_incident_notifies_once() -> None:
+    """An alarm whose cause shows again after each wait stays in ALARM in between, whatever the jitter."""
+    assert alarms.notifications("CircuitAlarm", list(alarms.PROBES)) == [0]
+    waits = FAILING["SIGN_ERROR, SECRET_UNAVAILABLE"]
+    attempts_of_one_order = alarms.slowest_attempts(waits)
+    assert attempts_of_one_order[-1] > 10 * 60  # ten hours of attempts
+    for alarm in ("SignatureRefusedAlarm", "UnknownWordAlarm", "UnreadableItemAlarm"):
+        assert alarms.notifications(alarm, attempts_of_one_order) == [0]
+    assert len(alarms.notifications("NewDeadLetterAlarm", attempts_of_one_order)) > 5  # what a short window would do
+
+
+def test_one_faulty_message_moves_no_traffic_back() -> None:
+    """A new version is rolled back by faults in two of five minutes, not by one unreadable message of a POS."""
+    assert alarms.notifications("VersionFaultyAlarm", [3]) == []
+    assert alarms.notifications("VersionFaultyAlarm", [3, 6]) == [6]
+    assert alarms.notifications("VersionFaultyAlarm", [3, 8]) == []
+
+
+def test_a_steady_share_of_failures_notifies_once() -> None:
+    """Failures in any two minutes of seven hold OrdersFailingAlarm, so that a composite alarm has nothing to smooth."""
+    steady = [minute for minute in range(300) if minute % 7 in {0, 3}]
+    assert len(alarms.notifications("OrdersFailingAlarm", steady)) == 1
 
 
 def test_a_threshold_that_the_template_does_not_have_is_named() -> None:

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,9 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.utilities.circuit_breaker import CircuitState, CircuitTransition
 
-from orders import cases, report
+from orders import cases, event, report
+from orders.event import Message
+from orders.results import Result, RetryNow
 from orders.wechat import refusals
 from orders.wechat.verdicts import VERDICTS
 from sandbox.cloud import Cloud
@@ -272,18 +275,19 @@ def test_a_dead_letter_is_logged_and_counted_once(door: Door) -> None:
     closed = door.order_no()
     door.wechat_pay.cancel(MERCHANT, closed)
     counted: Counter[str] = Counter()
+    names = ("Received", "Rejected", "Unreadable", "DeadLetter")
     lines: list[dict[str, Any]] = []
     for receive_count in range(1, 13):
         bad = {**a_record("x", "m2", receive_count), "body": '{"event_id": "sale-7", "mchid": 1}'}
         door.invoke({"Records": [a_record(closed, "m1", receive_count), bad]})
         new_lines, metrics = door.output()
         lines += new_lines
-        counted.update({name: int(metrics.get(name, [0])[0]) for name in ("Received", "Rejected", "Unreadable")})
+        counted.update({name: int(metrics.get(name, [0])[0]) for name in names})
     assert sorted(line["message"] for line in lines) == [
         "rejected, to the dead letters",
         "unreadable, to the dead letters",
     ]
-    assert counted == {"Received": 24, "Rejected": 1, "Unreadable": 1}
+    assert counted == {"Received": 24, "Rejected": 1, "Unreadable": 1, "DeadLetter": 2}
     assert {line["event_id"] for line in lines} == {"m1", "sale-7"}
 
 
@@ -313,7 +317,74 @@ def test_a_message_that_is_given_up_is_logged_as_rejected(door: Door, monkeypatc
     door.invoke({"Records": [a_record(number, receive_count=12)]})
     [line], metrics = door.output()
     assert (line["message"], line["reason"]) == ("retries exhausted, to the dead letters", "RETRIES_EXHAUSTED")
-    assert (line["code"], metrics["Rejected"]) == ("FREQUENCY_LIMITED", [1.0])
+    assert (line["code"], line["http_status"], metrics["Rejected"]) == ("FREQUENCY_LIMITED", 429, [1.0])
+    assert metrics["DeadLetter"] == [1.0]
+
+
+@pytest.mark.parametrize(("last", "counted"), [(False, None), (True, [1.0])])
+def test_a_message_without_an_item_at_its_last_receive_is_a_dead_letter(
+    door: Door, last: bool, counted: list[float] | None
+) -> None:
+    """A message that the table could not record counts as a dead letter at its last receive, and not before."""
+    message = Message("m1", a_record(door.order_no())["body"], receive_count=12)
+    paid = event.read(message, door.module.relay.clock())
+    paid = replace(paid, reporter=replace(paid.reporter, receive_count=12, last=last))
+    reports = report.Report(door.module.logger, door.module.metrics)
+    reports.add(Result(message, RetryNow(), paid, problem="no answer", reason=cases.TABLE_UNAVAILABLE))
+    reports.flush()
+    _, metrics = door.output()
+    assert metrics["Deferred"] == [1.0]
+    assert metrics.get("DeadLetter") == counted
+
+
+@pytest.mark.parametrize(
+    ("fault", "faulty"),
+    [("unknown_state", 1.0), ("bad_sign_401", 1.0), ("unreadable", 1.0), ("system_error", None), (None, None)],
+)
+def test_a_fault_that_a_version_may_cause_is_counted_by_version(
+    door: Door, monkeypatch: pytest.MonkeyPatch, fault: str | None, faulty: float | None
+) -> None:
+    """A wrong signature, an unknown state or an unreadable message counts for the version; an outage does not."""
+    monkeypatch.setattr(door.module, "settings", replace(door.module.settings, function_version="7"))
+    record = a_record(door.order_no())
+    if fault == "unreadable":
+        record["body"] = "nonsense"
+    elif fault is not None:
+        door.wechat_pay.misbehave(fault)
+    door.output()
+    door.invoke({"Records": [record]})
+    blobs = [json.loads(line) for line in door.capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    by_version = [blob for blob in blobs if "Faulty" in blob]
+    assert [(blob["service"], blob["version"], blob["Faulty"]) for blob in by_version] == (
+        [] if faulty is None else [("orders", "7", [faulty])]
+    )
+    for blob in blobs:
+        [directive] = blob["_aws"]["CloudWatchMetrics"]
+        assert [sorted(names) for names in directive["Dimensions"]] == [
+            ["service", "version"] if "Faulty" in blob else ["service"]
+        ]
+
+
+def test_the_days_until_the_keys_end_are_counted_when_a_secret_was_fetched(door: Door) -> None:
+    """Each secret that was fetched since the last report has one value, in days; without a fetch there is none."""
+    now = door.module.relay.clock()
+    for days in (20, 400):
+        door.module.key_ends.append(datetime.fromtimestamp(now + days * report.DAY, UTC))
+    door.output()
+    door.invoke({"Records": [a_record(door.order_no())]})
+    _, metrics = door.output()
+    assert metrics["KeyDaysLeft"] == pytest.approx([20.0, 400.0], abs=0.1)
+    door.invoke({"Records": [a_record(door.order_no())]})
+    assert "KeyDaysLeft" not in door.output()[1]
+
+
+def test_a_self_test_calls_nothing_and_counts_nothing(door: Door) -> None:
+    """A request of a self-test returns what passed; it makes no call and writes no line and no metric."""
+    door.output()
+    calls = len(door.wechat_pay.calls)
+    assert door.invoke({"self_test": True})["self_test"] == "passed"
+    assert len(door.wechat_pay.calls) == calls
+    assert door.output() == ([], {})
 
 
 def test_what_wechat_pay_says_about_a_field_is_in_the_line(door: Door) -> None:

@@ -438,3 +438,20 @@ def test_a_kept_error_does_not_grow(desk: Desk) -> None:
         with pytest.raises(OrdersError) as caught:
             desk.merchants.get(mchid)
         assert len(list(traceback.walk_tb(caught.value.__traceback__))) < 10
+
+
+def test_the_end_of_the_platform_keys_is_reported_at_each_fetch(office: Office) -> None:
+    """Each fetch reports when the last platform certificate expires; a public key never does."""
+    ends: list[datetime] = []
+    secrets: Any = office.secrets
+    merchants = Merchants(secrets, office.prefix, wechatpay.Client, on_key_end=ends.append)
+    certificates = office.wechat_pay.platform.certificates
+    office.store(platform_keys=certificates)
+    certificates_only = merchants.get(MERCHANT)
+    merchants.refresh(MERCHANT, since=merchants.now())
+    end = max(end for _, end in certificates_only.client.platform_keys.validities.values())
+    assert ends == [end, end]
+    public_key: dict[str, str] = office.wechat_pay.merchant(MERCHANT).secret()["platform_keys"]
+    office.store(platform_keys=public_key | certificates)
+    assert merchants.refresh(MERCHANT, since=merchants.now()).key_end is None
+    assert ends == [end, end]
