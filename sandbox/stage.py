@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ops import dead_letters
-from ops.dead_letters import Letter
+from ops.letters.reasons import Letter
 from orders.order import Order, Status
 from sandbox.testbed import MERCHANT, Testbed
 from sandbox.waiting import NotReachedError, until

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ops import dead_letters, events
+from ops.letters.reasons import Letter
 from orders.order import Status
 from sandbox import up
 from sandbox.stories import STORIES, Story
@@ -58,7 +59,7 @@ def test_a_redriven_message_gets_one_new_attempt(world: Testbed) -> None:
     deployment = world.deployment
     events.send(deployment, body, source=None)
 
-    def look() -> dead_letters.Letter | None:
+    def look() -> Letter | None:
         return next((letter for letter in dead_letters.peek(deployment) if "REDRIVEN-1" in letter.body), None)
 
     first = until(look, state="the message is in the dead-letter queue")
@@ -72,7 +73,7 @@ def test_a_redriven_message_gets_one_new_attempt(world: Testbed) -> None:
     assert (_attempts(second), second.reason) == (2, "UNKNOWN_MERCHANT")
 
 
-def _attempts(letter: dead_letters.Letter) -> int:
+def _attempts(letter: Letter) -> int:
     return letter.order.attempts if letter.order else 0
 
 

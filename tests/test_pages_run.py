@@ -1,9 +1,11 @@
 """Every command that a page prints is run as it is printed, outside the virtual environment, and ends as the page says.
 
 The commands run in a folder that looks like a fresh clone, against one sandbox. Only the words of `_in_this_world` are
-replaced. A command without a rule fails its page: say in RULES how it ends.
+replaced. A command without a rule fails its page: say in RULES how it ends. Commands that differ only in a word of
+`_shape` run once.
 """
 
+import io
 import json
 import os
 import platform
@@ -12,22 +14,30 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
-from ops import dead_letters
 from orders.order import Status
 from sandbox import up
-from sandbox.testbed import BUILD, MERCHANT, ROOT, Testbed, until
+from sandbox.testbed import BUILD, MERCHANT, OTHER_MERCHANT, ROOT, Testbed, until
+from tests import page_programs
 
-PAGES = ("README.md", "docs/operate/runbook.md", "sandbox/README.md", "events/README.md", "layers/wechatpay/README.md")
+OPERATE = ("runbook.md", "deploy.md", "alarms/*.md", "reasons/*.md")
+RUNBOOK = [str(page.relative_to(ROOT)) for pattern in OPERATE for page in sorted((ROOT / "docs/operate").glob(pattern))]
+PAGES = ("README.md", *RUNBOOK, "sandbox/README.md", "events/README.md", "layers/wechatpay/README.md")
 PROGRAMS = ("make", "bin/ops", ".venv/bin/python", ".venv-sam/bin/sam", "aws", "curl", "pip", "export")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EVENT_FILES = dict(
@@ -38,6 +48,7 @@ EVENT_FILES = dict(
 
 ANY_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
 OUT_ORDER_NO = "WON-BY-WECHAT-1"  # the order that the runbook and the README ask for
+EVENT_ID = "9c3e7a52-6f0f-4d6e-8f5e-0d2b8c1a5f01"  # a till's own, of an event that is sent for `find`
 ENDS = {
     "1234323JKHDFE1243252": Status.SYNCED,
     "MINE-1": Status.SYNCED,
@@ -110,14 +121,13 @@ def test_a_printed_command_brings_its_environment(page: str) -> None:
     assert not re.search(r"(?<![\w./-])python3? -m|`sam [a-z ]+ -", (ROOT / page).read_text(encoding="utf-8"))
 
 
-def test_a_command_of_the_runbook_names_its_stack() -> None:
+@pytest.mark.parametrize("page", RUNBOOK)
+def test_a_command_of_the_runbook_names_its_stack(page: str) -> None:
     """A command of the runbook is whole: without its stack it would ask another one."""
-    runbook = (ROOT / "docs/operate/runbook.md").read_text(encoding="utf-8")
-    for code in re.findall(r"`([^`]+)`", runbook) + [command.text for command in _in_blocks(runbook)]:
-        if re.search(r"\b(order|dead-letters|event|keys) (show|list|redrive|send|check)\b", code):
-            assert re.match(r"bin/ops (--stack S|--table-name TABLE) ", code), (
-                code
-            )  # or a table that outlived its stack
+    for command in printed(page):
+        if command.text.startswith("bin/ops ") and command.text != "bin/ops --help":
+            # a stack, or a table that outlived its stack
+            assert re.match(r"bin/ops (--stack S|--table-name TABLE) ", command.text), command
 
 
 # ---- where they run --------------------------------------------------------------------------------------------------
@@ -131,7 +141,8 @@ class Shell:
     clone: Path
     control_url: str
     variables: dict[str, str]
-    tried: set[str] = field(default_factory=set)  # commands that ended as they should, on this page or another
+    tried: set[str] = field(default_factory=set)  # shapes of commands that ended as they should, here or elsewhere
+    usages: dict[str, str] = field(default_factory=dict)  # what `sam COMMAND --help` prints, by command
 
     def run(self, command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
         """Run a command line; `variables` are for this one."""
@@ -157,6 +168,7 @@ def _in_this_world(command: str, shell: Shell) -> str:
         r"--stack(-name)? S\b": rf"--stack\1 {shell.world.stack.name}",
         r"\bTABLE\b": shell.world.stack.outputs["OrdersTableName"],
         r"\b(KEPT_QUEUE_)?URL\b": shell.world.stack.outputs["DeadLettersUrl"],
+        r"\bEVENT_ID\b": EVENT_ID,
         r"\bMCHID\b": MERCHANT,
         r"\bOUT_ORDER_NO\b": OUT_ORDER_NO,
         r"\bFUNCTION\b": shell.world.function,
@@ -253,11 +265,25 @@ def _lists_letters(shell: Shell, command: str) -> None:
     assert re.search(r"^\d+ dead letter\(s\)$", _succeeds(shell, command), re.MULTILINE)
 
 
-def _redrives_all(shell: Shell, command: str) -> None:
-    """All letters move, or there is none. The plan of the run goes to the folder in which it runs."""
+NEEDS_ACTION = 3  # the exit status of a command of `ops` that did its work and found something to do
+
+
+def _reports(shell: Shell, command: str) -> str:
+    """The command does its work; whether something needs action depends on what other commands left."""
     process = shell.run(command)
-    is_empty = "none of 0 dead letter(s)" in process.stderr
-    assert is_empty or (process.returncode == 0 and "are back in OrderQueue" in process.stdout), process
+    assert process.returncode in {0, NEEDS_ACTION}, f"{command}\n{process.stdout}{process.stderr}"
+    return process.stdout
+
+
+def _works(shell: Shell, command: str) -> None:
+    """The command does its work."""
+    _reports(shell, command)
+
+
+def _moves(shell: Shell, command: str) -> None:
+    """A message that is to be moved or deleted is there before, and the command reports what it did or would do."""
+    _letter(shell)
+    assert re.search(r"\bmessage|\bletter", _reports(shell, command)), command
 
 
 def _invokes(shell: Shell, command: str) -> None:
@@ -269,10 +295,111 @@ def _invokes(shell: Shell, command: str) -> None:
     assert len(result.get("batchItemFailures", [])) == int(EVENT_FILES[file])
 
 
-def _redrives_one(shell: Shell, command: str) -> None:
-    """`ID` stands for the id of a dead-letter message that exists."""
-    letter = until(lambda: next(iter(dead_letters.peek(shell.world.deployment)), None), state="a dead letter")
-    assert "1 message(s) are back in OrderQueue" in _succeeds(shell, re.sub(r"\bID\b", letter.message_id, command))
+def _letter(shell: Shell) -> str:
+    """Return the id of a dead-letter message about REVOKED-1; send its event again if none is left."""
+    listing = f"bin/ops --stack {shell.world.stack.name} dead-letters list"
+
+    def find() -> str | None:
+        lines = shell.run(listing).stdout.splitlines()
+        return next((line.split()[0] for line in lines if " REVOKED-1 " in line), None)
+
+    if (message_id := find()) is None:
+        shell.world.publish("revoked.json")
+        message_id = until(find, state="a dead letter about REVOKED-1")
+    return message_id
+
+
+def _takes_a_letter(shell: Shell, command: str) -> None:
+    """`ID` stands for the id of a dead-letter message that exists; the command reports on it."""
+    message_id = _letter(shell)
+    assert _reports(shell, re.sub(r"\bID\b", message_id, command)) or ">" in command
+
+
+def _plans(shell: Shell, command: str) -> None:
+    """A plan has the messages of its reason, with what a redrive needs; REVOKED stands for each reason."""
+    _letter(shell)
+    _succeeds(shell, re.sub(r"--reason \w+", "--reason REVOKED", command))
+    plan = json.loads((shell.clone / "redrive.json").read_text(encoding="utf-8"))
+    assert {letter["order"] for letter in plan["letters"]} == {f"{MERCHANT}#REVOKED-1"}
+
+
+def _redrives_a_plan(shell: Shell, command: str) -> None:
+    """The messages of the plan are in OrderQueue; of the same plan nothing is left to move."""
+    _plans(shell, f"bin/ops --stack {shell.world.stack.name} dead-letters plan --reason REVOKED > redrive.json")
+    assert "in the order queue" in _reports(shell, command).replace("OrderQueue", "the order queue")
+
+
+def _finds_an_event(shell: Shell, command: str) -> None:
+    """A till's own id leads to the order that it reported."""
+    payload = json.loads((shell.clone / "mine.json").read_text(encoding="utf-8")) | {"event_id": EVENT_ID}
+    queue = shell.world.stack.outputs["OrderQueueUrl"]
+    shell.world.cloud.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(payload))
+    until(lambda: payload["out_order_no"] in shell.run(command).stdout or None, 300.0)
+
+
+def _asks_the_till(shell: Shell, command: str) -> None:
+    """A dry run prints what would be sent, and sends nothing."""
+    out = _succeeds(shell, command)
+    assert "Order_Paid" in out or "paid_time" in out, out
+
+
+def _sends_undelivered(shell: Shell, command: str) -> None:
+    """An event that EventBridge could not deliver is listed, and sent to OrderQueue as it is."""
+    queue = shell.world.stack.outputs["UndeliveredEventsUrl"]
+    body = (ROOT / "events/paid-offline-eventbridge.json").read_text(encoding="utf-8")
+    sqs = shell.world.cloud.client("sqs")
+    sqs.send_message(QueueUrl=queue, MessageBody=body)
+    assert re.search(r"\b1 ", _reports(shell, command))
+    if "send" in command:
+        answer = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["ApproximateNumberOfMessages"])
+        assert answer["Attributes"] == {"ApproximateNumberOfMessages": "0"}
+
+
+def _acknowledges(shell: Shell, command: str) -> None:
+    """The order is in the list of those that need attention no longer, and keeps its status."""
+    _succeeds(shell, command)
+    listing = f"bin/ops --stack {shell.world.stack.name} order list --attention"
+    assert OUT_ORDER_NO not in _reports(shell, listing)
+    order = shell.world.order(OUT_ORDER_NO)
+    assert order is not None
+    assert order.status is Status.PAID_BY_WECHAT
+
+
+# ---- merchants -------------------------------------------------------------------------------------------------------
+
+NEW_MERCHANT = "1300000088"  # for `merchant add`, which refuses a merchant that has a secret
+
+
+def _adds_a_merchant(shell: Shell, command: str) -> None:
+    """Without a person to ask, the command shows what it would write; with --yes it writes the secret."""
+    command = _with_files(shell, command, NEW_MERCHANT)
+    process = shell.run(command)
+    assert (process.returncode, "nothing was written" in process.stdout) == (NEEDS_ACTION, True), process
+    _succeeds(shell, f"{command} --yes")
+
+
+def _rotates_a_key(shell: Shell, command: str) -> None:
+    """The new key replaces, or the new platform key joins, what the secret has."""
+    shell.world.wechat_pay.merchant(OTHER_MERCHANT).rotate_key()
+    process = shell.run(_with_files(shell, command, OTHER_MERCHANT) + " --yes")
+    assert process.returncode in {0, NEEDS_ACTION}, process
+
+
+def _with_files(shell: Shell, command: str, mchid: str) -> str:
+    """Write the files of the merchant platform that the command names; return it for this merchant."""
+    merchant = shell.world.wechat_pay.merchant(mchid)
+    now, name = datetime.now(UTC), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, mchid)])
+    serial_no, ends = int(merchant.serial_no, 16), now + timedelta(days=1800)
+    certificate = x509.CertificateBuilder(name, name, merchant.key.public_key(), serial_no, now - timedelta(1), ends)
+    [(public_key_id, public_key)] = merchant.platform_keys().items()
+    files = {
+        "apiclient_key.pem": merchant.private_key,
+        "apiclient_cert.pem": certificate.sign(merchant.key, hashes.SHA256()).public_bytes(Encoding.PEM).decode(),
+        "pub_key.pem": public_key,
+    }
+    for file, text in files.items():
+        (shell.clone / file).write_text(text, encoding="utf-8")
+    return re.sub(r"\bPUB_KEY_ID_\d+", public_key_id, re.sub(r"\bMCHID\b", mchid, command))
 
 
 def _describes_the_stack(shell: Shell, command: str) -> None:
@@ -281,10 +408,25 @@ def _describes_the_stack(shell: Shell, command: str) -> None:
     assert shell.world.stack.outputs["OrdersTableName"] in process.stdout, process
 
 
-def _is_an_operation(shell: Shell, command: str) -> None:
+def _is_an_operation(_: Shell, command: str) -> None:
     """AWS has the operation with these options. It is not called: it deletes what other commands need, or needs AWS."""
-    process = shell.run(f"{command} --only-read-the-command-line yes", **ANY_CREDENTIALS)
-    assert process.returncode == 0, process
+    _aws(f"{command} --only-read-the-command-line yes")
+
+
+def _asks_aws(shell: Shell, command: str) -> None:
+    """The sandbox's AWS answers."""
+    assert json.loads(_aws(_in_this_world(command, shell), AWS_ENDPOINT_URL=shell.world.cloud.endpoint_url))
+
+
+def _aws(command: str, **variables: str) -> str:
+    """Run the stand-in for the AWS CLI in this process, and return what it prints."""
+    words = shlex.split(re.sub(r"^aws deploy ", "aws codedeploy ", command))  # the CLI's name of CodeDeploy
+    output = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output):
+        for name, value in (ANY_CREDENTIALS | variables).items():
+            patch.setenv(name, value)
+        page_programs.aws(words[1:])
+    return output.getvalue()
 
 
 def _puts_an_event(shell: Shell, command: str) -> None:
@@ -335,10 +477,13 @@ def _finds_no_container_engine(shell: Shell, command: str) -> None:
 
 
 def _is_a_command_of_sam(shell: Shell, command: str) -> None:
-    """SAM has the command with these options. It is not run: it would change an AWS account."""
+    """SAM has the command with these options, and samconfig.toml the environment. It would change an AWS account."""
     program, name, *options = shlex.split(command)
-    usage = _succeeds(shell, f"{program} {name} --help")
-    assert [option for option in options if option.startswith("--") and option not in usage] == []
+    if name not in shell.usages:
+        shell.usages[name] = _succeeds(shell, f"{program} {name} --help")
+    assert [option for option in options if option.startswith("--") and option not in shell.usages[name]] == []
+    environments = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+    assert "--config-env" not in options or options[options.index("--config-env") + 1] in environments
 
 
 def _installs(shell: Shell, command: str) -> None:
@@ -364,17 +509,28 @@ RULES: Mapping[str, Rule] = {
     r"make help": _prints("demo"),
     r"make ": _is_a_target,
     rf"{OPS} --help": _prints("dead-letters"),
+    rf"{OPS} doctor": _works,
+    rf"{OPS} find ": _finds_an_event,
     rf"{OPS} order show ": _shows_an_order,
-    rf"{OPS} order list --attention": _prints(""),
+    rf"{OPS} order list": _works,
+    rf"{OPS} order acknowledge ": _acknowledges,
     rf"{OPS} dead-letters list": _lists_letters,
-    rf"{OPS} dead-letters redrive --yes *(#|$)": _redrives_all,
+    rf"{OPS} dead-letters analyze": _works,
+    rf"{OPS} dead-letters \w+ .*\bID\b": _takes_a_letter,
+    rf"{OPS} dead-letters plan ": _plans,
+    rf"{OPS} dead-letters redrive --plan ": _redrives_a_plan,
+    rf"{OPS} dead-letters (redrive|delete)": _moves,
+    rf"{OPS} undelivered ": _sends_undelivered,
+    rf"{OPS} event send .*--dry-run": _asks_the_till,
     rf"{OPS} event send ": _prints("-"),  # an id
     rf"{OPS} keys check ": _checks_keys,
-    rf"{OPS} dead-letters redrive --message-id ID --yes": _redrives_one,
+    rf"{OPS} merchant add ": _adds_a_merchant,
+    rf"{OPS} merchant rotate ": _rotates_a_key,
     r"aws .*events put-events": _puts_an_event,
     r"aws cloudformation describe-stacks ": _describes_the_stack,
-    r"aws (cloudformation create-change-set|dynamodb (update|delete)-table|sqs delete-queue)": _is_an_operation,
+    r"aws (cloudformation describe-stack-events|lambda list-)": _asks_aws,
     r"aws lambda invoke ": _invokes,
+    r"aws \w+ (abort|create|delete|describe|get|restore|start|stop|update)-": _is_an_operation,
     r"curl ": _is_answered,
     r"\.venv/bin/python -W ignore -m jsonschema ": _prints(""),
     r"\.venv/bin/python -m sandbox faults": _prints("system_error"),
@@ -385,14 +541,20 @@ RULES: Mapping[str, Rule] = {
 }
 
 
+def _shape(command: str) -> str:
+    """Return a command without its comment, and without the reason or the remark that a page has put into it."""
+    text = " ".join(shlex.split(command, comments=True))
+    return re.sub(r"(?<=--reason )\w+|(?<=--why ).*", "…", text)
+
+
 def _try(shell: Shell, command: Command) -> None:
     """Run a command and check its end; a command that several pages print alike runs once."""
     rule = next((rule for pattern, rule in RULES.items() if re.match(pattern, command.text)), None)
     assert rule, f"line {command.line}: RULES does not say how this ends: {command.text}"
-    text = " ".join(shlex.split(command.text, comments=True))
-    if text not in shell.tried or rule in {_sets_variables, _is_answered}:
+    shape = _shape(command.text)
+    if shape not in shell.tried or rule in {_sets_variables, _is_answered}:
         rule(shell, command.text)
-        shell.tried.add(text)
+        shell.tried.add(shape)
 
 
 @pytest.mark.parametrize("page", PAGES)

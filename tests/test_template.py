@@ -746,6 +746,12 @@ def test_every_alarm_is_the_stacks_own(template: dict[str, Any]) -> None:
             assert dimensions[dimension] == own or dimensions[dimension] in own, name
 
 
+def test_every_alarm_is_in_the_runbook() -> None:
+    """The runbook links to the page of every alarm."""
+    runbook = (ROOT / "docs/operate/runbook.md").read_text(encoding="utf-8")
+    assert [alarm for alarm in ALARMS if f"[{alarm}](alarms/{alarm}.md)" not in runbook] == []
+
+
 def test_every_parameter_is_described_and_used(source: dict[str, Any]) -> None:
     """Every parameter has a description, and the template uses it."""
     rest = TEXT.partition("\nRules:")[2]

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 import wechatpay
-from orders import event, wechat
+from orders import event
 from orders.event import Message
+from orders.wechat import requests
 from wechatpay.message import SCHEME, answer_message
 from wechatpay.verification import verify
 
@@ -59,8 +60,8 @@ def run() -> dict[str, str]:
         private_key=merchant_key,
         platform_keys={_PLATFORM: platform_key.public_key()},
     )
-    payment = wechat.with_defaults(paid.payment, _Defaults())
-    client.payscore.sign_sync(**wechat.sync_payment(payment))
+    payment = requests.with_defaults(paid.payment, _Defaults())
+    client.payscore.sign_sync(**requests.sync_payment(payment))
     _verify(client, platform_key, now)
     return {"self_test": "passed", "steps": "read, sign, verify", "library": wechatpay.__version__}
 

@@ -23,7 +23,8 @@ from ops.stack import Deployment
 from orders.errors import OrdersError
 from orders.merchants import Merchant, Merchants
 from orders.order import Payment
-from orders.wechat import fact, missing_fields, order_query, with_defaults
+from orders.wechat.requests import missing_fields, order_query, with_defaults
+from orders.wechat.verdicts import payment_state
 from wechatpay import Client, RefusedError, WeChatPayError
 from wechatpay.text import printable
 
@@ -101,7 +102,7 @@ class Proofs:
             return SampleAnswer(Answer.REFUSED, printable(f"{error.code or error.status}: {error.message}"))
         except (WeChatPayError, ValueError) as error:
             return SampleAnswer(Answer.SILENT, printable(str(error)))
-        return SampleAnswer(ANSWERS[fact(order, complete.endpoint or "direct")])
+        return SampleAnswer(ANSWERS[payment_state(order, complete.endpoint or "direct")])
 
     def _merchant(self, mchid: str) -> Merchant:
         return self._merchants.get(mchid)

@@ -9,7 +9,7 @@ from ops.letters.reasons import NEVER_SETTLED, TABLE_SILENT, UNREADABLE, UNREADA
 from orders.order import Payment, Status
 from orders.rules import RETRIES_EXHAUSTED
 from orders.settlement import KEY_REASONS
-from orders.wechat import Fact
+from orders.wechat.verdicts import PaymentState
 
 SAMPLES = 3  # orders of a group that WeChat Pay is asked about
 
@@ -85,16 +85,16 @@ class Answer(StrEnum):
     SILENT = "could not be asked about"
 
 
-ANSWERS: Mapping[Fact, Answer] = {
-    Fact.TO_BE_PAID: Answer.WORKS,
-    Fact.PAID_AT_THE_TILL: Answer.WORKS,
-    Fact.PAID_BY_WECHAT: Answer.WORKS,
-    Fact.NOTHING_DUE: Answer.WORKS,
-    Fact.CONFIRMED: Answer.WAITS,
-    Fact.CREATED: Answer.WAITS,
-    Fact.REVOKED: Answer.CLOSED,
-    Fact.EXPIRED: Answer.CLOSED,
-    Fact.UNKNOWN: Answer.UNKNOWN,
+ANSWERS: Mapping[PaymentState, Answer] = {
+    PaymentState.TO_BE_PAID: Answer.WORKS,
+    PaymentState.PAID_AT_THE_TILL: Answer.WORKS,
+    PaymentState.PAID_BY_WECHAT: Answer.WORKS,
+    PaymentState.NOTHING_DUE: Answer.WORKS,
+    PaymentState.CONFIRMED: Answer.WAITS,
+    PaymentState.CREATED: Answer.WAITS,
+    PaymentState.REVOKED: Answer.CLOSED,
+    PaymentState.EXPIRED: Answer.CLOSED,
+    PaymentState.UNKNOWN: Answer.UNKNOWN,
 }
 
 

@@ -10,8 +10,10 @@ from ops import advice
 from ops.advice import Advice, Course
 from ops.commands import MODULES
 from ops.commands.parser import command_line
-from orders import cases, dialogue, rules, settlement, wechat
+from orders import cases, dialogue, rules, settlement
 from orders.order import Attempt, Order, Payment, Status
+from orders.wechat import refusals
+from orders.wechat.verdicts import VERDICTS, PaymentState
 from wechatpay.endpoints import ENDPOINTS
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +26,7 @@ NO_REASONS = {
     *(status.value for status in Status),
     *(step.value for step in rules.Step),
     *(action.value for action in dialogue.Action),
-    *(fact.value for fact in wechat.Fact if fact.value not in {"CREATED", "REVOKED", "EXPIRED"}),
+    *(state.value for state in PaymentState if state.value not in {"CREATED", "REVOKED", "EXPIRED"}),
     *("DONE", "DOING", "MCH_COMPLETE", "MCH", "USER_ACCEPTED", "FINISHED", "USER_PAID", "TIMESTAMP", "UNKNOWN"),
     *("ORDER_DONE", "ORDER_CANCELED", "INVALID_ORDER_STATE", "SYSTEM_ERROR", "UNANSWERED"),
     *("FREQUENCY_LIMITED", "FREQUENCY_LIMIT_EXCEED", "RATELIMIT_EXCEEDED", "RATELIMIT_EXCEED", "RATE_LIMITED"),
@@ -33,12 +35,12 @@ NO_REASONS = {
 
 def _words(module: str) -> set[str]:
     """Return the words in capitals that a module of the function writes."""
-    tree = ast.parse((ORDERS / f"{module}.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ORDERS / module).with_suffix(".py").read_text(encoding="utf-8"))
     texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     return {text for text in texts if re.fullmatch(r"[A-Z][A-Z_]+[A-Z]", text)}
 
 
-@pytest.mark.parametrize("module", ["cases", "dialogue", "rules", "settlement", "wechat"])
+@pytest.mark.parametrize("module", ["cases", "dialogue", "rules", "settlement", "wechat/refusals", "wechat/verdicts"])
 def test_every_reason_that_the_function_can_write_has_a_row(module: str) -> None:
     """A word in capitals of the function is a reason with a row, or is listed here as none."""
     assert _words(module) - NO_REASONS - set(advice.ROWS) == set()
@@ -46,11 +48,9 @@ def test_every_reason_that_the_function_can_write_has_a_row(module: str) -> None
 
 def test_reasons_of_the_function_s_own_tables_have_a_row() -> None:
     """Verdicts, codes that reject, broken keys and failures without a conversation have rows of their own."""
-    reasons = (
-        {verdict.reason for verdict in wechat.VERDICTS.values()} | settlement.KEY_REASONS | dialogue.CLOSED_REASONS
-    )
+    reasons = {verdict.reason for verdict in VERDICTS.values()} | settlement.KEY_REASONS | dialogue.CLOSED_REASONS
     rejecting = {dialogue.Action.REJECT, dialogue.Action.REJECT_UNLESS_CLOSED, dialogue.Action.NOT_EXIST}
-    reasons |= {code for code, action in wechat._CODES.items() if action in rejecting}
+    reasons |= {code for code, action in refusals._CODES.items() if action in rejecting}
     reasons |= {cases.CIRCUIT_OPEN, cases.UNEXPECTED, cases.TABLE_UNAVAILABLE, rules.RETRIES_EXHAUSTED}
     assert reasons - {""} <= set(advice.ROWS)
 
