@@ -34,7 +34,7 @@ TABLE = {
         "wechatpay.endpoints",
         "wechatpay.times",
     },
-    "orders.self_test": {"orders.event", "orders.wechat", "wechatpay", "cryptography"},
+    "orders.self_test": {"orders.event", "orders.wechat.requests", "wechatpay", "cryptography"},
     "orders.records": {"orders.event", "orders.errors", "orders.mistakes", "wechatpay.text"},
     "orders.dialogue": {"orders.order", "orders.waits"},
     "orders.settlement": {"orders.dialogue", "orders.order", "orders.waits"},

@@ -183,9 +183,9 @@ def _defined(tree: ast.Module | ast.ClassDef, prefix: str = "") -> Iterator[str]
 
 
 def test_twenty_questions_are_answered() -> None:
-    """The page answers twenty questions of a new reader, each once."""
+    """The page answers at least twenty questions of a new reader, each once."""
     questions = [question for question, _, _ in ANSWERS]
-    assert len(questions) == len(set(questions)) == 20
+    assert len(questions) == len(set(questions)) >= 20
 
 
 @pytest.mark.parametrize(("file", "names"), [answer[1:] for answer in ANSWERS], ids=[answer[0] for answer in ANSWERS])
