@@ -68,7 +68,8 @@ class Reading:
         self._clock = clock
         self._least = hold
         self._patience = patience
-        self._holds: dict[str, _Hold] = {}  # by message id, the next to end first
+        self._holds: dict[str, _Hold] = {}  # by message id
+        self._due_at = math.inf  # when the first of them has less than half of its hold left
         self._ids: set[str] = set()
         self.total = 0
         self.hold = hold
@@ -105,8 +106,8 @@ class Reading:
             answer = [(message, message.message_id not in self._ids) for message in self._queue.receive(self.hold)]
             for message, _ in answer:
                 self._ids.add(message.message_id)
-                self._holds.pop(message.message_id, None)
                 self._holds[message.message_id] = _Hold(message.receipt_handle, start + self.hold)
+            self._due_at = min(self._due_at, start + self.hold / 2)
             repeats += sum(not is_new for _, is_new in answer)
             empty = 0 if answer else empty + 1
             yield answer
@@ -118,6 +119,8 @@ class Reading:
     def keep(self) -> None:
         """Extend the hold of each message of which less than half is left."""
         now = self._clock()
+        if now < self._due_at:
+            return
         due = [message_id for message_id, hold in self._holds.items() if hold.until - now < self.hold / 2]
         ids = {self._holds[message_id].handle: message_id for message_id in due}
         for handles in handles_of(ids):
@@ -130,6 +133,7 @@ class Reading:
                     self._holds[ids[handle]] = _Hold(handle, until)
                 elif failures[handle] not in STALE:
                     self.put_back_failures[ids[handle]] = failures[handle]
+        self._due_at = min((hold.until - self.hold / 2 for hold in self._holds.values()), default=math.inf)
 
     def release(self, message_id: str) -> None:
         """Forget a message that has been deleted."""
