@@ -1,11 +1,12 @@
 """What an operator does about an order: one row for each reason that an item, a log line or a dead letter can have.
 
-`order show` and `dead-letters analyze` print it. A command is written without options that name the stack: the printer
-of the command adds those that its own command line has. `{order}` in it stands for the order's arguments.
+`order show` prints it. A command is written without options that name the stack: the printer of the command adds those
+that its own command line has. `{order}` in it stands for the order's arguments, `{key}` for its key in the table.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from orders.order import Attempt, Order, Status
@@ -24,47 +25,50 @@ class Course(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What a reason means, and what to do about it; `commands` are of `bin/ops`, `section` is of the runbook."""
+    """What a reason means, and what to do about it; `commands` are of `bin/ops`, `name` is the reason's page."""
 
     course: Course
     meaning: str
     action: str
     commands: tuple[str, ...] = ()
-    section: str = "deadlettersalarm-an-order-could-not-be-synced"
+    name: str = ""
 
     @property
     def page(self) -> str:
-        """The part of the runbook about it."""
-        return f"docs/operate/runbook.md#{self.section}"
+        """The page of the runbook about it."""
+        return f"docs/operate/reasons/{self.name}.md"
 
     def command_lines(self, owner: str, out_order_no: str, program: str = "bin/ops") -> list[str]:
         """Return the commands for an order of `owner`: the mchid, with a sub-merchant `mchid/sub_mchid`."""
         mchid, _, sub_mchid = owner.partition("/")
         order = f"{mchid} {out_order_no}" + (f" --sub-mchid {sub_mchid}" if sub_mchid else "")
-        return [f"{program} {command.format(mchid=mchid, order=order)}" for command in self.commands]
+        key = shlex.quote(f"{owner}#{out_order_no}")
+        return [f"{program} {command.format(mchid=mchid, order=order, key=key)}" for command in self.commands]
 
 
-_KEYS = "signaturerefusedalarm-wechat-pay-refuses-our-signatures-or-a-secret-cannot-be-used"
-_FAILING = "ordersfailingalarm-orders-keep-failing"
 _CHECK = "keys check {mchid}"
+_BOUND = "keys check {mchid} --bound"
+_ADD = (
+    "merchant add {mchid} --private-key apiclient_key.pem --certificate apiclient_cert.pem --public-key pub_key.pem"
+    " --public-key-id PUB_KEY_ID"
+)
 _ECHO = "keys check {mchid} --echo"
 _SHOW = "order show {order}"
-_REDRIVE = "dead-letters redrive"
+_REDRIVE = "dead-letters redrive --order {key} --yes"
+_DELETE = "dead-letters delete --order {key} --yes"
 _ACKNOWLEDGE = "order acknowledge {order} --who NAME --why TEXT"
 _SEND = "event send FILE"
 
-_SYNCED = Advice(
-    Course.NOTHING, "WeChat Pay knows what the customer paid at the till", "nothing to do", section="runbook"
-)
+_SYNCED = Advice(Course.NOTHING, "WeChat Pay knows what the customer paid at the till", "nothing to do", name="SETTLED")
 _DOUBLE = Advice(
     Course.REFUND,
     "WeChat Pay has collected the money as well: the customer has paid twice",
     "refund it at WeChat Pay by its transaction_id, or give the till's money back; then acknowledge the order",
     (_ACKNOWLEDGE,),
-    "paidbywechatalarm-a-customer-has-paid-twice",
+    "NEWTON",
 )
 _NOTHING_DUE = Advice(
-    Course.NOTHING, "WeChat Pay had nothing to collect for this order", "nothing to do", section="runbook"
+    Course.NOTHING, "WeChat Pay had nothing to collect for this order", "nothing to do", name="SETTLED"
 )
 
 
@@ -73,27 +77,26 @@ def _closed(word: str) -> Advice:
         Course.END,
         f"the order is {word} at WeChat Pay, and money was taken for it at the till",
         "nothing can be synced any more: inform the shop, delete the dead-letter message, acknowledge the order",
-        (_ACKNOWLEDGE,),
+        (_DELETE, _ACKNOWLEDGE),
     )
 
 
 def _not_completed(meaning: str) -> Advice:
     action = "nothing to do here: the order continues when the shop has completed it; tell the shop if that takes hours"
-    return Advice(Course.WAIT, meaning, action, section=_FAILING)
+    return Advice(Course.WAIT, meaning, action)
 
 
-def _wait(meaning: str, action: str = "nothing to do: retries settle it", section: str = _FAILING) -> Advice:
-    return Advice(Course.WAIT, meaning, action, (), section)
+def _wait(meaning: str, action: str = "nothing to do: retries settle it") -> Advice:
+    return Advice(Course.WAIT, meaning, action)
 
 
-ROWS: Mapping[str, Advice] = {
+_ROWS: Mapping[str, Advice] = {
     # ---- WeChat Pay's order ------------------------------------------------------------------------------------------
     "NEWTON": _DOUBLE,
     "OTHER_PAID_TIME": Advice(
         Course.NOTHING,
         "WeChat Pay has the payment with another paid_time: an earlier report was accepted",
         "nothing to do",
-        section="runbook",
     ),
     "REVOKED": _closed("cancelled"),
     "EXPIRED": _closed("expired"),
@@ -106,7 +109,6 @@ ROWS: Mapping[str, Advice] = {
         "the order is in a state that this version has no word for; it is queried again",
         "open an issue with the answer (`wechat`, without `openid`), or deploy a version that knows the state",
         (_SHOW,),
-        "unknownwordalarm-a-state-this-version-does-not-know",
     ),
     # ---- WeChat Pay's refusals ---------------------------------------------------------------------------------------
     "ORDER_NOT_EXIST": Advice(
@@ -131,7 +133,7 @@ ROWS: Mapping[str, Advice] = {
         Course.REPAIR,
         "appid, service_id and mchid do not belong together, or the product is not activated",
         "correct the defaults of the merchant's secret, or the event; then redrive",
-        (_CHECK, _REDRIVE),
+        (_BOUND, _REDRIVE),
     ),
     "INVALID_REQUEST": Advice(
         Course.REPAIR,
@@ -144,49 +146,43 @@ ROWS: Mapping[str, Advice] = {
         Course.WAIT,
         "WeChat Pay receives too many calls",
         "nothing to do for one order; if all orders wait, lower the stack's parameter MaximumConcurrency",
-        section=_FAILING,
     ),
     # ---- keys --------------------------------------------------------------------------------------------------------
     "UNKNOWN_MERCHANT": Advice(
         Course.REPAIR,
         "there is no secret for this mchid",
-        "create the secret with the merchant's keys, check it, then redrive",
-        (_CHECK, _REDRIVE),
+        "create the secret with the merchant's keys, then redrive",
+        (_ADD, _REDRIVE),
     ),
     "SECRET_UNAVAILABLE": Advice(
         Course.REPAIR,
         "the merchant's secret cannot be fetched or used; the last error has the cause",
         "correct the secret, or its key's policy (`Access to KMS`), or the function's role (`is not authorized`)",
         (_CHECK,),
-        _KEYS,
     ),
     "SIGN_ERROR": Advice(
         Course.REPAIR,
         "WeChat Pay refuses our signature",
         "serial_no and private_key must be of one certificate that is valid and of this merchant; write both at once",
         (_ECHO,),
-        _KEYS,
     ),
     "CLOCK": Advice(
         Course.REPAIR,
         "our clock or WeChat Pay's is more than five minutes off",
         "nothing on Lambda; elsewhere set the machine's clock",
         (_ECHO,),
-        _KEYS,
     ),
     "WECHATPAY_SERIAL": Advice(
         Course.REPAIR,
         "WeChat Pay does not know the PUB_KEY_ID that we ask for",
         "correct the name of the public key in platform_keys: it is in WeChat Pay's console",
         (_ECHO,),
-        _KEYS,
     ),
     "UNTRUSTED_ANSWER": Advice(
         Course.REPAIR,
         "answers arrive, and no platform key of the secret verifies them",
         "add the key that the last error names to platform_keys; if it is there, an intermediary changes bodies",
         (_ECHO,),
-        _KEYS,
     ),
     # ---- the way to WeChat Pay ---------------------------------------------------------------------------------------
     "UNREACHABLE": _wait("WeChat Pay could not be reached; nothing was sent"),
@@ -196,7 +192,6 @@ ROWS: Mapping[str, Advice] = {
     "CIRCUIT_OPEN": _wait(
         "WeChat Pay does not answer at all: calls are stopped, one batch a minute tries",
         "nothing to do if WeChat Pay is down; if it answers elsewhere, check the function's way out",
-        "circuitalarm-wechat-pay-does-not-answer",
     ),
     # ---- the function ------------------------------------------------------------------------------------------------
     "SECOND_REPORT": _wait("another event of the same order went first"),
@@ -205,14 +200,12 @@ ROWS: Mapping[str, Advice] = {
         Course.REPAIR,
         "DynamoDB refuses or does not answer",
         "check the function's role, the table's key and its limits",
-        section=_FAILING,
     ),
     "UNEXPECTED": Advice(
         Course.REPAIR,
         "a bug of the function",
         "deploy the previous version, open an issue with the log line; then redrive",
         (f"{_SHOW} --logs", _REDRIVE),
-        _FAILING,
     ),
     RETRIES_EXHAUSTED: Advice(
         Course.REPAIR,
@@ -232,7 +225,6 @@ ROWS: Mapping[str, Advice] = {
         "this version cannot read the order's item: it was edited by hand, or a later version wrote it",
         "correct the attribute, or deploy the version that wrote it; then redrive",
         (_SHOW, _REDRIVE),
-        "unreadableitemalarm-an-item-of-the-table-cannot-be-read",
     ),
     "NEVER_SETTLED": Advice(
         Course.REPAIR,
@@ -241,6 +233,8 @@ ROWS: Mapping[str, Advice] = {
         (_REDRIVE,),
     ),
 }
+
+ROWS: Mapping[str, Advice] = {word: replace(row, name=row.name or word) for word, row in _ROWS.items()}
 """Advice by reason. Reasons that are made of others' words (`MISSING_…`, codes of WeChat Pay) are in `for_reason`."""
 
 _MISSING = Advice(
@@ -248,12 +242,14 @@ _MISSING = Advice(
     "a field is neither in the event nor in the merchant's secret; the last error names all of them",
     "add it to one of them, then redrive or send the event again",
     (_SEND, _REDRIVE),
+    "MISSING_FIELD",
 )
 _OTHER_CODE = Advice(
     Course.REPAIR,
     "WeChat Pay refuses the report; the reason is its own code, and the last error has its words",
     "look the code up in WeChat Pay's documentation, remove the cause, then redrive; or send a corrected event",
     (_SHOW, _REDRIVE),
+    "OTHER_CODE",
 )
 
 

@@ -41,8 +41,8 @@ kinds must all be met; one kind may be given several times."""
 _REDRIVE = """\
 Send dead letters back to OrderQueue, as they are, once their cause is removed.
 
-With --plan it executes that plan. With conditions, or without any for all letters, it prints what it would do; --yes
-does it. All letters at once are moved by SQS's own task where the Region has it; otherwise, and for a selection, this
+With --plan it executes that plan; with --message-id alone it sends these messages. With other conditions, or without any
+for all letters, it prints what it would do; --yes does it. All letters at once are moved by SQS's own task where the Region has it; otherwise, and for a selection, this
 program moves them. Ctrl-C stops between two batches and loses nothing. A run that was stopped, or killed, is continued
 by the same --plan: its journal lies next to the plan. The order's history gets a line REDRIVEN for each letter.
 
@@ -221,7 +221,7 @@ def _redriven(deployment: Deployment, options: argparse.Namespace) -> Iterator[P
     survey = Survey(moves.selection_of(options, time.time()))
     yield from _surveyed(deployment, survey)
     plan = _plan_of(deployment, survey, options)
-    if not options.yes:
+    if not (options.yes or plan.selection.names_messages):
         yield moves.dry_run(plan, "redriven")
         return
     path = runs.save(plan, "redrive", time.time())

@@ -56,6 +56,11 @@ class Selection:
         """Whether every letter is selected."""
         return self == Selection()
 
+    @property
+    def names_messages(self) -> bool:
+        """Whether it selects by message id alone: the operator has chosen each message."""
+        return bool(self.message_ids) and self == Selection(message_ids=self.message_ids)
+
     def takes(self, letter: Letter) -> bool:
         """Whether a letter meets the conditions, `mended` excepted."""
         cause = Cause.of(letter)

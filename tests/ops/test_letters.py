@@ -237,7 +237,7 @@ def test_a_letter_goes_back_with_its_attributes(
     """A redriven message keeps body and attributes; the others stay and are visible at once."""
     ids = [operator.letter(a_body(f"A-{number}"), **ATTRIBUTES) for number in range(12)]
     monkeypatch.chdir(tmp_path)
-    code, out, _ = operator.run("dead-letters", "redrive", "--message-id", ids[5], "--yes")
+    code, out, _ = operator.run("dead-letters", "redrive", "--message-id", ids[5])
     assert (code, "1 message(s) are back in OrderQueue" in out) == (0, True)
     sqs = operator.deployment.client("sqs")
     [back] = sqs.receive_message(

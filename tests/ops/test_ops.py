@@ -188,7 +188,7 @@ def test_without_a_move_task_this_program_moves_the_letters(
         state="both letters are back",
         instead=lambda: operator.run("dead-letters", "list"),
     )
-    history = json.loads(operator.run("order", "show", MERCHANT, "REVOKED-1")[1])["history"]
+    history = json.loads(operator.run("order", "show", MERCHANT, "REVOKED-1", "--json")[1])["history"]
     assert [line["outcome"] for line in history][-2:] == ["REDRIVEN", "REJECTED"]
 
 

@@ -57,8 +57,9 @@ def test_an_order_is_shown_with_what_to_do_next(operator: Operator) -> None:
     assert "              field=service_id  issue=wrong  request_id=08AB" in lines
     start = lines.index("what to do next")
     assert lines[start + 1] == "  hours of retries did not succeed, and SQS gave the message up"
-    assert lines[start + 3] == f"       {_program(operator)} dead-letters redrive"
-    assert "     docs/operate/runbook.md#ordersfailingalarm-orders-keep-failing" in lines
+    assert lines[start + 3] == f"       {_program(operator)} dead-letters redrive --order '{MERCHANT}#SHOW-1' --yes"
+    assert "     docs/operate/reasons/RETRIES_EXHAUSTED.md" in lines
+    assert "     docs/operate/reasons/DEDUCTING.md" in lines
     history = lines[lines.index("history") + 1 :]
     assert history[0].split() == ["at", "outcome", "reason", "code", "ms", "message", "Request-ID", "note"]
     assert history[1].split() == [AT, "UNKNOWN", "OUTCOME_UNKNOWN", "-", "120", "m-1", "08AB", "-"]
