@@ -41,10 +41,11 @@ kinds must all be met; one kind may be given several times."""
 _REDRIVE = """\
 Send dead letters back to OrderQueue, as they are, once their cause is removed.
 
-With --plan it executes that plan; with --message-id alone it sends these messages. With other conditions, or without any
-for all letters, it prints what it would do; --yes does it. All letters at once are moved by SQS's own task where the Region has it; otherwise, and for a selection, this
-program moves them. Ctrl-C stops between two batches and loses nothing. A run that was stopped, or killed, is continued
-by the same --plan: its journal lies next to the plan. The order's history gets a line REDRIVEN for each letter.
+With --plan it executes that plan; with --message-id alone it sends these messages. With other conditions, or without
+any for all letters, it prints what it would do; --yes does it. All letters at once are moved by SQS's own task where
+the Region has it; otherwise, and for a selection, this program moves them. Ctrl-C stops between two batches and loses
+nothing. A run that was stopped, or killed, is continued by the same --plan: its journal lies next to the plan. The
+order's history gets a line REDRIVEN for each letter.
 
 A killed run may send up to ten letters twice, whose batch SQS was taking at that moment. The second copy of a payment
 is answered from the table."""
