@@ -59,7 +59,7 @@ def aws(words: list[str]) -> None:
 
 
 def _option_name(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()  # UUID is --uuid
 
 
 def _value(text: str, kind: str, *, blobs_are_raw: bool) -> Any:
