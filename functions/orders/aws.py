@@ -10,13 +10,14 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-import boto3
 import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.httpsession import URLLib3Session
 from botocore.loaders import Loader
 from botocore.utils import get_environ_proxies
+
+from orders.lean_boto3 import boto3
 
 MODELS = Path(__file__).with_name("models")
 

@@ -2,7 +2,10 @@
 
 import json
 import os
+import re
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import boto3.compat
 import botocore
 import pytest
 from botocore.exceptions import BotoCoreError, SSLError
@@ -251,3 +255,27 @@ def test_the_models_have_every_action_of_the_role() -> None:
     }
     assert operations == {operation for names in OPERATIONS.values() for operation in names}
     assert {path.parts[-3] for path in MODELS.glob("*/*/service-2.json")} == set(OPERATIONS)
+
+
+LEAN = """
+import sys
+from orders.lean_boto3 import boto3
+assert not [name for name in sys.modules if name.partition(".")[0] in {"s3transfer", "multiprocessing"}]
+from boto3.s3.transfer import TransferConfig
+from s3transfer.manager import TransferManager
+assert issubclass(TransferConfig, sys.modules["s3transfer.manager"].TransferConfig)
+"""
+
+
+def test_boto3_is_imported_without_the_transfer_manager_of_s3() -> None:
+    """Importing boto3 loads nothing of s3transfer; a program that uses S3 later gets the real one."""
+    subprocess.run([sys.executable, "-c", LEAN], check=True)
+
+
+def test_boto3_asks_the_transfer_manager_for_one_class_alone() -> None:
+    """The pinned boto3 imports `TransferConfig` in compat.py, and asks it for one attribute."""
+    source = Path(boto3.compat.__file__).read_text(encoding="utf-8")
+    assert re.findall(r".*s3transfer.*", source) == ["from s3transfer.manager import TransferConfig"]
+    assert re.findall(r".*TransferConfig[,.)].*", source) == [
+        "TRANSFER_CONFIG_SUPPORTS_CRT = hasattr(TransferConfig, 'UNSET_DEFAULT')"
+    ]
