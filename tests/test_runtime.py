@@ -36,7 +36,7 @@ def test_it_answers_with_the_failed_records(function: Function) -> None:
 def test_its_metrics_are_log_lines(function: Function) -> None:
     """Metrics are log lines in the embedded metric format, with the namespace and dimension of the alarms."""
     function.api.invoke({"Records": [a_record("m3", "nonsense")]})
-    emf = [line for line in function.log_lines() if "_aws" in line][-1]
+    emf = [line for line in function.log_lines() if "_aws" in line and "Received" in line][-1]
     [directive] = emf["_aws"]["CloudWatchMetrics"]
     assert (directive["Namespace"], directive["Dimensions"], emf["service"]) == (
         "WeChatPayScore",

@@ -47,3 +47,8 @@ def program(options: argparse.Namespace) -> str:
     names |= {option: output for output, option in OPTIONS.items()}
     words = [f"{option} {value}" for option, name in names.items() if (value := getattr(options, name))]
     return " ".join(["bin/ops", *(["--sandbox"] if options.sandbox else []), *words])
+
+
+def complete(text: str, options: argparse.Namespace) -> str:
+    """Return a text whose commands of `bin/ops` name the same stack as this one."""
+    return text.replace("bin/ops ", f"{program(options)} ")

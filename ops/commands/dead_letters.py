@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ops import items, screen
 from ops.commands import moves
+from ops.commands.arguments import complete, program
 from ops.commands.parser import Nouns
 from ops.letters import browse, runs, tasks
 from ops.letters.history import REDRIVEN, History
@@ -148,22 +149,30 @@ def _search(deployment: Deployment, message_id: str) -> Iterator[Progress | Repo
 def _analyze(deployment: Deployment, options: argparse.Namespace) -> Output:
     survey = Survey(moves.selection_of(options, time.time()))
     proofs = Proofs(deployment, offline=options.offline)
-    return Stream(("count", "oldest", "reason", "cause", "merchant", "verdict"), _groups(deployment, survey, proofs))
+    return Stream(
+        ("count", "oldest", "reason", "cause", "merchant", "verdict"), _groups(deployment, survey, proofs, options)
+    )
 
 
-def _groups(deployment: Deployment, survey: Survey, proofs: Proofs) -> Iterator[Row | Progress | Report]:
+def _groups(
+    deployment: Deployment, survey: Survey, proofs: Proofs, options: argparse.Namespace
+) -> Iterator[Row | Progress | Report]:
     yield from _surveyed(deployment, survey)
     counts: dict[Verdict, int] = {}
     for group, diagnosis in survey.diagnose(proofs):
         counts[diagnosis.verdict] = counts.get(diagnosis.verdict, 0) + group.count
-        yield _group_row(group, diagnosis)
+        yield _group_row(group, diagnosis, complete(diagnosis.remedy, options))
     parts = [f"{count:,} {verdict}" for verdict, count in counts.items()]
     words = f"{len(survey.entries):,} dead letter(s)" + (f": {', '.join(parts)}" if parts else "")
-    advice = ("bin/ops dead-letters redrive --mended shows what to redrive now",) if Verdict.MENDED in counts else ()
+    advice = (
+        (f"{program(options)} dead-letters redrive --mended shows what to redrive now",)
+        if Verdict.MENDED in counts
+        else ()
+    )
     yield Report((words, *advice), status=Exit.ACTION if survey.entries else Exit.DONE)
 
 
-def _group_row(group: Group, diagnosis: Diagnosis) -> Row:
+def _group_row(group: Group, diagnosis: Diagnosis, remedy: str) -> Row:
     cause, oldest = group.cause, moves.instant(group.oldest)
     cells = (f"{group.count:,}", oldest, cause.reason, cause.detail or "-", cause.mchid or "-", diagnosis.verdict)
     document = {
@@ -178,7 +187,7 @@ def _group_row(group: Group, diagnosis: Diagnosis) -> Row:
         "evidence": diagnosis.evidence,
         "remedy": diagnosis.remedy,
     }
-    return Row(cells, document, "; ".join(filter(None, (diagnosis.evidence, diagnosis.remedy))))
+    return Row(cells, document, "; ".join(filter(None, (diagnosis.evidence, remedy))))
 
 
 def _surveyed(deployment: Deployment, survey: Survey) -> Iterator[Progress]:

@@ -4,6 +4,7 @@ import argparse
 from collections import Counter
 from collections.abc import Iterator
 
+from ops.commands.arguments import complete
 from ops.commands.parser import Nouns
 from ops.doctor.examination import Part, examine, parts
 from ops.doctor.merchants import MOST
@@ -56,14 +57,14 @@ def _positive(text: str) -> int:
 
 def _doctor(deployment: Deployment, options: argparse.Namespace) -> Output:
     checks = [part for part in parts(options.merchants) if options.only is None or part.subject in options.only]
-    return Stream(("state", "check", "observation"), _rows(deployment, checks))
+    return Stream(("state", "check", "observation"), _rows(deployment, checks, options))
 
 
-def _rows(deployment: Deployment, checks: list[Part]) -> Iterator[Row | Report]:
+def _rows(deployment: Deployment, checks: list[Part], options: argparse.Namespace) -> Iterator[Row | Report]:
     states: Counter[State] = Counter()
     for finding in examine(deployment, checks):
         states[finding.state] += 1
-        note = f"→ {finding.remedy}" if finding.remedy else ""
+        note = f"→ {complete(finding.remedy, options)}" if finding.remedy else ""
         yield Row((finding.state.value, finding.subject, finding.words), finding.document(), note)
     summary = ", ".join(f"{states[state]} {state.value}" for state in State)
     yield Report((summary,), status=Exit.ACTION if states[State.FAILED] else Exit.DONE)

@@ -83,10 +83,14 @@ def describe(report: KeysReport, calls: tuple[Finding, ...] = ()) -> Report:
     source = "WeChat Pay was asked" if others else "WeChat Pay was not asked"
     if echo is not None:
         source = f"WeChat Pay echoed, {echo.words}"
+    unanswered = any(call.state is State.NOT_CHECKED for call in calls)
+    verdict = "is well formed, but WeChat Pay refuses it" if any_failed(calls) else "can be used"
+    if unanswered and not any_failed(calls):
+        verdict = "is well formed, but WeChat Pay has not answered"
     lines = (
         *report.lines,
         *map(keys.verdict_line, others),
-        f"the secret of {client.mchid} can be used (checked {time.strftime('%H:%M:%S')}; {source})",
+        f"the secret of {client.mchid} {verdict} (checked {time.strftime('%H:%M:%S')}; {source})",
         f"signs with the certificate  {_with_end(client.merchant.serial_no, report, now)}",
         f"trusts                      {', '.join(_with_end(name, report, now) for name in client.platform_keys)}",
     )
@@ -99,7 +103,7 @@ def describe(report: KeysReport, calls: tuple[Finding, ...] = ()) -> Report:
         "ends": {serial: end.isoformat() for serial, end in report.ends.items()},
         "days_left": {serial: (end - now).days for serial, end in report.ends.items()},
     }
-    return Report(lines, document, Exit.ACTION if report.failed or any_failed(calls) else Exit.DONE)
+    return Report(lines, document, Exit.ACTION if report.failed or any_failed(calls) or unanswered else Exit.DONE)
 
 
 def _with_end(serial: str, report: KeysReport, now: datetime) -> str:

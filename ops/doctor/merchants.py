@@ -62,7 +62,8 @@ def _faults(error: UnusableKeysError) -> list[str]:
 def judge(subject: str, report: KeysReport, now: datetime) -> Finding:
     """Judge a secret that the function can use by its certificates."""
     ends = [f"{serial} ends in {(end - now).days} days" for serial, end in report.ends.items()]
-    words = f"usable, signs with {report.client.merchant.serial_no}; {', '.join(ends) or 'no certificate that ends'}"
+    serial, days = report.client.merchant.serial_no, ", ".join(ends) or "no certificate that ends"
+    words = f"well formed (`keys check --echo` asks WeChat Pay), signs with {serial}; {days}"
     rows = [finding for finding in report.findings if finding.state in {State.FAILED, State.WARNING}]
     for state, make in ((State.FAILED, failed), (State.WARNING, warning)):
         if problems := [finding for finding in rows if finding.state is state]:

@@ -721,7 +721,7 @@ def test_a_failure_ends_with_3(command: Callable[..., Any], world: Testbed) -> N
 def test_merchants_of_the_sandbox_are_checked(command: Callable[..., Any]) -> None:
     """Each merchant's secret has its line, up to the number of the option."""
     _, out = command("--only", "merchants", "--merchants", "1")
-    assert f"ok  merchant {MERCHANT}  usable, signs with " in out
+    assert f"ok  merchant {MERCHANT}  well formed (`keys check --echo` asks WeChat Pay), signs with " in out
     with pytest.raises(SystemExit) as caught:
         main(["doctor", "--merchants", "0"])
     assert caught.value.code == 2

@@ -251,9 +251,10 @@ def test_a_certificate_of_a_file_is_compared(desk: Desk, material: KeyMaterial, 
 
 
 def test_a_silent_wechat_pay_is_no_fault_of_the_keys(desk: Desk) -> None:
-    """If WeChat Pay does not answer, --echo and --bound are not checked, and the exit status stays 0."""
+    """If WeChat Pay does not answer, --echo and --bound are not checked, and the exit status is 3."""
     code, out, _ = desk.run("--echo", "--bound", "--sub-mchid", "1900000109")
-    assert code == 0
+    assert code == 3
+    assert "is well formed, but WeChat Pay has not answered (checked " in out
     assert "echo           not checked: WeChat Pay did not answer" in out
     assert "bound          not checked: the query failed" in out
     assert "WeChat Pay was asked)" in out
