@@ -1,7 +1,6 @@
 """The dead letters of a small queue at once, for the sandbox and its tests; commands read by `ops/letters`."""
 
-from ops.letters import browse
-from ops.letters.queue import Queue
+from ops.letters import browse, runs
 from ops.letters.reading import Reading
 from ops.letters.reasons import Letter
 from ops.stack import Deployment, OpsError
@@ -17,7 +16,7 @@ def peek(deployment: Deployment) -> list[Letter]:
 def redrive_one(deployment: Deployment, message_id: str) -> None:
     """Send one message back to OrderQueue with its attributes, then delete it; OpsError if none has this id."""
     queue = browse.source(deployment, wait=0)
-    orders = Queue(deployment.client("sqs"), deployment.outputs["OrderQueueUrl"])
+    orders = runs.orders(deployment)
     with Reading(queue) as reading:
         for messages in reading.messages():
             for message in messages:

@@ -4,26 +4,24 @@ OrderQueue is not searched: SQS counts a look into it as a receive of the messag
 """
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import batched
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ops import attention, failures, items, log_lines
 from ops.items import Item
+from ops.letters.queue import Queue, Received
+from ops.letters.reading import Reading
 from ops.log_lines import LogLine, Span
 from ops.output import Progress
 from ops.stack import Deployment, OpsError, describe
 from orders.errors import MalformedEventError
 from orders.event import Message, OrderPaid, read
 
-HOLD = 300  # seconds that a message is invisible while its queue is searched: 10,000 messages take a minute or two
-POLL = 1  # seconds of long polling, which asks all of SQS's servers: a short poll asks some, and may miss a message
-ENTRIES_PER_CALL = 10  # SQS's limit
 QUEUES = {"dead letter": "DeadLettersUrl", "undelivered event": "UndeliveredEventsUrl"}
 
 
@@ -112,55 +110,23 @@ class Search:
     # ---- queues ------------------------------------------------------------------------------------------------------
 
     def _queue(self, place: str, output: str) -> Iterator[Step]:
-        with closing(_peek(self.deployment, self.deployment.outputs[output])) as messages:
-            for number, message in enumerate(messages, 1):
-                if (trace := self._trace(place, message)) is not None:
-                    yield trace
-                yield Progress(f"{place}s read", number)
+        queue = Queue(self.deployment.client("sqs"), self.deployment.outputs[output])
+        with Reading(queue) as reading:
+            for messages in reading.messages():
+                traces = (self._trace(place, message) for message in messages)
+                yield from (trace for trace in traces if trace is not None)
+                yield Progress(f"{place}s read", reading.position.count, reading.position.total)
 
-    def _trace(self, place: str, received: Mapping[str, Any]) -> Trace | None:
-        message_id, body = received["MessageId"], received["Body"]
-        sent_at = int(received["Attributes"]["SentTimestamp"]) / 1000
-        event, event_id, problem = None, "", ""
+    def _trace(self, place: str, received: Received) -> Trace | None:
+        event, problem = None, ""
         try:
-            event = read(Message(message_id, body, sent_at=sent_at), time.time())
+            event = read(Message(received.message_id, received.body, sent_at=received.sent_at), time.time())
             event_id = event.reporter.event_id
         except MalformedEventError as error:
             event_id, problem = error.event_id, str(error)
-        if self.event_id not in (message_id, event_id) and not (problem and self.event_id in body):
+        if self.event_id not in (received.message_id, event_id) and not (problem and self.event_id in received.body):
             return None
-        return Trace(place, message_id, sent_at, event, problem)
-
-
-def _peek(deployment: Deployment, url: str) -> Generator[Mapping[str, Any]]:
-    """Yield the messages of a queue; they stay in it, and are visible again when the search ends."""
-    sqs = deployment.client("sqs")
-    handles: dict[str, str] = {}
-    try:
-        new: Sequence[Mapping[str, Any]] = [{}]
-        while new:
-            messages = sqs.receive_message(
-                QueueUrl=url,
-                MaxNumberOfMessages=ENTRIES_PER_CALL,
-                VisibilityTimeout=HOLD,
-                WaitTimeSeconds=POLL,
-                AttributeNames=["SentTimestamp"],
-            ).get("Messages", [])
-            new = [message for message in messages if message["MessageId"] not in handles]
-            handles |= {message["MessageId"]: message["ReceiptHandle"] for message in messages}
-            yield from new
-    finally:
-        _put_back(sqs, url, list(handles.values()))
-
-
-def _put_back(sqs: Any, url: str, handles: Sequence[str]) -> None:  # noqa: ANN401  boto3 makes its clients at run time
-    """Make messages visible again; one that is not will be when its hold ends, which is no failure of a search."""
-    for chunk in batched(handles, ENTRIES_PER_CALL, strict=False):
-        entries = [
-            {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0} for number, handle in enumerate(chunk)
-        ]
-        with suppress(ClientError, BotoCoreError):
-            sqs.change_message_visibility_batch(QueueUrl=url, Entries=entries)
+        return Trace(place, received.message_id, received.sent_at, event, problem)
 
 
 def waiting(deployment: Deployment) -> str:

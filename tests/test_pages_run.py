@@ -19,23 +19,20 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pytest
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import NameOID
 
 from ops.__main__ import main
 from orders.order import Status
 from sandbox import up
 from sandbox.testbed import BUILD, MERCHANT, OTHER_MERCHANT, ROOT, Testbed, until
 from tests import page_programs
+from tests.ops.merchant_files import MerchantFiles
 
 OPERATE = ("runbook.md", "deploy.md", "alarms/*.md", "reasons/*.md")
 RUNBOOK = [str(page.relative_to(ROOT)) for pattern in OPERATE for page in sorted((ROOT / "docs/operate").glob(pattern))]
@@ -423,17 +420,8 @@ def _rotates_a_key(shell: Shell, command: str) -> None:
 def _write_files(shell: Shell, mchid: str) -> Mapping[str, str]:
     """Write the files that the merchant platform gives a merchant; return WeChat Pay's public key by its id."""
     merchant = shell.world.wechat_pay.merchant(mchid)
-    now, name = datetime.now(UTC), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, mchid)])
-    serial_no, ends = int(merchant.serial_no, 16), now + timedelta(days=1800)
-    certificate = x509.CertificateBuilder(name, name, merchant.key.public_key(), serial_no, now - timedelta(1), ends)
     keys = merchant.platform_keys()
-    files = {
-        "apiclient_key.pem": merchant.private_key,
-        "apiclient_cert.pem": certificate.sign(merchant.key, hashes.SHA256()).public_bytes(Encoding.PEM).decode(),
-        "pub_key.pem": next(iter(keys.values())),
-    }
-    for file, text in files.items():
-        (shell.clone / file).write_text(text, encoding="utf-8")
+    MerchantFiles(shell.clone, mchid, merchant.key, merchant.serial_no).write_text("pub_key.pem", *keys.values())
     return keys
 
 

@@ -12,6 +12,11 @@ from ops.letters.queue import Received
 from ops.stack import OpsError
 
 
+def create(path: Path) -> TextIO:
+    """Create a file that its owner alone can read and open it for writing; raise OSError where it exists."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8")
+
+
 class Keep:
     """A new file for whole messages, on the disk before the messages are deleted; no file is overwritten."""
 
@@ -22,9 +27,7 @@ class Keep:
     def __enter__(self) -> Self:
         """Create the file with mode 0600."""
         try:
-            self._file = os.fdopen(
-                os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-            )
+            self._file = create(self.path)
         except OSError as error:
             raise OpsError(
                 f"{self.path}: {error.strerror}: no letter was deleted; give another file with --keep"

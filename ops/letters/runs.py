@@ -2,7 +2,6 @@
 
 import getpass
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from ops.letters.browse import source
 from ops.letters.history import DELETED, REDRIVEN, History
-from ops.letters.keep import Keep
+from ops.letters.keep import Keep, create
 from ops.letters.ledger import Ledger
 from ops.letters.mover import REAL, Clocks, Mover, Redrive, Removal, interruptible
 from ops.letters.plan import Plan, read_plan
@@ -46,7 +45,7 @@ def save(plan: Plan, noun: str, now: float) -> Path:
     """Write a plan to a new file in this folder, so that an interrupted run can be continued by it."""
     path = Path(f"{noun}-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%S%fZ}.json")
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        with create(path) as file:
             json.dump(plan.document(), file, indent=1)
     except OSError as error:
         raise OpsError(

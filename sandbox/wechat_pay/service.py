@@ -72,10 +72,14 @@ class SimulatedService(Ledger):
                     f"{name} strikes a host, not a call: it takes no times, operation or out_order_no; end it by behave"
                 )
             host = str(fault.options["host"])
-            self.refusing |= frozenset(HOSTS if host == "both" else (host,))
+            self.refuse(frozenset(HOSTS if host == "both" else (host,)))
             return
         with self._lock:
             self._faults.add(fault)
+
+    def refuse(self, hosts: frozenset[str]) -> None:
+        """Refuse connections at these hosts as well."""
+        self.refusing |= hosts
 
     def behave(self) -> None:
         """End all misbehaviour."""

@@ -69,18 +69,10 @@ class Simulator(SimulatedService):
             return Response(control.answer(self, request))
         return super().answer(request, host)
 
-    def misbehave(
-        self,
-        name: str,
-        *,
-        times: int | None = None,
-        operation: str | None = None,
-        out_order_no: str | None = None,
-        **options: object,
-    ) -> None:
-        """Misbehave by name: for the next `times` calls (until `behave` without), of one operation or order."""
-        super().misbehave(name, times=times, operation=operation, out_order_no=out_order_no, **options)
-        for host in self.refusing:
+    def refuse(self, hosts: frozenset[str]) -> None:
+        """Refuse connections at these hosts as well: close them."""
+        super().refuse(hosts)
+        for host in hosts:
             self._hosts[host].close()
 
     def behave(self) -> None:

@@ -23,7 +23,7 @@ EVIL = "\x1b[2J\u202egnol"
 @pytest.fixture(autouse=True)
 def _one_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded SQS is one server, which a short poll asks whole."""
-    monkeypatch.setattr(traces, "POLL", 0)
+    monkeypatch.setattr("ops.letters.queue.WAIT", 0)
 
 
 def body(number: str, **changes: Any) -> str:

@@ -227,7 +227,7 @@ def test_a_folder_that_is_read_only_is_named(operator: Operator, monkeypatch: py
     def refuse(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("ops.letters.runs.os.open", refuse)
+    monkeypatch.setattr("ops.letters.keep.os.open", refuse)
     code, _, err = operator.run("dead-letters", "redrive", "--yes")
     assert (code, "Permission denied: nothing was moved" in err) == (1, True)
     assert operator.bench.sqs.bodies("orders") == []

@@ -45,7 +45,7 @@ class Office:
     proxy: AwsProxy
     prefix: str
     clock: Clock
-    deeds: dict[str, ProxyAction] = field(default_factory=dict)
+    faults: dict[str, ProxyAction] = field(default_factory=dict)
 
     def store(self, mchid: str = MERCHANT, /, **changes: Any) -> None:
         """Store the merchant's current keys."""
@@ -67,8 +67,8 @@ class Office:
 @pytest.fixture
 def office(shop: Shop) -> Iterator[Office]:
     """One merchant's keys are stored."""
-    deeds: dict[str, ProxyAction] = {}
-    with AwsProxy(shop.cloud.endpoint_url, lambda operation: deeds.get(operation, "pass")) as proxy:
+    faults: dict[str, ProxyAction] = {}
+    with AwsProxy(shop.cloud.endpoint_url, lambda operation: faults.get(operation, "pass")) as proxy:
         twice = Config(retries={"mode": "standard", "total_max_attempts": 2})
         secrets = shop.cloud.session.client("secretsmanager", endpoint_url=proxy.url, config=twice)
         hosts: dict[str, Any] = {"base_url": shop.wechat_pay.base_url, "backup_url": shop.wechat_pay.backup_url}
@@ -77,7 +77,7 @@ def office(shop: Shop) -> Iterator[Office]:
         merchants = Merchants(secrets, prefix, partial(wechatpay.Client, timeout=LIMITS, **hosts), clock=clock)
         with ThreadPoolExecutor(8) as pool:
             relay = replace(shop.relay, wechat_pay=WeChatPay(merchants, call_budget=CALL_BUDGET), executor=pool)
-            office = Office(replace(shop, relay=relay), proxy, prefix, clock, deeds)
+            office = Office(replace(shop, relay=relay), proxy, prefix, clock, faults)
             office.store()
             yield office
 
@@ -182,13 +182,13 @@ def test_an_unknown_merchant_costs_one_fetch_for_a_whole_batch_and_for_all_recei
 def test_while_secrets_manager_is_in_trouble_nothing_is_permanent(office: Office, fault: ProxyAction) -> None:
     """While Secrets Manager fails, the message waits and the item says SECRET_UNAVAILABLE."""
     number = office.ready()
-    office.deeds["GetSecretValue"] = fault
+    office.faults["GetSecretValue"] = fault
     [result] = office.shop.run(a_message(number))
     assert result.problem == ""
     item = office.shop.item(number)
     assert (result.failed, item.status, item.reason) == (True, Status.RETRYING, "SECRET_UNAVAILABLE")
     assert office.shop.calls(number) == []
-    office.deeds.clear()
+    office.faults.clear()
     office.clock.now += FAILURE_MAX_AGE
     assert not office.shop.run(a_message(number, receive_count=2))[0].failed
 
@@ -198,7 +198,7 @@ def test_keys_refused_while_secrets_manager_is_down_wait(office: Office) -> None
     office.shop.run(a_message(office.ready(), "m0"))
     number = office.ready()
     office.shop.wechat_pay.merchant(MERCHANT).rotate_key()
-    office.deeds["GetSecretValue"] = "fail"
+    office.faults["GetSecretValue"] = "fail"
     [result] = office.shop.run(a_message(number))
     item = office.shop.item(number)
     assert (result.failed, item.status, item.reason) == (True, Status.RETRYING, "SIGN_ERROR")
