@@ -26,7 +26,7 @@ RUN = run() { END_WITH=$$PPID "$$@" 2>&3 & trap 'kill -TERM $$! || true' INT TER
 demo: venv .aws-sam/sandbox/template.yaml ## run every story once: POS, queue, function, WeChat Pay, table, dead letters
 	@$(RUN) python -m sandbox demo
 
-# Loopback or a container bridge; the port of the embedded AWS; the first of WeChat Pay's three, if not on the next ones.
+# Loopback or a container bridge; the port of the embedded AWS; the first of the six others, if not on the next ones.
 ADDRESS := 127.0.0.1
 PORT := 4566
 WECHAT_PAY_PORT :=

@@ -24,15 +24,25 @@ class Place:
     wechat_pay: int = 0
     backup: int = 0
     control: int = 0
+    proxy: int = 0
+    console: int = 0
+    notifications: int = 0
 
     @property
     def ports(self) -> dict[str, int]:
         """The ports by what listens there."""
-        main = {"the embedded AWS": self.aws, "WeChat Pay's main host": self.wechat_pay}
-        return main | {"WeChat Pay's backup host": self.backup, "the control port": self.control}
+        return {
+            "the embedded AWS": self.aws,
+            "WeChat Pay's main host": self.wechat_pay,
+            "WeChat Pay's backup host": self.backup,
+            "the control port": self.control,
+            "the proxy for clients with fixed hosts": self.proxy,
+            "the console": self.console,
+            "the front of the notifications": self.notifications,
+        }
 
 
-PLACE = Place(aws=4566, wechat_pay=4510, backup=4511, control=4512)
+PLACE = Place("127.0.0.1", 4566, *range(4510, 4516))
 FOLDER = Path(__file__).parents[1] / ".sandbox"
 USAGE = "up [ADDRESS] [--port N] [--wechat-pay-port N]"
 
@@ -40,20 +50,20 @@ USAGE = "up [ADDRESS] [--port N] [--wechat-pay-port N]"
 def read_place(arguments: Sequence[str]) -> Place:
     """Read the command line of `up`; raise PlaceError where the sandbox must not or cannot listen there.
 
-    With a port of its own WeChat Pay follows on the next three, so that one number moves the whole sandbox.
+    With a port of its own the rest follows on the next six, so that one number moves the whole sandbox.
     """
     parser = argparse.ArgumentParser(
         usage=f"python -m sandbox {USAGE}", description="Keep the sandbox up until Ctrl-C."
     )
     parser.add_argument("address", nargs="?", default=PLACE.address, help="127.0.0.1, or that of a container bridge")
     parser.add_argument("--port", type=_port, default=PLACE.aws, help="where the embedded AWS listens")
-    parser.add_argument("--wechat-pay-port", type=_port, help="the first of WeChat Pay's three ports")
+    parser.add_argument("--wechat-pay-port", type=_port, help="the first of the six other ports")
     options = parser.parse_args(arguments)
     following = PLACE.wechat_pay if options.port == PLACE.aws else options.port + 1
     first = options.wechat_pay_port or following
-    place = Place(admissible(options.address), options.port, first, first + 1, first + 2)
+    place = Place(admissible(options.address), options.port, *range(first, first + 6))
     if len(set(place.ports.values())) < len(place.ports) or max(place.ports.values()) > LAST_PORT:
-        raise PlaceError(f"the sandbox needs four ports, not {', '.join(map(str, place.ports.values()))}")
+        raise PlaceError(f"the sandbox needs seven ports, not {', '.join(map(str, place.ports.values()))}")
     return place
 
 

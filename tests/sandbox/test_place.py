@@ -11,9 +11,9 @@ from sandbox.place import FOLDER, PLACE, Place, directory_of, read_place
     [
         ([], PLACE),
         (["127.0.0.1", "--port=4566"], PLACE),
-        (["--port", "4600"], Place("127.0.0.1", 4600, 4601, 4602, 4603)),
-        (["--port=4600", "--wechat-pay-port=4700"], Place("127.0.0.1", 4600, 4700, 4701, 4702)),
-        (["--wechat-pay-port=4700"], Place("127.0.0.1", 4566, 4700, 4701, 4702)),
+        (["--port", "4600"], Place("127.0.0.1", 4600, *range(4601, 4607))),
+        (["--port=4600", "--wechat-pay-port=4700"], Place("127.0.0.1", 4600, *range(4700, 4706))),
+        (["--wechat-pay-port=4700"], Place("127.0.0.1", 4566, *range(4700, 4706))),
     ],
 )
 def test_one_number_moves_the_whole_sandbox(arguments: list[str], expected: Place) -> None:
@@ -33,7 +33,7 @@ def test_a_port_is_digits(port: str, capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.parametrize("arguments", [["--port=65535"], ["--port=4510", "--wechat-pay-port=4509"]])
-def test_four_ports_are_needed(arguments: list[str]) -> None:
-    """The four ports must be different and at most 65535."""
-    with pytest.raises(PlaceError, match="needs four ports"):
+def test_seven_ports_are_needed(arguments: list[str]) -> None:
+    """The seven ports must be different and at most 65535."""
+    with pytest.raises(PlaceError, match="needs seven ports"):
         read_place(arguments)
