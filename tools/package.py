@@ -27,11 +27,12 @@ MODELS = ROOT / "functions/orders/models"
 BOTOCORE = Path(botocore.__file__).parent / "data"
 
 OPERATIONS = {
+    "events": ("PutEvents",),
     "dynamodb": ("BatchExecuteStatement", "BatchGetItem", "GetItem", "PutItem", "UpdateItem"),
     "secretsmanager": ("GetSecretValue",),
     "sqs": ("ChangeMessageVisibilityBatch",),
 }
-"""Operations that the function calls, including those of the circuit breaker of Powertools."""
+"""Operations that the functions call, including those of the circuit breaker of Powertools."""
 
 CODE = {"OrdersFunction": ("", "/var/task"), "WeChatPayLayer": ("python", "/opt/python")}
 """For each resource: the folder of its code in a build, and the folder where Lambda mounts it."""

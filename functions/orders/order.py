@@ -176,8 +176,8 @@ class Order:
     """An order as the table holds it; times are ISO 8601 in UTC.
 
     `payment`: as it was sent last. `facts`: the last verified answer. `outcome_unknown`: see `Outcome.unknown`.
-    `messages`: receipts by message id, while the order is open. `rest`: attributes that this version has no field for;
-    they are written back unchanged.
+    `messages`: receipts by message id, while the order is open. `was_rejected`: it was REJECTED before.
+    `rest`: attributes that this version has no field for; they are written back unchanged.
     """
 
     payment: Payment
@@ -195,6 +195,7 @@ class Order:
     outcome_unknown: bool = False
     messages: Mapping[str, Receipt] = field(default_factory=dict)
     rejected_at: str | None = None
+    was_rejected: bool = False
     last_error: Refusal | None = None
     synced_at: str | None = None
     rest: Mapping[str, Any] = field(default_factory=dict, repr=False)

@@ -143,6 +143,7 @@ def record(
         outcome_unknown=not outcome.status.final and (outcome.unknown or still_unknown),
         messages={} if outcome.status.final else _receipts(order, outcome, reporters),
         rejected_at=at if outcome.status is Status.REJECTED else None,
+        was_rejected=order is not None and (order.was_rejected or order.status is Status.REJECTED),
         version=(order.version if order else 0) + 1,
         created_at=order.created_at if order else at,
         updated_at=at,

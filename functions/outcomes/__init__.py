@@ -1,0 +1,1 @@
+"""The outcome events: what became of an order goes onto the bus."""
