@@ -34,7 +34,11 @@ OPERATIONS = {
 }
 """Operations that the functions call, including those of the circuit breaker of Powertools."""
 
-CODE = {"OrdersFunction": ("", "/var/task"), "WeChatPayLayer": ("python", "/opt/python")}
+CODE = {
+    "OrdersFunction": ("", "/var/task"),
+    "OutcomesFunction": ("", "/var/task"),
+    "WeChatPayLayer": ("python", "/opt/python"),
+}
 """For each resource: the folder of its code in a build, and the folder where Lambda mounts it."""
 
 MACHINES = {0x3E: "x86_64", 0xB7: "arm64"}
