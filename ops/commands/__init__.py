@@ -30,7 +30,7 @@ To add a command:
 5. Test it in tests/ops: its output for people, its `--json`, its exit statuses, and each of its errors.
 """
 
-from ops.commands import dead_letters, doctor, event, find, keys, merchant, order, undelivered
+from ops.commands import dead_letters, doctor, event, find, keys, merchant, order, outcome, undelivered
 
-MODULES = (order, dead_letters, undelivered, find, event, keys, merchant, doctor)
+MODULES = (order, dead_letters, undelivered, outcome, find, event, keys, merchant, doctor)
 """The modules with `register`, in the order of the help."""
