@@ -3,12 +3,13 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from sandbox.aws_front.control import PREFIX, Control, as_json
+from sandbox.aws_front.control import PREFIX, Control, FrontRequest, as_json
 from sandbox.aws_front.events import EventEntries
 from sandbox.aws_front.functions import FunctionEntries
 from sandbox.aws_front.items import ItemEntries
 from sandbox.aws_front.journal import Journal
-from sandbox.aws_front.queues import QueueEntries
+from sandbox.aws_front.move_tasks import MoveTasks
+from sandbox.aws_front.queues import QueueEntries, one_lock
 
 # As the ASGI specification has them; hypercorn's own types enumerate the messages.
 type AsgiMessage = MutableMapping[str, Any]
@@ -19,12 +20,14 @@ type AsgiApplication = Callable[[AsgiMessage, Receive, Send], Awaitable[None]]
 
 def install() -> Control:
     """Put the front's hooks around MiniStack's functions; raise HookError where MiniStack is another version."""
-    journal = Journal()
-    QueueEntries(journal).install()
+    journal, lock = Journal(), one_lock()
+    QueueEntries(journal, lock).install()
     EventEntries(journal).install()
     FunctionEntries(journal).install()
     ItemEntries(journal).install()
-    return Control(journal)
+    tasks = MoveTasks(lock)
+    tasks.install()
+    return Control(journal, tasks)
 
 
 def fronted(application: AsgiApplication, control: Control) -> AsgiApplication:
@@ -34,9 +37,21 @@ def fronted(application: AsgiApplication, control: Control) -> AsgiApplication:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
             await application(scope, receive, send)
             return
-        status, content = await control.answer(scope["method"], scope["path"], scope["query_string"].decode("latin-1"))
+        status, content = await control.answer(await _request(scope, receive))
         headers = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": as_json(content)})
 
     return serve
+
+
+async def _request(scope: AsgiMessage, receive: Receive) -> FrontRequest:
+    body, message = b"", await receive()
+    while message["type"] == "http.request":
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            break
+        message = await receive()
+    content_type = next((value for name, value in scope["headers"] if name.lower() == b"content-type"), b"")
+    query = scope["query_string"].decode("latin-1")
+    return FrontRequest(scope["method"], scope["path"], query, content_type.decode("latin-1"), body)

@@ -28,10 +28,10 @@ def one_lock() -> threading.RLock:
 class QueueEntries:
     """Hooks that write what happens to messages."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, lock: threading.RLock) -> None:
         self._journal = journal
         self._sqs: Any = service("sqs")
-        self._lock = one_lock()
+        self._lock = lock
 
     def install(self) -> None:
         """Put the hooks around MiniStack's functions."""

@@ -89,7 +89,7 @@ def is_about(entry: JournalEntry, event_id: str, messages: set[object]) -> bool:
 
 def test_an_event_that_no_rule_matches_says_so(world: Testbed, since: Callable[[], list[JournalEntry]]) -> None:
     """An event that no rule matches is in the journal without rules and without an error."""
-    event_id = publish(world, Source="somebody.else", DetailType="Nothing")["EventId"]
+    event_id = publish(world, Source="nobody.known", DetailType="Nothing")["EventId"]
     [entry] = [entry for entry in since() if entry.fields.get("event_id") == event_id]
     assert entry.fields["rules"] == []
     assert entry.fields["error"] == ""
@@ -144,7 +144,7 @@ def test_a_reader_may_wait(world: Testbed, journal: Journal) -> None:
     """A reader that waits gets the next entry; one that waits for nothing gets nothing."""
     last = max((entry.n for entry in journal.entries()), default=0)
     assert journal.entries(last + 1_000_000, wait=0.05) == []
-    publish(world, Source="somebody.else")
+    publish(world, Source="nobody.known")
     assert journal.entries(last, wait=20)
 
 
