@@ -45,8 +45,9 @@ def around(home: str, name: str, parameters: str, wrapper: Around) -> None:
 
 
 def _replace_handlers(module: ModuleType, original: Around, replacement: Around) -> None:
-    """Replace it in the service's own table of actions too, where it has one."""
-    handlers: dict[str, Around] = getattr(module, "_HANDLERS", {})
-    for action, handler in handlers.items():
-        if handler is original:
-            handlers[action] = replacement
+    """Replace it in the service's own tables too: of actions, and of the kinds of resources in a template."""
+    resources: dict[str, dict[str, Around]] = getattr(module, "_RESOURCE_HANDLERS", {})
+    for handlers in (getattr(module, "_HANDLERS", {}), *resources.values()):
+        for action, handler in handlers.items():
+            if handler is original:
+                handlers[action] = replacement
