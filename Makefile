@@ -30,7 +30,8 @@ demo: venv .aws-sam/sandbox/template.yaml ## run every story once: POS, queue, f
 ADDRESS := 127.0.0.1
 PORT := 4566
 WECHAT_PAY_PORT :=
-sandbox: export UP := $(ADDRESS) --port=$(PORT) $(if $(WECHAT_PAY_PORT),--wechat-pay-port=$(WECHAT_PAY_PORT))
+MOVE_TASKS := yes
+sandbox: export UP := $(ADDRESS) --port=$(PORT) $(if $(WECHAT_PAY_PORT),--wechat-pay-port=$(WECHAT_PAY_PORT)) $(if $(filter no,$(MOVE_TASKS)),--no-move-tasks)
 sandbox: venv .aws-sam/sandbox/template.yaml ## keep the sandbox running, so that a POS can send to it (PORT=4566, ADDRESS=127.0.0.1)
 	@set -f; $(RUN) python -m sandbox up $$UP
 

@@ -73,6 +73,7 @@ class Testbed:
             )
             say("starting the embedded AWS")
             cloud = stack.enter_context(Cloud.start(directory, place.aws, place.address))
+            cloud.offer_move_tasks(place.move_tasks)
             hosts = {"WeChatPayBaseUrl": wechat_pay.base_url, "WeChatPayBackupUrl": wechat_pay.backup_url}
             say("deploying template.yaml on it")
             testbed = cls(cloud, cloud.deploy({**hosts, **parameters}, build=BUILD), wechat_pay)
