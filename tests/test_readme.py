@@ -54,13 +54,16 @@ def test_the_output_in_the_readme_is_the_demos() -> None:
     assert f"{len(STORIES)} of {len(STORIES)} stories ended as promised" in README
 
 
-def test_the_payload_in_the_readme_is_valid() -> None:
-    """The payload in the README is valid under its own schema."""
-    schema = json.loads((ROOT / "events/order_paid.schema.json").read_text(encoding="utf-8"))
-    [payload] = [
-        json.loads(block) for block in re.findall(r"```json\n(.*?)```", README, re.DOTALL) if "paid_time" in block
-    ]
-    Draft202012Validator(schema).validate(payload)
+def test_the_documents_in_the_readme_are_valid() -> None:
+    """The payload in the README, and then the outcome, are valid under their own schemas."""
+    blocks = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+    payload, outcome = [json.loads(block) for block in blocks if "paid_time" in block]
+    order_paid, outcome_event = (
+        json.loads((ROOT / f"events/{name}.schema.json").read_text(encoding="utf-8"))
+        for name in ("order_paid", "outcome")
+    )
+    Draft202012Validator(order_paid).validate(payload)
+    Draft202012Validator(outcome_event["properties"]["detail"]).validate(outcome)
 
 
 def test_the_readme_says_when_a_payment_may_have_been() -> None:

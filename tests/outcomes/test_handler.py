@@ -104,7 +104,7 @@ def test_nothing_overtakes_a_call_that_failed(function: ModuleType, bus: FakeBus
     assert len(bus.calls) == 1
 
 
-def test_an_unreadable_item_stops_nobody(
+def test_an_unreadable_item_affects_no_other(
     function: ModuleType, bus: FakeBus, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An item that cannot be read is logged with its key and counted; the other orders are announced."""
