@@ -34,8 +34,10 @@ sandbox: export UP := $(ADDRESS) --port=$(PORT) $(if $(WECHAT_PAY_PORT),--wechat
 sandbox: venv .aws-sam/sandbox/template.yaml ## keep the sandbox running, so that a POS can send to it (PORT=4566, ADDRESS=127.0.0.1)
 	@set -f; $(RUN) python -m sandbox up $$UP
 
-test: lint .aws-sam/sandbox/template.yaml ## formatting, lint, types, template lint and every test
-	python -m pytest
+# Processes that share the tests' modules: the sandbox's tests wait most of the time, the others compute.
+WORKERS ?= 2
+test: lint .aws-sam/sandbox/template.yaml ## formatting, lint, types, template lint and every test (WORKERS=2)
+	python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 soak: venv ## ten thousand calls from fifty threads over one client; no thread, socket or memory may leak
 	SOAK_CALLS=10000 python -m pytest -s tests/wechatpay/test_soak.py
