@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.wechat_pay import orders, times
+from sandbox.wechat_pay.families import ENDPOINTS
 from sandbox.wechat_pay.keys import KeyRing, SimulatedMerchant, SimulatedPlatform
 from sandbox.wechat_pay.orders import SimulatedOrder
 from sandbox.wechat_pay.refusals import NOT_EXIST
-from sandbox.wechat_pay.routes import ENDPOINTS
 
 APPID = "wxd678efh567hg6787"
 SERVICE_ID = "500001"
@@ -52,7 +52,7 @@ class Ledger:
     ) -> SimulatedOrder:
         """Create an order, as the shop does; `at` is Unix seconds, now by default.
 
-        `endpoint` is one of `routes.ENDPOINTS`; without it the order belongs to the first that a request names.
+        `endpoint` is one of `families.ENDPOINTS`; without it the order belongs to the first that a request names.
         """
         if endpoint not in {"", *ENDPOINTS}:
             raise ValueError(f"endpoint must be one of {', '.join(ENDPOINTS)}")
