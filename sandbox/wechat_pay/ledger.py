@@ -8,11 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sandbox.wechat_pay import orders, times
+from sandbox.wechat_pay import orders, permissions, refunds, times
 from sandbox.wechat_pay.families import ENDPOINTS
 from sandbox.wechat_pay.keys import KeyRing, SimulatedMerchant, SimulatedPlatform
 from sandbox.wechat_pay.orders import SimulatedOrder
+from sandbox.wechat_pay.payments import SimulatedPayment, payment_of
+from sandbox.wechat_pay.permissions import SimulatedPermission
+from sandbox.wechat_pay.refunds import SimulatedRefund
 from sandbox.wechat_pay.refusals import NOT_EXIST
+from sandbox.wechat_pay.registers import Bills, Permissions, Refunds
 
 APPID = "wxd678efh567hg6787"
 SERVICE_ID = "500001"
@@ -29,6 +33,7 @@ class Ledger:
         self._lock = threading.RLock()
         self._merchants: dict[str, SimulatedMerchant] = {}
         self._orders: dict[tuple[str, str], dict[str, SimulatedOrder]] = {}  # by merchant and number, by sub-merchant
+        self.permissions, self.refunds, self.bills = Permissions(), Refunds(), Bills()
 
     def merchant(self, mchid: str = "1230000109") -> SimulatedMerchant:
         """Return the merchant of this number, with real keys, made on first use."""
@@ -113,6 +118,64 @@ class Ledger:
         with self._lock:
             same_number = self._orders[mchid, out_order_no]
             return same_number[sub_mchid] if sub_mchid or "" in same_number else next(iter(same_number.values()))
+
+    def open_service(
+        self,
+        mchid: str,
+        authorization_code: str = "",
+        *,
+        openid: str = "",
+        sub_openid: str = "",
+        appid: str = APPID,
+        service_id: str = SERVICE_ID,
+    ) -> SimulatedPermission:
+        """Open the service, as the user does; without `authorization_code` in the older way, without an application."""
+        with self._lock:
+            permission = self._permission(mchid, authorization_code, openid, appid, service_id)
+            now = self._clock()
+            return self.permissions.store(
+                permissions.open_service(permission, now, openid=openid, sub_openid=sub_openid)
+            )
+
+    def close_service(self, mchid: str, authorization_code: str = "", *, openid: str = "") -> SimulatedPermission:
+        """Close the service, as the user does."""
+        with self._lock:
+            user = {"openid": openid} if openid else {}
+            permission = (
+                self.permissions.of_code(mchid, authorization_code)
+                if authorization_code
+                else self.permissions.of_user(mchid, user)
+            )
+            if permission is None:
+                raise LookupError(
+                    f"merchant {mchid} has no such permission: give the authorization_code or openid of one"
+                )
+            return self.permissions.store(permissions.close_service(permission, self._clock()))
+
+    def finish_refund(self, mchid: str, out_refund_no: str, status: str = "SUCCESS") -> SimulatedRefund:
+        """End a refund, as WeChat Pay does: SUCCESS, CLOSED or ABNORMAL."""
+        with self._lock:
+            refund = self.refunds.of_number(mchid, out_refund_no)
+            return self.refunds.store(refunds.finish(refund, status, self._clock()))
+
+    def payments(self, mchid: str) -> list[SimulatedPayment]:
+        """Return what WeChat Pay has collected for a merchant."""
+        with self._lock:
+            own = [order for (owner, _), same in self._orders.items() if owner == mchid for order in same.values()]
+        return [payment for order in own if (payment := payment_of(order))]
+
+    def _permission(
+        self, mchid: str, authorization_code: str, openid: str, appid: str, service_id: str
+    ) -> SimulatedPermission:
+        """Return the permission that a user is about to open."""
+        if not authorization_code:
+            identity = {"openid": openid, "appid": appid, "service_id": service_id}
+            known = self.permissions.of_user(mchid, identity)
+            return known or SimulatedPermission(self.merchant(mchid).mchid, service_id, appid)
+        permission = self.permissions.of_code(mchid, authorization_code)
+        if permission is None:
+            raise LookupError(f"merchant {mchid} has not applied for {authorization_code}: POST a permission first")
+        return permission
 
     def ledger(self) -> list[dict[str, Any]]:
         """Return every order as a dictionary."""

@@ -20,10 +20,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sandbox.wechat_pay import times
 from sandbox.wechat_pay.keys import SimulatedMerchant, encrypt
 from sandbox.wechat_pay.payments import SimulatedPayment
-from sandbox.wechat_pay.refusals import wrong_parameter
+from sandbox.wechat_pay.refusals import SimulatedRefusal, wrong_parameter
 
 MONTHS = 93 * 86400  # seconds that bills are held: three months
 VALID = 300  # seconds that an address of a file is valid
+
+NO_BILL = SimulatedRefusal(404, "RESOURCE_NOT_EXISTS", "账单文件不存在")
 
 _HOUR, _DAY = re.compile(r"[0-9]{10}"), re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _HEAD = "交易时间,公众账号ID,商户号,特约商户号,服务ID,微信支付服务订单号,商户服务订单号,微信订单号,商户订单号,交易类型,"

@@ -1,4 +1,4 @@
-"""Payments that WeChat Pay has collected itself (NEWTON): only these have a transaction, refunds and a line in a bill."""
+"""Payments that WeChat Pay has collected itself (NEWTON): only they have a transaction, refunds, a line in a bill."""
 
 from dataclasses import dataclass
 

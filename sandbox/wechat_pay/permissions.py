@@ -42,6 +42,11 @@ class SimulatedPermission:
     opened_at: float = 0.0
     closed_at: float = 0.0
 
+    @property
+    def name(self) -> str:
+        """The name under which it is stored: the merchant and its number, or the user of one without a number."""
+        return f"{self.mchid} {self.authorization_code or f'{self.service_id} {self.openid or self.sub_openid}'}"
+
     def as_dict(self) -> dict[str, Any]:
         """Return the permission for a view."""
         return asdict(self)

@@ -44,9 +44,19 @@ class SimulatedRefund:
     status: Status = "PROCESSING"
     ended_at: float = 0.0
 
+    @property
+    def name(self) -> str:
+        """The name under which it is stored."""
+        return name_of(self.mchid, self.out_refund_no)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the refund for a view."""
         return asdict(self)
+
+
+def name_of(mchid: str, out_refund_no: str) -> str:
+    """Return the name under which a merchant's refund is stored."""
+    return f"{mchid} {out_refund_no}"
 
 
 def find(parameters: Mapping[str, Any], payments: Collection[SimulatedPayment]) -> SimulatedPayment:
@@ -125,6 +135,13 @@ def finish(refund: SimulatedRefund, status: str, at: float) -> SimulatedRefund:
     if refund.status != "PROCESSING":
         raise ValueError(f"the refund {refund.out_refund_no} has ended as {refund.status}: refund under another number")
     return replace(refund, status=ENDS[status], ended_at=at)
+
+
+def as_of(refund: SimulatedRefund, at: float, seconds: float) -> SimulatedRefund:
+    """Return the refund as it stands at a time: one that has been in process for `seconds` has succeeded."""
+    if refund.status != "PROCESSING" or at - refund.created_at < seconds:
+        return refund
+    return finish(refund, "SUCCESS", refund.created_at + seconds)
 
 
 def answer(refund: SimulatedRefund) -> dict[str, Any]:

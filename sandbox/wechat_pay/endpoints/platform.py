@@ -6,8 +6,9 @@ from sandbox.wechat_pay.routes import operation
 
 
 @operation("GET", "/v3/certificates")
+@operation("GET", "/v3/global/certificates")
 def certificates(exchange: Exchange) -> Executed:
-    """Answer with every platform certificate, encrypted (doc 4012551764)."""
+    """Answer with every platform certificate, encrypted (doc 4012551764); overseas under a path of its own."""
     return Executed(security.certificates(exchange.ledger.platform, exchange.merchant))
 
 
