@@ -33,7 +33,7 @@ _PLACES = {"start_location": "嗨客时尚主题展餐厅", "end_location": "嗨
 
 
 def fill(answer: AnswerFields) -> AnswerFields:
-    """Return the answer with every documented field that its state has; one in payafter's words with those of payafter."""
+    """Return the answer with every documented field that its state has, in the words of its own family."""
     return _payafter(answer) if "service_start_time" in answer else _service_order(answer)
 
 

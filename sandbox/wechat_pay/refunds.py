@@ -76,18 +76,20 @@ def find(parameters: Mapping[str, Any], payments: Collection[SimulatedPayment]) 
     return payment
 
 
+def repeat(refund: SimulatedRefund, parameters: Mapping[str, Any]) -> SimulatedRefund:
+    """Return the refund that a number has already, if the request is the same; INVALID_REQUEST otherwise."""
+    if refund.parameters != parameters:
+        raise OTHER_AMOUNT
+    return refund
+
+
 def apply(
     parameters: Mapping[str, Any], payment: SimulatedPayment, earlier: Collection[SimulatedRefund], now: float
 ) -> SimulatedRefund:
     """Accept a refund, PROCESSING; raise the official refusal where the sums, the time or the count forbid it.
 
-    `earlier` are the refunds of the same payment. A request under a known number is answered with that refund, if it
-    has the same parameters.
+    `earlier` are the refunds of the same payment; `repeat` is for a number that there is already.
     """
-    number = parameters["out_refund_no"]
-    for refund in earlier:
-        if refund.out_refund_no == number:
-            return _repeat(refund, parameters)
     _require_amounts(parameters["amount"], payment, earlier)
     if now - payment.paid_at > YEAR:
         raise OVERDUE
@@ -95,7 +97,7 @@ def apply(
         raise refusals.OTHER_PARAMETERS
     return SimulatedRefund(
         payment.mchid,
-        number,
+        parameters["out_refund_no"],
         f"5030{int(now):010d}{secrets.randbelow(10**14):014d}",
         payment.transaction_id,
         payment.out_trade_no,
@@ -104,12 +106,6 @@ def apply(
         now,
         parameters,
     )
-
-
-def _repeat(refund: SimulatedRefund, parameters: Mapping[str, Any]) -> SimulatedRefund:
-    if refund.parameters != parameters:
-        raise OTHER_AMOUNT
-    return refund
 
 
 def _require_amounts(

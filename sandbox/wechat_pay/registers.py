@@ -76,9 +76,13 @@ class Refunds:
         self._write("refund", refund.name, refund.as_dict())
         return refund
 
+    def get(self, mchid: str, out_refund_no: str) -> SimulatedRefund | None:
+        """Return the refund with this number; None where there is none."""
+        return self._by_name.get(refunds.name_of(mchid, out_refund_no))
+
     def of_number(self, mchid: str, out_refund_no: str) -> SimulatedRefund:
-        """Return a refund as it stands; RESOURCE_NOT_EXISTS for none."""
-        refund = self._by_name.get(refunds.name_of(mchid, out_refund_no))
+        """Return the refund with this number; RESOURCE_NOT_EXISTS where there is none."""
+        refund = self.get(mchid, out_refund_no)
         if refund is None:
             raise refunds.NO_REFUND
         return refund
