@@ -1,6 +1,5 @@
 """The merchants and orders of WeChat Pay, and what shops, customers and WeChat Pay itself do to an order."""
 
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -8,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sandbox.wechat_pay import orders, permissions, refunds, times
+from sandbox.wechat_pay import numbers, orders, permissions, refunds
 from sandbox.wechat_pay.families import ENDPOINTS
 from sandbox.wechat_pay.keys import KeyRing, SimulatedMerchant, SimulatedPlatform
 from sandbox.wechat_pay.orders import SimulatedOrder
@@ -68,7 +67,9 @@ class Ledger:
             appid,
             service_id,
             created_at=now,
-            order_id=f"1000000000{times.digits(now)}{secrets.randbelow(10**7):07d}",
+            order_id=numbers.order_id(now),
+            query_id=numbers.query_id(),
+            usual=True,
             sub_mchid=sub_mchid,
             endpoint=endpoint,
             channel_id=channel_id,
@@ -78,7 +79,7 @@ class Ledger:
 
     def confirm(self, mchid: str, out_order_no: str, *, sub_mchid: str = "") -> SimulatedOrder:
         """Confirm the order, as the customer does."""
-        return self._change(mchid, out_order_no, sub_mchid, orders.confirm)
+        return self._change(mchid, out_order_no, sub_mchid, lambda order: orders.confirm(order, self._clock()))
 
     def complete(
         self, mchid: str, out_order_no: str, *, total_amount: int = 3900, at: float | None = None, sub_mchid: str = ""

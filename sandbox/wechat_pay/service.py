@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sandbox.wechat_pay import operations, security
 from sandbox.wechat_pay.authentication import authenticate
-from sandbox.wechat_pay.body import json_object
+from sandbox.wechat_pay.body import json_object, require_characters
 from sandbox.wechat_pay.call import SimulatedCall
 from sandbox.wechat_pay.draft import Draft, Response, Signing
 from sandbox.wechat_pay.endpoints import read_operation
@@ -112,6 +112,7 @@ class SimulatedService(Ledger):
 
     def _exchange(self, operation: Operation, request: Request, mchid: str, now: float) -> Exchange:
         parameters = operation.query if request.method == "GET" else json_object(request.body)
+        require_characters({**operation.path, **operation.query})
         return Exchange(
             request,
             operation.name,
@@ -168,10 +169,18 @@ class SimulatedService(Ledger):
 
     def _named_order(self, exchange: Exchange) -> SimulatedOrder | None:
         """Return the order that a request names, or one that was opened without naming an owner."""
+        if query_id := exchange.parameters.get("query_id"):
+            return self._queried(exchange, query_id)
         if not exchange.endpoint or (exchange.mchid, exchange.out_order_no) not in self._orders:
             return None
         sub_mchid = str(exchange.parameters.get("sub_mchid", ""))
         return self._find(exchange.mchid, exchange.out_order_no, sub_mchid, exchange.endpoint)
+
+    def _queried(self, exchange: Exchange, query_id: object) -> SimulatedOrder | None:
+        """Return the merchant's order that a `query_id` names."""
+        same_merchant = [orders for (mchid, _), orders in self._orders.items() if mchid == exchange.mchid]
+        every = (order for orders in same_merchant for order in orders.values())
+        return next((order for order in every if order.query_id == query_id), None)
 
     def _with_fault_of_key(self, draft: Draft, exchange: Exchange) -> Draft:
         draft = self._with_key(draft, exchange.request)

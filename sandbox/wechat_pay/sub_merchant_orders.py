@@ -7,7 +7,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sandbox.wechat_pay import amounts, deductions, numbers, operations, orders, refusals, service_time, times, vocabulary
+from sandbox.wechat_pay import (
+    amounts,
+    deductions,
+    numbers,
+    operations,
+    order_rules,
+    orders,
+    refusals,
+    service_time,
+    times,
+    vocabulary,
+)
 from sandbox.wechat_pay.exchange import Exchange, Executed
 from sandbox.wechat_pay.fields import sub_merchant
 from sandbox.wechat_pay.message import no_content, ok
@@ -79,7 +90,7 @@ def _new(exchange: Exchange) -> SimulatedOrder:
 
 def query(exchange: Exchange) -> Executed:
     """Answer with the order that one of two numbers names."""
-    operations.require_one_number(exchange)
+    order_rules.require_one_number(exchange)
     order = owned_order(exchange)
     return Executed(ok(order.answer()), order)
 
@@ -104,10 +115,8 @@ def modify(exchange: Exchange) -> Executed:
     deductions.require_none(order, exchange.at)
     orders.require_modifiable(order)
     _require_amounts(exchange, order)
-    operations.require_smaller(order, exchange)
-    return Executed(
-        no_content(), orders.modify(operations.with_terms(order, parameters), parameters["total_amount"])
-    )
+    order_rules.require_smaller(exchange, order)
+    return Executed(no_content(), orders.modify(operations.with_terms(order, parameters), parameters["total_amount"]))
 
 
 def _require_amounts(exchange: Exchange, order: SimulatedOrder) -> None:
@@ -123,7 +132,7 @@ def cancel(exchange: Exchange) -> Executed:
             raise refusals.OTHER_PARAMETERS
         return Executed(no_content(), order)
     deductions.require_none(order, exchange.at)
-    operations.require_cancelable(order, exchange)
+    order_rules.require_cancelable(exchange, order)
     return Executed(no_content(), replace(orders.cancel(order), canceled_with=exchange.parameters))
 
 

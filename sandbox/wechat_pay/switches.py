@@ -8,11 +8,27 @@ class Switches:
     """The choices of one simulator; `dataclasses.replace` changes some of them.
 
     `signed_refusals`: refusals are signed too. Pages say that every answer is, most refusals in practice are not.
+    `observed_parameter_errors`: a `PARAM_ERROR` has its sentence as message and only `location` and `value` as detail,
+    as merchants report it; without, it has the form of doc 4012081709.
+    `reason_limit`: characters of the reason of a cancellation; the newest page says 50, the former one 30.
+    `service_risk_limit`: fen, the limit that WeChat Pay agrees with a merchant for its service. It bounds the total of
+    an order with ESTIMATE_ORDER_COST; where it is not told (None), the order's own risk fund does.
+    `cancel_after_complete`: an order that waits for its money can be canceled, as the page of cancel says; the official
+    troubleshooting guide says that it cannot.
+    `modify_to_equal`: the changed total may be the same as before; a former page asks for a smaller one.
+    `channel_id_required`: every request of acquiringbank names its channel, as the pages say; the OpenAPI description
+    requires it by create, query and cancel alone, and former versions by none but create.
     `pay_collects`: WeChat Pay collects at once what `pay` asks for; the page says that its own schedule is unchanged.
     `refund_seconds`: how long a refund is in process; pages say minutes for a balance, days for a bank card.
     """
 
     signed_refusals: bool = False
+    observed_parameter_errors: bool = False
+    reason_limit: int = 30
+    service_risk_limit: int | None = None
+    cancel_after_complete: bool = True
+    modify_to_equal: bool = True
+    channel_id_required: bool = True
     pay_collects: bool = False
     refund_seconds: float = 60.0
 

@@ -3,6 +3,7 @@
 from sandbox.wechat_pay.endpoints import (
     acquiringbank,
     bills,
+    collection,
     direct,
     oversea,
     partner,
@@ -13,7 +14,7 @@ from sandbox.wechat_pay.endpoints import (
 )
 from sandbox.wechat_pay.routes import read_operation
 
-ROOMS = (direct, partner, acquiringbank, payafter, oversea, permissions, refunds, bills, platform)
+ROOMS = (direct, partner, acquiringbank, payafter, oversea, collection, permissions, refunds, bills, platform)
 """The modules whose functions are the endpoints."""
 
 __all__ = ["ROOMS", "read_operation"]

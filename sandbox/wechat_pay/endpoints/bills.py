@@ -2,6 +2,7 @@
 
 from sandbox.wechat_pay import merchant_bill
 from sandbox.wechat_pay.exchange import Exchange, Executed
+from sandbox.wechat_pay.fields import bills as fields
 from sandbox.wechat_pay.merchant_bill import Period
 from sandbox.wechat_pay.message import Request, SimulatedReply, ok
 from sandbox.wechat_pay.routes import operation
@@ -9,7 +10,7 @@ from sandbox.wechat_pay.routes import operation
 _DOWNLOAD = "/v3/payscore/bill/downloadurl"
 
 
-@operation("GET", "/v3/payscore/merchant-bill")
+@operation("GET", "/v3/payscore/merchant-bill", fields=fields.APPLY)
 def apply_bill(exchange: Exchange) -> Executed:
     """Answer where the bill's file is, and with what it is decrypted; a period without payments has no file."""
     period = Period.of(exchange.parameters["bill_date"], exchange.at)
@@ -26,10 +27,10 @@ def apply_bill(exchange: Exchange) -> Executed:
     return Executed(ok({"download_bill_count": 1, "download_bill_list": [entry]}))
 
 
-@operation("GET", _DOWNLOAD)
+@operation("GET", _DOWNLOAD, fields=fields.DOWNLOAD)
 def download_bill(exchange: Exchange) -> Executed:
     """Answer with the encrypted file, unsigned, as every download (doc partner 4014314390)."""
-    bill = exchange.ledger.bills.of_token(exchange.mchid, exchange.parameters.get("token", ""), exchange.at)
+    bill = exchange.ledger.bills.of_token(exchange.mchid, exchange.parameters["token"], exchange.at)
     return Executed(SimulatedReply(200, bill.file, {"Content-Type": "application/octet-stream"}, signed=False))
 
 

@@ -3,9 +3,10 @@
 from sandbox.wechat_pay import amounts, numbers, operations, orders, refusals, service_time, vocabulary
 from sandbox.wechat_pay.exchange import Exchange, Executed
 from sandbox.wechat_pay.families import ENDPOINTS
-from sandbox.wechat_pay.fields import direct, partner
+from sandbox.wechat_pay.fields import collection, partner
 from sandbox.wechat_pay.message import SimulatedReply, no_content, ok
 from sandbox.wechat_pay.orders import SimulatedOrder
+from sandbox.wechat_pay.parameters import INT64
 from sandbox.wechat_pay.routes import operation
 
 _PAY = "/{out_order_no}/pay"
@@ -17,10 +18,10 @@ _ANSWER = (
 )
 
 
-@operation("POST", ENDPOINTS["direct"] + _PAY, "direct", fields=direct.PAY)
+@operation("POST", ENDPOINTS["direct"] + _PAY, "direct", fields=collection.PAY)
 @operation("POST", ENDPOINTS["partner"] + _PAY, "partner", fields=partner.PAY)
 def pay(exchange: Exchange) -> Executed:
-    """Ask for the money of an order that waits for it (wiki chapters 6_1_19, 6_2_6); WeChat Pay's own schedule stays."""
+    """Ask for the money of an order that waits for it (wiki chapters 6_1_19, 6_2_6)."""
     order = operations.owned_order(exchange)
     orders.require_modifiable(order)
     if exchange.switches.pay_collects:
@@ -30,8 +31,8 @@ def pay(exchange: Exchange) -> Executed:
     return Executed(ok(vocabulary.numbers(order, "appid", "out_order_no", "service_id", "order_id")), order)
 
 
-@operation("POST", f"/v3/payscore/{_DIRECT_COMPLETE}", "direct", fields=direct.DIRECT_COMPLETE)
-@operation("POST", f"/payscore/{_DIRECT_COMPLETE}", "direct", fields=direct.DIRECT_COMPLETE)
+@operation("POST", f"/v3/payscore/{_DIRECT_COMPLETE}", "direct", fields=collection.DIRECT_COMPLETE)
+@operation("POST", f"/payscore/{_DIRECT_COMPLETE}", "direct", fields=collection.DIRECT_COMPLETE)
 @operation("POST", f"/v3/payscore/partner/{_DIRECT_COMPLETE}", "partner", fields=partner.DIRECT_COMPLETE)
 def direct_complete(exchange: Exchange) -> Executed:
     """Create an order and complete it, for a user that has the service open (doc 4012924361, wiki chapter 6_2_8).
@@ -58,7 +59,7 @@ def _require_permission(exchange: Exchange) -> None:
 def _completed(exchange: Exchange) -> SimulatedOrder:
     parameters, at = exchange.parameters, exchange.at
     amounts.require_rows(parameters)
-    amounts.require_total(parameters, {"name": "ESTIMATE_ORDER_COST", "amount": amounts.NO_LIMIT}, exchange.switches)
+    amounts.require_total(parameters, {"name": "ESTIMATE_ORDER_COST", "amount": INT64}, exchange.switches)
     service_time.require_actual(parameters["time_range"], parameters["time_range"], at, at)
     order = SimulatedOrder(
         exchange.mchid,

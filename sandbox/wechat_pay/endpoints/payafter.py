@@ -1,8 +1,8 @@
-"""Orders of the former family payafter-orders in its own words; it has no `modify` (wiki chapters 17_1 to 17_4, 24_1)."""
+"""Orders of the former family payafter-orders, in its own words; it has no `modify` (wiki chapters 17_1 to 24_1)."""
 
 from dataclasses import replace
 
-from sandbox.wechat_pay import numbers, operations, orders, refusals, vocabulary
+from sandbox.wechat_pay import numbers, operations, order_rules, orders, refusals, vocabulary
 from sandbox.wechat_pay.exchange import Exchange, Executed, Parameters
 from sandbox.wechat_pay.families import ENDPOINTS
 from sandbox.wechat_pay.fields import payafter as fields
@@ -60,7 +60,7 @@ def _new(exchange: Exchange) -> SimulatedOrder:
 @operation("GET", _ORDERS, _FAMILY, fields=fields.QUERY)
 def query(exchange: Exchange) -> Executed:
     """Answer with the order that one of two numbers names, in this family's states (wiki chapter 17_2)."""
-    operations.require_one_number(exchange)
+    order_rules.require_one_number(exchange)
     order = operations.owned_order(exchange)
     return Executed(ok(order.answer()), order)
 
@@ -70,7 +70,7 @@ def complete(exchange: Exchange) -> Executed:
     """Complete the order: used, with its amount, or unused, which cancels it (wiki chapter 17_4)."""
     order, parameters = operations.owned_order(exchange), exchange.parameters
     orders.require_completable(order)
-    ticket = vocabulary.finish_ticket(order)
+    ticket = order.answer()["finish_ticket"]
     if parameters.get("finish_ticket", ticket) != ticket:
         raise wrong_parameter("/finish_ticket", parameters["finish_ticket"], "完结凭证不正确")
     if parameters["finish_type"] == _UNUSED:

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 
 from sandbox.wechat_pay import permissions
 from sandbox.wechat_pay.exchange import Exchange, Executed
+from sandbox.wechat_pay.fields import permissions as fields
 from sandbox.wechat_pay.message import no_content, ok
 from sandbox.wechat_pay.permissions import IDENTITY, SimulatedPermission
-from sandbox.wechat_pay.refusals import NO_AUTH, NOT_EXIST
+from sandbox.wechat_pay.refusals import NO_AUTH, NOT_EXIST, wrong_parameter
 from sandbox.wechat_pay.routes import operation
 
 _DIRECT = "/v3/payscore/permissions"
@@ -20,9 +21,9 @@ _ACQUIRING_BANK = "/v3/payscore/acquiringbank/permissions"
 _BY_CODE = "authorization-code/{authorization_code}"
 
 
-@operation("POST", _DIRECT, "direct")
-@operation("POST", _PARTNER, "partner")
-@operation("POST", _ACQUIRING_BANK, "acquiringbank")
+@operation("POST", _DIRECT, "direct", fields=fields.APPLY)
+@operation("POST", _PARTNER, "partner", fields=fields.APPLY_PARTNER)
+@operation("POST", _ACQUIRING_BANK, "acquiringbank", fields=fields.APPLY_BANK)
 def apply_permission(exchange: Exchange) -> Executed:
     """Apply for a permission: the answer's token leads the user to the page, for an hour."""
     identity = {name: exchange.parameters.get(name, "") for name in (*IDENTITY, "authorization_code", "notify_url")}
@@ -35,24 +36,24 @@ def apply_permission(exchange: Exchange) -> Executed:
     return Executed(ok({"apply_permissions_token": permission.token}))
 
 
-@operation("GET", f"{_DIRECT}/{_BY_CODE}", "direct")
-@operation("GET", f"{_PARTNER}/{_BY_CODE}", "partner")
-@operation("GET", f"{_ACQUIRING_BANK}/{_BY_CODE}", "acquiringbank")
+@operation("GET", f"{_DIRECT}/{_BY_CODE}", "direct", fields=fields.OF_CODE)
+@operation("GET", f"{_PARTNER}/{_BY_CODE}", "partner", fields=fields.OF_CODE_PARTNER)
+@operation("GET", f"{_ACQUIRING_BANK}/{_BY_CODE}", "acquiringbank", fields=fields.OF_CODE_BANK)
 def query_permission(exchange: Exchange) -> Executed:
     """Answer with the permission of an authorization_code."""
     return Executed(ok(permissions.answer(_of_code(exchange))))
 
 
-@operation("POST", f"{_DIRECT}/{_BY_CODE}/terminate", "direct")
-@operation("POST", f"{_PARTNER}/{_BY_CODE}/terminate", "partner")
-@operation("POST", f"{_ACQUIRING_BANK}/{_BY_CODE}/terminate", "acquiringbank")
+@operation("POST", f"{_DIRECT}/{_BY_CODE}/terminate", "direct", fields=fields.TERMINATE)
+@operation("POST", f"{_PARTNER}/{_BY_CODE}/terminate", "partner", fields=fields.TERMINATE_PARTNER)
+@operation("POST", f"{_ACQUIRING_BANK}/{_BY_CODE}/terminate", "acquiringbank", fields=fields.TERMINATE_BANK)
 def terminate_permission(exchange: Exchange) -> Executed:
     """Terminate the permission of an authorization_code: 204."""
     return _terminate(exchange, _of_code(exchange))
 
 
-@operation("GET", _DIRECT + "/openid/{openid}", "direct")
-@operation("GET", f"{_PARTNER}/search", "partner")
+@operation("GET", _DIRECT + "/openid/{openid}", "direct", fields=fields.OF_USER)
+@operation("GET", f"{_PARTNER}/search", "partner", fields=fields.OF_USER_PARTNER)
 def query_permission_of_user(exchange: Exchange) -> Executed:
     """Answer with a user's permission; a user that never opened the service has it UNAVAILABLE."""
     user = _user(exchange)
@@ -63,21 +64,23 @@ def query_permission_of_user(exchange: Exchange) -> Executed:
     return Executed(ok(answer))
 
 
-@operation("POST", _DIRECT + "/openid/{openid}/terminate", "direct")
-@operation("POST", f"{_PARTNER}/terminate", "partner")
+@operation("POST", _DIRECT + "/openid/{openid}/terminate", "direct", fields=fields.TERMINATE_USER)
+@operation("POST", f"{_PARTNER}/terminate", "partner", fields=fields.TERMINATE_USER_PARTNER)
 def terminate_permission_of_user(exchange: Exchange) -> Executed:
     """Terminate a user's permission: 204."""
     return _terminate(exchange, exchange.ledger.permissions.of_user(exchange.mchid, _user(exchange)))
 
 
-@operation("POST", "/v3/payscore/users/{openid}/permissions/{service_id}/terminate", "direct")
+@operation(
+    "POST", "/v3/payscore/users/{openid}/permissions/{service_id}/terminate", "direct", fields=fields.TERMINATE_SERVICE
+)
 def terminate_service(exchange: Exchange) -> Executed:
     """Terminate what a user has opened in the older way: 204 (wiki chapter 9_1)."""
     user = {**exchange.path, "appid": exchange.parameters["appid"]}
     return _terminate(exchange, exchange.ledger.permissions.of_user(exchange.mchid, user))
 
 
-@operation("GET", "/v3/payscore/user-service-state", "direct")
+@operation("GET", "/v3/payscore/user-service-state", "direct", fields=fields.SERVICE_STATE)
 def user_service_state(exchange: Exchange) -> Executed:
     """Answer whether a user has the service open, AVAILABLE or UNAVAILABLE (wiki chapter 3_8)."""
     user = {name: exchange.parameters[name] for name in ("appid", "service_id", "openid")}
@@ -99,8 +102,13 @@ def _of_code(exchange: Exchange) -> SimulatedPermission:
 def _user(exchange: Exchange) -> Mapping[str, str]:
     """Return by what a request names a user: openid in the path or the parameters, or sub_openid with sub_appid."""
     names = ("service_id", "appid", "sub_mchid", "sub_appid", "openid", "sub_openid")
-    named = {name: exchange.parameters[name] for name in names if exchange.parameters.get(name)}
-    return {**named, **exchange.path}
+    user = {name: exchange.parameters[name] for name in names if name in exchange.parameters} | dict(exchange.path)
+    location = "query" if exchange.request.method == "GET" else "body"
+    if ("openid" in user) == ("sub_openid" in user):
+        raise wrong_parameter("/openid", "", "openid、sub_openid二选一传", location)
+    if "sub_openid" in user and "sub_appid" not in user:
+        raise wrong_parameter("/sub_appid", "", "传了sub_openid则sub_appid必填", location)
+    return user
 
 
 def _terminate(exchange: Exchange, permission: SimulatedPermission | None) -> Executed:

@@ -2,6 +2,7 @@
 
 from sandbox.wechat_pay import refunds
 from sandbox.wechat_pay.exchange import Exchange, Executed
+from sandbox.wechat_pay.fields import refunds as fields
 from sandbox.wechat_pay.message import ok
 from sandbox.wechat_pay.refunds import SimulatedRefund
 from sandbox.wechat_pay.routes import operation
@@ -9,7 +10,7 @@ from sandbox.wechat_pay.routes import operation
 _REFUNDS = "/v3/refund/domestic/refunds"
 
 
-@operation("POST", _REFUNDS)
+@operation("POST", _REFUNDS, fields=fields.APPLY)
 def apply_refund(exchange: Exchange) -> Executed:
     """Accept a refund of a payment, whole or in part."""
     ledger, parameters = exchange.ledger, exchange.parameters
@@ -21,7 +22,7 @@ def apply_refund(exchange: Exchange) -> Executed:
     return Executed(ok(refunds.answer(refund)))
 
 
-@operation("GET", _REFUNDS + "/{out_refund_no}")
+@operation("GET", _REFUNDS + "/{out_refund_no}", fields=fields.QUERY)
 def query_refund(exchange: Exchange) -> Executed:
     """Answer with the refund as it stands."""
     refund = exchange.ledger.refunds.of_number(exchange.mchid, exchange.path["out_refund_no"])

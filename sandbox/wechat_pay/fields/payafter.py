@@ -65,5 +65,10 @@ CANCEL: Fields = (*_WHO, shared.reason("取消原因", 50))
 SYNC: Fields = (
     *_WHO,
     shared.TYPE,
-    Group("detail", "内容信息详情", (Text("paid_time", "支付时间", 14, required=True, pattern="[0-9]{14}"),), required=True),
+    Group(
+        "detail",
+        "内容信息详情",
+        (Text("paid_time", "支付时间", 14, required=True, pattern="[0-9]{14}"),),
+        required=True,
+    ),
 )

@@ -5,12 +5,10 @@ from dataclasses import replace
 from sandbox.wechat_pay.fields import shared, sub_merchant
 from sandbox.wechat_pay.parameters import Fields, Text
 
-AUTHORIZATION_CODE = Text("authorization_code", "授权协议号", 32, required=True, pattern=shared.NUMBER_PATTERN)
-
 _REASON = shared.reason("撤销原因", 50)
 _NOTIFY_URL = Text("notify_url", "通知地址", 255, pattern=r"https?://[^\s/?#]+[^\s?#]*")
 _OF_PARTNER: Fields = (sub_merchant.SUB_MCHID,)
-_OF_BANK: Fields = (sub_merchant.SUB_MCHID, sub_merchant.CHANNEL_ID)
+_OF_BANK: Fields = (sub_merchant.SUB_MCHID, replace(sub_merchant.CHANNEL_ID, required=True))
 _USERS: Fields = (
     shared.SERVICE_ID,
     shared.APPID,
@@ -21,7 +19,7 @@ _USERS: Fields = (
 )
 _USER: Fields = (shared.SERVICE_ID, shared.APPID)
 
-APPLY: Fields = (shared.SERVICE_ID, shared.APPID, AUTHORIZATION_CODE, _NOTIFY_URL)
+APPLY: Fields = (shared.SERVICE_ID, shared.APPID, shared.AUTHORIZATION_CODE, _NOTIFY_URL)
 APPLY_PARTNER: Fields = (*APPLY, *_OF_PARTNER, sub_merchant.SUB_APPID)
 APPLY_BANK: Fields = (*APPLY_PARTNER, replace(sub_merchant.CHANNEL_ID, required=True))
 

@@ -5,8 +5,6 @@ from dataclasses import replace
 from sandbox.wechat_pay.fields import shared, sub_merchant
 from sandbox.wechat_pay.parameters import Fields, Group, Rows, Text, Whole
 
-OUT_REFUND_NO = Text("out_refund_no", "商户退款单号", 64, required=True, pattern=r"[0-9A-Za-z_\-|*@]+")
-
 _SUB_MCHID = replace(sub_merchant.SUB_MCHID, required=False)
 _FROM = Rows(
     "from",
@@ -35,7 +33,7 @@ APPLY: Fields = (
     _SUB_MCHID,
     Text("transaction_id", "微信支付订单号", 32),
     Text("out_trade_no", "商户订单号", 32),
-    OUT_REFUND_NO,
+    shared.OUT_REFUND_NO,
     Text("reason", "退款原因", 80),
     Text("notify_url", "退款结果回调url", 256, pattern=r"https?://[^\s/?#]+[^\s?#]*"),
     Text("funds_account", "退款资金来源", 32, words=("AVAILABLE", "UNSETTLED")),
