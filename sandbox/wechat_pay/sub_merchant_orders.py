@@ -26,18 +26,7 @@ from sandbox.wechat_pay.orders import SimulatedOrder
 from sandbox.wechat_pay.parameters import require
 from sandbox.wechat_pay.refusals import wrong_parameter
 
-_TERMS = (
-    "post_payments",
-    "post_discounts",
-    "risk_fund",
-    "time_range",
-    "location",
-    "attach",
-    "notify_url",
-    "device",
-    "service_introduction",
-    "sub_appid",
-)
+_TERMS = (*operations.TERMS, "sub_appid")
 
 
 def create(exchange: Exchange) -> Executed:

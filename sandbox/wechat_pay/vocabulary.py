@@ -126,7 +126,8 @@ def time_range(order: OrderRecord) -> dict[str, str]:
         moments = {"start_time": digits(order.created_at), "end_time": digits(end)}
         return {name: rfc_3339(text) for name, text in moments.items()} if order.endpoint == "oversea" else moments
     if moments.get("start_time") == "OnAccept" and order.confirmed_at:
-        moments["start_time"] = digits(order.confirmed_at)
+        start = digits(order.confirmed_at)
+        moments["start_time"] = rfc_3339(start) if order.endpoint == "oversea" else start
     return moments
 
 

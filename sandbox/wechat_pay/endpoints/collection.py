@@ -11,7 +11,7 @@ from sandbox.wechat_pay.routes import operation
 
 _PAY = "/{out_order_no}/pay"
 _DIRECT_COMPLETE = "serviceorder/direct-complete"
-_TERMS = ("post_payments", "post_discounts", "time_range", "location", "attach", "notify_url", "sub_appid")
+_TERMS = (*operations.TERMS, "sub_appid")
 _ANSWER = (
     *("appid", "mchid", "out_order_no", "service_id", "service_introduction", "state", "state_description"),
     *("post_payments", "post_discounts", "time_range", "location", "attach", "notify_url", "order_id", "total_amount"),
