@@ -52,9 +52,12 @@ class Ledger:
         channel_id: str = "",
         currency: str = "HKD",
         endpoint: str = "",
+        every_field: bool = False,
         at: float | None = None,
     ) -> SimulatedOrder:
         """Create an order, as the shop does; `at` is Unix seconds, now by default.
+
+        `every_field`: the order's answers have every field of the response dictionary.
 
         `endpoint` is one of `families.ENDPOINTS`; without it the order belongs to the first that a request names.
         """
@@ -74,6 +77,7 @@ class Ledger:
             endpoint=endpoint,
             channel_id=channel_id,
             currency=currency,
+            every_field=every_field,
         )
         return self._store(order)
 
@@ -104,12 +108,23 @@ class Ledger:
         """Start a deduction, or end it without the money: meanwhile sync is refused."""
         return self._change(mchid, out_order_no, sub_mchid, lambda order: replace(order, deducting=on))
 
+    def fill(self, mchid: str, out_order_no: str, on: bool = True, *, sub_mchid: str = "") -> SimulatedOrder:
+        """Answer about the order with every field of the response dictionary, or no longer: a client's parser test."""
+        return self._change(mchid, out_order_no, sub_mchid, lambda order: replace(order, every_field=on))
+
     def ready_to_sync(
-        self, mchid: str, out_order_no: str, *, total_amount: int = 3900, at: float | None = None, **options: str
+        self,
+        mchid: str,
+        out_order_no: str,
+        *,
+        total_amount: int = 3900,
+        at: float | None = None,
+        every_field: bool = False,
+        **options: str,
     ) -> SimulatedOrder:
         """Open, confirm and complete an order at once: it waits for its money since `at`, an hour ago by default."""
         since = self._clock() - 3600 if at is None else at
-        self.open(mchid, out_order_no, at=since - 3600, **options)
+        self.open(mchid, out_order_no, at=since - 3600, every_field=every_field, **options)
         sub_mchid = options.get("sub_mchid", "")
         self.confirm(mchid, out_order_no, sub_mchid=sub_mchid)
         return self.complete(mchid, out_order_no, total_amount=total_amount, at=since, sub_mchid=sub_mchid)
