@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 
 from sandbox.wechat_pay.message import SimulatedReply
 from sandbox.wechat_pay.service import SimulatedService
@@ -45,13 +45,35 @@ class HandClock:
         return self.now
 
 
+class HasNow(Protocol):
+    """What has the time as `now`, and can be moved."""
+
+    now: float
+
+
+class HasService(HasNow, Protocol):
+    """What has a simulator, and its time."""
+
+    service: SimulatedService
+
+
 class Asking:
     """A merchant that asks, and WeChat Pay's clock."""
 
-    def __init__(self, key_ring: Path, switches: Switches = DEFAULTS) -> None:
-        self.clock = HandClock()
-        self.service = SimulatedService(clock=self.clock, keys=key_ring, switches=switches)
-        self.mchid = self.service.merchant(MCHID).mchid
+    def __init__(self, service: SimulatedService, clock: HasNow) -> None:
+        self.service, self.clock = service, clock
+        self.mchid = service.merchant(MCHID).mchid
+
+    @classmethod
+    def alone(cls, key_ring: Path, switches: Switches = DEFAULTS) -> Self:
+        """Return one with a simulator of its own."""
+        clock = HandClock()
+        return cls(SimulatedService(clock=clock, keys=key_ring, switches=switches), clock)
+
+    @classmethod
+    def of(cls, shop: HasService) -> Self:
+        """Return one that asks the simulator of a shop."""
+        return cls(shop.service, shop)
 
     def post(self, target: str, body: dict[str, Any]) -> Answer:
         """Ask with a body."""

@@ -18,7 +18,7 @@ CONTRIBUTIONS = {"wechatpay_contribute", "merchant_contribute", "other_contribut
 @pytest.fixture
 def asking(key_ring: Path) -> Asking:
     """The merchant."""
-    return Asking(key_ring)
+    return Asking.alone(key_ring)
 
 
 def answered(asking: Asking, family: str) -> dict[str, Any]:

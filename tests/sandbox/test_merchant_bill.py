@@ -24,7 +24,7 @@ OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), la
 @pytest.fixture
 def asking(key_ring: Path) -> Asking:
     """The merchant, with S1 collected by WeChat Pay at 11:00 and S2 paid at the till; it is noon."""
-    asking = Asking(key_ring)
+    asking = Asking.alone(key_ring)
     asking.clock.now -= 3600
     asking.service.ready_to_sync(asking.mchid, "S1", endpoint="direct")
     asking.service.deduct(asking.mchid, "S1")

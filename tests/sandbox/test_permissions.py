@@ -26,7 +26,7 @@ NOTIFY = {"notify_url": "https://shop.example.com/permissions"}
 @pytest.fixture
 def asking(key_ring: Path) -> Asking:
     """The merchant."""
-    return Asking(key_ring)
+    return Asking.alone(key_ring)
 
 
 def applied(asking: Asking, family: str = "direct", **more: str) -> str:

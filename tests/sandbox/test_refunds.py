@@ -18,7 +18,7 @@ YEAR = 365 * 86400
 @pytest.fixture
 def asking(key_ring: Path) -> Asking:
     """The merchant, with the order S1 of 39 yuan, which WeChat Pay has collected."""
-    asking = Asking(key_ring)
+    asking = Asking.alone(key_ring)
     asking.service.ready_to_sync(asking.mchid, "S1", endpoint="direct")
     asking.service.deduct(asking.mchid, "S1")
     return asking
@@ -169,7 +169,7 @@ def test_an_unknown_refund_is_404(asking: Asking) -> None:
 
 def test_the_time_of_a_refund_is_a_switch(key_ring: Path) -> None:
     """`refund_seconds` says how long a refund is in process."""
-    asking = Asking(key_ring, Switches(refund_seconds=0.0))
+    asking = Asking.alone(key_ring, Switches(refund_seconds=0.0))
     asking.service.ready_to_sync(asking.mchid, "S1", endpoint="direct")
     asking.service.deduct(asking.mchid, "S1")
     refund(asking)

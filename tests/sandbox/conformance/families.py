@@ -7,7 +7,8 @@ from typing import Any
 from sandbox.wechat_pay import family_examples as examples
 from sandbox.wechat_pay.families import ENDPOINTS
 from tests.sandbox.asking import APPID, OPENID, SUB_APPID, SUB_MCHID, Answer, Asking
-from tests.sandbox.conformance.rows import row
+from tests.sandbox.conformance.entering import enter
+from tests.sandbox.conformance.row import Section
 
 FAMILIES = ("partner", "acquiringbank", "oversea")
 WITH_MODIFY = ("partner", "acquiringbank")
@@ -37,6 +38,13 @@ PAGES: Mapping[str, Mapping[str, str]] = {
     },
 }
 PARAM_ERROR = (400, "PARAM_ERROR")
+
+SECTION = {
+    "partner": Section("Partner: a service provider's orders", "partner"),
+    "acquiringbank": Section("Acquiring bank", "acquiringbank"),
+    "oversea": Section("Overseas", "oversea"),
+}
+SECTIONS = tuple(SECTION.values())
 
 
 def create(asking: Asking, family: str, number: str = "S1", **changes: Any) -> Answer:
@@ -90,7 +98,12 @@ MORE_AT_CREATE = {"acquiringbank": ("channel_id",), "oversea": ("currency",)}
 for _family in FAMILIES:
     _create, _query = PAGES[_family]["create"], PAGES[_family]["query"]
 
-    @row(f"{_family}-create-required", _create, "the appid, the sub-merchant and the other required fields are sent")
+    @enter(
+        SECTION[_family],
+        "create-required",
+        _create,
+        "the appid, the sub-merchant and the other required fields are sent",
+    )
     def _(asking: Asking, family: str = _family) -> None:
         for name in (*REQUIRED_AT_CREATE, *MORE_AT_CREATE.get(family, ())):
             answer = create(asking, family, **{name: None})
@@ -98,7 +111,7 @@ for _family in FAMILIES:
         body = {name: value for name, value in examples.create(family, "S1").items() if name != "out_order_no"}
         assert asking.post(ENDPOINTS[family], body).field == "/out_order_no"
 
-    @row(f"{_family}-create-limits", _create, "lengths, types and closed lists of the fields")
+    @enter(SECTION[_family], "create-limits", _create, "lengths, types and closed lists of the fields")
     def _(asking: Asking, family: str = _family) -> None:
         fund = {"name": "DEPOSIT", "amount": 9900}
         wrong: dict[str, tuple[Any, str]] = {
@@ -111,20 +124,30 @@ for _family in FAMILIES:
             assert create(asking, family, **{name: value}).field == field
         assert create(asking, family, risk_fund={**fund, "amount": "9900"}).field == "/risk_fund/amount"
 
-    @row(f"{_family}-create-answer", _create, "the answer holds what the shop has sent, and no openid")
+    @enter(SECTION[_family], "create-answer", _create, "the answer holds what the shop has sent, and no openid")
     def _(asking: Asking, family: str = _family) -> None:
         body = create(asking, family, sub_appid=SUB_APPID).body
         sent = set(examples.create(family, "S1")) | {"sub_appid"}
         assert body.keys() == sent | {"mchid", "order_id", "state", "package"}
         assert (body["state"], body["appid"], body["sub_mchid"]) == ("CREATED", APPID, SUB_MCHID)
 
-    @row(f"{_family}-create-again", _create, "the same request again succeeds with the same answer; another is refused")
+    @enter(
+        SECTION[_family],
+        "create-again",
+        _create,
+        "the same request again succeeds with the same answer; another is refused",
+    )
     def _(asking: Asking, family: str = _family) -> None:
         first = create(asking, family).body
         assert create(asking, family).body == first
         assert create(asking, family, service_introduction="雨伞租借").refusal == (400, "INVALID_REQUEST")
 
-    @row(f"{_family}-create-no-confirm", _create, "without a confirmation, one of the two openids is sent; then DOING")
+    @enter(
+        SECTION[_family],
+        "create-no-confirm",
+        _create,
+        "without a confirmation, one of the two openids is sent; then DOING",
+    )
     def _(asking: Asking, family: str = _family) -> None:
         unconfirmed: dict[str, Any] = {"need_user_confirm": False}
         assert create(asking, family, **unconfirmed).field == "/openid"
@@ -133,7 +156,7 @@ for _family in FAMILIES:
         body = create(asking, family, **unconfirmed, openid=OPENID).body
         assert (body["state"], body["state_description"], "package" in body) == ("DOING", "USER_CONFIRM", False)
 
-    @row(f"{_family}-create-sub-openid", _create, "sub_openid needs sub_appid; it is the query's only openid")
+    @enter(SECTION[_family], "create-sub-openid", _create, "sub_openid needs sub_appid; it is the query's only openid")
     def _(asking: Asking, family: str = _family) -> None:
         user = {"need_user_confirm": False, "sub_openid": "sub-user"}
         assert create(asking, family, **user).field == "/sub_appid"
@@ -141,12 +164,14 @@ for _family in FAMILIES:
         order = query(asking, family).body
         assert (order["sub_openid"], order["sub_appid"], "openid" in order) == ("sub-user", SUB_APPID, False)
 
-    @row(f"{_family}-create-past", _create, "a service cannot start in the past")
+    @enter(SECTION[_family], "create-past", _create, "a service cannot start in the past")
     def _(asking: Asking, family: str = _family) -> None:
         past = "2026-01-01T11:00:00+08:00" if family == "oversea" else "20260101110000"
         assert create(asking, family, time_range={"start_time": past}).field == "/time_range/start_time"
 
-    @row(f"{_family}-query-answer", _query, "the query has the sub-merchant, and after a confirmation the openid")
+    @enter(
+        SECTION[_family], "query-answer", _query, "the query has the sub-merchant, and after a confirmation the openid"
+    )
     def _(asking: Asking, family: str = _family) -> None:
         create(asking, family)
         order = query(asking, family).body
@@ -156,7 +181,7 @@ for _family in FAMILIES:
         assert (order["state"], order["state_description"]) == ("DOING", "USER_CONFIRM")
         assert order["openid"]
 
-    @row(f"{_family}-query-one-number", _query, "a query has out_order_no or query_id, and not both")
+    @enter(SECTION[_family], "query-one-number", _query, "a query has out_order_no or query_id, and not both")
     def _(asking: Asking, family: str = _family) -> None:
         create(asking, family)
         query_id = asking.service.order(asking.mchid, "S1").query_id
@@ -164,14 +189,19 @@ for _family in FAMILIES:
         assert query(asking, family, query_id=query_id).refusal == PARAM_ERROR
         assert query(asking, family, out_order_no=None).refusal == PARAM_ERROR
 
-    @row(f"{_family}-query-required", _query, "the sub-merchant is required; overseas the service is, elsewhere not")
+    @enter(
+        SECTION[_family],
+        "query-required",
+        _query,
+        "the sub-merchant is required; overseas the service is, elsewhere not",
+    )
     def _(asking: Asking, family: str = _family) -> None:
         create(asking, family)
         assert query(asking, family, sub_mchid=None).field == "sub_mchid"
         without = query(asking, family, service_id=None)
         assert (without.status, without.field) == ((400, "service_id") if family == "oversea" else (200, ""))
 
-    @row(f"{_family}-complete", PAGES[_family]["complete"], "completing is answered with 204 and no body")
+    @enter(SECTION[_family], "complete", PAGES[_family]["complete"], "completing is answered with 204 and no body")
     def _(asking: Asking, family: str = _family) -> None:
         confirmed(asking, family)
         answer = change(asking, family, "complete", examples.complete(family, 3900, asking.clock.now))
@@ -180,8 +210,11 @@ for _family in FAMILIES:
         assert (order["state_description"], order["collection"]["state"]) == ("MCH_COMPLETE", "USER_PAYING")
         assert (order["total_amount"], order["post_payments"][0]["amount"]) == (3900, 3900)
 
-    @row(
-        f"{_family}-complete-required", PAGES[_family]["complete"], "service, sub-merchant, payments and total are sent"
+    @enter(
+        SECTION[_family],
+        "complete-required",
+        PAGES[_family]["complete"],
+        "service, sub-merchant, payments and total are sent",
     )
     def _(asking: Asking, family: str = _family) -> None:
         confirmed(asking, family)
@@ -189,8 +222,11 @@ for _family in FAMILIES:
         require_each(asking, family, "complete", body, ("service_id", "sub_mchid", "post_payments", "total_amount"))
         assert change(asking, family, "complete", {**body, "post_payments": []}).field == "/post_payments"
 
-    @row(
-        f"{_family}-complete-sum", PAGES[_family]["complete"], "the total is payments minus discounts, ≤ the risk fund"
+    @enter(
+        SECTION[_family],
+        "complete-sum",
+        PAGES[_family]["complete"],
+        "the total is payments minus discounts, ≤ the risk fund",
     )
     def _(asking: Asking, family: str = _family) -> None:
         confirmed(asking, family)
@@ -207,7 +243,12 @@ for _family in FAMILIES:
         body = {**examples.complete(family, 3900, now), **discount, "total_amount": 3800}
         assert change(asking, family, "complete", body).status == 204
 
-    @row(f"{_family}-complete-end", PAGES[_family]["complete"], "an end that create lacked is sent, and is not ahead")
+    @enter(
+        SECTION[_family],
+        "complete-end",
+        PAGES[_family]["complete"],
+        "an end that create lacked is sent, and is not ahead",
+    )
     def _(asking: Asking, family: str = _family) -> None:
         confirmed(asking, family)
         body = examples.complete(family, 3900, asking.clock.now)
@@ -215,7 +256,12 @@ for _family in FAMILIES:
         ahead = examples.complete(family, 3900, asking.clock.now + 60)
         assert change(asking, family, "complete", ahead).field == "/time_range/end_time"
 
-    @row(f"{_family}-cancel", PAGES[_family]["cancel"], "canceling is answered with 204; again, if nothing differs")
+    @enter(
+        SECTION[_family],
+        "cancel",
+        PAGES[_family]["cancel"],
+        "canceling is answered with 204; again, if nothing differs",
+    )
     def _(asking: Asking, family: str = _family) -> None:
         create(asking, family)
         body = examples.cancel(family)
@@ -226,7 +272,7 @@ for _family in FAMILIES:
         assert other.refusal == (400, "INVALID_REQUEST")
         assert query(asking, family).body["state"] == "REVOKED"
 
-    @row(f"{_family}-cancel-reason", PAGES[_family]["cancel"], "a reason of at most 50 characters is required")
+    @enter(SECTION[_family], "cancel-reason", PAGES[_family]["cancel"], "a reason of at most 50 characters is required")
     def _(asking: Asking, family: str = _family) -> None:
         create(asking, family)
         body = examples.cancel(family)
@@ -235,7 +281,12 @@ for _family in FAMILIES:
         without = change(asking, family, "cancel", {**body, "reason": "因" * 50, "service_id": None})
         assert (without.status, without.field) == ((400, "/service_id") if family == "oversea" else (204, ""))
 
-    @row(f"{_family}-sync", PAGES[_family]["sync"], "a sync is answered with 204; the order is paid by the merchant")
+    @enter(
+        SECTION[_family],
+        "sync",
+        PAGES[_family]["sync"],
+        "a sync is answered with 204; the order is paid by the merchant",
+    )
     def _(asking: Asking, family: str = _family) -> None:
         completed(asking, family)
         answer = change(asking, family, "sync", examples.sync(family, asking.clock.now))
@@ -245,7 +296,7 @@ for _family in FAMILIES:
         assert (order["state"], order["collection"]["state"], detail["paid_type"]) == ("DONE", "USER_PAID", "MCH")
         assert "transaction_id" not in detail
 
-    @row(f"{_family}-sync-required", PAGES[_family]["sync"], "service, sub-merchant, type and detail are sent")
+    @enter(SECTION[_family], "sync-required", PAGES[_family]["sync"], "service, sub-merchant, type and detail are sent")
     def _(asking: Asking, family: str = _family) -> None:
         completed(asking, family)
         body = examples.sync(family, asking.clock.now)
@@ -255,21 +306,25 @@ for _family in FAMILIES:
         foreign = "20260101130000" if family == "oversea" else "2026-01-01T13:00:00+08:00"
         assert change(asking, family, "sync", {**body, "detail": {"paid_time": foreign}}).field == "/detail/paid_time"
 
-    @row(f"{_family}-sync-window", PAGES[_family]["sync"], "the payment is after complete and at most 60 s ahead")
+    @enter(
+        SECTION[_family], "sync-window", PAGES[_family]["sync"], "the payment is after complete and at most 60 s ahead"
+    )
     def _(asking: Asking, family: str = _family) -> None:
         completed(asking, family)
         for wrong in (asking.clock.now - 60, asking.clock.now + 61):
             assert change(asking, family, "sync", examples.sync(family, wrong)).field == "/detail/paid_time"
         assert change(asking, family, "sync", examples.sync(family, asking.clock.now + 60)).status == 204
 
-    @row(f"{_family}-sync-deducting", PAGES[_family]["sync"], "while money is being taken: wait three minutes")
+    @enter(SECTION[_family], "sync-deducting", PAGES[_family]["sync"], "while money is being taken: wait three minutes")
     def _(asking: Asking, family: str = _family) -> None:
         completed(asking, family)
         asking.service.deducting(asking.mchid, "S1")
         answer = change(asking, family, "sync", examples.sync(family, asking.clock.now))
         assert (answer.refusal, answer.body["message"]) == ((400, "INVALID_REQUEST"), "单据正在扣款中，请稍后再试")
 
-    @row(f"{_family}-order-not-exist", _query, "an order that does not exist, or of another sub-merchant, is 404")
+    @enter(
+        SECTION[_family], "order-not-exist", _query, "an order that does not exist, or of another sub-merchant, is 404"
+    )
     def _(asking: Asking, family: str = _family) -> None:
         assert query(asking, family).refusal == (404, "ORDER_NOT_EXIST")
         create(asking, family)
@@ -278,7 +333,12 @@ for _family in FAMILIES:
 
 for _family in WITH_MODIFY:
 
-    @row(f"{_family}-modify", PAGES[_family]["modify"], "a smaller total is answered with 204; a larger one is refused")
+    @enter(
+        SECTION[_family],
+        "modify",
+        PAGES[_family]["modify"],
+        "a smaller total is answered with 204; a larger one is refused",
+    )
     def _(asking: Asking, family: str = _family) -> None:
         completed(asking, family)
         answer = change(asking, family, "modify", examples.modify(family, 3000))
@@ -286,8 +346,11 @@ for _family in WITH_MODIFY:
         assert query(asking, family).body["collection"]["total_amount"] == 3000
         assert change(asking, family, "modify", examples.modify(family, 3001)).field == "/total_amount"
 
-    @row(
-        f"{_family}-modify-required", PAGES[_family]["modify"], "sub-merchant, payments, total and reason (50) are sent"
+    @enter(
+        SECTION[_family],
+        "modify-required",
+        PAGES[_family]["modify"],
+        "sub-merchant, payments, total and reason (50) are sent",
     )
     def _(asking: Asking, family: str = _family) -> None:
         completed(asking, family)
@@ -297,8 +360,9 @@ for _family in WITH_MODIFY:
         without = change(asking, family, "modify", {**body, "service_id": None})
         assert (without.status, without.field) == ((204, "") if family == "partner" else (400, "/service_id"))
 
-    @row(
-        f"{_family}-modify-equal",
+    @enter(
+        SECTION[_family],
+        "modify-equal",
         PAGES[_family]["modify"],
         "the page asks for a total that is not above the former one",
         switch="modify_to_equal",
@@ -313,8 +377,9 @@ for _family in WITH_MODIFY:
 
 for _family in FAMILIES:
 
-    @row(
-        f"{_family}-cancel-completed",
+    @enter(
+        SECTION[_family],
+        "cancel-completed",
         PAGES[_family]["cancel"],
         "an order that waits for its money can be canceled; the troubleshooting guide says that it cannot",
         switch="cancel_after_complete",
@@ -327,13 +392,19 @@ for _family in FAMILIES:
         assert change(asking, family, "cancel", examples.cancel(family)).status == 204
 
 
-@row("oversea-no-modify", "global/4014096411", "there is no page about modify", does="404 RESOURCE_NOT_EXISTS")
+@enter(
+    SECTION["oversea"],
+    "no-modify",
+    "global/4014096411",
+    "there is no page about modify",
+    does="404 RESOURCE_NOT_EXISTS",
+)
 def _(asking: Asking) -> None:
     completed(asking, "oversea")
     assert change(asking, "oversea", "modify", examples.modify("oversea", 3000)).refusal == (404, "RESOURCE_NOT_EXISTS")
 
 
-@row("oversea-times", "global/4014096411", "times are RFC 3339 with an offset")
+@enter(SECTION["oversea"], "times", "global/4014096411", "times are RFC 3339 with an offset")
 def _(asking: Asking) -> None:
     start = {"start_time": "2026-01-01T12:30:00+08:00", "end_time": "2026-01-01T05:00:00Z"}
     assert create(asking, "oversea", time_range=start).status == 200
@@ -343,7 +414,9 @@ def _(asking: Asking) -> None:
         assert answer.field == "/time_range/start_time"
 
 
-@row("oversea-currency", "global/4014096431", "the order has a currency, which complete repeats unchanged")
+@enter(
+    SECTION["oversea"], "currency", "global/4014096431", "the order has a currency, which complete repeats unchanged"
+)
 def _(asking: Asking) -> None:
     confirmed(asking, "oversea")
     assert query(asking, "oversea").body["currency"] == "HKD"
@@ -352,7 +425,12 @@ def _(asking: Asking) -> None:
     assert change(asking, "oversea", "complete", {**body, "currency": "HKD"}).status == 204
 
 
-@row("oversea-appid", "global/4014096416", "complete and cancel name the sub-merchant's appid where create had one")
+@enter(
+    SECTION["oversea"],
+    "appid",
+    "global/4014096416",
+    "complete and cancel name the sub-merchant's appid where create had one",
+)
 def _(asking: Asking) -> None:
     create(asking, "oversea", sub_appid=SUB_APPID)
     body = examples.cancel("oversea")
@@ -360,15 +438,16 @@ def _(asking: Asking) -> None:
     assert change(asking, "oversea", "cancel", {**body, "appid": SUB_APPID}).status == 204
 
 
-@row("acquiringbank-channel-answer", "partner/4013194035", "the answer has the channel")
+@enter(SECTION["acquiringbank"], "channel-answer", "partner/4013194035", "the answer has the channel")
 def _(asking: Asking) -> None:
     assert create(asking, "acquiringbank").body["channel_id"] == examples.CHANNEL_ID
     assert query(asking, "acquiringbank").body["channel_id"] == examples.CHANNEL_ID
     assert query(asking, "acquiringbank", channel_id="1230000111").refusal == (403, "NO_AUTH")
 
 
-@row(
-    "acquiringbank-channel-required",
+@enter(
+    SECTION["acquiringbank"],
+    "channel-required",
     "partner/4013194035",
     "every request has the channel; the OpenAPI description lets some lack it",
     switch="channel_id_required",
@@ -389,7 +468,12 @@ def _(asking: Asking) -> None:
     assert change(asking, "acquiringbank", "sync", {**bodies["sync"], "channel_id": None}).status == 204
 
 
-@row("acquiringbank-deduction", "partner register-deduct-info", "a bank registers a deduction and can query it")
+@enter(
+    SECTION["acquiringbank"],
+    "deduction",
+    "partner register-deduct-info",
+    "a bank registers a deduction and can query it",
+)
 def _(asking: Asking) -> None:
     names = {**examples.WHO["acquiringbank"], "appid": APPID}
     at = f"{ENDPOINTS['acquiringbank']}/S1/registerdeductinfo"
@@ -406,8 +490,9 @@ def _(asking: Asking) -> None:
     assert asking.post(at, {**names, "out_trade_no": "D2"}).status == 200
 
 
-@row(
-    "acquiringbank-deduction-blocks",
+@enter(
+    SECTION["acquiringbank"],
+    "deduction-blocks",
     "partner/4013194292",
     "for 24 hours a registered deduction forbids modify, cancel and sync; no code is printed",
     does="INVALID_REQUEST 单据正在扣款中，请稍后再试, as while WeChat Pay deducts",

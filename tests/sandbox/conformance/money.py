@@ -7,18 +7,25 @@ from typing import Any
 from sandbox.wechat_pay import family_examples as examples
 from sandbox.wechat_pay.times import digits
 from tests.sandbox.asking import APPID, OPENID, SERVICE_ID, SUB_APPID, Answer, Asking
+from tests.sandbox.conformance.entering import enter
 from tests.sandbox.conformance.families import PARAM_ERROR, change, completed, confirmed, query
-from tests.sandbox.conformance.rows import row
+from tests.sandbox.conformance.row import Section
 
 _PAY = {"direct": "wiki chapter6_1_19", "partner": "wiki chapter6_2_6"}
 _DIRECT_COMPLETE = {"direct": "4012924361", "partner": "wiki chapter6_2_8"}
 _REFUND, _BILL = "4012587971", "4013394586"
+ASKING, REFUND, FILES = (
+    Section("Asking for money", "ask"),
+    Section("Refunds", "refund"),
+    Section("The merchant's bill, certificates overseas, and whole dictionaries", "more"),
+)
+SECTIONS = (ASKING, REFUND, FILES)
 REFUNDS = "/v3/refund/domestic/refunds"
 NOT_COLLECTED = (404, "RESOURCE_NOT_EXISTS")
 
 for _family, _page in _PAY.items():
 
-    @row(f"{_family}-pay", _page, "an order that waits for its money can be asked for it")
+    @enter(ASKING, f"{_family}-pay", _page, "an order that waits for its money can be asked for it")
     def _(asking: Asking, family: str = _family) -> None:
         completed(asking, family)
         answer = change(asking, family, "pay", examples.WHO[family])
@@ -27,12 +34,13 @@ for _family, _page in _PAY.items():
         else:
             assert answer.body.keys() == {"appid", "out_order_no", "service_id", "order_id"}
 
-    @row(f"{_family}-pay-state", _page, "an order that does not wait for its money is refused")
+    @enter(ASKING, f"{_family}-pay-state", _page, "an order that does not wait for its money is refused")
     def _(asking: Asking, family: str = _family) -> None:
         confirmed(asking, family)
         assert change(asking, family, "pay", examples.WHO[family]).refusal == (400, "INVALID_ORDER_STATE")
 
-    @row(
+    @enter(
+        ASKING,
         f"{_family}-pay-schedule",
         _page,
         "the call does not change WeChat Pay's own schedule; whether it collects at once is not said",
@@ -48,7 +56,7 @@ for _family, _page in _PAY.items():
         assert query(asking, family).body["collection"]["details"][0]["paid_type"] == "NEWTON"
 
 
-@row("direct-pay-required", "wiki chapter6_1_19", "the newest page requires appid and service")
+@enter(ASKING, "direct-pay-required", "wiki chapter6_1_19", "the newest page requires appid and service")
 def _(asking: Asking) -> None:
     completed(asking, "direct")
     for name in ("appid", "service_id"):
@@ -71,7 +79,8 @@ def direct_complete(asking: Asking, family: str = "direct", path: str = "", **ch
     return asking.post(base, {name: value for name, value in body.items() if value is not None})
 
 
-@row(
+@enter(
+    ASKING,
     "direct-complete",
     _DIRECT_COMPLETE["direct"],
     "an order is created and completed by one call; it waits for its money",
@@ -83,7 +92,8 @@ def _(asking: Asking) -> None:
     assert query(asking, "direct").body["collection"]["state"] == "USER_PAYING"
 
 
-@row(
+@enter(
+    ASKING,
     "direct-complete-path",
     _DIRECT_COMPLETE["direct"],
     "the page prints a path without /v3, the OpenAPI one with it",
@@ -95,7 +105,7 @@ def _(asking: Asking) -> None:
     assert direct_complete(asking, path="/payscore/serviceorder/direct-complete").body == first
 
 
-@row("direct-complete-permission", _DIRECT_COMPLETE["direct"], "only for a user that has the service open")
+@enter(ASKING, "direct-complete-permission", _DIRECT_COMPLETE["direct"], "only for a user that has the service open")
 def _(asking: Asking) -> None:
     assert direct_complete(asking).refusal == (403, "NO_AUTH")
     asking.service.open_service(asking.mchid, openid=OPENID)
@@ -103,7 +113,8 @@ def _(asking: Asking) -> None:
     assert direct_complete(asking).refusal == (403, "NO_AUTH")
 
 
-@row(
+@enter(
+    ASKING,
     "direct-complete-required",
     _DIRECT_COMPLETE["direct"],
     "the user, the service, payments, times and the total are sent",
@@ -118,7 +129,7 @@ def _(asking: Asking) -> None:
     assert direct_complete(asking, attach="other").refusal == (400, "INVALID_REQUEST")
 
 
-@row("partner-direct-complete", _DIRECT_COMPLETE["partner"], "a service provider is answered with 204")
+@enter(ASKING, "partner-direct-complete", _DIRECT_COMPLETE["partner"], "a service provider is answered with 204")
 def _(asking: Asking) -> None:
     names = {"service_id": SERVICE_ID, "appid": APPID, "sub_mchid": examples.SUB_MCHID, "authorization_code": "C1"}
     asking.post("/v3/payscore/partner/permissions", names)
@@ -141,20 +152,22 @@ def refund(asking: Asking, transaction: str, fen: int = 3900, **changes: Any) ->
     return asking.post(REFUNDS, {name: value for name, value in body.items() if value is not None})
 
 
-@row("refund-by-transaction", _REFUND, "a refund names the transaction of a collection by WeChat Pay; it is accepted")
+@enter(
+    REFUND, "by-transaction", _REFUND, "a refund names the transaction of a collection by WeChat Pay; it is accepted"
+)
 def _(asking: Asking) -> None:
     body = refund(asking, collected(asking)).body
     assert (body["status"], body["channel"], body["amount"]["refund"]) == ("PROCESSING", "ORIGINAL", 3900)
 
 
-@row("refund-out-order-no", _REFUND, "an out_order_no is no out_trade_no")
+@enter(REFUND, "out-order-no", _REFUND, "an out_order_no is no out_trade_no")
 def _(asking: Asking) -> None:
     collected(asking)
     answer = refund(asking, "", transaction_id=None, out_trade_no="S1")
     assert (answer.refusal, answer.body["message"]) == (NOT_COLLECTED, "订单不存在")
 
 
-@row("refund-synced-order", _REFUND, "an order that was paid at the till has no transaction to refund")
+@enter(REFUND, "synced-order", _REFUND, "an order that was paid at the till has no transaction to refund")
 def _(asking: Asking) -> None:
     completed(asking, "direct")
     change(asking, "direct", "sync", examples.sync("direct", asking.clock.now))
@@ -163,7 +176,7 @@ def _(asking: Asking) -> None:
     assert refund(asking, "", transaction_id=None, out_trade_no="S1").refusal == NOT_COLLECTED
 
 
-@row("refund-required", _REFUND, "number and amounts are sent, and one of two numbers of the payment")
+@enter(REFUND, "required", _REFUND, "number and amounts are sent, and one of two numbers of the payment")
 def _(asking: Asking) -> None:
     number = collected(asking)
     assert refund(asking, number, out_refund_no=None).field == "/out_refund_no"
@@ -174,7 +187,7 @@ def _(asking: Asking) -> None:
     assert refund(asking, "", transaction_id=None).refusal == PARAM_ERROR
 
 
-@row("refund-limits", _REFUND, "64 characters of number, 80 of reason, amounts from 1 fen, closed lists")
+@enter(REFUND, "limits", _REFUND, "64 characters of number, 80 of reason, amounts from 1 fen, closed lists")
 def _(asking: Asking) -> None:
     number = collected(asking)
     wrong: dict[str, Any] = {"out_refund_no": "R 1", "reason": "因" * 81, "funds_account": "BASIC"}
@@ -184,7 +197,7 @@ def _(asking: Asking) -> None:
     assert refund(asking, number, out_refund_no="R" * 65).field == "/out_refund_no"
 
 
-@row("refund-sums", _REFUND, "the refunds of a payment sum up to its amount at most")
+@enter(REFUND, "sums", _REFUND, "the refunds of a payment sum up to its amount at most")
 def _(asking: Asking) -> None:
     number = collected(asking)
     assert refund(asking, number, 3901).field == "/amount/refund"
@@ -194,7 +207,9 @@ def _(asking: Asking) -> None:
     assert refund(asking, number, 1, out_refund_no="R3").body["message"] == "订单已全额退款"
 
 
-@row("refund-again", _REFUND, "one number refunds once: the same request again is the same refund, another is refused")
+@enter(
+    REFUND, "again", _REFUND, "one number refunds once: the same request again is the same refund, another is refused"
+)
 def _(asking: Asking) -> None:
     number = collected(asking)
     first = refund(asking, number, 1000).body
@@ -202,7 +217,7 @@ def _(asking: Asking) -> None:
     assert refund(asking, number, 1001).body["message"] == "订单金额或退款金额与之前请求不一致，请核实后再试"
 
 
-@row("refund-query", "4012587971", "the query says SUCCESS and when; minutes for a balance", switch="refund_seconds")
+@enter(REFUND, "query", "4012587971", "the query says SUCCESS and when; minutes for a balance", switch="refund_seconds")
 def _(asking: Asking) -> None:
     refund(asking, collected(asking))
     assert asking.get(f"{REFUNDS}/R1").body["status"] == "PROCESSING"
@@ -211,12 +226,12 @@ def _(asking: Asking) -> None:
     assert (body["status"], "success_time" in body) == ("SUCCESS", True)
 
 
-@row("refund-query-none", "4012587971", "a refund that does not exist is 404")
+@enter(REFUND, "query-none", "4012587971", "a refund that does not exist is 404")
 def _(asking: Asking) -> None:
     assert asking.get(f"{REFUNDS}/R1").refusal == NOT_COLLECTED
 
 
-@row("refund-sub-merchant", "partner/4013163605", "a service provider names the sub-merchant")
+@enter(REFUND, "sub-merchant", "partner/4013163605", "a service provider names the sub-merchant")
 def _(asking: Asking) -> None:
     asking.service.ready_to_sync(asking.mchid, "S1", endpoint="partner", sub_mchid=examples.SUB_MCHID)
     number = asking.service.deduct(asking.mchid, "S1").transaction_id
@@ -233,7 +248,7 @@ def bill(asking: Asking, **changes: Any) -> Answer:
     return asking.get("/v3/payscore/merchant-bill", **{name: text for name, text in fields.items() if text is not None})
 
 
-@row("bill-required", _BILL, "date, service, compression and encryption are sent, in closed lists")
+@enter(FILES, "bill-required", _BILL, "date, service, compression and encryption are sent, in closed lists")
 def _(asking: Asking) -> None:
     for name in ("bill_date", *BILL):
         assert bill(asking, **{name: None}).field == name
@@ -241,19 +256,21 @@ def _(asking: Asking) -> None:
     assert bill(asking, encryption_algorithm="SM4_GCM").field == "encryption_algorithm"
 
 
-@row("bill-date", _BILL, "the newest page says YYYYMMDDHH, the former one yyyy-MM-dd", does="both are answered")
+@enter(
+    FILES, "bill-date", _BILL, "the newest page says YYYYMMDDHH, the former one yyyy-MM-dd", does="both are answered"
+)
 def _(asking: Asking) -> None:
     assert bill(asking, bill_date="2025-12-31").status == 200
     assert bill(asking, bill_date="20251231").field == "bill_date"
 
 
-@row("bill-three-months", _BILL, "bills of the last three months, once their time has passed")
+@enter(FILES, "bill-three-months", _BILL, "bills of the last three months, once their time has passed")
 def _(asking: Asking) -> None:
     for wrong in ("2026-01-01", "2025-09-01", "2026010112"):
         assert bill(asking, bill_date=wrong).field == "bill_date"
 
 
-@row("bill-newton", _BILL, "a bill has what WeChat Pay has collected, not what the till has")
+@enter(FILES, "bill-newton", _BILL, "a bill has what WeChat Pay has collected, not what the till has")
 def _(asking: Asking) -> None:
     asking.clock.now -= 1800
     asking.service.ready_to_sync(asking.mchid, "S2", endpoint="direct")
@@ -266,7 +283,9 @@ def _(asking: Asking) -> None:
     assert bill(asking).body["download_bill_count"] == 1
 
 
-@row("bill-entry", _BILL, "an entry has the file's address, digest, encrypted key and nonce; the file is unsigned")
+@enter(
+    FILES, "bill-entry", _BILL, "an entry has the file's address, digest, encrypted key and nonce; the file is unsigned"
+)
 def _(asking: Asking) -> None:
     asking.clock.now -= 1800
     collected(asking)
@@ -277,7 +296,7 @@ def _(asking: Asking) -> None:
     assert (answer.status, answer.reply.signed) == (200, False)
 
 
-@row("global-certificates", "wiki external wechatpay5_1", "overseas, certificates have a path of their own")
+@enter(FILES, "global-certificates", "wiki external wechatpay5_1", "overseas, certificates have a path of their own")
 def _(asking: Asking) -> None:
     domestic, overseas = asking.get("/v3/certificates").body, asking.get("/v3/global/certificates").body
     names = ("serial_no", "effective_time", "expire_time")
@@ -288,7 +307,8 @@ def _(asking: Asking) -> None:
     ]
 
 
-@row(
+@enter(
+    FILES,
     "every-field",
     "4012587902",
     "the dictionary has remarks, discounts, the bank, promotions and their goods",

@@ -4,10 +4,13 @@ from typing import Any
 
 from sandbox.wechat_pay import family_examples as examples
 from tests.sandbox.asking import OPENID, Asking
+from tests.sandbox.conformance.entering import enter
 from tests.sandbox.conformance.families import PARAM_ERROR, change, completed, confirmed, create, query, require_each
-from tests.sandbox.conformance.rows import row
+from tests.sandbox.conformance.row import Section
 
 FAMILY = "payafter"
+SECTION = Section("The former payafter-orders", FAMILY)
+SECTIONS = (SECTION,)
 _CREATE, _QUERY, _CANCEL, _COMPLETE, _SYNC = (
     *("wiki payscore.php 17_1", "wiki payscore.php 17_2", "wiki payscore.php 17_3"),
     *("wiki payscore.php 17_4", "wiki payscore.php 24_1"),
@@ -17,14 +20,14 @@ PROGRAM = {"miniprogram_businesstype", "miniprogram_appid", "package"}
 FOREIGN = {"collection", "state_description", "post_payments", "risk_fund", "time_range", "location", "notify_url"}
 
 
-@row("payafter-create-required", _CREATE, "appid, service, number and the start of the service are sent")
+@enter(SECTION, "create-required", _CREATE, "appid, service, number and the start of the service are sent")
 def _(asking: Asking) -> None:
     for name in ("appid", "service_id", "service_start_time"):
         answer = create(asking, FAMILY, **{name: None})
         assert (answer.refusal, answer.field) == (PARAM_ERROR, f"/{name}")
 
 
-@row("payafter-create-limits", _CREATE, "times are 8 or 14 digits or OnAccept; five discounts at most")
+@enter(SECTION, "create-limits", _CREATE, "times are 8 or 14 digits or OnAccept; five discounts at most")
 def _(asking: Asking) -> None:
     discounts = [{"discount_name": f"优惠{number}", "discount_amount": 1} for number in range(6)]
     wrong: dict[str, tuple[Any, str]] = {
@@ -38,28 +41,30 @@ def _(asking: Asking) -> None:
     assert create(asking, FAMILY, service_start_time="20260102").status == 200
 
 
-@row("payafter-create-answer", _CREATE, "the answer has the order's numbers and the way to the confirmation, no state")
+@enter(
+    SECTION, "create-answer", _CREATE, "the answer has the order's numbers and the way to the confirmation, no state"
+)
 def _(asking: Asking) -> None:
     body = create(asking, FAMILY).body
     assert body.keys() == NUMBERS | {"service_id"} | PROGRAM
     assert body["miniprogram_businesstype"] == "wxpayScoreUse"
 
 
-@row("payafter-create-no-confirm", _CREATE, "without a confirmation the openid is sent; the service begins at once")
+@enter(SECTION, "create-no-confirm", _CREATE, "without a confirmation the openid is sent; the service begins at once")
 def _(asking: Asking) -> None:
     assert create(asking, FAMILY, need_user_confirm=False).field == "/openid"
     body = create(asking, FAMILY, need_user_confirm=False, openid=OPENID).body
     assert ("package" in body, query(asking, FAMILY).body["state"]) == (False, "USER_ACCEPTED")
 
 
-@row("payafter-create-again", _CREATE, "the page does not say what a repetition is", does="as the direct family")
+@enter(SECTION, "create-again", _CREATE, "the page does not say what a repetition is", does="as the direct family")
 def _(asking: Asking) -> None:
     first = create(asking, FAMILY).body
     assert create(asking, FAMILY).body == first
     assert create(asking, FAMILY, attach="other").refusal == (400, "INVALID_REQUEST")
 
 
-@row("payafter-states", _QUERY, "CREATED, USER_ACCEPTED, FINISHED, USER_PAID, in the fields of this family alone")
+@enter(SECTION, "states", _QUERY, "CREATED, USER_ACCEPTED, FINISHED, USER_PAID, in the fields of this family alone")
 def _(asking: Asking) -> None:
     create(asking, FAMILY, risk_amount=9900, service_introduction="充电宝租借")
     states, keys = [query(asking, FAMILY).body["state"]], set(query(asking, FAMILY).body)
@@ -76,7 +81,7 @@ def _(asking: Asking) -> None:
     assert not FOREIGN & (keys | order.keys())
 
 
-@row("payafter-query-one-number", _QUERY, "a query has out_order_no or query_id, and appid and service")
+@enter(SECTION, "query-one-number", _QUERY, "a query has out_order_no or query_id, and appid and service")
 def _(asking: Asking) -> None:
     create(asking, FAMILY)
     query_id = asking.service.order(asking.mchid, "S1").query_id
@@ -85,7 +90,7 @@ def _(asking: Asking) -> None:
     assert query(asking, FAMILY, appid=None).field == "appid"
 
 
-@row("payafter-complete-used", _COMPLETE, "finish_type 2 has a total of fees minus discounts, within the risk amount")
+@enter(SECTION, "complete-used", _COMPLETE, "finish_type 2 has a total of fees minus discounts, within the risk amount")
 def _(asking: Asking) -> None:
     confirmed(asking, FAMILY, risk_amount=9900)
     body = examples.complete(FAMILY, 3900, asking.clock.now)
@@ -100,7 +105,7 @@ def _(asking: Asking) -> None:
     assert (order["finish_type"], order["fees"], order["state"]) == (2, body["fees"], "FINISHED")
 
 
-@row("payafter-complete-unused", _COMPLETE, "finish_type 1 has a reason and no payment", does="the order is REVOKED")
+@enter(SECTION, "complete-unused", _COMPLETE, "finish_type 1 has a reason and no payment", does="the order is REVOKED")
 def _(asking: Asking) -> None:
     confirmed(asking, FAMILY)
     body = {**examples.WHO[FAMILY], "finish_type": 1}
@@ -109,7 +114,9 @@ def _(asking: Asking) -> None:
     assert query(asking, FAMILY).body["state"] == "REVOKED"
 
 
-@row("payafter-finish-ticket", _COMPLETE, "the ticket that the query has shown is repeated when the order is completed")
+@enter(
+    SECTION, "finish-ticket", _COMPLETE, "the ticket that the query has shown is repeated when the order is completed"
+)
 def _(asking: Asking) -> None:
     confirmed(asking, FAMILY)
     ticket = query(asking, FAMILY).body["finish_ticket"]
@@ -119,7 +126,7 @@ def _(asking: Asking) -> None:
     assert "finish_ticket" not in query(asking, FAMILY).body
 
 
-@row("payafter-cancel", _CANCEL, "canceling needs a reason and answers with the order's numbers")
+@enter(SECTION, "cancel", _CANCEL, "canceling needs a reason and answers with the order's numbers")
 def _(asking: Asking) -> None:
     create(asking, FAMILY)
     body = examples.cancel(FAMILY)
@@ -130,7 +137,7 @@ def _(asking: Asking) -> None:
     assert query(asking, FAMILY).body["state"] == "REVOKED"
 
 
-@row("payafter-sync", _SYNC, "a sync answers with four numbers and no state; its time is 14 digits")
+@enter(SECTION, "sync", _SYNC, "a sync answers with four numbers and no state; its time is 14 digits")
 def _(asking: Asking) -> None:
     completed(asking, FAMILY)
     body = examples.sync(FAMILY, asking.clock.now)
@@ -140,7 +147,7 @@ def _(asking: Asking) -> None:
     assert change(asking, FAMILY, "sync", body).body.keys() == NUMBERS
 
 
-@row("payafter-collected", _QUERY, "what WeChat Pay has collected has finish_transaction_id and no pay_type")
+@enter(SECTION, "collected", _QUERY, "what WeChat Pay has collected has finish_transaction_id and no pay_type")
 def _(asking: Asking) -> None:
     completed(asking, FAMILY)
     asking.service.deduct(asking.mchid, "S1")
@@ -149,7 +156,7 @@ def _(asking: Asking) -> None:
     assert order["finish_transaction_id"] == asking.service.order(asking.mchid, "S1").transaction_id
 
 
-@row("payafter-no-modify", _QUERY, "there is no page about modify", does="404 RESOURCE_NOT_EXISTS")
+@enter(SECTION, "no-modify", _QUERY, "there is no page about modify", does="404 RESOURCE_NOT_EXISTS")
 def _(asking: Asking) -> None:
     completed(asking, FAMILY)
     assert change(asking, FAMILY, "modify", examples.modify(FAMILY, 1)).refusal == (404, "RESOURCE_NOT_EXISTS")

@@ -5,9 +5,12 @@ from typing import Any
 
 from sandbox.wechat_pay import permissions
 from tests.sandbox.asking import APPID, CHANNEL_ID, OPENID, SERVICE_ID, SUB_APPID, SUB_MCHID, Answer, Asking
+from tests.sandbox.conformance.entering import enter
 from tests.sandbox.conformance.families import PARAM_ERROR
-from tests.sandbox.conformance.rows import row
+from tests.sandbox.conformance.row import Section
 
+SECTION = Section("Permissions", "permission")
+SECTIONS = (SECTION,)
 BASES = {
     "direct": "/v3/payscore/permissions",
     "partner": "/v3/payscore/partner/permissions",
@@ -37,13 +40,13 @@ def of_code(asking: Asking, family: str) -> dict[str, Any]:
 
 for _family in BASES:
 
-    @row(f"{_family}-permission-apply", _APPLY[_family], "an application is answered with a token of an hour")
+    @enter(SECTION, f"{_family}-apply", _APPLY[_family], "an application is answered with a token of an hour")
     def _(asking: Asking, family: str = _family) -> None:
         answer = apply(asking, family)
         assert answer.body.keys() == {"apply_permissions_token"}
         assert len(answer.body["apply_permissions_token"]) <= 300
 
-    @row(f"{_family}-permission-required", _APPLY[_family], "service, appid and number are sent, and whose shop it is")
+    @enter(SECTION, f"{_family}-required", _APPLY[_family], "service, appid and number are sent, and whose shop it is")
     def _(asking: Asking, family: str = _family) -> None:
         for name in ("service_id", "appid", "authorization_code", *NAMES[family]):
             answer = apply(asking, family, **{name: None})
@@ -51,7 +54,7 @@ for _family in BASES:
         assert apply(asking, family, authorization_code="a b").field == "/authorization_code"
         assert apply(asking, family, authorization_code="a" * 33).field == "/authorization_code"
 
-    @row(f"{_family}-permission-states", _QUERY[_family], "UNBINDUSER, AVAILABLE, UNAVAILABLE, with both times")
+    @enter(SECTION, f"{_family}-states", _QUERY[_family], "UNBINDUSER, AVAILABLE, UNAVAILABLE, with both times")
     def _(asking: Asking, family: str = _family) -> None:
         apply(asking, family)
         assert of_code(asking, family)["authorization_state"] == "UNBINDUSER"
@@ -63,7 +66,7 @@ for _family in BASES:
         assert closed["authorization_state"] == "UNAVAILABLE"
         assert {"authorization_success_time", "cancel_authorization_time"} <= closed.keys()
 
-    @row(f"{_family}-permission-terminate", _TERMINATE[_family], "a merchant terminates with a reason of 50: 204")
+    @enter(SECTION, f"{_family}-terminate", _TERMINATE[_family], "a merchant terminates with a reason of 50: 204")
     def _(asking: Asking, family: str = _family) -> None:
         apply(asking, family)
         asking.service.open_service(asking.mchid, "C1", openid=OPENID)
@@ -73,8 +76,9 @@ for _family in BASES:
         answer = asking.post(at, {**names, "reason": "因" * 50})
         assert (answer.status, answer.reply.body) == (204, b"")
 
-    @row(
-        f"{_family}-permission-terminate-again",
+    @enter(
+        SECTION,
+        f"{_family}-terminate-again",
         _TERMINATE[_family],
         "the table of errors has ORDER_CANCELED: nothing to do; when it is answered is not said",
         does="ORDER_CANCELED for one that has ended, INVALID_ORDER_STATE for one that no user has opened",
@@ -87,13 +91,13 @@ for _family in BASES:
         asking.service.open_service(asking.mchid, "C1", openid=OPENID)
         assert [asking.post(at, body).status for _ in range(2)] == [204, 400]
 
-    @row(f"{_family}-permission-unique", _APPLY[_family], "a number belongs to one application and one user")
+    @enter(SECTION, f"{_family}-unique", _APPLY[_family], "a number belongs to one application and one user")
     def _(asking: Asking, family: str = _family) -> None:
         apply(asking, family)
         assert apply(asking, family).status == 200
         assert apply(asking, family, service_id="500002").refusal == (400, "INVALID_REQUEST")
 
-    @row(f"{_family}-permission-notifications", _NOTIFICATION, "USER_OPEN_SERVICE and USER_CLOSE_SERVICE, with fields")
+    @enter(SECTION, f"{_family}-notifications", _NOTIFICATION, "USER_OPEN_SERVICE and USER_CLOSE_SERVICE, with fields")
     def _(asking: Asking, family: str = _family) -> None:
         apply(asking, family, notify_url="https://shop.example.com/permissions")
         opened = permissions.notification_facts(asking.service.open_service(asking.mchid, "C1", openid=OPENID))
@@ -106,7 +110,7 @@ for _family in BASES:
         assert opened.resource.keys() == names | {"authorization_code"} | NAMES[family].keys()
 
 
-@row("direct-permission-of-user", "wiki chapter6_1_5", "by openid, service and appid; a user without one: UNAVAILABLE")
+@enter(SECTION, "direct-of-user", "wiki chapter6_1_5", "by openid, service and appid; a user without one: UNAVAILABLE")
 def _(asking: Asking) -> None:
     at, names = f"{BASES['direct']}/openid/{OPENID}", {"service_id": SERVICE_ID, "appid": APPID}
     for name in names:
@@ -117,7 +121,7 @@ def _(asking: Asking) -> None:
     assert asking.get(at, **names).body["authorization_code"] == "C1"
 
 
-@row("direct-permission-of-user-terminate", "wiki chapter6_1_6", "by openid, with appid and a reason: 204")
+@enter(SECTION, "direct-of-user-terminate", "wiki chapter6_1_6", "by openid, with appid and a reason: 204")
 def _(asking: Asking) -> None:
     apply(asking, "direct")
     asking.service.open_service(asking.mchid, "C1", openid=OPENID)
@@ -126,8 +130,8 @@ def _(asking: Asking) -> None:
     assert asking.post(at, {**names, "reason": "撤销原因"}).status == 204
 
 
-@row(
-    "partner-permission-search", "wiki chapter6_2_21", "by openid or by sub_openid, which needs sub_appid; not by both"
+@enter(
+    SECTION, "partner-search", "wiki chapter6_2_21", "by openid or by sub_openid, which needs sub_appid; not by both"
 )
 def _(asking: Asking) -> None:
     at = f"{BASES['partner']}/search"
@@ -138,7 +142,7 @@ def _(asking: Asking) -> None:
     assert asking.get(at, **names, sub_openid="u", sub_appid=SUB_APPID).status == 200
 
 
-@row("partner-permission-search-terminate", "wiki chapter6_2_22", "by either openid, with a reason: 204")
+@enter(SECTION, "partner-search-terminate", "wiki chapter6_2_22", "by either openid, with a reason: 204")
 def _(asking: Asking) -> None:
     apply(asking, "partner", sub_appid=SUB_APPID)
     asking.service.open_service(asking.mchid, "C1", sub_openid="u")
@@ -148,7 +152,12 @@ def _(asking: Asking) -> None:
     assert of_code(asking, "partner")["authorization_state"] == "UNAVAILABLE"
 
 
-@row("user-service-state", "wiki chapter3_8", "AVAILABLE or UNAVAILABLE for a user; appid, service and openid are sent")
+@enter(
+    SECTION,
+    "user-service-state",
+    "wiki chapter3_8",
+    "AVAILABLE or UNAVAILABLE for a user; appid, service and openid are sent",
+)
 def _(asking: Asking) -> None:
     at, names = "/v3/payscore/user-service-state", {"service_id": SERVICE_ID, "appid": APPID, "openid": OPENID}
     for name in names:
@@ -158,7 +167,8 @@ def _(asking: Asking) -> None:
     assert asking.get(at, **names).body == {**names, "use_service_state": "AVAILABLE"}
 
 
-@row(
+@enter(
+    SECTION,
     "user-service-terminate",
     "wiki chapter9_1",
     "what a user opened in the older way is terminated by openid and service",
