@@ -42,7 +42,6 @@ TERMS = (
     "location",
     "attach",
     "notify_url",
-    "device",
     "service_introduction",
 )
 """The fields of a request that an order keeps and its answers have."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sandbox.wechat_pay import operations, security
-from sandbox.wechat_pay.authentication import authenticate
+from sandbox.wechat_pay.authentication import authenticate, require_framing
 from sandbox.wechat_pay.body import json_object, require_characters
 from sandbox.wechat_pay.call import SimulatedCall
 from sandbox.wechat_pay.draft import Draft, Response, Signing
@@ -21,7 +21,7 @@ from sandbox.wechat_pay.ledger import Ledger
 from sandbox.wechat_pay.message import Request, SimulatedReply, ok
 from sandbox.wechat_pay.orders import SimulatedOrder
 from sandbox.wechat_pay.random_faults import RandomFaults
-from sandbox.wechat_pay.refusals import STATE_CODES, SimulatedRefusal
+from sandbox.wechat_pay.refusals import STATE_CODES, SimulatedRefusal, wrong_parameter
 from sandbox.wechat_pay.routes import Operation
 from sandbox.wechat_pay.switches import DEFAULTS, Switches
 
@@ -100,11 +100,12 @@ class SimulatedService(Ledger):
             return Response(SimulatedReply(0, signed=False), "reset")
         operation, mchid, now = Operation(), "", self._clock()
         try:
+            require_framing(request)
             operation = read_operation(request)
             mchid = authenticate(request, self._merchants, now)
             draft = self._operate(operation, self._exchange(operation, request, mchid, now))
         except SimulatedRefusal as refusal:
-            draft = self._with_key(Draft(refusal.reply()), request)
+            draft = self._with_key(Draft(self._refuse(refusal)), request)
         call = SimulatedCall.of(request, operation, draft, mchid=mchid, at=self._clock(), host=host)
         with self._lock:
             self._calls.append(call)
@@ -113,6 +114,8 @@ class SimulatedService(Ledger):
     def _exchange(self, operation: Operation, request: Request, mchid: str, now: float) -> Exchange:
         parameters = operation.query if request.method == "GET" else json_object(request.body)
         require_characters({**operation.path, **operation.query})
+        if parameters.get("mchid", mchid) != mchid:
+            raise wrong_parameter("/mchid", parameters["mchid"], "商户号与HTTP头Authorization中的mchid不一致")
         return Exchange(
             request,
             operation.name,
@@ -155,7 +158,7 @@ class SimulatedService(Ledger):
             return self._execute(operation, exchange)
         except SimulatedRefusal as refusal:
             fault = self._take(When.STATE, exchange) if refusal.code in STATE_CODES else None
-            return fault.strike(Draft(refusal.reply())).reply if fault else refusal.reply()
+            return fault.strike(Draft(refusal.reply())).reply if fault else self._refuse(refusal)
 
     def _execute(self, operation: Operation, exchange: Exchange) -> SimulatedReply:
         before = exchange.order
@@ -192,6 +195,9 @@ class SimulatedService(Ledger):
         """Sign with the key that the request asks for, while both kinds are valid (doc 4012154180)."""
         asks = request.header("Wechatpay-Serial").startswith("PUB_KEY_ID_")
         return draft.signed(replace(draft.signing, by="public_key")) if asks else draft
+
+    def _refuse(self, refusal: SimulatedRefusal) -> SimulatedReply:
+        return refusal.reply(observed=self.switches.observed_parameter_errors)
 
     def _as_switched(self, reply: SimulatedReply) -> SimulatedReply:
         """Return a refusal signed where the switch says so."""

@@ -11,6 +11,7 @@ class Switches:
     `observed_parameter_errors`: a `PARAM_ERROR` has its sentence as message and only `location` and `value` as detail,
     as merchants report it; without, it has the form of doc 4012081709.
     `reason_limit`: characters of the reason of a cancellation; the newest page says 50, the former one 30.
+    `location_limit`: characters of a place; some pages say 20, some 50.
     `service_risk_limit`: fen, the limit that WeChat Pay agrees with a merchant for its service. It bounds the total of
     an order with ESTIMATE_ORDER_COST; where it is not told (None), the order's own risk fund does.
     `cancel_after_complete`: an order that waits for its money can be canceled, as the page of cancel says; the official
@@ -25,6 +26,7 @@ class Switches:
     signed_refusals: bool = False
     observed_parameter_errors: bool = False
     reason_limit: int = 30
+    location_limit: int = 20
     service_risk_limit: int | None = None
     cancel_after_complete: bool = True
     modify_to_equal: bool = True

@@ -1,0 +1,13 @@
+"""Every section of the page, in its order."""
+
+from tests.sandbox.conformance import direct_complete, direct_create, direct_end, protocol
+
+SECTIONS = (
+    protocol.SECTION,
+    direct_create.SECTION,
+    direct_complete.COMPLETE,
+    direct_complete.MODIFY,
+    direct_end.CANCEL,
+    direct_end.QUERY,
+    direct_end.SYNC,
+)
