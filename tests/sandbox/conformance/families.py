@@ -47,7 +47,7 @@ SECTION = {
 SECTIONS = tuple(SECTION.values())
 
 
-def create(asking: Asking, family: str, number: str = "S1", **changes: Any) -> Answer:
+def create(asking: Asking, family: str, number: str = "S1", /, **changes: Any) -> Answer:
     """Create an order; a change that is None leaves the field out."""
     return asking.post(ENDPOINTS[family], _without_none(examples.create(family, number, **changes)))
 
@@ -151,14 +151,14 @@ for _family in FAMILIES:
     def _(asking: Asking, family: str = _family) -> None:
         unconfirmed: dict[str, Any] = {"need_user_confirm": False}
         assert create(asking, family, **unconfirmed).field == "/openid"
-        both = {"openid": OPENID, "sub_openid": "sub-user", "sub_appid": SUB_APPID}
+        both: dict[str, Any] = {"openid": OPENID, "sub_openid": "sub-user", "sub_appid": SUB_APPID}
         assert create(asking, family, **unconfirmed, **both).field == "/openid"
         body = create(asking, family, **unconfirmed, openid=OPENID).body
         assert (body["state"], body["state_description"], "package" in body) == ("DOING", "USER_CONFIRM", False)
 
     @enter(SECTION[_family], "create-sub-openid", _create, "sub_openid needs sub_appid; it is the query's only openid")
     def _(asking: Asking, family: str = _family) -> None:
-        user = {"need_user_confirm": False, "sub_openid": "sub-user"}
+        user: dict[str, Any] = {"need_user_confirm": False, "sub_openid": "sub-user"}
         assert create(asking, family, **user).field == "/sub_appid"
         assert create(asking, family, **user, sub_appid=SUB_APPID).status == 200
         order = query(asking, family).body

@@ -64,7 +64,7 @@ def _(asking: Asking) -> None:
         assert change(asking, "direct", "pay", body).field == f"/{name}"
 
 
-def direct_complete(asking: Asking, family: str = "direct", path: str = "", **changes: Any) -> Answer:
+def direct_complete(asking: Asking, family: str = "direct", path: str = "", /, **changes: Any) -> Answer:
     """Create and complete S1 by one call."""
     now = asking.clock.now
     body = {
@@ -102,7 +102,7 @@ def _(asking: Asking) -> None:
 def _(asking: Asking) -> None:
     asking.service.open_service(asking.mchid, openid=OPENID)
     first = direct_complete(asking).body
-    assert direct_complete(asking, path="/payscore/serviceorder/direct-complete").body == first
+    assert direct_complete(asking, "direct", "/payscore/serviceorder/direct-complete").body == first
 
 
 @enter(ASKING, "direct-complete-permission", _DIRECT_COMPLETE["direct"], "only for a user that has the service open")

@@ -1,6 +1,6 @@
 """Every section of the page, in its order."""
 
-from tests.sandbox.conformance import direct_complete, direct_create, direct_end, protocol
+from tests.sandbox.conformance import direct_complete, direct_create, direct_end, families, money, payafter, permissions, protocol
 
 SECTIONS = (
     protocol.SECTION,
@@ -10,4 +10,8 @@ SECTIONS = (
     direct_end.CANCEL,
     direct_end.QUERY,
     direct_end.SYNC,
+    *families.SECTIONS,
+    *payafter.SECTIONS,
+    *money.SECTIONS,
+    *permissions.SECTIONS,
 )
