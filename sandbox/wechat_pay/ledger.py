@@ -186,8 +186,8 @@ class Ledger:
         """Return the permission that a user is about to open."""
         if not authorization_code:
             identity = {"openid": openid, "appid": appid, "service_id": service_id}
-            known = self.permissions.of_user(mchid, identity)
-            return known or SimulatedPermission(self.merchant(mchid).mchid, service_id, appid)
+            permission_of_user = self.permissions.of_user(mchid, identity)
+            return permission_of_user or SimulatedPermission(self.merchant(mchid).mchid, service_id, appid)
         permission = self.permissions.of_code(mchid, authorization_code)
         if permission is None:
             raise LookupError(f"merchant {mchid} has not applied for {authorization_code}: POST a permission first")

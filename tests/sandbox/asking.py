@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from sandbox.wechat_pay.message import SimulatedReply
 from sandbox.wechat_pay.service import SimulatedService
@@ -45,22 +45,10 @@ class HandClock:
         return self.now
 
 
-class HasNow(Protocol):
-    """What has the time as `now`, and can be moved."""
-
-    now: float
-
-
-class HasService(HasNow, Protocol):
-    """What has a simulator, and its time."""
-
-    service: SimulatedService
-
-
 class Asking:
     """A merchant that asks, and WeChat Pay's clock."""
 
-    def __init__(self, service: SimulatedService, clock: HasNow) -> None:
+    def __init__(self, service: SimulatedService, clock: HandClock) -> None:
         self.service, self.clock = service, clock
         self.mchid = service.merchant(MCHID).mchid
 
@@ -69,11 +57,6 @@ class Asking:
         """Return one with a simulator of its own."""
         clock = HandClock()
         return cls(SimulatedService(clock=clock, keys=key_ring, switches=switches), clock)
-
-    @classmethod
-    def of(cls, shop: HasService) -> Self:
-        """Return one that asks the simulator of a shop."""
-        return cls(shop.service, shop)
 
     def post(self, target: str, body: dict[str, Any]) -> Answer:
         """Ask with a body."""

@@ -60,9 +60,9 @@ def test_a_refund_is_in_process_and_then_succeeds(asking: Asking) -> None:
 def test_a_refund_ends_on_command(asking: Asking, status: str) -> None:
     """A refund ends as commanded, once; a notification of it has documented fields, for the address that it names."""
     refund(asking, notify_url="https://shop.example.com/refunds")
-    ended = asking.service.finish_refund(asking.mchid, "R1", status)
+    settled_refund = asking.service.finish_refund(asking.mchid, "R1", status)
     assert asking.get(f"{REFUNDS}/R1").body["status"] == status
-    facts = refunds.notification_facts(ended)
+    facts = refunds.notification_facts(settled_refund)
     assert (facts.event_type, facts.notify_url) == (f"REFUND.{status}", "https://shop.example.com/refunds")
     assert (facts.original_type, facts.resource["refund_status"]) == ("refund", status)
     assert ("success_time" in facts.resource) == (status == "SUCCESS")

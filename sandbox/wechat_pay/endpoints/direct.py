@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sandbox.wechat_pay import amounts, numbers, operations, orders, refusals, service_time, vocabulary
+from sandbox.wechat_pay import amounts, numbers, operations, order_rules, orders, refusals, service_time, vocabulary
 from sandbox.wechat_pay.exchange import Exchange, Executed
 from sandbox.wechat_pay.families import ENDPOINTS
 from sandbox.wechat_pay.fields import direct as fields
@@ -10,7 +10,6 @@ from sandbox.wechat_pay.fields import shared
 from sandbox.wechat_pay.message import ok
 from sandbox.wechat_pay.orders import SimulatedOrder
 from sandbox.wechat_pay.parameters import names, require
-from sandbox.wechat_pay.refusals import wrong_parameter
 from sandbox.wechat_pay.routes import operation
 
 _FAMILY = "direct"
@@ -72,11 +71,7 @@ def _new(exchange: Exchange) -> SimulatedOrder:
 @operation("GET", _ORDERS, _FAMILY, fields=fields.QUERY)
 def query(exchange: Exchange) -> Executed:
     """Answer with the order that one of two numbers names (doc 4012587902)."""
-    if len(exchange.parameters.keys() & {"out_order_no", "query_id"}) != 1:
-        value = exchange.parameters.get("query_id", "")
-        raise wrong_parameter(
-            "out_order_no", value, "out_order_no字段和query_id字段必填一个，不允许都填写或都不填写", "query"
-        )
+    order_rules.require_one_number(exchange)
     order = operations.owned_order(exchange)
     return Executed(ok(order.answer()), order)
 
@@ -102,10 +97,8 @@ def modify(exchange: Exchange) -> Executed:
     orders.require_modifiable(order)
     amounts.require_rows(parameters)
     amounts.require_total(parameters, vocabulary.risk_fund(order), exchange.switches)
-    total = parameters["total_amount"]
-    if total == order.total_amount and not exchange.switches.modify_to_equal:
-        raise wrong_parameter("/total_amount", total, "修改后的总金额必须小于原总金额")
-    modified = orders.modify(operations.with_terms(order, parameters), total)
+    order_rules.require_smaller(exchange, order)
+    modified = orders.modify(operations.with_terms(order, parameters), parameters["total_amount"])
     return Executed(ok(modified.answer()), modified)
 
 
@@ -118,8 +111,7 @@ def cancel(exchange: Exchange) -> Executed:
         if order.canceled_with != exchange.parameters:
             raise refusals.OTHER_PARAMETERS
         return Executed(ok(vocabulary.numbers(order, *_NUMBERS)), order)
-    if order.completed_at and order.state == "DOING" and not exchange.switches.cancel_after_complete:
-        raise refusals.NOT_CANCELABLE
+    order_rules.require_cancelable(exchange, order)
     canceled = replace(orders.cancel(order), canceled_with=exchange.parameters)
     return Executed(ok(vocabulary.numbers(canceled, *_NUMBERS)), canceled)
 

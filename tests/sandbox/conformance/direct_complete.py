@@ -7,8 +7,8 @@ from sandbox.wechat_pay.times import digits
 from tests.sandbox.conformance.row import Section
 from tests.sandbox.conformance.shop import MCHID, Shop, without_none
 
-COMPLETE = Section("Direct: confirm and complete", "complete")
-MODIFY = Section("Direct: modify", "modify")
+COMPLETE = Section("Direct: confirm and complete", "complete", Shop)
+MODIFY = Section("Direct: modify", "modify", Shop)
 row = COMPLETE.row
 PAGE = "4012587955"
 STATE = (400, "INVALID_ORDER_STATE", "单据状态错误")

@@ -7,7 +7,7 @@ from sandbox.wechat_pay.times import digits
 from tests.sandbox.conformance.row import Section
 from tests.sandbox.conformance.shop import Shop
 
-SECTION = Section("Direct: create", "create")
+SECTION = Section("Direct: create", "create", Shop)
 row = SECTION.row
 PAGE = "4012587900"
 

@@ -8,9 +8,9 @@ from tests.sandbox.conformance.direct_complete import DEDUCTING, STATE
 from tests.sandbox.conformance.row import Section
 from tests.sandbox.conformance.shop import MCHID, Shop
 
-CANCEL = Section("Direct: cancel", "cancel")
-QUERY = Section("Direct: query", "query")
-SYNC = Section("Direct: sync", "sync")
+CANCEL = Section("Direct: cancel", "cancel", Shop)
+QUERY = Section("Direct: query", "query", Shop)
+SYNC = Section("Direct: sync", "sync", Shop)
 FORMER = "wiki chapter6_1_16"
 row = CANCEL.row
 

@@ -9,12 +9,14 @@ type AskingCheck = Callable[[Asking], None]
 type Enter = Callable[[AskingCheck], AskingCheck]
 
 
-def enter(section: Section, name: str, page: str, says: str, *, does: str = "does the same", switch: str = "") -> Enter:
+def enter(
+    section: Section[Asking], name: str, page: str, says: str, *, does: str = "Does the same", switch: str = ""
+) -> Enter:
     """Enter a check as a row; `switch` names the choice that changes what the simulator does."""
 
     def entered(check: AskingCheck) -> AskingCheck:
         verdict = f"switch `{switch}`" if switch else DOCUMENTED
-        section.add(name, says, page, does, lambda shop: check(Asking.of(shop)), verdict)
+        section.add(name, says, page, does, check, verdict)
         return check
 
     return entered

@@ -40,9 +40,9 @@ PAGES: Mapping[str, Mapping[str, str]] = {
 PARAM_ERROR = (400, "PARAM_ERROR")
 
 SECTION = {
-    "partner": Section("Partner: a service provider's orders", "partner"),
-    "acquiringbank": Section("Acquiring bank", "acquiringbank"),
-    "oversea": Section("Overseas", "oversea"),
+    "partner": Section("Partner: a service provider's orders", "partner", Asking.alone),
+    "acquiringbank": Section("Acquiring bank", "acquiringbank", Asking.alone),
+    "oversea": Section("Overseas", "oversea", Asking.alone),
 }
 SECTIONS = tuple(SECTION.values())
 

@@ -15,9 +15,9 @@ _PAY = {"direct": "wiki chapter6_1_19", "partner": "wiki chapter6_2_6"}
 _DIRECT_COMPLETE = {"direct": "4012924361", "partner": "wiki chapter6_2_8"}
 _REFUND, _BILL = "4012587971", "4013394586"
 ASKING, REFUND, FILES = (
-    Section("Asking for money", "ask"),
-    Section("Refunds", "refund"),
-    Section("The merchant's bill, certificates overseas, and whole dictionaries", "more"),
+    Section("Asking for money", "ask", Asking.alone),
+    Section("Refunds", "refund", Asking.alone),
+    Section("The merchant's bill, certificates overseas, and whole dictionaries", "more", Asking.alone),
 )
 SECTIONS = (ASKING, REFUND, FILES)
 REFUNDS = "/v3/refund/domestic/refunds"
@@ -44,7 +44,7 @@ for _family, _page in _PAY.items():
         f"{_family}-pay-schedule",
         _page,
         "the call does not change WeChat Pay's own schedule; whether it collects at once is not said",
-        does="the order still waits",
+        does="The order still waits",
         switch="pay_collects",
     )
     def _(asking: Asking, family: str = _family) -> None:
@@ -97,7 +97,7 @@ def _(asking: Asking) -> None:
     "direct-complete-path",
     _DIRECT_COMPLETE["direct"],
     "the page prints a path without /v3, the OpenAPI one with it",
-    does="both are answered",
+    does="Both are answered",
 )
 def _(asking: Asking) -> None:
     asking.service.open_service(asking.mchid, openid=OPENID)
@@ -257,7 +257,7 @@ def _(asking: Asking) -> None:
 
 
 @enter(
-    FILES, "bill-date", _BILL, "the newest page says YYYYMMDDHH, the former one yyyy-MM-dd", does="both are answered"
+    FILES, "bill-date", _BILL, "the newest page says YYYYMMDDHH, the former one yyyy-MM-dd", does="Both are answered"
 )
 def _(asking: Asking) -> None:
     assert bill(asking, bill_date="2025-12-31").status == 200
@@ -312,7 +312,7 @@ def _(asking: Asking) -> None:
     "every-field",
     "4012587902",
     "the dictionary has remarks, discounts, the bank, promotions and their goods",
-    does="an order that is opened with `every_field`, or the command `fill`",
+    does="An order that is opened with `every_field`, or the command `fill`",
 )
 def _(asking: Asking) -> None:
     asking.service.ready_to_sync(asking.mchid, "S1", endpoint="direct", every_field=True)

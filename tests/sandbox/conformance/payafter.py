@@ -9,7 +9,7 @@ from tests.sandbox.conformance.families import PARAM_ERROR, change, completed, c
 from tests.sandbox.conformance.row import Section
 
 FAMILY = "payafter"
-SECTION = Section("The former payafter-orders", FAMILY)
+SECTION = Section("The former payafter-orders", FAMILY, Asking.alone)
 SECTIONS = (SECTION,)
 _CREATE, _QUERY, _CANCEL, _COMPLETE, _SYNC = (
     *("wiki payscore.php 17_1", "wiki payscore.php 17_2", "wiki payscore.php 17_3"),
@@ -57,7 +57,7 @@ def _(asking: Asking) -> None:
     assert ("package" in body, query(asking, FAMILY).body["state"]) == (False, "USER_ACCEPTED")
 
 
-@enter(SECTION, "create-again", _CREATE, "the page does not say what a repetition is", does="as the direct family")
+@enter(SECTION, "create-again", _CREATE, "the page does not say what a repetition is", does="As the direct family")
 def _(asking: Asking) -> None:
     first = create(asking, FAMILY).body
     assert create(asking, FAMILY).body == first
@@ -105,7 +105,7 @@ def _(asking: Asking) -> None:
     assert (order["finish_type"], order["fees"], order["state"]) == (2, body["fees"], "FINISHED")
 
 
-@enter(SECTION, "complete-unused", _COMPLETE, "finish_type 1 has a reason and no payment", does="the order is REVOKED")
+@enter(SECTION, "complete-unused", _COMPLETE, "finish_type 1 has a reason and no payment", does="The order is REVOKED")
 def _(asking: Asking) -> None:
     confirmed(asking, FAMILY)
     body = {**examples.WHO[FAMILY], "finish_type": 1}

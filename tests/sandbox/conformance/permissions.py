@@ -9,7 +9,7 @@ from tests.sandbox.conformance.entering import enter
 from tests.sandbox.conformance.families import PARAM_ERROR
 from tests.sandbox.conformance.row import Section
 
-SECTION = Section("Permissions", "permission")
+SECTION = Section("Permissions", "permission", Asking.alone)
 SECTIONS = (SECTION,)
 BASES = {
     "direct": "/v3/payscore/permissions",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from tests.sandbox.conformance.row import Section
 from tests.sandbox.conformance.shop import MCHID, ORDERS, Shop
 
-SECTION = Section("Protocol: headers, signatures, paths and bodies", "protocol")
+SECTION = Section("Protocol: headers, signatures, paths and bodies", "protocol", Shop)
 row = SECTION.row
 RULES = (400, "INVALID_REQUEST", "HTTP 请求不符合微信支付 APIv3 接口规则")
 QUERY = f"{ORDERS}?service_id=500001&appid=wxd678efh567hg6787&out_order_no=S1"

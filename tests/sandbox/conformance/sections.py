@@ -1,8 +1,20 @@
 """Every section of the page, in its order."""
 
-from tests.sandbox.conformance import direct_complete, direct_create, direct_end, families, money, payafter, permissions, protocol
+from typing import Any
 
-SECTIONS = (
+from tests.sandbox.conformance import (
+    direct_complete,
+    direct_create,
+    direct_end,
+    families,
+    money,
+    payafter,
+    permissions,
+    protocol,
+)
+from tests.sandbox.conformance.row import Section
+
+SECTIONS: tuple[Section[Any], ...] = (  # each with callers of its own kind
     protocol.SECTION,
     direct_create.SECTION,
     direct_complete.COMPLETE,
