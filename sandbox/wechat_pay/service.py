@@ -100,9 +100,9 @@ class SimulatedService(Ledger):
             return Response(SimulatedReply(0, signed=False), "reset")
         operation, mchid, now = Operation(), "", self._clock()
         try:
-            require_framing(request)
+            require_framing(request, self.switches.largest_body)
             operation = read_operation(request)
-            mchid = authenticate(request, self._merchants, now)
+            mchid = authenticate(request, self._merchants, now, self.switches)
             draft = self._operate(operation, self._exchange(operation, request, mchid, now))
         except SimulatedRefusal as refusal:
             draft = self._with_key(Draft(self._refuse(refusal)), request)

@@ -8,6 +8,9 @@ class Switches:
     """The choices of one simulator; `dataclasses.replace` changes some of them.
 
     `signed_refusals`: refusals are signed too. Pages say that every answer is, most refusals in practice are not.
+    `lower_case_serials`: the serial of a certificate is taken in small letters as well; no page says so.
+    `largest_body`: bytes of a body, above which it is refused; no page states a limit.
+    `unknown_fields_refused`: a field that the page does not have is a `PARAM_ERROR`, which finds a misspelled name.
     `observed_parameter_errors`: a `PARAM_ERROR` has its sentence as message and only `location` and `value` as detail,
     as merchants report it; without, it has the form of doc 4012081709.
     `reason_limit`: characters of the reason of a cancellation; the newest page says 50, the former one 30.
@@ -17,15 +20,21 @@ class Switches:
     `cancel_after_complete`: an order that waits for its money can be canceled, as the page of cancel says; the official
     troubleshooting guide says that it cannot.
     `modify_to_equal`: the changed total may be the same as before; a former page asks for a smaller one.
+    `end_may_equal_start`: a service may end in the second of its start; the page of complete wants a later end, the
+    words of its refusal one that is not earlier.
     """
 
     signed_refusals: bool = False
+    lower_case_serials: bool = True
+    largest_body: int = 1 << 20
+    unknown_fields_refused: bool = False
     observed_parameter_errors: bool = False
     reason_limit: int = 30
     location_limit: int = 20
     service_risk_limit: int | None = None
     cancel_after_complete: bool = True
     modify_to_equal: bool = True
+    end_may_equal_start: bool = True
 
 
 DEFAULTS = Switches()
