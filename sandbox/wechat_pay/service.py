@@ -115,7 +115,8 @@ class SimulatedService(Ledger):
         parameters = operation.query if request.method == "GET" else json_object(request.body)
         require_characters({**operation.path, **operation.query})
         if parameters.get("mchid", mchid) != mchid:
-            raise wrong_parameter("/mchid", parameters["mchid"], "商户号与HTTP头Authorization中的mchid不一致")
+            name, location = ("mchid", "query") if request.method == "GET" else ("/mchid", "body")
+            raise wrong_parameter(name, parameters["mchid"], "商户号与HTTP头Authorization中的mchid不一致", location)
         return Exchange(
             request,
             operation.name,

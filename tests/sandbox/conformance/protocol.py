@@ -222,6 +222,7 @@ def _(shop: Shop) -> None:
 def _(shop: Shop) -> None:
     """400 PARAM_ERROR that names `/mchid`; the right one is taken."""
     shop.create(mchid="1900000109").wrong("/mchid")
+    shop.query(mchid="1900000109").wrong("mchid", location="query")
     assert shop.create(mchid=MCHID).status == 200
 
 
