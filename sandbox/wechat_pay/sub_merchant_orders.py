@@ -93,7 +93,7 @@ def complete(exchange: Exchange) -> Executed:
         raise wrong_parameter("/currency", parameters["currency"], "与创建订单时的货币类型不一致")
     actual = _in_digits(exchange, parameters.get("time_range", {}))
     expected = _in_digits(exchange, vocabulary.time_range(order))
-    service_time.require_actual(actual, expected, order.confirmed_at, exchange.at)
+    service_time.require_actual(actual, expected, exchange.at, exchange.switches)
     completed = orders.complete(operations.with_terms(order, parameters), parameters["total_amount"], exchange.at)
     return Executed(no_content(), completed)
 

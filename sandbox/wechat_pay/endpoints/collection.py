@@ -60,7 +60,7 @@ def _completed(exchange: Exchange) -> SimulatedOrder:
     parameters, at = exchange.parameters, exchange.at
     amounts.require_rows(parameters)
     amounts.require_total(parameters, {"name": "ESTIMATE_ORDER_COST", "amount": INT64}, exchange.switches)
-    service_time.require_actual(parameters["time_range"], parameters["time_range"], at, at)
+    service_time.require_actual(parameters["time_range"], parameters["time_range"], at, exchange.switches)
     order = SimulatedOrder(
         exchange.mchid,
         exchange.out_order_no,
