@@ -17,6 +17,7 @@ PREFIX = "/__sandbox__/"
 METHODS = ("GET", "POST")
 VERBS = frozenset(
     {"open", "confirm", "complete", "deduct", "cancel", "expire", "deducting", "ready_to_sync", "misbehave", "behave"}
+    | {"fill", "open_service", "close_service", "finish_refund"}
 )
 VIEWS = ("calls", "faults", "ledger", "secret")
 _CALL_FIELDS = ("method", "path", "operation", "mchid", "out_order_no", "status", "code", "at", "host")
