@@ -31,7 +31,9 @@ def _node() -> str:
     directory = NODE_MODULES.parent
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "package.json").write_text('{"private": true}')  # without it npm uses a project in a parent folder
-    return _fetch(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1", NODE_SDK], directory)
+    return _fetch(
+        ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1", NODE_SDK], directory
+    )
 
 
 def _go() -> str:
@@ -41,8 +43,8 @@ def _go() -> str:
         return "skipped: go is not on PATH"
     shutil.rmtree(GO, ignore_errors=True)
     GO.mkdir(parents=True)
-    begun = _fetch(["go", "mod", "init", "example"], GO)
-    return _fetch(["go", "get", *GO_MODULES], GO) if begun == "fetched" else begun
+    module = _fetch(["go", "mod", "init", "example"], GO)
+    return _fetch(["go", "get", *GO_MODULES], GO) if module == "fetched" else module
 
 
 def _fetch(command: list[str], directory: Path) -> str:

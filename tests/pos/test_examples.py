@@ -46,7 +46,7 @@ def till(world: Testbed, tmp_path: Path) -> Till:
 
     def run(command: list[str], out_order_no: str, **more: str) -> None:
         world.ready(out_order_no)
-        ended = subprocess.run(
+        process = subprocess.run(
             [*command, MERCHANT, out_order_no, PAID_TIME],
             cwd=tmp_path,
             env=os.environ | addresses | more,
@@ -54,7 +54,7 @@ def till(world: Testbed, tmp_path: Path) -> Till:
             text=True,
             check=False,
         )
-        assert ended.returncode == 0, ended.stderr
+        assert process.returncode == 0, process.stderr
         order = until(lambda: world.order(out_order_no), state=f"{out_order_no} is in the table")
         assert order.status is Status.SYNCED
 
