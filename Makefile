@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run on this machine. `make deploy` builds for ARCHITECTURE.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox build deploy deploy-built models docs soak property-tests fuzz dynamodb-local chaos coverage bench throughput estimates mutation interop python-versions library-lowest library sbom lint-workflows audit audit-dependencies venv venv-sam venv-bench venv-audit venv-release lint format lock clean
+.PHONY: help demo test sandbox build deploy deploy-built models docs soak property-tests fuzz dynamodb-local chaos coverage bench throughput estimates mutation interop pos-examples python-versions library-lowest library sbom lint-workflows audit audit-dependencies venv venv-sam venv-bench venv-audit venv-release lint format lock clean
 .PHONY: law witnesses reckonings
 
 help: ## list the targets
@@ -83,6 +83,10 @@ mutation: venv ## mutation testing with cosmic-ray (an hour; MODULES="orders.eve
 
 interop: venv ## other WeChat Pay clients against our simulator and our requests (needs PyPI and npm)
 	python -m tools.interop
+
+pos-examples: venv .aws-sam/sandbox/template.yaml ## run the examples of docs/integrating-a-pos.md, with the SDKs of Node.js and Go as well
+	python -m tools.pos_examples
+	python -m pytest tests/pos
 
 python-versions: venv ## build the library's wheel and run its tests on each installed Python of 3.11 to 3.14 (PYTHONS="3.11 3.12": these)
 	python -m tools.python_versions $(PYTHONS)
@@ -210,7 +214,7 @@ models: venv ## write the part of boto3's data that ships with the function; aft
 	python -m tools.package models
 
 clean: ## remove what the targets made
-	rm -rf .venv .venv-ministack .venv-sam .venv-bench .venv-audit .venv-release .aws-sam .sandbox .dynamodb-local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-ministack .venv-sam .venv-bench .venv-audit .venv-release .aws-sam .sandbox .dynamodb-local .pos-examples .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # The former names of three targets, until the next release.
 law: property-tests

@@ -23,6 +23,7 @@ ANYWHERE = Place()  # free ports of loopback
 
 MERCHANT = "1230000109"
 OTHER_MERCHANT = "1900000109"  # whose key is replaced in one of the stories
+TOPIC = "pos-orders"  # for tills that publish by SNS
 APPID = "wxd678efh567hg6787"
 SERVICE_ID = "500001"
 
@@ -73,9 +74,10 @@ class Testbed:
             )
             say("starting the embedded AWS")
             cloud = stack.enter_context(Cloud.start(directory, place.aws, place.address))
+            topic = cloud.client("sns").create_topic(Name=TOPIC)["TopicArn"]
             hosts = {"WeChatPayBaseUrl": wechat_pay.base_url, "WeChatPayBackupUrl": wechat_pay.backup_url}
             say("deploying template.yaml on it")
-            testbed = cls(cloud, cloud.deploy({**hosts, **parameters}, build=BUILD), wechat_pay)
+            testbed = cls(cloud, cloud.deploy({**hosts, "OrderTopicArn": topic, **parameters}, build=BUILD), wechat_pay)
             say("storing the merchants' keys")
             for mchid in (MERCHANT, OTHER_MERCHANT):
                 testbed.put_secret(mchid)
