@@ -211,6 +211,7 @@ lock: venv ## pin every dependency again, with hashes, from pyproject.toml; what
 	$(COMPILE) --group layer -c requirements/dev.lock --no-annotate -o layers/wechatpay/python/requirements.txt
 	for name in ministack sam audit installer; do $(COMPILE) --group $$name --no-header -o requirements/$$name.lock; done
 	for name in bench interop mutation release; do $(COMPILE) --group $$name -c requirements/dev.lock --no-header -o requirements/$$name.lock; done
+	$(MAKE) conformance
 
 .aws-sam/sandbox/template.yaml: LICENSE NOTICE functions/orders/models/NOTICE
 

@@ -477,6 +477,9 @@ NOT_RUN: Mapping[str, str] = {
     "demo": "tests/test_end_to_end.py runs its stories; .ci/run runs it",
     "test": "runs this test",
     "sandbox": "does not end; this module runs next to such a sandbox, and tests/sandbox tries its start",
+    "sam-local": "needs a container engine; tests/sandbox/test_sam_local.py tries its parts",
+    "conformance": "runs a file of this suite",
+    "lock": "asks the package index; tests/test_supply_chain.py reads what it writes",
     "chaos": "minutes; tests/sandbox/test_chaos.py tries a small one, and .ci/run runs it",
     "bench": "ten minutes, and packages that are not installed here; .ci/run runs a round",
     "build": "minutes; `make sandbox` builds by the same two commands, and the sandbox deploys what they write",
@@ -559,6 +562,7 @@ RULES: Mapping[str, Rule] = {
     r"\.venv/bin/python -m sandbox faults": _prints("connection_refused"),
     r"\.venv/bin/python -m bench\.cost": _prints("ours, through EventBridge | **2.51**"),
     r"\.venv-sam/bin/sam local invoke": _finds_no_container_engine,
+    r"AWS_ENDPOINT_URL=\S+ \.venv-sam/bin/sam ": _prints(""),
     r"\.venv-sam/bin/sam (delete|deploy) ": _is_a_command_of_sam,
     r"pip install \./layers/wechatpay": _installs,
 }
