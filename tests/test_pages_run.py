@@ -37,7 +37,7 @@ from tests.ops.merchant_files import MerchantFiles
 OPERATE = ("runbook.md", "deploy.md", "alarms/*.md", "reasons/*.md")
 RUNBOOK = [str(page.relative_to(ROOT)) for pattern in OPERATE for page in sorted((ROOT / "docs/operate").glob(pattern))]
 PAGES = ("README.md", *RUNBOOK, "sandbox/README.md", "events/README.md", "layers/wechatpay/README.md")
-PROGRAMS = ("make", "bin/ops", ".venv/bin/python", ".venv-sam/bin/sam", "aws", "curl", "pip", "export")
+PROGRAMS = ("make", "bin/ops", ".venv/bin/python", ".venv-sam/bin/sam", "aws", "curl", "pip", "export", "env")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EVENT_FILES = dict(
     re.findall(
@@ -562,7 +562,7 @@ RULES: Mapping[str, Rule] = {
     r"\.venv/bin/python -m sandbox faults": _prints("connection_refused"),
     r"\.venv/bin/python -m bench\.cost": _prints("ours, through EventBridge | **2.51**"),
     r"\.venv-sam/bin/sam local invoke": _finds_no_container_engine,
-    r"AWS_ENDPOINT_URL=\S+ \.venv-sam/bin/sam ": _prints(""),
+    r"env AWS_ENDPOINT_URL=\S+ \.venv-sam/bin/sam ": _prints(""),
     r"\.venv-sam/bin/sam (delete|deploy) ": _is_a_command_of_sam,
     r"pip install \./layers/wechatpay": _installs,
 }

@@ -1,4 +1,4 @@
-"""Put a function around one of MiniStack's, at a named place, and fail loudly where a new version has moved it."""
+"""Put a function around one of MiniStack's, at a place that is named, and fail loudly where a new version has moved it."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -55,8 +55,8 @@ def _around(module: ModuleType, name: str, parameters: str, wrapper: Around) -> 
         )
 
     @wraps(original)
-    def replacement(*arguments: object, **named: object) -> object:
-        return wrapper(original, *arguments, **named)
+    def replacement(*arguments: object, **keywords: object) -> object:
+        return wrapper(original, *arguments, **keywords)
 
     setattr(module, name, replacement)
     _replace_handlers(module, original, replacement)

@@ -76,9 +76,9 @@ class Pipes:
         old_props: MiniStackRecord,
         new_props: MiniStackRecord,
         *rest: object,
-        **named: object,
+        **keywords: object,
     ) -> object:
-        name, attributes = original(physical_id, old_props, new_props, *rest, **named)
+        name, attributes = original(physical_id, old_props, new_props, *rest, **keywords)
         self._parameters[name] = new_props
         return name, attributes
 
@@ -93,7 +93,7 @@ class Pipes:
         """
         if ":events:" not in pipe["Target"]:
             return bool(original(pipe, batch))
-        if time.monotonic() < self._again.get(pipe["Name"], 0):
+        if time.monotonic() < self._again.get(pipe["Name"], 0):  # its pause is not over
             return False
         for number, record in enumerate(batch):
             if not self._is_done(pipe, record):

@@ -72,8 +72,8 @@ def check(testbed: Testbed, file: EventFile, invoke: Invoke) -> str:
         return f"no answer: {error}"
     finally:
         testbed.wechat_pay.behave()
-    seen = replace(file, outcomes=outcomes(testbed, file.event), stays=len(answer.get("batchItemFailures", [])))
-    return "" if seen == file else f"promised {_words(file)}, seen {_words(seen)}"
+    end = replace(file, outcomes=outcomes(testbed, file.event), stays=len(answer.get("batchItemFailures", [])))
+    return "" if end == file else f"promised {_words(file)}, seen {_words(end)}"
 
 
 def _words(file: EventFile) -> str:

@@ -37,13 +37,13 @@ class Engine:
     @classmethod
     def find(cls, environment: Mapping[str, str] = os.environ, sockets: tuple[str, ...] = SOCKETS) -> "Engine":
         """Return the engine of DOCKER_HOST, or the first that answers at a usual place; raise NoEngineError."""
-        chosen = environment.get("DOCKER_HOST")
-        hosts = [chosen] if chosen else [f"unix://{Path(path).expanduser()}" for path in sockets]
+        choice = environment.get("DOCKER_HOST")
+        hosts = [choice] if choice else [f"unix://{Path(path).expanduser()}" for path in sockets]
         for host in hosts:
             with suppress(OSError, http.client.HTTPException):
                 if _ask(host, "/_ping")[0] == 200:
                     return cls(host)
-        where = chosen or "the sockets of Docker and Finch"
+        where = choice or "the sockets of Docker and Finch"
         raise NoEngineError(
             f"sam local needs a container engine, and none answers at {where}: start Docker Desktop, Docker or Finch, "
             "or set DOCKER_HOST"

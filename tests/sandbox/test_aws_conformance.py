@@ -317,7 +317,7 @@ def test_a_queue_that_is_not_there_is_named_so(aws: Aws) -> None:
 
 
 def test_a_redriven_message_is_a_new_one(aws: Aws) -> None:
-    """A move task sends dead letters back as new messages, whose receives are counted anew.
+    """A move task sends dead letters back as new messages, whose receives are counted from the start.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
     """
@@ -638,23 +638,23 @@ class Mapping:
 
     queue: AQueue
     dead: AQueue
-    seen: AQueue
+    reports: AQueue
 
     def record(self) -> dict[str, Any]:
         """Return the next record that the function saw."""
-        report = self.seen.receive(wait=20)
+        report = self.reports.receive(wait=20)
         with suppress(ClientError):
-            self.seen.sqs.delete_message(QueueUrl=self.seen.url, ReceiptHandle=report["ReceiptHandle"])
+            self.reports.sqs.delete_message(QueueUrl=self.reports.url, ReceiptHandle=report["ReceiptHandle"])
         return dict(json.loads(report["Body"]))
 
 
 @pytest.fixture(scope="module")
 def mapping(whole: Aws) -> Mapping:
     """A function behind a queue, with ReportBatchItemFailures; a message is received twice at most."""
-    seen, dead = whole.queue(), whole.queue()
+    reports, dead = whole.queue(), whole.queue()
     policy = json.dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": 2})
     queue = whole.queue(RedrivePolicy=policy, VisibilityTimeout="180")
-    name = whole.function(CODE, {"SEEN": seen.url, "SOURCE": queue.url})
+    name = whole.function(CODE, {"SEEN": reports.url, "SOURCE": queue.url})
     functions = whole.client("lambda")
     uuid_ = functions.create_event_source_mapping(
         EventSourceArn=queue.arn,
@@ -664,7 +664,7 @@ def mapping(whole: Aws) -> Mapping:
         ScalingConfig={"MaximumConcurrency": 2},
     )["UUID"]
     whole.undo.callback(functions.delete_event_source_mapping, UUID=uuid_)
-    return Mapping(queue, dead, seen)
+    return Mapping(queue, dead, reports)
 
 
 @needs_role

@@ -66,7 +66,7 @@ def test_metrics_of_the_log_do_not_exist(world: Testbed) -> None:
 @differs("IAM is not enforced")
 def test_any_credentials_will_do(world: Testbed) -> None:
     """A caller with credentials that nothing issued may do everything, over HTTP."""
-    make: Any = boto3.Session("nobody", "nothing", region_name="us-east-1").client
+    make: Any = boto3.Session("x", "nothing", region_name="us-east-1").client
     queues = make("sqs", endpoint_url=world.cloud.endpoint_url).list_queues()["QueueUrls"]
     assert world.stack.outputs["OrderQueueUrl"] in queues
     assert world.cloud.endpoint_url.startswith("http://")
@@ -148,11 +148,11 @@ def test_a_search_of_a_log_knows_words_alone(world: Testbed) -> None:
     lines = [{"timestamp": 1_767_300_000_000, "message": text} for text in texts]
     logs.put_log_events(logGroupName="/lambda/differences", logStreamName="s", logEvents=lines)
 
-    def found(pattern: str) -> list[str]:
+    def search(pattern: str) -> list[str]:
         events = logs.filter_log_events(logGroupName="/lambda/differences", filterPattern=pattern)["events"]
         return [event["message"] for event in events]
 
-    assert (found("plain"), found("{ $.a = 2 }"), found("%pl[a-z]+%")) == (texts[1:], texts, [])
+    assert (search("plain"), search("{ $.a = 2 }"), search("%pl[a-z]+%")) == (texts[1:], texts, [])
 
 
 @differs("A mapping polls once a second")

@@ -83,19 +83,19 @@ def test_what_differs_from_the_table_is_said(world: Testbed) -> None:
     """A file whose orders, whose remaining messages, or whose answer differ is named with both."""
     file = next(file for file in event_files() if file.name == "unreadable.json")
     answer: dict[str, Any] = {"batchItemFailures": [{}] * file.stays}
-    said: list[str] = []
-    assert compare(world, [file], lambda _: answer, said.append) == 0
-    assert said.pop() == f"✓ unreadable.json: {', '.join(['unreadable'] * 10)} and 10 that stay"
-    assert compare(world, [replace(file, outcomes=("SYNCED",))], lambda _: answer, said.append) == 1
-    assert "promised SYNCED and 10 that stay, seen unreadable" in said.pop()
-    assert compare(world, [file], lambda _: {}, said.append) == 1
-    assert said.pop().endswith("and 0 that stay")
+    lines: list[str] = []
+    assert compare(world, [file], lambda _: answer, lines.append) == 0
+    assert lines.pop() == f"✓ unreadable.json: {', '.join(['unreadable'] * 10)} and 10 that stay"
+    assert compare(world, [replace(file, outcomes=("SYNCED",))], lambda _: answer, lines.append) == 1
+    assert "promised SYNCED and 10 that stay, seen unreadable" in lines.pop()
+    assert compare(world, [file], lambda _: {}, lines.append) == 1
+    assert lines.pop().endswith("and 0 that stay")
 
     def fails(_: str) -> Mapping[str, Any]:
         raise InvocationError("no image")
 
-    assert compare(world, [file], fails, said.append) == 1
-    assert said.pop() == "✗ unreadable.json: no answer: no image"
+    assert compare(world, [file], fails, lines.append) == 1
+    assert lines.pop() == "✗ unreadable.json: no answer: no image"
 
 
 @pytest.mark.parametrize(
