@@ -1,4 +1,4 @@
-"""Put a function around one of MiniStack's, at a place that is named, and fail loudly where a new version has moved it."""
+"""Put a function around one of MiniStack's, at a named place, and fail loudly where a new version has moved it."""
 
 from collections.abc import Callable
 from functools import wraps
