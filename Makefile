@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run on this machine. `make deploy` builds for ARCHITECTURE.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox build deploy deploy-built models docs soak property-tests fuzz dynamodb-local chaos coverage bench throughput estimates mutation interop pos-examples python-versions library-lowest library sbom lint-workflows audit audit-dependencies venv venv-sam venv-bench venv-audit venv-release lint format lock clean
+.PHONY: help demo test sandbox sam-local conformance build deploy deploy-built models docs soak property-tests fuzz dynamodb-local chaos coverage bench throughput estimates mutation interop pos-examples python-versions library-lowest library sbom lint-workflows audit audit-dependencies venv venv-sam venv-bench venv-audit venv-release lint format lock clean
 .PHONY: law witnesses reckonings
 
 help: ## list the targets
@@ -30,9 +30,19 @@ demo: venv .aws-sam/sandbox/template.yaml ## run every story once: POS, queue, f
 ADDRESS := 127.0.0.1
 PORT := 4566
 WECHAT_PAY_PORT :=
-sandbox: export UP := $(ADDRESS) --port=$(PORT) $(if $(WECHAT_PAY_PORT),--wechat-pay-port=$(WECHAT_PAY_PORT))
+MOVE_TASKS := yes
+sandbox: export UP := $(ADDRESS) --port=$(PORT) $(if $(WECHAT_PAY_PORT),--wechat-pay-port=$(WECHAT_PAY_PORT)) $(if $(filter no,$(MOVE_TASKS)),--no-move-tasks)
 sandbox: venv .aws-sam/sandbox/template.yaml ## keep the sandbox running, so that a POS can send to it (PORT=4566, ADDRESS=127.0.0.1)
 	@set -f; $(RUN) python -m sandbox up $$UP
+
+# SAM_LOCAL_OPTIONS are added to `sam local invoke`, such as --skip-pull-image or --invoke-image; DOCKER_HOST is the engine.
+sam-local: export SAM_LOCAL_OPTIONS := $(SAM_LOCAL_OPTIONS)
+sam-local: venv venv-sam .aws-sam/sandbox/template.yaml ## run each event file through `sam local invoke`; needs a container engine
+	@python -m sandbox.sam_local.command
+
+# That the embedded AWS does what AWS does, as far as the project relies on it; CONFORMANCE=aws asks AWS itself.
+conformance: venv .aws-sam/sandbox/template.yaml ## the behaviours of AWS that the project relies on, asked of the embedded AWS
+	python -m pytest tests/sandbox/test_aws_conformance.py tests/sandbox/test_aws_differences.py
 
 # Processes that share the tests' modules: the sandbox's tests wait most of the time, the others compute.
 WORKERS ?= 2
@@ -207,6 +217,7 @@ lock: venv ## pin every dependency again, with hashes, from pyproject.toml; what
 	$(COMPILE) --group layer -c requirements/dev.lock --no-annotate -o layers/wechatpay/python/requirements.txt
 	for name in ministack sam audit installer; do $(COMPILE) --group $$name --no-header -o requirements/$$name.lock; done
 	for name in bench interop mutation release; do $(COMPILE) --group $$name -c requirements/dev.lock --no-header -o requirements/$$name.lock; done
+	$(MAKE) conformance
 
 .aws-sam/sandbox/template.yaml: LICENSE NOTICE functions/orders/models/NOTICE
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import requests
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -28,10 +29,13 @@ from sandbox.waiting import PATIENCE
 
 REGION = "us-east-1"
 STACK = "sandbox"
-SERVICES = "sqs,sns,events,dynamodb,secretsmanager,lambda,cloudformation,s3,iam,sts,logs,cloudwatch"
+SERVICES = (
+    "sqs,sns,events,pipes,dynamodb,dynamodbstreams,secretsmanager,lambda,cloudformation,s3,iam,sts,logs,cloudwatch"
+)
 BUCKET = "sandbox-code"
 TEMPLATE = "template.json"  # its key in the bucket
 ROOT = Path(__file__).parents[1]
+MOVE_TASKS = "/__sandbox__/move_tasks"  # the switch, see sandbox/aws_front/control.py
 START = 120  # seconds that the embedded AWS may take to answer, on a machine that is busy
 MINISTACK_PYTHON = ROOT / ".venv-ministack/bin/python"
 """An environment of its own: the botocore that MiniStack pins must not hold back the one that ships."""
@@ -192,6 +196,11 @@ class Cloud:
             secrets.create_secret(Name=name, SecretString=text)
         except secrets.exceptions.ResourceExistsException:
             secrets.put_secret_value(SecretId=name, SecretString=text)
+
+    def offer_move_tasks(self, available: bool) -> None:
+        """Have SQS's message move tasks from now on, or not, as in China's regions."""
+        answer = requests.post(f"{self.endpoint_url}{MOVE_TASKS}", json={"available": available}, timeout=60)
+        answer.raise_for_status()
 
     def logs(self, function_name: str) -> list[str]:
         """Return everything that the function has logged so far, line by line, oldest first."""

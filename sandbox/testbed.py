@@ -74,6 +74,7 @@ class Testbed:
             )
             say("starting the embedded AWS")
             cloud = stack.enter_context(Cloud.start(directory, place.aws, place.address))
+            cloud.offer_move_tasks(place.move_tasks)
             topic = cloud.client("sns").create_topic(Name=TOPIC)["TopicArn"]
             hosts = {"WeChatPayBaseUrl": wechat_pay.base_url, "WeChatPayBackupUrl": wechat_pay.backup_url}
             say("deploying template.yaml on it")

@@ -44,7 +44,7 @@ PAGES = (
     "events/README.md",
     "layers/wechatpay/README.md",
 )
-PROGRAMS = ("make", "bin/ops", ".venv/bin/python", ".venv-sam/bin/sam", "aws", "curl", "pip", "export")
+PROGRAMS = ("make", "bin/ops", ".venv/bin/python", ".venv-sam/bin/sam", "aws", "curl", "pip", "export", "env")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EVENT_FILES = dict(
     re.findall(
@@ -484,6 +484,9 @@ NOT_RUN: Mapping[str, str] = {
     "demo": "tests/test_end_to_end.py runs its stories; .ci/run runs it",
     "test": "runs this test",
     "sandbox": "does not end; this module runs next to such a sandbox, and tests/sandbox tries its start",
+    "sam-local": "needs a container engine; tests/sandbox/test_sam_local.py tries its parts",
+    "conformance": "runs a file of this suite",
+    "lock": "asks the package index; tests/test_supply_chain.py reads what it writes",
     "chaos": "minutes; tests/sandbox/test_chaos.py tries a small one, and .ci/run runs it",
     "bench": "ten minutes, and packages that are not installed here; .ci/run runs a round",
     "build": "minutes; `make sandbox` builds by the same two commands, and the sandbox deploys what they write",
@@ -566,6 +569,7 @@ RULES: Mapping[str, Rule] = {
     r"\.venv/bin/python -m sandbox faults": _prints("connection_refused"),
     r"\.venv/bin/python -m bench\.cost": _prints("ours, through EventBridge | **2.51**"),
     r"\.venv-sam/bin/sam local invoke": _finds_no_container_engine,
+    r"env AWS_ENDPOINT_URL=\S+ \.venv-sam/bin/sam ": _prints(""),
     r"\.venv-sam/bin/sam (delete|deploy) ": _is_a_command_of_sam,
     r"pip install \./layers/wechatpay": _installs,
 }

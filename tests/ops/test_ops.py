@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ops.__main__ import main
+from ops.letters import tasks
 from orders.order import Status
 from sandbox import up
 from sandbox.testbed import MERCHANT, OTHER_MERCHANT, Testbed, until
@@ -169,20 +170,38 @@ def test_a_stack_that_does_not_exist_is_named(operator: Operator, capsys: pytest
     assert caught.value.code == 2
 
 
-def test_without_a_move_task_this_program_moves_the_letters(
+def test_a_move_task_of_sqs_redrives_all_letters(
     operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The embedded AWS has no message move task, as China's: a redrive of all letters says so and moves them itself.
-
-    Those whose cause is still there come back at once.
-    """
+    """A redrive of all letters is SQS's own task; those whose cause is still there come back at once."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tasks, "PAUSE", 0.05)
     code, out, _ = operator.run("dead-letters", "redrive")
     assert (code, "2 message(s) would be redriven: add --yes to do it" in out) == (0, True)
     code, out, err = operator.run("dead-letters", "redrive", "--yes")
     assert (code, err) == (0, "")
+    assert "SQS is moving all dead letters: " in out
+    assert "SQS's task is complete: 2 message(s) moved" in out
+    _letters_are_back(operator)
+
+
+def test_without_a_move_task_this_program_moves_the_letters(
+    operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where SQS has no message move task, as in China, a redrive of all letters says so and moves them itself."""
+    monkeypatch.chdir(tmp_path)
+    operator.world.cloud.offer_move_tasks(False)
+    try:
+        code, out, err = operator.run("dead-letters", "redrive", "--yes")
+    finally:
+        operator.world.cloud.offer_move_tasks(True)
+    assert (code, err) == (0, "")
     assert "SQS has no move task here (ListMessageMoveTasks: " in out
     assert "2 message(s) are back in OrderQueue (2 of the plan's 2)" in out
+    _letters_are_back(operator)
+
+
+def _letters_are_back(operator: Operator) -> None:
     until(
         lambda: "2 dead letter(s)" in operator.run("dead-letters", "list")[1],
         state="both letters are back",
