@@ -28,8 +28,10 @@ CREATE TABLE IF NOT EXISTS tasks (
     number INTEGER PRIMARY KEY, due REAL NOT NULL, kind TEXT NOT NULL, record TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS tasks_by_due ON tasks (due, number);
 CREATE TABLE IF NOT EXISTS notifications (
-    id TEXT PRIMARY KEY, mchid TEXT NOT NULL, out_order_no TEXT NOT NULL, record TEXT NOT NULL, at REAL NOT NULL);
+    id TEXT NOT NULL UNIQUE, mchid TEXT NOT NULL, out_order_no TEXT NOT NULL, next_at REAL, record TEXT NOT NULL,
+    number INTEGER PRIMARY KEY);
 CREATE INDEX IF NOT EXISTS notifications_by_order ON notifications (mchid, out_order_no);
+CREATE INDEX IF NOT EXISTS notifications_by_time ON notifications (next_at);
 """
 
 
