@@ -24,7 +24,7 @@ def authenticate(request: Request, merchants: Mapping[str, SimulatedMerchant], n
         raise malformed_request("Http头缺少Accept或User-Agent")
     if request.body and request.header("Content-Type").partition(";")[0] != "application/json":
         raise malformed_request("HTTP 请求不符合微信支付 APIv3 接口规则")
-    fields = _parse(request.header("Authorization"))
+    fields = authorization_fields(request.header("Authorization"))
     if abs(now - int(fields["timestamp"])) > WINDOW:
         raise wrong_signature("HTTP头Authorization中的timestamp与发起请求的时间不得超过5分钟")
     merchant = merchants.get(fields["mchid"])
@@ -32,12 +32,13 @@ def authenticate(request: Request, merchants: Mapping[str, SimulatedMerchant], n
         raise wrong_signature("商户号不存在", "271302144")
     if fields["serial_no"] != merchant.serial_no:
         raise wrong_signature("商户证书序列号有误。")
-    if not _verify(merchant.key.public_key(), fields["signature"], _message(request, fields)):
+    if not _verify(merchant.key.public_key(), fields["signature"], signed_text(request, fields)):
         raise wrong_signature("错误的签名，导致验签失败。")
     return fields["mchid"]
 
 
-def _parse(authorization: str) -> dict[str, str]:
+def authorization_fields(authorization: str) -> dict[str, str]:
+    """Read the header Authorization; raise the official refusal where it is malformed."""
     scheme, _, rest = authorization.partition(" ")
     if scheme != SCHEME:
         raise wrong_signature("HTTP头Authorization认证类型不正确")
@@ -48,7 +49,8 @@ def _parse(authorization: str) -> dict[str, str]:
     return fields
 
 
-def _message(request: Request, fields: Mapping[str, str]) -> bytes:
+def signed_text(request: Request, fields: Mapping[str, str]) -> bytes:
+    """Return the text that the signature must cover (doc 4012365336)."""
     lines = (request.method, request.target, fields["timestamp"], fields["nonce_str"])
     return "".join(f"{line}\n" for line in lines).encode() + request.body + b"\n"
 

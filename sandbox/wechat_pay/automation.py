@@ -1,7 +1,7 @@
 """What customers and WeChat Pay do with an order by themselves, and after how many seconds.
 
-The page on PayScore's deductions (doc 4012587200): WeChat Pay deducts after `complete`, tries again after a failure, and
-the customer may pay in the order page before.
+WeChat Pay deducts after `complete` and tries again after a failure; the customer may pay in the order page before
+(doc 4012587200).
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -12,7 +12,7 @@ from sandbox.wechat_pay.state import Record
 
 @dataclass(frozen=True, slots=True)
 class Automation:
-    """What happens to an order by itself; None never. Seconds count from the step before, as the simulator's clock has it.
+    """What happens to an order by itself, in seconds after the step before by the simulator's clock; None never.
 
     `confirm_after`: the customer confirms. `pay_after`: the customer pays in the order page. `deduct_after`: WeChat Pay
     deducts, which takes `deducting_for`; the first `failures` deductions end without the money and are tried again

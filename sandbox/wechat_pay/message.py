@@ -22,13 +22,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedReply:
-    """An HTTP answer. `signed` False leaves the Wechatpay headers out, as WeChat Pay does on most errors."""
+    """An HTTP answer. `signed` False leaves the Wechatpay headers out, as WeChat Pay does on most errors.
+
+    `signable`: a refusal that the switch `signed_refusals` has signed.
+    """
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     code: str = ""
     signed: bool = True
+    signable: bool = False
 
     def with_headers(self, **headers: str) -> "SimulatedReply":
         """Return the reply with further headers; `_` in a name stands for `-`."""

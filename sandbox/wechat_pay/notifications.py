@@ -1,6 +1,5 @@
 """WeChat Pay's own calls to a merchant: what they say, and when they are sent again (docs 4012587953, 4012587960)."""
 
-import secrets
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -68,7 +67,7 @@ class Notification:
         attempts = (*self.attempts, attempt)
         if not attempt.problem:
             return replace(self, attempts=attempts, delivery="accepted", next_at=None)
-        if len(attempts) == len(LADDER):
+        if len(attempts) >= len(LADDER):
             return replace(self, attempts=attempts, delivery="given up", next_at=None)
         return replace(self, attempts=attempts, next_at=attempt.at + LADDER[len(attempts)] * scale)
 
@@ -83,7 +82,7 @@ def body(
     """Return a notification's body: JSON with the resource encrypted under the merchant's APIv3 key."""
     return as_json(
         {
-            "id": id_ or str(uuid.uuid4()),
+            "id": id_ or random_id(),
             "create_time": rfc_3339(digits(at)),
             "event_type": event_type,
             "resource_type": "encrypt-resource",
@@ -93,9 +92,11 @@ def body(
     )
 
 
-def new(merchant: SimulatedMerchant, order: SimulatedOrder, event_type: str, notify_url: str, at: float) -> Notification:
+def new(
+    merchant: SimulatedMerchant, order: SimulatedOrder, event_type: str, notify_url: str, at: float
+) -> Notification:
     """Make the notification about an order as it stands, due at once."""
-    id_ = str(uuid.uuid4())
+    id_ = random_id()
     text = body(merchant, order.answer(), event_type, at, id_).decode()
     return Notification(id_, order.mchid, order.out_order_no, event_type, notify_url, text, at, at + LADDER[0])
 
@@ -107,7 +108,21 @@ def share(id_: str) -> float:
 
 def random_id() -> str:
     """Return an id such as WeChat Pay's own."""
-    return str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
+    return str(uuid.uuid4())
+
+
+def resource(order: SimulatedOrder, event_type: str, at: float) -> object:
+    """Return what a notification says: the order, or the customer's authorisation of the service (doc 4012587977)."""
+    if event_type not in {"PAYSCORE.USER_OPEN_SERVICE", "PAYSCORE.USER_CLOSE_SERVICE"}:
+        return order.answer()
+    return {
+        "appid": order.appid,
+        "mchid": order.mchid,
+        "service_id": order.service_id,
+        "openid": order.answer().get("openid", "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"),
+        "user_service_status": event_type.removeprefix("PAYSCORE."),
+        "openorclose_time": digits(at),
+    }
 
 
 def event_of(before: SimulatedOrder | None, order: SimulatedOrder, *, sync_notifies: bool) -> str:

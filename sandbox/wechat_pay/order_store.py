@@ -32,7 +32,8 @@ class OrderStore:
         with self._state.transaction() as database:
             if before is not None and before.sub_mchid != order.sub_mchid:
                 database.execute(
-                    "DELETE FROM orders WHERE mchid = ? AND out_order_no = ? AND sub_mchid = ?", (*key, before.sub_mchid)
+                    "DELETE FROM orders WHERE mchid = ? AND out_order_no = ? AND sub_mchid = ?",
+                    (*key, before.sub_mchid),
                 )
             database.execute(
                 "INSERT INTO orders (mchid, out_order_no, sub_mchid, record) VALUES (?, ?, ?, ?) "

@@ -15,12 +15,12 @@ class SimulatedRefusal(Exception):  # noqa: N818  a refusal is an answer, not a 
         self.detail = detail
 
     def reply(self) -> SimulatedReply:
-        """Return the answer that carries the refusal, unsigned."""
+        """Return the answer that carries the refusal, unsigned unless the switch `signed_refusals` is on."""
         members: dict[str, object] = {"code": self.code, "message": self.message}
         if self.detail is not None:
             members["detail"] = self.detail
         headers = {"Request-ID": request_id(self.sub_code)}
-        return SimulatedReply(self.status, as_json(members), headers, self.code, signed=False)
+        return SimulatedReply(self.status, as_json(members), headers, self.code, signed=False, signable=True)
 
 
 def wrong_parameter(field_name: str, value: object, issue: str, location: str = "body") -> SimulatedRefusal:
@@ -48,6 +48,7 @@ NOT_COMPLETED = SimulatedRefusal(400, "INVALID_ORDER_STATE", "单据状态错误
 DEDUCTING = SimulatedRefusal(400, "INVALID_REQUEST", "单据正在扣款中，请稍后再试", "271316754")
 OTHER_PARAMETERS = SimulatedRefusal(400, "INVALID_REQUEST", "请求参数符合参数格式，但不符合业务规则", "271316598")
 NO_SUCH_RESOURCE = SimulatedRefusal(404, "RESOURCE_NOT_EXISTS", "请求的资源不存在")
+METHOD_NOT_ALLOWED = SimulatedRefusal(405, "METHOD_NOT_ALLOWED", "不支持的请求方法")
 FREQUENCY_LIMITED = SimulatedRefusal(429, "FREQUENCY_LIMITED", "频率超限")
 SYSTEM_ERROR = SimulatedRefusal(500, "SYSTEM_ERROR", "系统异常，请稍后重试")
 

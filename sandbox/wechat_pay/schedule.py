@@ -1,4 +1,4 @@
-"""What will happen by itself, and when: tasks in the simulator's database, executed by whoever lets the time pass."""
+"""What will happen by itself, and when: tasks in the simulator's database, executed by the one who lets the time pass."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ class Schedule:
     """The tasks, the earliest first; one that was due while the process was down is executed after its start."""
 
     def __init__(self, state: State, handlers: Handlers, wake: Callable[[], None]) -> None:
-        """`wake` is called when a task is added: the one who waits for the next task must look again."""
+        """`wake` is called when another task is the next one: who waits for it must look again."""
         self._state = state
         self._handlers = handlers
         self._wake = wake
@@ -40,8 +40,10 @@ class Schedule:
             database.execute(
                 "INSERT INTO tasks (due, kind, record) VALUES (?, ?, ?)", (task.due, task.kind, json.dumps(task.record))
             )
-            self._next = task.due if self._next is None else min(self._next, task.due)
-        self._wake()
+            is_next = self._next is None or task.due < self._next
+            self._next = task.due if is_next else self._next
+        if is_next:
+            self._wake()
 
     def drop(self, order_id: str, kinds: tuple[str, ...]) -> None:
         """Remove the tasks of these kinds about an order."""

@@ -88,13 +88,20 @@ def _open(directory: Path | None) -> sqlite3.Connection:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = ":memory:" if directory is None else str(directory / FILE)
     try:
-        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        database = sqlite3.connect(
+            path,
+            timeout=0,  # who has the lock, has it until it ends
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")  # each process has values of its own in memory
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         _require_version(database)
         database.executescript(_TABLES)
     except sqlite3.Error as error:
-        raise StateError(f"{path} cannot be used ({error}): choose another folder, or remove this one") from None
+        remedy = "end the process that uses it" if "locked" in str(error) else "remove it"
+        raise StateError(f"{path} cannot be used ({error}): choose another folder, or {remedy}") from None
     return database
 
 

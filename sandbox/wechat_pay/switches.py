@@ -1,0 +1,127 @@
+"""Switches of the simulator: where WeChat Pay's pages are silent or ambiguous, each choice has a name and a default.
+
+The table of `sandbox/README.md`, `GET /__sandbox__/switches` and every refusal derive from the fields below.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+from sandbox.wechat_pay.verbs import CommandError, nearest
+
+SecondSync = Literal["ORDER_DONE", "INVALID_ORDER_STATE", "INVALID_REQUEST", "200"]
+DeductingCode = Literal["INVALID_REQUEST", "INVALID_ORDER_STATE", "SYSTEM_ERROR"]
+PaidTimeCode = Literal["PARAM_ERROR", "INVALID_REQUEST"]
+ErrorTable = Literal["direct", "common"]
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """The choices of one simulator, each with the question that it answers; `changed` changes one of them."""
+
+    signed_refusals: Annotated[
+        bool, "Refusals are signed too. Pages say that every answer is, most refusals in practice are not"
+    ] = False
+    second_sync: Annotated[SecondSync, "How a second sync with the same `paid_time` is answered"] = "ORDER_DONE"
+    second_sync_other_time: Annotated[SecondSync, "How a second sync with another `paid_time` is answered"] = (
+        "ORDER_DONE"
+    )
+    sync_notifies: Annotated[bool, "A sync triggers `PAYSCORE.USER_PAID` with `paid_type` MCH"] = False
+    sync_in_the_second_of_complete: Annotated[
+        bool, "A `paid_time` in the very second of `complete` is accepted; the page wants a later one"
+    ] = False
+    deducting_code: Annotated[DeductingCode, "The code of 单据正在扣款中，请稍后再试"] = "INVALID_REQUEST"
+    paid_time_code: Annotated[PaidTimeCode, "The code of a `paid_time` outside the window"] = "PARAM_ERROR"
+    calls_per_second: Annotated[
+        int, "Calls of a merchant in a second, after which it gets 429 FREQUENCY_LIMITED; 0 without limit"
+    ] = 0
+    same_order_throttled: Annotated[
+        bool, "A second call about an order within a second is refused with sub-code 268435472"
+    ] = False
+    query_lag: Annotated[float, "Seconds for which a query still answers with the order as it was before a change"] = (
+        0.0
+    )
+    encoded_star: Annotated[bool, "`%2A` in a path is the same as `*`; otherwise it is a 404"] = True
+    sibling_errors: Annotated[
+        ErrorTable, "Error table of payafter and oversea, not published: that of direct, or the common codes alone"
+    ] = "direct"
+    notifications_by_public_key: Annotated[
+        int, "Percent of the notifications to a merchant in a migration that the public key signs"
+    ] = 100
+    notify_beyond_loopback: Annotated[
+        bool, "Notifications leave this machine, by HTTPS alone; otherwise only loopback gets them"
+    ] = False
+
+    def changed(self, name: object, value: object) -> "Switches":
+        """Return the switches with another choice; raise CommandError that says which there are."""
+        names = [one.name for one in fields(self)]
+        if not isinstance(name, str) or name not in names:
+            likely = nearest(name, names)
+            hint = f"did you mean {likely}? " if likely else ""
+            raise CommandError(
+                f"there is no switch {name!r:.80}; {hint}switches: {', '.join(names)}",
+                field="name",
+                accepted=names,
+                nearest=likely,
+            )
+        if problem := _problem(name, value):
+            raise CommandError(
+                f"switch {name}: value must be {problem}, not {value!r:.80}",
+                field="value",
+                accepted=list(CHOICES[name]) or problem,
+                nearest=nearest(value, CHOICES[name]),
+            )
+        choice: dict[str, Any] = {name: value}  # checked above
+        return replace(self, **choice)
+
+
+_HINTS = get_type_hints(Switches)
+QUESTIONS: Mapping[str, str] = {
+    name: get_args(hint)[1] for name, hint in get_type_hints(Switches, include_extras=True).items()
+}
+"""What each switch decides."""
+
+CHOICES: Mapping[str, tuple[str, ...]] = {name: get_args(hint) for name, hint in _HINTS.items()}
+"""The words that a switch permits; none for a number, or true and false."""
+
+DEFAULTS = Switches()
+"""The choices of a simulator that none were made for."""
+
+
+def _problem(name: str, value: object) -> str:
+    """Return what the value must be; empty where it is."""
+    if choices := CHOICES[name]:
+        return "" if value in choices else f"one of {', '.join(choices)}"
+    if _HINTS[name] is bool:
+        return "" if isinstance(value, bool) else "true or false"
+    number = isinstance(value, int) or (_HINTS[name] is float and isinstance(value, float))
+    fits = number and not isinstance(value, bool) and float(str(value)) >= 0
+    if name == "notifications_by_public_key":
+        return "" if fits and int(str(value)) <= 100 else "a whole number from 0 to 100"
+    return "" if fits else f"a {'number' if _HINTS[name] is float else 'whole number'} from 0"
+
+
+def listing(switches: Switches) -> list[dict[str, object]]:
+    """Return every switch with its value, default and choices, as `GET /__sandbox__/switches` lists it."""
+    return [
+        {
+            "name": one.name,
+            "value": getattr(switches, one.name),
+            "default": one.default,
+            "choices": list(CHOICES[one.name]),
+            "question": QUESTIONS[one.name],
+        }
+        for one in fields(switches)
+    ]
+
+
+def table() -> str:
+    """Return every switch in Markdown, as `sandbox/README.md` shows it."""
+    rows = [f"| `{one.name}` | {_default(one.name, one.default)} | {QUESTIONS[one.name]} |" for one in fields(Switches)]
+    return "\n".join(["| switch | default | what it decides |", "|---|---|---|", *rows])
+
+
+def _default(name: str, default: object) -> str:
+    if choices := CHOICES[name]:
+        return " or ".join([str(default), *(word for word in choices if word != default)])
+    return str(default).lower()
