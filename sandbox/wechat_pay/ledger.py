@@ -1,12 +1,11 @@
 """The merchants and orders of WeChat Pay, and what shops, customers and WeChat Pay itself do to an order."""
 
-import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sandbox.wechat_pay import orders, times
+from sandbox.wechat_pay import numbers, orders
 from sandbox.wechat_pay.families import ENDPOINTS
 from sandbox.wechat_pay.merchants import Merchants
 from sandbox.wechat_pay.order_store import OrderStore
@@ -68,7 +67,9 @@ class Ledger(Merchants):
             appid,
             service_id,
             created_at=now,
-            order_id=f"1000000000{times.digits(now)}{secrets.randbelow(10**7):07d}",
+            order_id=numbers.order_id(now),
+            query_id=numbers.query_id(),
+            usual=True,
             sub_mchid=sub_mchid,
             terms={"notify_url": notify_url} if notify_url else {},
             endpoint=endpoint,
@@ -80,7 +81,7 @@ class Ledger(Merchants):
     @verb(needs=CREATED)
     def confirm(self, mchid: str, out_order_no: str, *, sub_mchid: str = "") -> SimulatedOrder:
         """Confirm the order, as the customer does."""
-        return self._change(mchid, out_order_no, sub_mchid, orders.confirm)
+        return self._change(mchid, out_order_no, sub_mchid, lambda order: orders.confirm(order, self._clock()))
 
     @verb(needs=CONFIRMED)
     def complete(

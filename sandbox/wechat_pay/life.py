@@ -134,7 +134,7 @@ class Life(Notifier):
 
     def _confirm(self, task: Task) -> None:
         if order := self._subject(task, "CREATED"):
-            self._store(orders.confirm(order), order)
+            self._store(orders.confirm(order, task.due), order)
 
     def _expire(self, task: Task) -> None:
         if order := self._subject(task, "CREATED"):

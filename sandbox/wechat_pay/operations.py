@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from sandbox.wechat_pay import orders, refusals, times, vocabulary
+from sandbox.wechat_pay import numbers, orders, refusals, times, vocabulary
 from sandbox.wechat_pay.exchange import Exchange, Executed, Parameters
 from sandbox.wechat_pay.families import IDENTITY
 from sandbox.wechat_pay.message import SimulatedReply, no_content, ok
@@ -16,8 +16,13 @@ _OWNERSHIP = ("appid", "service_id", "sub_mchid", "channel_id")
 
 
 def named_order(exchange: Exchange) -> SimulatedOrder:
-    """Return the order that a request names and its sender owns; raise the official refusal otherwise."""
+    """Return the order that a request names in full; raise the official refusal otherwise."""
     _require_names(exchange)
+    return owned_order(exchange)
+
+
+def owned_order(exchange: Exchange) -> SimulatedOrder:
+    """Return the order that a request names and its sender owns; raise the official refusal otherwise."""
     order, parameters = exchange.order, exchange.parameters
     if order is None or order.endpoint not in {"", exchange.endpoint}:
         raise refusals.NOT_EXIST
@@ -54,7 +59,9 @@ def create(exchange: Exchange) -> Executed:
             parameters["service_id"],
             service_introduction=parameters.get("service_introduction", "充电宝租借"),
             created_at=exchange.at,
-            order_id=f"1000000000{times.digits(exchange.at)}0000001",
+            order_id=numbers.order_id(exchange.at),
+            query_id=numbers.query_id(),
+            openid=parameters.get("openid", ""),
             sub_mchid=parameters.get("sub_mchid", ""),
             terms=_terms(exchange.endpoint, parameters),
             endpoint=exchange.endpoint,
@@ -76,7 +83,17 @@ _PAYAFTER_TERMS = (
     "service_start_location",
     "service_end_location",
 )
-_TERMS = ("post_payments", "post_discounts", "risk_fund", "time_range", "location", "attach", "notify_url", "openid")
+_TERMS = (
+    "post_payments",
+    "post_discounts",
+    "risk_fund",
+    "time_range",
+    "location",
+    "attach",
+    "notify_url",
+    "device",
+    "service_introduction",
+)
 
 
 def _terms(endpoint: str, parameters: Parameters) -> Parameters:
@@ -84,8 +101,13 @@ def _terms(endpoint: str, parameters: Parameters) -> Parameters:
     return {name: parameters[name] for name in names if name in parameters}
 
 
-def _with_terms(order: SimulatedOrder, parameters: Parameters) -> SimulatedOrder:
-    return replace(order, terms={**order.terms, **_terms(order.endpoint, parameters)})
+def with_terms(order: SimulatedOrder, parameters: Parameters) -> SimulatedOrder:
+    """Return the order with the terms that a request changes; of an object the fields that it has are changed."""
+    terms = dict(order.terms)
+    for name, value in _terms(order.endpoint, parameters).items():
+        before = terms.get(name)
+        terms[name] = before | value if isinstance(before, dict) and isinstance(value, dict) else value
+    return replace(order, terms=terms)
 
 
 def query(exchange: Exchange) -> Executed:
@@ -100,7 +122,7 @@ def complete(exchange: Exchange) -> Executed:
     amount = parameters.get("total_amount")
     if not isinstance(amount, int) or amount < 0:
         raise wrong_parameter("/total_amount", amount, "必须为非负整数")
-    completed = orders.complete(_with_terms(order, parameters), amount, now)
+    completed = orders.complete(with_terms(order, parameters), amount, now)
     return Executed(_changed_reply("complete", completed), completed)
 
 
@@ -112,7 +134,7 @@ def modify(exchange: Exchange) -> Executed:
         raise wrong_parameter("/total_amount", amount, "必须为非负整数")
     if not parameters.get("reason"):
         raise wrong_parameter("/reason", "", "必填")
-    modified = orders.modify(_with_terms(order, parameters), amount)
+    modified = orders.modify(with_terms(order, parameters), amount)
     return Executed(_changed_reply("modify", modified), modified)
 
 
@@ -132,11 +154,16 @@ def sync(exchange: Exchange) -> Executed:
         raise wrong_parameter("/type", parameters.get("type"), "必须为Order_Paid")
     detail = parameters.get("detail")
     paid_time = detail.get("paid_time") if isinstance(detail, dict) else None
-    if not isinstance(paid_time, str) or not times.has_form(paid_time, overseas=exchange.endpoint == "oversea"):
-        raise wrong_parameter("/detail/paid_time", paid_time, "格式错误")
+    require_form_of_payment_time(paid_time, overseas=exchange.endpoint == "oversea")
     lenient = exchange.switches.sync_in_the_second_of_complete
-    synced = orders.sync(order, paid_time, now, in_the_second=lenient)
+    synced = orders.sync(order, str(paid_time), now, in_the_second=lenient)
     return Executed(synced_reply(synced), synced)
+
+
+def require_form_of_payment_time(paid_time: object, *, overseas: bool) -> None:
+    """Refuse a time of payment that has another form than the family's."""
+    if not times.has_form(paid_time, overseas=overseas):
+        raise wrong_parameter("/detail/paid_time", paid_time, "格式错误")
 
 
 def synced_reply(order: SimulatedOrder) -> SimulatedReply:

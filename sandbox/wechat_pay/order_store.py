@@ -26,6 +26,11 @@ class OrderStore:
         question = "SELECT sub_mchid, record FROM orders WHERE mchid = ? AND out_order_no = ? ORDER BY number"
         return {sub_mchid: _order(text) for sub_mchid, text in self._state.rows(question, mchid, out_order_no)}
 
+    def with_query_id(self, mchid: str, query_id: str) -> SimulatedOrder | None:
+        """Return the merchant's order that a `query_id` names; None where there is none."""
+        question = "SELECT record FROM orders WHERE mchid = ? AND json_extract(record, '$.query_id') = ?"
+        return next((_order(text) for (text,) in self._state.rows(question, mchid, query_id)), None)
+
     def put(self, order: SimulatedOrder, before: SimulatedOrder | None = None) -> None:
         """Store an order in the place of the one that it was before, or of the one of its number."""
         key = (order.mchid, order.out_order_no)

@@ -23,10 +23,17 @@ class SimulatedRefusal(Exception):  # noqa: N818  a refusal is an answer, not a 
         return SimulatedReply(self.status, as_json(members), headers, self.code, signed=False, signable=True)
 
 
-def wrong_parameter(field_name: str, value: object, issue: str, location: str = "body") -> SimulatedRefusal:
-    """Make a `PARAM_ERROR` that names the parameter."""
-    detail = {"field": field_name, "value": str(value)[:64], "issue": issue, "location": location}
-    return SimulatedRefusal(400, "PARAM_ERROR", "参数错误", "268435464", detail)
+def wrong_parameter(
+    field_name: str, value: object, issue: str, location: str = "body", sub_code: str = "268435464"
+) -> SimulatedRefusal:
+    """Make a `PARAM_ERROR` that names the parameter (doc 4012081709)."""
+    detail = {"field": field_name, "value": _shown(value), "issue": issue, "location": location}
+    return SimulatedRefusal(400, "PARAM_ERROR", "参数错误", sub_code, detail)
+
+
+def _shown(value: object) -> str:
+    """Return a value as a refusal shows it: a text as it is, anything else as JSON; 64 characters at most."""
+    return (value if isinstance(value, str) else as_json(value).decode())[:64]
 
 
 def malformed_request(message: str) -> SimulatedRefusal:
@@ -39,6 +46,7 @@ def wrong_signature(message: str, sub_code: str = "270924332") -> SimulatedRefus
     return SimulatedRefusal(401, "SIGN_ERROR", message, sub_code)
 
 
+NOT_A_REQUEST = malformed_request("HTTP 请求不符合微信支付 APIv3 接口规则")
 NOT_EXIST = SimulatedRefusal(404, "ORDER_NOT_EXIST", "订单不存在", "271317510")
 NO_AUTH = SimulatedRefusal(403, "NO_AUTH", "商户信息不合法", "268503786")
 DONE = SimulatedRefusal(400, "ORDER_DONE", "订单已完成", "271302262")
@@ -46,7 +54,8 @@ CANCELED = SimulatedRefusal(400, "ORDER_CANCELED", "单据已取消", "271302333
 INVALID_STATE = SimulatedRefusal(400, "INVALID_ORDER_STATE", "单据状态错误", "271302262")
 NOT_COMPLETED = SimulatedRefusal(400, "INVALID_ORDER_STATE", "单据状态错误", "271316657")
 DEDUCTING = SimulatedRefusal(400, "INVALID_REQUEST", "单据正在扣款中，请稍后再试", "271316754")
-OTHER_PARAMETERS = SimulatedRefusal(400, "INVALID_REQUEST", "请求参数符合参数格式，但不符合业务规则", "271316598")
+OTHER_PARAMETERS = SimulatedRefusal(400, "INVALID_REQUEST", "订单重入参数校验失败", "271316598")
+NOT_CANCELABLE = SimulatedRefusal(400, "INVALID_REQUEST", "当前订单状态不满足撤销条件", "271316592")
 NO_SUCH_RESOURCE = SimulatedRefusal(404, "RESOURCE_NOT_EXISTS", "请求的资源不存在")
 METHOD_NOT_ALLOWED = SimulatedRefusal(405, "METHOD_NOT_ALLOWED", "不支持的请求方法")
 FREQUENCY_LIMITED = SimulatedRefusal(429, "FREQUENCY_LIMITED", "频率超限")

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import parse_qsl, unquote
 
-from sandbox.wechat_pay import refusals
+from sandbox.wechat_pay import parameters, refusals
 from sandbox.wechat_pay.exchange import Exchange, Executed
+from sandbox.wechat_pay.fields.shared import IN_PATH
 from sandbox.wechat_pay.message import Request
+from sandbox.wechat_pay.parameters import Fields
 
 type Endpoint = Callable[[Exchange], Executed]
 
@@ -26,6 +28,13 @@ class Route:
     template: str
     family: str
     execute: Endpoint
+    fields: Fields = ()
+
+    def check(self, exchange: Exchange) -> None:
+        """Refuse a request whose path or parameters are not as the fields say."""
+        in_path = tuple(field for field in IN_PATH if field.name in exchange.path)
+        parameters.require(in_path, exchange.path, "url")
+        parameters.require(self.fields, exchange.parameters, "query" if self.method == "GET" else "body")
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -43,13 +52,17 @@ ROUTES: list[Route] = []
 """Every endpoint, in the order of the rooms that enter them."""
 
 
-def operation(method: str, template: str, family: str = "") -> Callable[[Endpoint], Endpoint]:
-    """Enter a function as an endpoint; ValueError where the path has one already."""
+def operation(method: str, template: str, family: str = "", *, fields: Fields = ()) -> Callable[[Endpoint], Endpoint]:
+    """Enter a function as an endpoint; ValueError where the path has one already.
+
+    A request is checked against the documented `fields`, of its query for GET and of its body otherwise, before the
+    function is called; so are `shared.IN_PATH`'s in the path.
+    """
 
     def enter(execute: Endpoint) -> Endpoint:
         if any((route.method, route.template) == (method, template) for route in ROUTES):
             raise ValueError(f"{method} {template} is entered twice")
-        ROUTES.append(Route(execute.__name__.strip("_"), method, template, family, execute))
+        ROUTES.append(Route(execute.__name__.strip("_"), method, template, family, execute, fields))
         return execute
 
     return enter
@@ -70,9 +83,10 @@ class Operation:
         return self.route.name if self.route else ""
 
     def execute(self, exchange: Exchange) -> Executed:
-        """Execute the endpoint's function; 404 without a route."""
+        """Check the request and execute the endpoint's function; 404 without a route."""
         if self.route is None:
             raise refusals.NO_SUCH_RESOURCE
+        self.route.check(exchange)
         return self.route.execute(exchange)
 
     @property

@@ -1,4 +1,4 @@
-"""What will happen by itself, and when: tasks in the simulator's database, executed by the one who lets the time pass."""
+"""What will happen by itself, and when: tasks in the database, executed by the one who lets the time pass."""
 
 import json
 from collections.abc import Callable, Mapping

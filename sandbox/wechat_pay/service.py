@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sandbox.wechat_pay import open_questions, operations
 from sandbox.wechat_pay.authentication import authenticate
-from sandbox.wechat_pay.body import json_object
+from sandbox.wechat_pay.body import json_object, require_characters
 from sandbox.wechat_pay.call import SimulatedCall
 from sandbox.wechat_pay.call_log import CallLog
 from sandbox.wechat_pay.draft import Draft, Response
@@ -120,6 +120,7 @@ class SimulatedService(Life):
 
     def _exchange(self, operation: Operation, request: Request, mchid: str, now: float) -> Exchange:
         parameters = operation.query if request.method == "GET" else json_object(request.body)
+        require_characters({**operation.path, **operation.query})
         return Exchange(
             request,
             operation.name,
@@ -206,6 +207,8 @@ class SimulatedService(Life):
 
     def _named_order(self, exchange: Exchange) -> SimulatedOrder | None:
         """Return the order that a request names, or one that was opened without naming an owner."""
+        if query_id := exchange.parameters.get("query_id"):
+            return self._orders.with_query_id(exchange.mchid, str(query_id))
         if not exchange.endpoint or (exchange.mchid, exchange.out_order_no) not in self._orders:
             return None
         sub_mchid = str(exchange.parameters.get("sub_mchid", ""))

@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS records (
 CREATE TABLE IF NOT EXISTS orders (
     mchid TEXT, out_order_no TEXT, sub_mchid TEXT, record TEXT NOT NULL,
     number INTEGER PRIMARY KEY, UNIQUE (mchid, out_order_no, sub_mchid));
+CREATE INDEX IF NOT EXISTS orders_by_query_id ON orders (mchid, json_extract(record, '$.query_id'));
 CREATE TABLE IF NOT EXISTS tasks (
     number INTEGER PRIMARY KEY, due REAL NOT NULL, kind TEXT NOT NULL, record TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS tasks_by_due ON tasks (due, number);
