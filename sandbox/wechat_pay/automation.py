@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Self
 
 from sandbox.wechat_pay.state import Record
+from sandbox.wechat_pay.verbs import CommandError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Automation:
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             if value is not None and value < 0:
-                raise ValueError(f"{name} must be 0 or more, not {value}")
+                raise CommandError(f"{name} must be 0 or more, not {value}", field=name)
 
     @classmethod
     def of(cls, record: Record) -> Self:

@@ -15,7 +15,7 @@ from sandbox.wechat_pay.notifier import Notifier
 from sandbox.wechat_pay.orders import SimulatedOrder
 from sandbox.wechat_pay.schedule import Schedule, Task
 from sandbox.wechat_pay.switches import DEFAULTS, Switches
-from sandbox.wechat_pay.verbs import verb
+from sandbox.wechat_pay.verbs import CommandError, verb
 from sandbox.wechat_pay.wanted_states import COMPLETED
 
 EXPIRY = 30 * 86_400.0  # seconds in which a customer must confirm (doc 4012587166)
@@ -56,7 +56,7 @@ class Life(Notifier):
             self._schedule.run_due(self._clock())
 
     @verb()
-    def automate(  # noqa: PLR0913  those of Automation
+    def automate(
         self,
         mchid: str = "",
         out_order_no: str = "",
@@ -67,26 +67,23 @@ class Life(Notifier):
         deducting_for: float = 0.0,
         failures: int = 0,
         retry_after: float = 1800.0,
-        sub_mchid: str = "",
-    ) -> SimulatedOrder | None:
+    ) -> dict[str, Any]:
         """Let an order be confirmed, paid and deducted by itself, after so many seconds; or every order from now on.
 
-        Seconds count from the step before, or from this command where the step is past. The first `failures` deductions
-        end without the money. A command without seconds ends the automation.
+        The order need not exist yet. Seconds count from the step before, or from this command where the step is past.
+        The first `failures` deductions end without the money. A command without seconds ends the automation.
         """
         automation = Automation(confirm_after, pay_after, deduct_after, deducting_for, failures, retry_after)
         if bool(mchid) != bool(out_order_no):
-            raise ValueError("name both mchid and out_order_no, or neither for every order")
+            raise CommandError("name both mchid and out_order_no, or neither for every order", field="out_order_no")
+        name = f"{mchid}/{out_order_no}" if mchid else EVERY_ORDER
         with self._state.transaction():
-            self._state.put_record(
-                "automation", f"{mchid}/{out_order_no}" if mchid else EVERY_ORDER, asdict(automation)
-            )
-            if not mchid:
-                return None
-            order = self._change(mchid, out_order_no, sub_mchid, lambda order: order)
-            self._schedule.drop(order.order_id, _ACTS)
-            self._plan(order, automation)
-            return order
+            self._state.put_record("automation", name, asdict(automation))
+            orders_of_number = self._orders.same_number(mchid, out_order_no).values()
+            for order in orders_of_number:
+                self._schedule.drop(order.order_id, _ACTS)
+                self._plan(order, automation)
+        return asdict(automation)
 
     @verb(needs=COMPLETED)
     def pay(self, mchid: str, out_order_no: str, *, sub_mchid: str = "") -> SimulatedOrder:
