@@ -20,7 +20,7 @@ MIDNIGHT = 1_790_000_000.0  # some day; the clock is driven
 HOUR, DAY = 3600, 86_400
 MONTH = 31 * DAY  # after which an order that was not confirmed has expired
 MCHID = "1230000109"
-NOTIFY_URL = "https://127.0.0.1/notify"
+NOTIFY_URL = "http://127.0.0.1/notify"
 CALLS_KEPT = 500  # so that the record of calls is full before memory is compared
 
 

@@ -88,22 +88,27 @@ def _open(directory: Path | None) -> sqlite3.Connection:
     if directory is not None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = ":memory:" if directory is None else str(directory / FILE)
+    database = sqlite3.connect(
+        path,
+        timeout=0,  # who has the lock, has it until it ends
+        isolation_level=None,
+        check_same_thread=False,
+    )
     try:
-        database = sqlite3.connect(
-            path,
-            timeout=0,  # who has the lock, has it until it ends
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        database.execute("PRAGMA locking_mode = EXCLUSIVE")  # each process has values of its own in memory
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        _require_version(database)
-        database.executescript(_TABLES)
+        _prepare(database)
     except sqlite3.Error as error:
+        database.close()
         remedy = "end the process that uses it" if "locked" in str(error) else "remove it"
         raise StateError(f"{path} cannot be used ({error}): choose another folder, or {remedy}") from None
     return database
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    database.execute("PRAGMA locking_mode = EXCLUSIVE")  # each process has values of its own in memory
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = NORMAL")
+    _require_version(database)
+    database.executescript(_TABLES)
 
 
 def _require_version(database: sqlite3.Connection) -> None:
