@@ -140,10 +140,10 @@ def verb[F: Callable[..., Any]](*, needs: str = "", options: str = "") -> Callab
     return enter
 
 
-def table(declarations: Mapping[str, Verb] = VERBS) -> str:
-    """Return verbs in Markdown, as `sandbox/README.md` shows them."""
+def table(declarations: Mapping[str, Verb] = VERBS, name: str = "verb") -> str:
+    """Return verbs, or views, in Markdown, as `sandbox/README.md` shows them."""
     rows = [f"| `{one.name}` | {one.listing()} | {_does(one)} |" for one in declarations.values()]
-    return "\n".join(["| verb | arguments | does |", "|---|---|---|", *rows])
+    return "\n".join([f"| {name} | arguments | does |", "|---|---|---|", *rows])
 
 
 def _does(one: Verb) -> str:
