@@ -17,11 +17,11 @@ def require_rows(parameters: Parameters) -> None:
             path = f"/post_payments/{number}/amount"
             raise wrong_parameter(path, "", "填写付费名称时，付费金额和付费说明必须填写其一，或都填")
     for field, free in (("post_payments", "商品信息"), ("post_discounts", "")):
-        seen: set[str] = set()
+        names: set[str] = set()
         for number, row in enumerate(parameters.get(field, ())):
-            if row["name"] in seen and row["name"] != free:
+            if row["name"] in names and row["name"] != free:
                 raise wrong_parameter(f"/{field}/{number}/name", row["name"], "名称不可重复")
-            seen.add(row["name"])
+            names.add(row["name"])
 
 
 def require_total(parameters: Parameters, risk_fund: Mapping[str, Any], switches: Switches) -> None:

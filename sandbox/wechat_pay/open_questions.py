@@ -1,38 +1,12 @@
-"""Where the pages leave an answer open: what each switch makes of a refusal, a second sync, or a path."""
-
-from collections.abc import Mapping
+"""Where the pages leave an answer open: what each switch makes of a refusal or a path."""
 
 from sandbox.wechat_pay import refusals
-from sandbox.wechat_pay.orders import OUTSIDE_WINDOW, SimulatedOrder, moment
+from sandbox.wechat_pay.orders import OUTSIDE_WINDOW
 from sandbox.wechat_pay.refusals import SimulatedRefusal
-from sandbox.wechat_pay.switches import SecondSync, Switches
+from sandbox.wechat_pay.switches import Switches
 
 _COMMON = frozenset({"PARAM_ERROR", "INVALID_REQUEST", "SIGN_ERROR", "SYSTEM_ERROR"})  # on every page
 _SIBLINGS = frozenset({"payafter", "oversea"})  # whose error tables are not published
-_SECOND_SYNC: Mapping[str, SimulatedRefusal] = {
-    "ORDER_DONE": refusals.DONE,
-    "INVALID_ORDER_STATE": refusals.INVALID_STATE,
-    "INVALID_REQUEST": SimulatedRefusal(400, "INVALID_REQUEST", "当前订单状态不合法", "271302262"),
-}
-
-
-def answer_of_second_sync(order: SimulatedOrder | None, paid_time: object, switches: Switches) -> SecondSync | None:
-    """Return how a sync of an order that was synced before is answered; None for any other order."""
-    if order is None or order.state != "DONE" or order.paid_type != "MCH":
-        return None
-    return switches.second_sync if _is_same(order, paid_time) else switches.second_sync_other_time
-
-
-def _is_same(order: SimulatedOrder, paid_time: object) -> bool:
-    try:
-        return isinstance(paid_time, str) and moment(paid_time) == moment(order.paid_time)
-    except SimulatedRefusal:
-        return False
-
-
-def refusal_of_second_sync(answer: SecondSync) -> SimulatedRefusal:
-    """Return the refusal of a second sync."""
-    return _SECOND_SYNC[answer]
 
 
 def switched(refusal: SimulatedRefusal, endpoint: str, switches: Switches) -> SimulatedRefusal:

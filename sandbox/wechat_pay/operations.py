@@ -91,7 +91,6 @@ _TERMS = (
     "location",
     "attach",
     "notify_url",
-    "device",
     "service_introduction",
 )
 

@@ -14,11 +14,17 @@ class SimulatedRefusal(Exception):  # noqa: N818  a refusal is an answer, not a 
         self.sub_code = sub_code
         self.detail = detail
 
-    def reply(self) -> SimulatedReply:
-        """Return the answer that carries the refusal, unsigned unless the switch `signed_refusals` is on."""
-        members: dict[str, object] = {"code": self.code, "message": self.message}
-        if self.detail is not None:
-            members["detail"] = self.detail
+    def reply(self, *, observed: bool = False) -> SimulatedReply:
+        """Return the answer that carries the refusal, unsigned unless the switch `signed_refusals` is on.
+
+        `observed` is the switch `observed_parameter_errors`: the issue is the message.
+        """
+        message, detail = self.message, self.detail
+        if observed and isinstance(detail, dict):
+            message, detail = detail["issue"], {"location": detail["location"], "value": detail["value"]}
+        members: dict[str, object] = {"code": self.code, "message": message}
+        if detail is not None:
+            members["detail"] = detail
         headers = {"Request-ID": request_id(self.sub_code)}
         return SimulatedReply(self.status, as_json(members), headers, self.code, signed=False, signable=True)
 
@@ -27,11 +33,11 @@ def wrong_parameter(
     field_name: str, value: object, issue: str, location: str = "body", sub_code: str = "268435464"
 ) -> SimulatedRefusal:
     """Make a `PARAM_ERROR` that names the parameter (doc 4012081709)."""
-    detail = {"field": field_name, "value": _shown(value), "issue": issue, "location": location}
+    detail = {"field": field_name, "value": _as_text(value), "issue": issue, "location": location}
     return SimulatedRefusal(400, "PARAM_ERROR", "参数错误", sub_code, detail)
 
 
-def _shown(value: object) -> str:
+def _as_text(value: object) -> str:
     """Return a value as a refusal shows it: a text as it is, anything else as JSON; 64 characters at most."""
     return (value if isinstance(value, str) else as_json(value).decode())[:64]
 
@@ -47,6 +53,8 @@ def wrong_signature(message: str, sub_code: str = "270924332") -> SimulatedRefus
 
 
 NOT_A_REQUEST = malformed_request("HTTP 请求不符合微信支付 APIv3 接口规则")
+HEADER_MISSING = malformed_request("Http头缺少Accept或User-Agent")
+TOO_LARGE = SimulatedRefusal(413, "INVALID_REQUEST", "HTTP 请求不符合微信支付 APIv3 接口规则")
 NOT_EXIST = SimulatedRefusal(404, "ORDER_NOT_EXIST", "订单不存在", "271317510")
 NO_AUTH = SimulatedRefusal(403, "NO_AUTH", "商户信息不合法", "268503786")
 DONE = SimulatedRefusal(400, "ORDER_DONE", "订单已完成", "271302262")

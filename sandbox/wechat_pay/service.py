@@ -9,24 +9,26 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from sandbox.wechat_pay import open_questions, operations
-from sandbox.wechat_pay.authentication import authenticate
+from sandbox.wechat_pay import open_questions, operations, second_sync
+from sandbox.wechat_pay.authentication import authenticate, require_framing
 from sandbox.wechat_pay.body import json_object, require_characters
 from sandbox.wechat_pay.call import SimulatedCall
 from sandbox.wechat_pay.call_log import CallLog
 from sandbox.wechat_pay.draft import Draft, Response
 from sandbox.wechat_pay.endpoints import read_operation
 from sandbox.wechat_pay.exchange import Exchange
+from sandbox.wechat_pay.fault_targets import require_target
 from sandbox.wechat_pay.faults import ActiveFaults, Fault, When
+from sandbox.wechat_pay.lag import Lag
 from sandbox.wechat_pay.life import Life
 from sandbox.wechat_pay.message import Request, SimulatedReply, ok
 from sandbox.wechat_pay.orders import SimulatedOrder
 from sandbox.wechat_pay.pace import Pace
 from sandbox.wechat_pay.random_faults import RandomFaults
-from sandbox.wechat_pay.refusals import STATE_CODES, SimulatedRefusal
-from sandbox.wechat_pay.routes import ROUTES, Operation
+from sandbox.wechat_pay.refusals import STATE_CODES, SimulatedRefusal, wrong_parameter
+from sandbox.wechat_pay.routes import Operation
 from sandbox.wechat_pay.switches import DEFAULTS, Switches
-from sandbox.wechat_pay.verbs import CommandError, nearest, verb
+from sandbox.wechat_pay.verbs import verb
 
 HOSTS = ("main", "backup")
 
@@ -51,7 +53,7 @@ class SimulatedService(Life):
         self.call_log = CallLog()
         self._faults = ActiveFaults()
         self._pace = Pace()
-        self._earlier: dict[str, tuple[float, SimulatedOrder]] = {}  # for the switch query_lag, by order_id
+        self._lag = Lag()
         self.random_faults: RandomFaults | None = None
         self.refusing: frozenset[str] = frozenset()  # hosts that refuse connections
 
@@ -107,12 +109,13 @@ class SimulatedService(Life):
         self.pass_time()
         operation, mchid, now = Operation(), "", self._clock()
         try:
+            require_framing(request)
             operation = read_operation(request)
             open_questions.require_route(request.target, self.switches)
             mchid = authenticate(request, self._merchants, now)
             draft = self._operate(operation, self._exchange(operation, request, mchid, now))
         except SimulatedRefusal as refusal:
-            draft = self._with_key(Draft(refusal.reply()), request, mchid)
+            draft = self._with_key(Draft(self._refuse(refusal)), request, mchid)
         call = SimulatedCall.of(request, operation, draft, mchid=mchid, at=self._clock(), host=host)
         with self._lock:
             self.call_log.add(call)
@@ -121,6 +124,8 @@ class SimulatedService(Life):
     def _exchange(self, operation: Operation, request: Request, mchid: str, now: float) -> Exchange:
         parameters = operation.query if request.method == "GET" else json_object(request.body)
         require_characters({**operation.path, **operation.query})
+        if parameters.get("mchid", mchid) != mchid:
+            raise wrong_parameter("/mchid", parameters["mchid"], "商户号与HTTP头Authorization中的mchid不一致")
         return Exchange(
             request,
             operation.name,
@@ -164,7 +169,7 @@ class SimulatedService(Life):
         except SimulatedRefusal as original:
             refusal = open_questions.switched(original, exchange.endpoint, self.switches)
             fault = self._take(When.STATE, exchange) if refusal.code in STATE_CODES else None
-            return fault.strike(Draft(refusal.reply())).reply if fault else refusal.reply()
+            return fault.strike(Draft(refusal.reply())).reply if fault else self._refuse(refusal)
 
     def _execute(self, operation: Operation, exchange: Exchange) -> SimulatedReply:
         before = exchange.order
@@ -172,38 +177,19 @@ class SimulatedService(Life):
         if before is not None and before.state == "DONE" and (fault := self._take(When.REPLAY, exchange)):
             first = operations.synced_reply(operations.adopt(before, exchange.endpoint, exchange.parameters))
             return fault.strike(Draft(first)).reply
-        if exchange.operation == "sync" and (reply := self._second_sync(exchange)):
-            return reply
-        if exchange.operation == "query" and (earlier := self._before_lag(exchange)):
+        lag = self.switches.query_lag
+        if exchange.operation == "query" and (earlier := self._lag.before(before, exchange.at, lag)):
             return operation.execute(replace(exchange, order=earlier)).reply
-        executed = operation.execute(exchange)
+        executed = second_sync.execute(operation, exchange)
         if executed.order is not None:
             self._store(executed.order, before)
         return executed.reply
-
-    def _second_sync(self, exchange: Exchange) -> SimulatedReply | None:
-        """Answer the sync of an order that was synced before as the switches say; None for any other."""
-        detail = exchange.parameters.get("detail")
-        paid_time = detail.get("paid_time") if isinstance(detail, dict) else None
-        match open_questions.answer_of_second_sync(exchange.order, paid_time, self.switches):
-            case None:
-                return None
-            case "200":
-                return operations.synced_reply(operations.named_order(exchange))
-            case answer:
-                operations.named_order(exchange)
-                raise open_questions.refusal_of_second_sync(answer)
-
-    def _before_lag(self, exchange: Exchange) -> SimulatedOrder | None:
-        """Return the order as a query still reads it: as it was before a change that is younger than the lag."""
-        since, earlier = self._earlier.get(exchange.order.order_id if exchange.order else "", (0.0, None))
-        return earlier if earlier and exchange.at < since + self.switches.query_lag else None
 
     def _follow(self, before: SimulatedOrder | None, order: SimulatedOrder) -> None:
         """Remember how the order was, where a query may still read it so."""
         super()._follow(before, order)
         if self.switches.query_lag and before is not None:
-            self._earlier[order.order_id] = (self._now(), before)
+            self._lag.remember(before, self._now(), self.switches.query_lag)
 
     def _named_order(self, exchange: Exchange) -> SimulatedOrder | None:
         """Return the order that a request names, or one that was opened without naming an owner."""
@@ -226,25 +212,12 @@ class SimulatedService(Life):
         by_public_key = kind == "public_key" or (kind == "both" and asks) or not self.platform.certificate_serial
         return draft.signed(replace(draft.signing, by="public_key")) if by_public_key else draft
 
+    def _refuse(self, refusal: SimulatedRefusal) -> SimulatedReply:
+        return refusal.reply(observed=self.switches.observed_parameter_errors)
+
     def _as_switched(self, reply: SimulatedReply) -> SimulatedReply:
         """Return a refusal signed where the switch says so."""
         return replace(reply, signed=True) if reply.signable and self.switches.signed_refusals else reply
 
     def _take(self, when: When, exchange: Exchange) -> Fault | None:
         return self._faults.take(when, exchange.operation, exchange.out_order_no)
-
-
-def require_target(operation: object, out_order_no: object) -> None:
-    """Raise CommandError unless a fault can strike this operation and order: a wrong name would strike nothing."""
-    names = sorted({route.name for route in ROUTES})
-    if operation is not None and operation not in names:
-        likely = nearest(operation, names)
-        hint = f"did you mean {likely}? " if likely else ""
-        raise CommandError(
-            f"no operation is named {operation!r:.80}; {hint}operations: {', '.join(names)}",
-            field="operation",
-            accepted=names,
-            nearest=likely,
-        )
-    if out_order_no is not None and not isinstance(out_order_no, str):
-        raise CommandError(f"out_order_no must be text, not {out_order_no!r:.80}", field="out_order_no")

@@ -36,14 +36,14 @@ def require_expected(time_range: Mapping[str, Any], now: float) -> None:
 _SECONDS = 14  # digits of a time to the second
 
 
-def require_actual(time_range: Mapping[str, Any], expected: Mapping[str, Any], begun: float, now: float) -> None:
+def require_actual(time_range: Mapping[str, Any], expected: Mapping[str, Any], confirmed_at: float, now: float) -> None:
     """Refuse the times of a completed order: no end at all, an end before the start, or one in the future.
 
     The page wants an end after the start, the refusal's words an end that is not before it: they may be equal.
-    `expected` is the range that the order was created with, `begun` when the customer confirmed, in Unix seconds.
+    `expected` is the range that the order was created with, `confirmed_at` Unix seconds.
     """
     start = time_range.get("start_time", expected.get("start_time", ON_ACCEPT))
-    start = times.digits(begun) if start == ON_ACCEPT else start
+    start = times.digits(confirmed_at) if start == ON_ACCEPT else start
     end = time_range.get("end_time")
     if end is None and "end_time" not in expected:
         raise wrong_parameter(_END, "", "创建订单未填写服务结束时间，则结束时间必填")

@@ -34,6 +34,7 @@ class Switches:
     reason_limit: Annotated[
         int, "Characters of the reason of a cancellation; the newest page says 50, the former one 30"
     ] = 30
+    location_limit: Annotated[int, "Characters of a place; some pages say 20, some 50"] = 20
     service_risk_limit: Annotated[
         int | None,
         "Fen, the limit that WeChat Pay agrees with a merchant for its service. It bounds the total of an order with "

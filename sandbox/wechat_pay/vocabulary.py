@@ -78,10 +78,10 @@ def _usual_terms(order: OrderRecord) -> AnswerFields:
 def risk_fund(order: OrderRecord) -> AnswerFields:
     """Return the order's risk fund: the shop's, or the usual one, which is never below the total."""
     usual = {"name": "DEPOSIT", "amount": max(9900, order.total_amount), "description": "押金"}
-    return _told(order, "risk_fund") or usual
+    return _term(order, "risk_fund") or usual
 
 
-def _told(order: OrderRecord, name: str) -> AnswerFields:
+def _term(order: OrderRecord, name: str) -> AnswerFields:
     """Return an object that the shop has told; an empty one where it has not."""
     value = order.terms.get(name)
     return dict(value) if isinstance(value, dict) else {}
@@ -120,7 +120,7 @@ def time_range(order: OrderRecord) -> dict[str, str]:
 
     A start of `OnAccept` is the moment of the customer's confirmation, as soon as there is one.
     """
-    moments: dict[str, str] = _told(order, "time_range")
+    moments: dict[str, str] = _term(order, "time_range")
     if not moments and order.usual:
         end = order.completed_at or order.created_at + _DAY
         moments = {"start_time": digits(order.created_at), "end_time": digits(end)}

@@ -16,7 +16,8 @@ from sandbox.wechat_pay.routes import operation
 _FAMILY = "direct"
 _ORDERS = ENDPOINTS[_FAMILY]
 _ORDER = _ORDERS + "/{out_order_no}"
-_TERMS = frozenset(names(fields.CREATE)) - {"out_order_no", "appid", "service_id", "need_user_confirm"}
+_NOT_ANSWERED = {"out_order_no", "appid", "service_id", "service_introduction", "openid", "need_user_confirm", "device"}
+_TERMS = frozenset(names(fields.CREATE)) - _NOT_ANSWERED
 _NUMBERS = ("appid", "mchid", "out_order_no", "service_id", "order_id")
 
 
@@ -37,11 +38,16 @@ def create(exchange: Exchange) -> Executed:
 
 def _require_new(exchange: Exchange) -> None:
     parameters = exchange.parameters
+    _require_location(exchange)
     amounts.require_rows(parameters)
     amounts.require_risk_fund(parameters["risk_fund"], exchange.switches)
     service_time.require_expected(parameters["time_range"], exchange.at)
     if not parameters.get("need_user_confirm", True):
         require((replace(shared.OPENID, required=True),), parameters, "body")
+
+
+def _require_location(exchange: Exchange) -> None:
+    require((shared.location(exchange.switches.location_limit),), exchange.parameters, "body")
 
 
 def _new(exchange: Exchange) -> SimulatedOrder:
@@ -79,6 +85,7 @@ def query(exchange: Exchange) -> Executed:
 def complete(exchange: Exchange) -> Executed:
     """Complete the order: ask for its money (doc 4012587955)."""
     order, parameters = operations.owned_order(exchange), exchange.parameters
+    _require_location(exchange)
     orders.require_completable(order)
     amounts.require_rows(parameters)
     amounts.require_total(parameters, vocabulary.risk_fund(order), exchange.switches)

@@ -47,11 +47,13 @@ def time_range(*, required: bool) -> Group:
     )
 
 
-LOCATION = Group(
-    "location",
-    "服务位置",
-    (Text("start_location", "服务开始地点", 50, least=0), Text("end_location", "服务结束地点", 50, least=0)),
-)
+def location(most: int) -> Group:
+    """Return the field `location`; pages differ about the characters that a place may have."""
+    places = (("start_location", "服务开始地点"), ("end_location", "服务结束地点"))
+    return Group("location", "服务位置", tuple(Text(name, title, most, least=0) for name, title in places))
+
+
+LOCATION = location(50)
 
 DEPOSIT_FREE = ("DEPOSIT", "ADVANCE", "CASH_DEPOSIT")
 RISK_FUND = Group(
