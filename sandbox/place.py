@@ -6,7 +6,7 @@ Imports nothing that is slow: a wrong command line is refused at once.
 import argparse
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sandbox.addresses import admissible
@@ -27,6 +27,7 @@ class Place:
     proxy: int = 0
     console: int = 0
     notifications: int = 0
+    keep: bool = False  # WeChat Pay's state outlives the process
 
     @property
     def ports(self) -> dict[str, int]:
@@ -44,7 +45,7 @@ class Place:
 
 PLACE = Place("127.0.0.1", 4566, *range(4510, 4516))
 FOLDER = Path(__file__).parents[1] / ".sandbox"
-USAGE = "up [ADDRESS] [--port N] [--wechat-pay-port N]"
+USAGE = "up [ADDRESS] [--port N] [--wechat-pay-port N] [--keep]"
 
 
 def read_place(arguments: Sequence[str]) -> Place:
@@ -58,10 +59,14 @@ def read_place(arguments: Sequence[str]) -> Place:
     parser.add_argument("address", nargs="?", default=PLACE.address, help="127.0.0.1, or that of a container bridge")
     parser.add_argument("--port", type=_port, default=PLACE.aws, help="where the embedded AWS listens")
     parser.add_argument("--wechat-pay-port", type=_port, help="the first of the six other ports")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep WeChat Pay's orders, keys and switches for the next start"
+    )
     options = parser.parse_args(arguments)
     following = PLACE.wechat_pay if options.port == PLACE.aws else options.port + 1
     first = options.wechat_pay_port or following
-    place = Place(admissible(options.address), options.port, *range(first, first + 6))
+    ports = Place(admissible(options.address), options.port, *range(first, first + 6))
+    place = replace(ports, keep=options.keep)
     if len(set(place.ports.values())) < len(place.ports) or max(place.ports.values()) > LAST_PORT:
         raise PlaceError(f"the sandbox needs seven ports, not {', '.join(map(str, place.ports.values()))}")
     return place

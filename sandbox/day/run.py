@@ -165,7 +165,7 @@ class Day:
         figures = self.figures
         figures.calls, figures.attempts = self._shop.calls, self._receiver.attempts
         figures.notifications = len(self._receiver.ids)
-        told = Counter(set(self._receiver.accepted))
+        balance = Counter(set(self._receiver.accepted))
         for plan in self.plans:
             end, order = end_of(plan), self._order(plan)
             paid = times.digits(MIDNIGHT + end.paid) if end.paid is not None else ""
@@ -173,10 +173,10 @@ class Day:
             figures.ends[f"{order.state} {order.paid_type}".strip()] += 1
             if expected != seen:
                 figures.faults.append(f"{plan.out_order_no} ({plan.behaviour}): expected {expected}, seen {seen}")
-            told.subtract({(plan.out_order_no, event): 1 for event in end.events})
+            balance.subtract({(plan.out_order_no, event): 1 for event in end.events})
         figures.faults += [
             f"{number}: {event} was {'not told' if count < 0 else 'told without cause'}"
-            for (number, event), count in told.items()
+            for (number, event), count in balance.items()
             if count
         ]
         if waiting := self._service.outbox.due(float("inf")):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,14 +41,15 @@ class Notifier(Ledger):
         self._ladder_scale = ladder_scale
         self._moment: float | None = None  # of what happens by itself, while it happens
         for name, value in (self._state.record("settings", "switches") or {}).items():
-            switches = switches.changed(name, value)
+            with suppress(CommandError):  # another version's
+                switches = switches.changed(name, value)
         self.switches = switches
         self.wake: Callable[[], None] = lambda: None
         self.outbox = Outbox(self._state)
         self._returned: dict[tuple[str, str, str], SignedNotification] = {}
 
     @verb()
-    def switch(self, name: str, value: str | int | float | bool) -> None:
+    def switch(self, name: str, value: str | int | float | bool | None) -> None:
         """Decide what the pages leave open: set the switch `name` to `value`."""
         with self._state.transaction():
             self.switches = self.switches.changed(name, value)

@@ -87,13 +87,13 @@ def test_a_failed_deduction_is_tried_again_until_it_succeeds(service: SimulatedS
     """Each failure is followed by another deduction after the pause; the last one ends the order."""
     service.automate(MCHID, "S1", deduct_after=30.0, deducting_for=10.0, failures=2, retry_after=600.0)
     service.ready_to_sync(MCHID, "S1", at=NOON)
-    seen = []
+    states = []
     for moment in (35, 45, 645, 655, 1255, 1261):
         clock.now = NOON + moment
         service.pass_time()
         order = service.order(MCHID, "S1")
-        seen.append("deducting" if order.deducting else order.collection_state)
-    assert seen == ["deducting", "USER_PAYING", "deducting", "USER_PAYING", "deducting", "USER_PAID"]
+        states.append("deducting" if order.deducting else order.collection_state)
+    assert states == ["deducting", "USER_PAYING", "deducting", "USER_PAYING", "deducting", "USER_PAID"]
     assert service.order(MCHID, "S1").paid_time == times.digits(NOON + 1260)
 
 

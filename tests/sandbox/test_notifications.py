@@ -34,8 +34,8 @@ def delivered(simulator: Simulator, count: int) -> list[Notification]:
     """Wait until so many notifications have ended, and return them."""
 
     def look() -> list[Notification] | None:
-        ended = [one for one in simulator.outbox.newest() if one.delivery != "waiting"]
-        return ended if len(ended) >= count else None
+        outcomes = [one for one in simulator.outbox.newest() if one.delivery != "waiting"]
+        return outcomes if len(outcomes) >= count else None
 
     return until(look, state=f"{count} notifications have ended", instead=simulator.outbox.newest)
 
@@ -46,7 +46,7 @@ def test_confirmation_and_deduction_are_told(handler: Handler, key_ring: Path) -
         simulator.ready_to_sync(MCHID, "S1")
         delivered(simulator, 1)
         simulator.deduct(MCHID, "S1")
-        ended = delivered(simulator, 2)
+        outcomes = delivered(simulator, 2)
         merchant = simulator.merchant(MCHID)
         first, second = (handler.opened(merchant, number) for number in (0, 1))
     assert [first["event_type"], second["event_type"]] == ["PAYSCORE.USER_CONFIRM", "PAYSCORE.USER_PAID"]
@@ -59,7 +59,7 @@ def test_confirmation_and_deduction_are_told(handler: Handler, key_ring: Path) -
     age = time.time() - datetime.fromisoformat(second["create_time"]).timestamp()
     assert 0 <= age < 300
     assert second["create_time"].endswith("+08:00")
-    assert [one.delivery for one in ended] == ["accepted", "accepted"]
+    assert [one.delivery for one in outcomes] == ["accepted", "accepted"]
 
 
 def test_an_order_that_a_shop_has_created_is_told_to_its_own_notify_url(handler: Handler, key_ring: Path) -> None:
