@@ -10,7 +10,7 @@ WHO = {"appid": "wxd678efh567hg6787", "service_id": "500001"}
 """What every request names; control verbs open their orders with the same."""
 
 
-def create(out_order_no: str, **changes: object) -> Body:
+def create(out_order_no: str, /, **changes: object) -> Body:
     """Return a body of create with every required field (doc 4012587900); `changes` replace or add fields."""
     return {
         "out_order_no": out_order_no,
@@ -23,7 +23,7 @@ def create(out_order_no: str, **changes: object) -> Body:
     }
 
 
-def complete(total_amount: int, at: float, **changes: object) -> Body:
+def complete(total_amount: int, at: float, /, **changes: object) -> Body:
     """Return a body of complete for a service that ends at this Unix time (doc 4012587955)."""
     payments = [{"name": "租金", "amount": total_amount, "description": "按小时计费", "count": 1}]
     return {
@@ -35,7 +35,7 @@ def complete(total_amount: int, at: float, **changes: object) -> Body:
     }
 
 
-def modify(total_amount: int, **changes: object) -> Body:
+def modify(total_amount: int, /, **changes: object) -> Body:
     """Return a body of modify."""
     payments = [{"name": "租金", "amount": total_amount, "description": "按小时计费", "count": 1}]
     return {**WHO, "post_payments": payments, "total_amount": total_amount, "reason": "用户投诉", **changes}
@@ -46,6 +46,6 @@ def cancel(**changes: object) -> Body:
     return {**WHO, "reason": "用户投诉", **changes}
 
 
-def sync(paid_time: str, **changes: object) -> Body:
+def sync(paid_time: str, /, **changes: object) -> Body:
     """Return a body of sync for a payment at this time, 14 digits of Beijing time (doc 4012587962)."""
     return {**WHO, "type": "Order_Paid", "detail": {"paid_time": paid_time}, **changes}
