@@ -169,10 +169,10 @@ class Day:
         for plan in self.plans:
             end, order = end_of(plan), self._order(plan)
             paid = times.digits(MIDNIGHT + end.paid) if end.paid is not None else ""
-            expected, seen = (end.state, end.paid_type, paid), (order.state, order.paid_type, order.paid_time)
+            expected, actual = (end.state, end.paid_type, paid), (order.state, order.paid_type, order.paid_time)
             figures.ends[f"{order.state} {order.paid_type}".strip()] += 1
-            if expected != seen:
-                figures.faults.append(f"{plan.out_order_no} ({plan.behaviour}): expected {expected}, seen {seen}")
+            if expected != actual:
+                figures.faults.append(f"{plan.out_order_no} ({plan.behaviour}): expected {expected}, seen {actual}")
             balance.subtract({(plan.out_order_no, event): 1 for event in end.events})
         figures.faults += [
             f"{number}: {event} was {'not told' if count < 0 else 'told without cause'}"

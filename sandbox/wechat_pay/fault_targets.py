@@ -1,12 +1,12 @@
 """Which calls a fault may be aimed at: a wrong name would strike nothing, so it is refused."""
 
-from sandbox.wechat_pay.routes import ROUTES
+from sandbox.wechat_pay import routes
 from sandbox.wechat_pay.verbs import CommandError, nearest
 
 
 def require_target(operation: object, out_order_no: object) -> None:
     """Raise CommandError unless a fault can strike this operation and order."""
-    names = sorted({route.name for route in ROUTES})
+    names = sorted({route.name for route in routes.ROUTES})
     if operation is not None and operation not in names:
         likely = nearest(operation, names)
         hint = f"did you mean {likely}? " if likely else ""

@@ -110,11 +110,11 @@ class SimulatedPlatform:
         generation = self._public_generation
         return self._ring.key(f"platform-{generation}" if generation else "platform")
 
-    def _key(self, serial: str) -> rsa.RSAPrivateKey:
+    def _key(self, serial: str, otherwise: str = "foreign") -> rsa.RSAPrivateKey:
         if serial == self.public_key_id:
             return self._public_key
         names = {one.serial: one.key_name for one in self._valid()}
-        return self._ring.key(names.get(serial, "foreign"))
+        return self._ring.key(names.get(serial, otherwise))
 
     def _valid(self) -> list[PlatformCertificate]:
         with self._state.lock:

@@ -11,11 +11,11 @@ from sandbox.day.run import Day, Figures
 
 
 def test_a_day_ends_as_planned(tmp_path: Path) -> None:
-    """Sixty orders, one restart and a handler that refuses a fifth: nothing is lost, nothing is told without cause."""
-    figures = Day(tmp_path, orders=60, seed=7).run()
+    """Thirty orders, one restart and a handler that refuses a fifth: nothing is lost, nothing is told without cause."""
+    figures = Day(tmp_path, orders=30, seed=7).run()
     assert problems(figures) == []
-    assert (figures.orders, figures.restarts, figures.ends.total()) == (60, 1, 60)
-    assert figures.attempts > figures.notifications > 60
+    assert (figures.orders, figures.restarts, figures.ends.total()) == (30, 1, 30)
+    assert figures.attempts > figures.notifications > 30
     assert "every order and every notification as planned" in report(figures, 1.0)
 
 

@@ -13,6 +13,7 @@ from sandbox.waiting import until
 from sandbox.wechat_pay import Simulator, examples, forgeries
 from sandbox.wechat_pay.courier import Courier, objection
 from sandbox.wechat_pay.forgeries import FORGERIES, Forgery, SignedNotification
+from sandbox.wechat_pay.keys import Mode
 from sandbox.wechat_pay.message import as_json
 from sandbox.wechat_pay.notifications import LADDER, SUMMARIES, Notification
 from sandbox.wechat_pay.service import SimulatedService
@@ -205,10 +206,10 @@ def test_an_order_without_notify_url_is_not_told(key_ring: Path) -> None:
     ("kind", "percent", "by"),
     [("public_key", 0, "PUB_KEY_ID"), ("certificate", 100, "5"), ("both", 100, "PUB_KEY_ID"), ("both", 0, "5")],
 )
-def test_the_key_that_signs_is_that_of_the_merchants_kind(key_ring: Path, kind: str, percent: int, by: str) -> None:
+def test_the_key_that_signs_is_that_of_the_merchants_kind(key_ring: Path, kind: Mode, percent: int, by: str) -> None:
     """The public key, a certificate, or in a migration the share that the switch says (doc 4012154180)."""
     service = SimulatedService(keys=key_ring, notify_url="http://127.0.0.1:9/n")
-    service.change_merchant(MCHID, kind=kind)  # type: ignore[arg-type]  a word of Mode
+    service.change_merchant(MCHID, kind=kind)
     service.switch("notifications_by_public_key", percent)
     service.ready_to_sync(MCHID, "S1")
     [notification] = service.outbox.newest()
