@@ -13,6 +13,7 @@ from sandbox.wechat_pay.accept import admits_json
 from sandbox.wechat_pay.keys import SCHEME, SimulatedMerchant
 from sandbox.wechat_pay.message import Request
 from sandbox.wechat_pay.refusals import wrong_signature
+from sandbox.wechat_pay.switches import DEFAULTS, Switches
 
 WINDOW = 300  # seconds between the request's timestamp and WeChat Pay's clock, either way
 
@@ -20,7 +21,9 @@ _PAIR = re.compile(r'([a-z_]+)="([^"]*)"')
 _FIELDS = {"mchid", "nonce_str", "signature", "timestamp", "serial_no"}
 
 
-def authenticate(request: Request, merchants: Mapping[str, SimulatedMerchant], now: float) -> str:
+def authenticate(
+    request: Request, merchants: Mapping[str, SimulatedMerchant], now: float, switches: Switches = DEFAULTS
+) -> str:
     """Return the mchid that signed this request; raise the first official refusal that applies otherwise."""
     _require_headers(request)
     fields = authorization_fields(request.header("Authorization"))
@@ -29,17 +32,20 @@ def authenticate(request: Request, merchants: Mapping[str, SimulatedMerchant], n
     merchant = merchants.get(fields["mchid"])
     if merchant is None:
         raise wrong_signature("商户号不存在", "271302144")
-    if fields["serial_no"].upper() != merchant.serial_no.upper():
+    serial = fields["serial_no"].upper() if switches.lower_case_serials else fields["serial_no"]
+    if serial != merchant.serial_no:
         raise wrong_signature("商户证书序列号有误。")
     if not _verify(merchant.key.public_key(), fields["signature"], signed_text(request, fields)):
         raise wrong_signature("错误的签名，导致验签失败。")
     return fields["mchid"]
 
 
-def require_framing(request: Request) -> None:
-    """Refuse a body that could not be read."""
-    if request.framing != "right":
-        raise refusals.TOO_LARGE if request.framing == "too large" else refusals.NOT_A_REQUEST
+def require_framing(request: Request, largest: int) -> None:
+    """Refuse a body that could not be read, or of more than so many bytes."""
+    if request.framing == "too large" or len(request.body) > largest:
+        raise refusals.TOO_LARGE
+    if request.framing == "wrong":
+        raise refusals.NOT_A_REQUEST
 
 
 def _require_headers(request: Request) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BufferedIOBase
 
-LARGEST = 1 << 20  # bytes of a body; WeChat Pay states no limit, its JSON is far smaller
+LARGEST = 4 << 20  # bytes of a body that are read at most; the switch `largest_body` refuses less
 _LINE = 8192  # bytes of a chunk's first line, or of a trailer
 _TRAILERS = 100
 

@@ -179,6 +179,26 @@ def _outside(what: str, number: int, least: int, most: int) -> str:
     return f"{what} {number}，大于最大值 {most}" if number > most else ""
 
 
+def refuse_unknown(fields: Fields, values: Mapping[str, object], location: Location) -> None:
+    """Raise the `PARAM_ERROR` of the first field that no page has."""
+    for path in _unknown(fields, values, ""):
+        name = path if location == "body" else path.removeprefix("/")
+        raise wrong_parameter(name, "", "文档中没有此字段", location)
+
+
+def _unknown(fields: Fields, values: Mapping[str, object], prefix: str) -> Iterator[str]:
+    documented = {field.name: field for field in fields}
+    for name, value in values.items():
+        match documented.get(name), value:
+            case None, _ if prefix or name != "mchid":  # taken where it is the Authorization's
+                yield f"{prefix}/{name}"
+            case Group() as group, dict():
+                yield from _unknown(group.fields, value, f"{prefix}/{name}")
+            case Rows() as rows, list():
+                for number, row in enumerate(value):
+                    yield from _unknown(rows.fields, row, f"{prefix}/{name}/{number}")
+
+
 def without(fields: Fields, *names: str) -> Fields:
     """Return the fields but those of these names."""
     return tuple(field for field in fields if field.name not in names)

@@ -14,7 +14,7 @@ from sandbox.wechat_pay import parameters, refusals
 from sandbox.wechat_pay.exchange import Exchange, Executed
 from sandbox.wechat_pay.fields.shared import IN_PATH
 from sandbox.wechat_pay.message import Request
-from sandbox.wechat_pay.parameters import Fields
+from sandbox.wechat_pay.parameters import Fields, Location
 
 type Endpoint = Callable[[Exchange], Executed]
 
@@ -34,7 +34,10 @@ class Route:
         """Refuse a request whose path or parameters are not as the fields say."""
         in_path = tuple(field for field in IN_PATH if field.name in exchange.path)
         parameters.require(in_path, exchange.path, "url")
-        parameters.require(self.fields, exchange.parameters, "query" if self.method == "GET" else "body")
+        location: Location = "query" if self.method == "GET" else "body"
+        parameters.require(self.fields, exchange.parameters, location)
+        if exchange.switches.unknown_fields_refused and self.fields:
+            parameters.refuse_unknown(self.fields, exchange.parameters, location)
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:

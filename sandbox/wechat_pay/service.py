@@ -109,10 +109,10 @@ class SimulatedService(Life):
         self.pass_time()
         operation, mchid, now = Operation(), "", self._clock()
         try:
-            require_framing(request)
+            require_framing(request, self.switches.largest_body)
             operation = read_operation(request)
             open_questions.require_route(request.target, self.switches)
-            mchid = authenticate(request, self._merchants, now)
+            mchid = authenticate(request, self._merchants, now, self.switches)
             draft = self._operate(operation, self._exchange(operation, request, mchid, now))
         except SimulatedRefusal as refusal:
             draft = self._with_key(Draft(self._refuse(refusal)), request, mchid)
@@ -125,7 +125,8 @@ class SimulatedService(Life):
         parameters = operation.query if request.method == "GET" else json_object(request.body)
         require_characters({**operation.path, **operation.query})
         if parameters.get("mchid", mchid) != mchid:
-            raise wrong_parameter("/mchid", parameters["mchid"], "商户号与HTTP头Authorization中的mchid不一致")
+            name, location = ("mchid", "query") if request.method == "GET" else ("/mchid", "body")
+            raise wrong_parameter(name, parameters["mchid"], "商户号与HTTP头Authorization中的mchid不一致", location)
         return Exchange(
             request,
             operation.name,

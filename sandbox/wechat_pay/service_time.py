@@ -9,6 +9,7 @@ from typing import Any
 
 from sandbox.wechat_pay import times
 from sandbox.wechat_pay.refusals import wrong_parameter
+from sandbox.wechat_pay.switches import Switches
 
 ON_ACCEPT = "OnAccept"
 """A start: the moment when the customer confirms."""
@@ -36,23 +37,23 @@ def require_expected(time_range: Mapping[str, Any], now: float) -> None:
 _SECONDS = 14  # digits of a time to the second
 
 
-def require_actual(time_range: Mapping[str, Any], expected: Mapping[str, Any], confirmed_at: float, now: float) -> None:
+def require_actual(time_range: Mapping[str, Any], expected: Mapping[str, Any], now: float, switches: Switches) -> None:
     """Refuse the times of a completed order: no end at all, an end before the start, or one in the future.
 
-    The page wants an end after the start, the refusal's words an end that is not before it: they may be equal.
-    `expected` is the range that the order was created with, `confirmed_at` Unix seconds.
+    `expected` is the range of the order so far, with the customer's confirmation as its start if it was `OnAccept`.
     """
-    start = time_range.get("start_time", expected.get("start_time", ON_ACCEPT))
-    start = times.digits(confirmed_at) if start == ON_ACCEPT else start
     end = time_range.get("end_time")
     if end is None and "end_time" not in expected:
         raise wrong_parameter(_END, "", "创建订单未填写服务结束时间，则结束时间必填")
     for path, text in ((_START, time_range.get("start_time")), (_END, end)):
-        if text is not None and text != ON_ACCEPT:
+        if text is not None and (path == _END or text != ON_ACCEPT):
             _require_form(path, text)
-            if _moment(text) > now:
+            if times.moment(text) > now:
                 raise wrong_parameter(path, text, _LATE[path])
-    if end is not None and end != start and not _is_after(end, start):
+    start = time_range.get("start_time", ON_ACCEPT)
+    start = expected.get("start_time", "") if start == ON_ACCEPT else start
+    equal = end == start and switches.end_may_equal_start
+    if end is not None and not equal and not _is_after(end, start):
         raise wrong_parameter(_END, end, "真实结束时间小于预计开始时间", sub_code="271316637")
 
 
@@ -78,7 +79,3 @@ def _is_after(end: str, start: str) -> bool:
     if len(end) == len(start) == _SECONDS:
         return end > start
     return end[:8] >= start[:8]
-
-
-def _moment(text: str) -> float:
-    return times.moment(text)

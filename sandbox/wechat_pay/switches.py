@@ -26,6 +26,13 @@ class Switches:
     signed_refusals: Annotated[
         bool, "Refusals are signed too. Pages say that every answer is, most refusals in practice are not"
     ] = False
+    lower_case_serials: Annotated[
+        bool, "The serial of a certificate is taken in small letters as well; no page says so"
+    ] = True
+    largest_body: Annotated[int, "Bytes of a body, above which it is refused; no page states a limit"] = 1 << 20
+    unknown_fields_refused: Annotated[
+        bool, "A field that the page does not have is a `PARAM_ERROR`, which finds a misspelled name"
+    ] = False
     observed_parameter_errors: Annotated[
         bool,
         "A `PARAM_ERROR` has its sentence as message and only `location` and `value` as detail, as merchants report; "
@@ -47,6 +54,11 @@ class Switches:
     ] = True
     modify_to_equal: Annotated[
         bool, "The changed total may be the same as before; a former page asks for a smaller one"
+    ] = True
+    end_may_equal_start: Annotated[
+        bool,
+        "A service may end in the second of its start; the page of complete wants a later end, its refusal "
+        "one that is not earlier",
     ] = True
     second_sync: Annotated[SecondSync, "How a second sync with the same `paid_time` is answered"] = "ORDER_DONE"
     second_sync_other_time: Annotated[SecondSync, "How a second sync with another `paid_time` is answered"] = (

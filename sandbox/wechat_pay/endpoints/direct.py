@@ -90,7 +90,7 @@ def complete(exchange: Exchange) -> Executed:
     amounts.require_rows(parameters)
     amounts.require_total(parameters, vocabulary.risk_fund(order), exchange.switches)
     time_range = parameters.get("time_range", {})
-    service_time.require_actual(time_range, vocabulary.time_range(order), order.confirmed_at, exchange.at)
+    service_time.require_actual(time_range, vocabulary.time_range(order), exchange.at, exchange.switches)
     completed = orders.complete(operations.with_terms(order, parameters), parameters["total_amount"], exchange.at)
     return Executed(ok(completed.answer()), completed)
 

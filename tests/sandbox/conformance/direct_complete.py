@@ -160,13 +160,21 @@ def _(shop: Shop) -> None:
     shop.complete(time_range=late).wrong("/time_range/end_time", "实际结束时间不能晚于使用完结接口的时间")
 
 
-@row("end-early", "an end is after the start; the refusal says `小于`, which an equal time is not", PAGE)
+@row(
+    "end-early",
+    "an end is after the start; the refusal says `小于`, which an equal time is not",
+    PAGE,
+    "switch `end_may_equal_start`, on",
+)
 def _(shop: Shop) -> None:
-    """400 PARAM_ERROR `真实结束时间小于预计开始时间` (271316637) for an earlier end; an equal one is taken."""
+    """400 PARAM_ERROR `真实结束时间小于预计开始时间` (271316637) for an earlier end, without it for an equal one."""
     shop.confirmed()
     answer = shop.complete(time_range={"end_time": digits(shop.now - 1)})
     answer.wrong("/time_range/end_time", "真实结束时间小于预计开始时间")
     assert answer.headers["Request-ID"].endswith("-271316637")
+    shop.switch(end_may_equal_start=False)
+    shop.complete(time_range={"end_time": digits(shop.now)}).wrong("/time_range/end_time")
+    shop.switch(end_may_equal_start=True)
     assert shop.complete(time_range={"end_time": digits(shop.now)}).status == 200
 
 

@@ -15,8 +15,8 @@ QUERY = f"{ORDERS}?service_id=500001&appid=wxd678efh567hg6787&out_order_no=S1"
 def with_headers(shop: Shop, method: str, target: str, content: bytes = b"", /, **headers: str) -> tuple[int, str, str]:
     """Send a signed request with other headers, and return its refusal."""
     request = shop.request(method, target, content)
-    named = {name.replace("_", "-"): text for name, text in headers.items()}
-    return shop.send(replace(request, headers={**request.headers, **named})).refusal
+    others = {name.replace("_", "-"): text for name, text in headers.items()}
+    return shop.send(replace(request, headers={**request.headers, **others})).refusal
 
 
 def sign_error(shop: Shop, **signed: str) -> str:
@@ -96,13 +96,20 @@ def _(shop: Shop) -> None:
     assert sign_error(shop, serial_no="F" * 40) == "商户证书序列号有误。"
 
 
-@row("serial-case", "no page says whether small letters are taken; a much used client sends them", "silent")
+@row(
+    "serial-case",
+    "no page says whether small letters are taken; a much used client sends them",
+    "silent",
+    "switch `lower_case_serials`, on",
+)
 def _(shop: Shop) -> None:
-    """Takes the serial in capitals and in small letters."""
+    """Takes the serial in capitals and in small letters; without the switch 401 for small letters."""
     shop.created()
     serial = shop.service.merchant(MCHID).serial_no
     for text in (serial.lower(), serial.upper()):
         assert shop.send(shop.request("GET", QUERY, serial=text)).status == 200
+    shop.switch(lower_case_serials=False)
+    assert sign_error(shop, serial=serial.lower()) == "商户证书序列号有误。"
 
 
 @row("signature", "a wrong signature is refused", "4012072670")
@@ -171,10 +178,22 @@ def _(shop: Shop) -> None:
     assert shop.send(shop.request("GET", f"{QUERY}&x=%F0%9F%8F%AA")).refusal == RULES
 
 
-@row("unknown-fields", "fields may be added; no page says that an unknown one is refused", "4012081709")
+@row(
+    "unknown-fields",
+    "no page says that a field that it does not have is refused",
+    "silent",
+    "switch `unknown_fields_refused`, off",
+)
 def _(shop: Shop) -> None:
-    """Takes and ignores a field that no page has."""
+    """Takes and ignores it; with the switch 400 PARAM_ERROR that names it, which finds a misspelled name."""
     assert "colour" not in shop.created(colour="red")
+    shop.switch(unknown_fields_refused=True)
+    fund = {"name": "DEPOSIT", "amount": 1}
+    shop.create("S2", attatch="x").wrong("/attatch")
+    shop.create("S2", risk_fund={**fund, "desc": "x"}).wrong("/risk_fund/desc")
+    shop.create("S2", post_payments=[{"name": "x", "amount": 1, "counts": 1}]).wrong("/post_payments/0/counts")
+    shop.query(outOrderNo="S1").wrong("outOrderNo", location="query")
+    assert shop.create("S2", risk_fund=fund, mchid=MCHID).status == 200
 
 
 @row("parameter-error", "`PARAM_ERROR` names field, value, issue and location", "4012081709")
@@ -203,6 +222,7 @@ def _(shop: Shop) -> None:
 def _(shop: Shop) -> None:
     """400 PARAM_ERROR that names `/mchid`; the right one is taken."""
     shop.create(mchid="1900000109").wrong("/mchid")
+    shop.query(mchid="1900000109").wrong("mchid", location="query")
     assert shop.create(mchid=MCHID).status == 200
 
 
@@ -248,10 +268,13 @@ def _(shop: Shop) -> None:
     shop.verify(shop.send(shop.request("GET", "/v3/unknown")))
 
 
-@row("size", "no page states the largest body", "silent")
+@row("size", "no page states the largest body", "silent", "switch `largest_body`, 1048576 bytes")
 def _(shop: Shop) -> None:
-    """413 INVALID_REQUEST above 1 MiB; chunked bodies and `Expect: 100-continue` are taken."""
-    request = shop.request("POST", ORDERS, b"")
+    """413 INVALID_REQUEST above it; chunked bodies and `Expect: 100-continue` are taken."""
+    request = shop.request("POST", ORDERS, b"x" * 1_048_577)
+    assert shop.send(request).refusal == (413, *RULES[1:])
+    shop.switch(largest_body=2 << 20)
+    assert shop.send(request).refusal == RULES
     assert shop.send(replace(request, framing="too large")).refusal == (413, *RULES[1:])
     assert shop.send(replace(request, framing="wrong")).refusal == RULES
 
