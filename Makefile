@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run on this machine. `make deploy` builds for ARCHITECTURE.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox sam-local conformance build deploy deploy-built models docs soak property-tests fuzz dynamodb-local chaos coverage bench throughput estimates mutation interop pos-examples python-versions library-lowest library sbom lint-workflows audit audit-dependencies venv venv-sam venv-bench venv-audit venv-release lint format lock clean
+.PHONY: help demo test sandbox sam-local conformance build deploy deploy-built models docs soak property-tests fuzz dynamodb-local chaos day coverage bench throughput estimates mutation interop pos-examples python-versions library-lowest library sbom lint-workflows audit audit-dependencies venv venv-sam venv-bench venv-audit venv-release lint format lock clean
 .PHONY: law witnesses reckonings
 
 help: ## list the targets
@@ -31,8 +31,10 @@ ADDRESS := 127.0.0.1
 PORT := 4566
 WECHAT_PAY_PORT :=
 MOVE_TASKS := yes
-sandbox: export UP := $(ADDRESS) --port=$(PORT) $(if $(WECHAT_PAY_PORT),--wechat-pay-port=$(WECHAT_PAY_PORT)) $(if $(filter no,$(MOVE_TASKS)),--no-move-tasks)
-sandbox: venv .aws-sam/sandbox/template.yaml ## keep the sandbox running, so that a POS can send to it (PORT=4566, ADDRESS=127.0.0.1)
+# KEEP=1 keeps the orders, keys and switches of the simulated WeChat Pay for the next start.
+KEEP :=
+sandbox: export UP := $(ADDRESS) --port=$(PORT) $(if $(WECHAT_PAY_PORT),--wechat-pay-port=$(WECHAT_PAY_PORT)) $(if $(filter no,$(MOVE_TASKS)),--no-move-tasks) $(if $(KEEP),--keep)
+sandbox: venv .aws-sam/sandbox/template.yaml ## keep the sandbox running, so that a POS can send to it (PORT=4566, ADDRESS=127.0.0.1, KEEP=1)
 	@set -f; $(RUN) python -m sandbox up $$UP
 
 # SAM_LOCAL_OPTIONS are added to `sam local invoke`, such as --skip-pull-image or --invoke-image; DOCKER_HOST is the engine.
@@ -65,6 +67,10 @@ ORDERS ?= 2000
 SEED ?= 1
 chaos: venv .aws-sam/sandbox/template.yaml ## the sandbox under load with every fault switched on, then an audit (ORDERS=20000, SEED=1)
 	@$(RUN) python -m sandbox chaos --orders $(ORDERS) --seed $(SEED)
+
+day: ORDERS := 5000
+day: venv ## 24 hours of orders at the simulated WeChat Pay, compressed; nothing may be lost (ORDERS=5000, SEED=1)
+	python -m sandbox day --orders $(ORDERS) --seed $(SEED)
 
 coverage: venv ## line and branch coverage of the function by its own tests; fails below 98 %
 	python -m pytest -q --cov --cov-fail-under=98 tests/orders

@@ -1,4 +1,4 @@
-"""`python -m sandbox`: `demo` runs the stories once, `up` stays up for a till, `chaos` runs everything under faults."""
+"""`python -m sandbox`: `demo` runs the stories once, `up` stays up for a till; `chaos`, `day` and `faults`."""
 
 import errno
 import os
@@ -87,10 +87,11 @@ def _is_alive(process: int) -> bool:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; return the exit code."""
-    commands = {"demo": _demo, "up": _up, "chaos": _chaos, "faults": _faults}
+    commands = {"demo": _demo, "up": _up, "chaos": _chaos, "day": _day, "faults": _faults}
     name, rest = (arguments[:1] or [""])[0], arguments[1:]
     if name not in commands or (name in {"demo", "faults"} and rest):
-        sys.exit(f"usage: python -m sandbox demo | {place.USAGE} | chaos [--orders N] [--seed N] | faults")
+        chaos, day = (f"{name} [--orders N] [--seed N]" for name in ("chaos", "day"))
+        sys.exit(f"usage: python -m sandbox demo | {place.USAGE} | {chaos} | {day} | faults")
     return commands[name](rest)
 
 
@@ -102,6 +103,12 @@ def _demo(_: Sequence[str]) -> int:
 
 def _chaos(arguments: Sequence[str]) -> int:
     from sandbox.chaos import command  # noqa: PLC0415
+
+    return command.main(arguments)
+
+
+def _day(arguments: Sequence[str]) -> int:
+    from sandbox.day import command  # noqa: PLC0415
 
     return command.main(arguments)
 

@@ -28,6 +28,7 @@ class Place:
     console: int = 0
     notifications: int = 0
     move_tasks: bool = True  # False: SQS has none here, as in China
+    keep: bool = False  # WeChat Pay's state outlives the process
 
     @property
     def ports(self) -> dict[str, int]:
@@ -45,7 +46,7 @@ class Place:
 
 PLACE = Place("127.0.0.1", 4566, *range(4510, 4516))
 FOLDER = Path(__file__).parents[1] / ".sandbox"
-USAGE = "up [ADDRESS] [--port N] [--wechat-pay-port N] [--no-move-tasks]"
+USAGE = "up [ADDRESS] [--port N] [--wechat-pay-port N] [--no-move-tasks] [--keep]"
 
 
 def read_place(arguments: Sequence[str]) -> Place:
@@ -60,13 +61,14 @@ def read_place(arguments: Sequence[str]) -> Place:
     parser.add_argument("--port", type=_port, default=PLACE.aws, help="where the embedded AWS listens")
     parser.add_argument("--wechat-pay-port", type=_port, help="the first of the six other ports")
     parser.add_argument("--no-move-tasks", action="store_true", help="SQS has no message move tasks, as in China")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep WeChat Pay's orders, keys and switches for the next start"
+    )
     options = parser.parse_args(arguments)
     following = PLACE.wechat_pay if options.port == PLACE.aws else options.port + 1
     first = options.wechat_pay_port or following
-    place = replace(
-        Place(admissible(options.address), options.port, *range(first, first + 6)),
-        move_tasks=not options.no_move_tasks,
-    )
+    ports = Place(admissible(options.address), options.port, *range(first, first + 6))
+    place = replace(ports, move_tasks=not options.no_move_tasks, keep=options.keep)
     if len(set(place.ports.values())) < len(place.ports) or max(place.ports.values()) > LAST_PORT:
         raise PlaceError(f"the sandbox needs seven ports, not {', '.join(map(str, place.ports.values()))}")
     return place

@@ -70,6 +70,8 @@ class Testbed:
                     backup_port=place.backup,
                     control_port=place.control,
                     address=place.address,
+                    state=directory / "wechat-pay" if place.keep else None,
+                    ladder_scale=float(parameters.get("RetryScale", "1")),
                 )
             )
             say("starting the embedded AWS")

@@ -488,6 +488,7 @@ NOT_RUN: Mapping[str, str] = {
     "conformance": "runs a file of this suite",
     "lock": "asks the package index; tests/test_supply_chain.py reads what it writes",
     "chaos": "minutes; tests/sandbox/test_chaos.py tries a small one, and .ci/run runs it",
+    "day": "minutes; tests/sandbox/test_day.py runs a short one",
     "bench": "ten minutes, and packages that are not installed here; .ci/run runs a round",
     "build": "minutes; `make sandbox` builds by the same two commands, and the sandbox deploys what they write",
     "deploy": "needs an AWS account; tests/test_template.py tries the template that it deploys",

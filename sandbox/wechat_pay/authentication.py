@@ -26,7 +26,7 @@ def authenticate(
 ) -> str:
     """Return the mchid that signed this request; raise the first official refusal that applies otherwise."""
     _require_headers(request)
-    fields = _parse(request.header("Authorization"))
+    fields = authorization_fields(request.header("Authorization"))
     if abs(now - int(fields["timestamp"])) > WINDOW:
         raise wrong_signature("HTTP头Authorization中的timestamp与发起请求的时间不得超过5分钟")
     merchant = merchants.get(fields["mchid"])
@@ -35,7 +35,7 @@ def authenticate(
     serial = fields["serial_no"].upper() if switches.lower_case_serials else fields["serial_no"]
     if serial != merchant.serial_no:
         raise wrong_signature("商户证书序列号有误。")
-    if not _verify(merchant.key.public_key(), fields["signature"], _message(request, fields)):
+    if not _verify(merchant.key.public_key(), fields["signature"], signed_text(request, fields)):
         raise wrong_signature("错误的签名，导致验签失败。")
     return fields["mchid"]
 
@@ -57,7 +57,8 @@ def _require_headers(request: Request) -> None:
         raise refusals.NOT_A_REQUEST
 
 
-def _parse(authorization: str) -> dict[str, str]:
+def authorization_fields(authorization: str) -> dict[str, str]:
+    """Read the header Authorization; raise the official refusal where it is malformed."""
     scheme, _, rest = authorization.partition(" ")
     if scheme != SCHEME:
         raise wrong_signature("HTTP头Authorization认证类型不正确")
@@ -68,7 +69,8 @@ def _parse(authorization: str) -> dict[str, str]:
     return fields
 
 
-def _message(request: Request, fields: Mapping[str, str]) -> bytes:
+def signed_text(request: Request, fields: Mapping[str, str]) -> bytes:
+    """Return the text that the signature must cover (doc 4012365336)."""
     lines = (request.method, request.target, fields["timestamp"], fields["nonce_str"])
     return "".join(f"{line}\n" for line in lines).encode() + request.body + b"\n"
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.wechat_pay.customers import Customers
 from sandbox.wechat_pay.keys import SimulatedMerchant
-from sandbox.wechat_pay.ledger import Ledger
 from sandbox.wechat_pay.message import Request, SimulatedReply
 from sandbox.wechat_pay.orders import SimulatedOrder
 from sandbox.wechat_pay.switches import DEFAULTS, Switches
@@ -28,7 +28,7 @@ class Exchange:
     parameters: Parameters
     mchid: str
     at: float
-    ledger: Ledger = field(repr=False)
+    ledger: Customers = field(repr=False)
     switches: Switches = DEFAULTS
     order: SimulatedOrder | None = None
 

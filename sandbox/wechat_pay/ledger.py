@@ -1,46 +1,44 @@
 """The merchants and orders of WeChat Pay, and what shops, customers and WeChat Pay itself do to an order."""
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sandbox.wechat_pay import numbers, orders, permissions, refunds
+from sandbox.wechat_pay import numbers, orders
 from sandbox.wechat_pay.families import ENDPOINTS
-from sandbox.wechat_pay.keys import KeyRing, SimulatedMerchant, SimulatedPlatform
+from sandbox.wechat_pay.merchants import Merchants
+from sandbox.wechat_pay.order_store import OrderStore
 from sandbox.wechat_pay.orders import SimulatedOrder
-from sandbox.wechat_pay.payments import SimulatedPayment, payment_of
-from sandbox.wechat_pay.permissions import SimulatedPermission
-from sandbox.wechat_pay.refunds import SimulatedRefund
 from sandbox.wechat_pay.refusals import NOT_EXIST
-from sandbox.wechat_pay.registers import Bills, Permissions, Refunds
+from sandbox.wechat_pay.verbs import verb
+from sandbox.wechat_pay.wanted_states import COMPLETED, CONFIRMED, CREATED, OPEN
 
 APPID = "wxd678efh567hg6787"
 SERVICE_ID = "500001"
 
 
-class Ledger:
-    """Merchants with real keys, and their orders; one thread at a time changes it."""
+class Ledger(Merchants):
+    """Merchants and their orders; one thread at a time changes them."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.time, keys: Path | None = None) -> None:
-        """Start empty. `clock` returns Unix seconds; `keys` is the folder where keys outlive the process."""
-        self._clock = clock
-        self._ring = KeyRing(keys)
-        self.platform = SimulatedPlatform(self._ring)
-        self._lock = threading.RLock()
-        self._merchants: dict[str, SimulatedMerchant] = {}
-        self._orders: dict[tuple[str, str], dict[str, SimulatedOrder]] = {}  # by merchant and number, by sub-merchant
-        self.permissions, self.refunds, self.bills = Permissions(), Refunds(), Bills()
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.time,
+        keys: Path | None = None,
+        state: Path | None = None,
+        notify_url: str | None = None,
+    ) -> None:
+        """Start with what the folder `state` has; `clock`, `keys` and `state` are those of the merchants.
 
-    def merchant(self, mchid: str = "1230000109") -> SimulatedMerchant:
-        """Return the merchant of this number, with real keys, made on first use."""
-        with self._lock:
-            if mchid not in self._merchants:
-                self._merchants[mchid] = SimulatedMerchant(mchid, self._ring, self.platform)
-            return self._merchants[mchid]
+        `notify_url` is where the notifications about orders go that a verb has opened, none by default.
+        """
+        super().__init__(clock=clock, keys=keys, state=state)
+        self._notify_url = notify_url
+        self._orders = OrderStore(self._state)
 
+    @verb()
     def open(  # noqa: PLR0913  an order has these
         self,
         mchid: str,
@@ -53,17 +51,18 @@ class Ledger:
         currency: str = "HKD",
         endpoint: str = "",
         every_field: bool = False,
+        notify_url: str = "",
         at: float | None = None,
     ) -> SimulatedOrder:
-        """Create an order, as the shop does; `at` is Unix seconds, now by default.
+        """Create an order, as the shop does; a number that exists starts over.
 
-        `every_field`: the order's answers have every field of the response dictionary.
-
-        `endpoint` is one of `families.ENDPOINTS`; without it the order belongs to the first that a request names.
+        `at` is Unix seconds, now by default. `endpoint` is one of `families.ENDPOINTS`; without it the order belongs to
+        the first that a request names. `every_field`: its answers have every field of the response dictionary.
         """
         if endpoint not in {"", *ENDPOINTS}:
             raise ValueError(f"endpoint must be one of {', '.join(ENDPOINTS)}")
         now = self._clock() if at is None else at
+        notify_url = notify_url or self._notify_url or ""
         order = SimulatedOrder(
             mchid,
             out_order_no,
@@ -74,6 +73,7 @@ class Ledger:
             query_id=numbers.query_id(),
             usual=True,
             sub_mchid=sub_mchid,
+            terms={"notify_url": notify_url} if notify_url else {},
             endpoint=endpoint,
             channel_id=channel_id,
             currency=currency,
@@ -81,38 +81,46 @@ class Ledger:
         )
         return self._store(order)
 
+    @verb(needs=CREATED)
     def confirm(self, mchid: str, out_order_no: str, *, sub_mchid: str = "") -> SimulatedOrder:
         """Confirm the order, as the customer does."""
         return self._change(mchid, out_order_no, sub_mchid, lambda order: orders.confirm(order, self._clock()))
 
+    @verb(needs=CONFIRMED)
     def complete(
         self, mchid: str, out_order_no: str, *, total_amount: int = 3900, at: float | None = None, sub_mchid: str = ""
     ) -> SimulatedOrder:
-        """Complete the order, as the shop does; `total_amount` in fen."""
+        """Complete the order, as the shop does; `total_amount` in fen, `at` Unix seconds."""
         now = self._clock() if at is None else at
         return self._change(mchid, out_order_no, sub_mchid, lambda order: orders.complete(order, total_amount, now))
 
+    @verb(needs=COMPLETED)
     def deduct(self, mchid: str, out_order_no: str, *, sub_mchid: str = "") -> SimulatedOrder:
         """Collect the money, as WeChat Pay itself does: NEWTON."""
         return self._change(mchid, out_order_no, sub_mchid, lambda order: orders.deduct(order, self._clock()))
 
+    @verb(needs=OPEN)
     def cancel(self, mchid: str, out_order_no: str, *, sub_mchid: str = "") -> SimulatedOrder:
         """Cancel the order, as the shop does."""
         return self._change(mchid, out_order_no, sub_mchid, orders.cancel)
 
+    @verb(needs=CREATED)
     def expire(self, mchid: str, out_order_no: str, *, sub_mchid: str = "") -> SimulatedOrder:
-        """Expire the order, which the customer has never confirmed."""
+        """Expire the order, which the customer has not confirmed for thirty days."""
         return self._change(mchid, out_order_no, sub_mchid, orders.expire)
 
+    @verb(needs=COMPLETED)
     def deducting(self, mchid: str, out_order_no: str, on: bool = True, *, sub_mchid: str = "") -> SimulatedOrder:
-        """Start a deduction, or end it without the money: meanwhile sync is refused."""
-        return self._change(mchid, out_order_no, sub_mchid, lambda order: replace(order, deducting=on))
+        """Start a deduction, or end it without the money (`on` false): meanwhile sync is refused."""
+        return self._change(mchid, out_order_no, sub_mchid, lambda order: orders.set_deducting(order, on=on))
 
+    @verb()
     def fill(self, mchid: str, out_order_no: str, on: bool = True, *, sub_mchid: str = "") -> SimulatedOrder:
         """Answer about the order with every field of the response dictionary, or no longer: a client's parser test."""
         return self._change(mchid, out_order_no, sub_mchid, lambda order: replace(order, every_field=on))
 
-    def ready_to_sync(
+    @verb()
+    def ready_to_sync(  # noqa: PLR0913  those of `open` that matter here, and of `complete`
         self,
         mchid: str,
         out_order_no: str,
@@ -120,101 +128,68 @@ class Ledger:
         total_amount: int = 3900,
         at: float | None = None,
         every_field: bool = False,
-        **options: str,
+        appid: str = APPID,
+        service_id: str = SERVICE_ID,
+        sub_mchid: str = "",
+        channel_id: str = "",
+        currency: str = "HKD",
+        endpoint: str = "",
+        notify_url: str = "",
     ) -> SimulatedOrder:
         """Open, confirm and complete an order at once: it waits for its money since `at`, an hour ago by default."""
         since = self._clock() - 3600 if at is None else at
-        self.open(mchid, out_order_no, at=since - 3600, every_field=every_field, **options)
-        sub_mchid = options.get("sub_mchid", "")
-        self.confirm(mchid, out_order_no, sub_mchid=sub_mchid)
-        return self.complete(mchid, out_order_no, total_amount=total_amount, at=since, sub_mchid=sub_mchid)
+        with self._state.transaction():
+            self.open(
+                mchid,
+                out_order_no,
+                appid=appid,
+                service_id=service_id,
+                sub_mchid=sub_mchid,
+                channel_id=channel_id,
+                currency=currency,
+                endpoint=endpoint,
+                notify_url=notify_url,
+                every_field=every_field,
+                at=since - 3600,
+            )
+            self.confirm(mchid, out_order_no, sub_mchid=sub_mchid)
+            return self.complete(mchid, out_order_no, total_amount=total_amount, at=since, sub_mchid=sub_mchid)
 
     def order(self, mchid: str, out_order_no: str, *, sub_mchid: str = "") -> SimulatedOrder:
         """Return the order as it stands; KeyError where there is none. `sub_mchid` selects among equal numbers."""
-        with self._lock:
-            same_number = self._orders[mchid, out_order_no]
-            return same_number[sub_mchid] if sub_mchid or "" in same_number else next(iter(same_number.values()))
-
-    def open_service(
-        self,
-        mchid: str,
-        authorization_code: str = "",
-        *,
-        openid: str = "",
-        sub_openid: str = "",
-        appid: str = APPID,
-        service_id: str = SERVICE_ID,
-    ) -> SimulatedPermission:
-        """Open the service, as the user does; without `authorization_code` in the older way, without an application."""
-        with self._lock:
-            permission = self._permission(mchid, authorization_code, openid, appid, service_id)
-            now = self._clock()
-            return self.permissions.store(
-                permissions.open_service(permission, now, openid=openid, sub_openid=sub_openid)
-            )
-
-    def close_service(self, mchid: str, authorization_code: str = "", *, openid: str = "") -> SimulatedPermission:
-        """Close the service, as the user does."""
-        with self._lock:
-            user = {"openid": openid} if openid else {}
-            permission = (
-                self.permissions.of_code(mchid, authorization_code)
-                if authorization_code
-                else self.permissions.of_user(mchid, user)
-            )
-            if permission is None:
-                raise LookupError(
-                    f"merchant {mchid} has no such permission: give the authorization_code or openid of one"
-                )
-            return self.permissions.store(permissions.close_service(permission, self._clock()))
-
-    def finish_refund(self, mchid: str, out_refund_no: str, status: str = "SUCCESS") -> SimulatedRefund:
-        """End a refund, as WeChat Pay does: SUCCESS, CLOSED or ABNORMAL."""
-        with self._lock:
-            refund = self.refunds.of_number(mchid, out_refund_no)
-            return self.refunds.store(refunds.finish(refund, status, self._clock()))
-
-    def payments(self, mchid: str) -> list[SimulatedPayment]:
-        """Return what WeChat Pay has collected for a merchant."""
-        with self._lock:
-            own = [order for (owner, _), same in self._orders.items() if owner == mchid for order in same.values()]
-        return [payment for order in own if (payment := payment_of(order))]
-
-    def _permission(
-        self, mchid: str, authorization_code: str, openid: str, appid: str, service_id: str
-    ) -> SimulatedPermission:
-        """Return the permission that a user is about to open."""
-        if not authorization_code:
-            identity = {"openid": openid, "appid": appid, "service_id": service_id}
-            permission_of_user = self.permissions.of_user(mchid, identity)
-            return permission_of_user or SimulatedPermission(self.merchant(mchid).mchid, service_id, appid)
-        permission = self.permissions.of_code(mchid, authorization_code)
-        if permission is None:
-            raise LookupError(f"merchant {mchid} has not applied for {authorization_code}: POST a permission first")
-        return permission
+        same_number = self._orders.same_number(mchid, out_order_no)
+        if not same_number:
+            raise KeyError((mchid, out_order_no))
+        return same_number[sub_mchid] if sub_mchid or "" in same_number else next(iter(same_number.values()))
 
     def ledger(self) -> list[dict[str, Any]]:
         """Return every order as a dictionary."""
-        with self._lock:
-            return [order.as_dict() for same_number in self._orders.values() for order in same_number.values()]
+        return [order.as_dict() for order in self._orders.all()]
+
+    def numbers(self, mchid: str) -> list[str]:
+        """Return the numbers of a merchant's newest orders."""
+        return self._orders.numbers_of(mchid)
 
     def _find(self, mchid: str, out_order_no: str, sub_mchid: str, endpoint: str) -> SimulatedOrder | None:
         """Return the order of the sub-merchant, or one that was opened without naming an owner."""
-        same_number = self._orders.get((mchid, out_order_no), {})
+        same_number = self._orders.same_number(mchid, out_order_no)
         if sub_mchid in same_number:
             return same_number[sub_mchid]
         unowned = [order for order in same_number.values() if not (order.endpoint and order.sub_mchid)]
         return next((order for order in unowned if order.endpoint in {"", endpoint}), None)
 
     def _store(self, order: SimulatedOrder, before: SimulatedOrder | None = None) -> SimulatedOrder:
-        """Store the order in the place of the one that it was before."""
-        with self._lock:
-            self.merchant(order.mchid)
-            same_number = self._orders.setdefault((order.mchid, order.out_order_no), {})
-            if before is not None and before.sub_mchid != order.sub_mchid:
-                del same_number[before.sub_mchid]
-            same_number[order.sub_mchid] = order
+        """Store the order in the place of the one that it was before, together with what follows from the change."""
+        if order != before:
+            with self._state.transaction():
+                self.merchant(order.mchid)
+                same_number = self._orders.same_number(order.mchid, order.out_order_no) if before is None else {}
+                self._orders.put(order, before)
+                self._follow(before or same_number.get(order.sub_mchid), order)
         return order
+
+    def _follow(self, before: SimulatedOrder | None, order: SimulatedOrder) -> None:
+        """Do what follows from an order's change, in its transaction."""
 
     def _change(
         self, mchid: str, out_order_no: str, sub_mchid: str, change: Callable[[SimulatedOrder], SimulatedOrder]
@@ -224,4 +199,4 @@ class Ledger:
                 order = self.order(mchid, out_order_no, sub_mchid=sub_mchid)
             except KeyError:
                 raise NOT_EXIST from None
-            return self._store(change(order))
+            return self._store(change(order), order)

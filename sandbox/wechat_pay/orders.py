@@ -10,6 +10,7 @@ from typing import Any
 from sandbox.wechat_pay import numbers, refusals, times, vocabulary
 from sandbox.wechat_pay.record import OrderRecord
 
+OUTSIDE_WINDOW = "支付时间不在允许的范围内"
 GRACE = 60  # seconds that a time of payment may lie in the future
 CUSTOMER = "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"  # the openid of the simulated customer who confirms
 
@@ -69,6 +70,12 @@ def deduct(order: SimulatedOrder, at: float) -> SimulatedOrder:
     return replace(_paid(order), paid_type="NEWTON", paid_time=times.digits(at), transaction_id=number)
 
 
+def set_deducting(order: SimulatedOrder, *, on: bool) -> SimulatedOrder:
+    """Start a deduction, or end it without the money; to end none changes nothing."""
+    _require(order.collection_state == "USER_PAYING" or not (on or order.deducting), order)
+    return replace(order, deducting=on)
+
+
 def cancel(order: SimulatedOrder) -> SimulatedOrder:
     """Cancel the order, as the shop does."""
     _require_no_deduction(order)
@@ -82,13 +89,17 @@ def expire(order: SimulatedOrder) -> SimulatedOrder:
     return replace(order, state="EXPIRED")
 
 
-def sync(order: SimulatedOrder, paid_time: str, now: float) -> SimulatedOrder:
-    """Record that the shop was paid elsewhere (doc 4012587962)."""
+def sync(order: SimulatedOrder, paid_time: str, now: float, *, in_the_second: bool = False) -> SimulatedOrder:
+    """Record that the shop was paid elsewhere (doc 4012587962).
+
+    `in_the_second`: also a payment in the very second of `complete` is later than it.
+    """
     _require_no_deduction(order)
     _require(order.collection_state == "USER_PAYING" and order.state == "DOING", order)
     paid_at = moment(paid_time)
-    if not order.completed_at < paid_at <= now + GRACE:
-        raise refusals.wrong_parameter("/detail/paid_time", paid_time, "支付时间不在允许的范围内")
+    is_later = order.completed_at < paid_at or (in_the_second and int(order.completed_at) == paid_at)
+    if not (is_later and paid_at <= now + GRACE):
+        raise refusals.wrong_parameter("/detail/paid_time", paid_time, OUTSIDE_WINDOW)
     return replace(_paid(order), paid_type="MCH", paid_time=times.digits(paid_at), syncs=order.syncs + 1)
 
 

@@ -4,9 +4,9 @@ PROCESSING ─WeChat Pay returns the money→ SUCCESS; it can also end as CLOSED
 """
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sandbox.wechat_pay import refusals, times
 from sandbox.wechat_pay.notification_facts import NotificationFacts
@@ -17,7 +17,8 @@ YEAR = 365 * 86400  # seconds after the payment in which it can be refunded
 MOST = 50  # refunds of one payment
 
 Status = Literal["PROCESSING", "SUCCESS", "CLOSED", "ABNORMAL"]
-ENDS: Mapping[str, Status] = {"SUCCESS": "SUCCESS", "CLOSED": "CLOSED", "ABNORMAL": "ABNORMAL"}
+End = Literal["SUCCESS", "CLOSED", "ABNORMAL"]
+ENDS: Sequence[End] = get_args(End)
 
 NO_ORDER = SimulatedRefusal(404, "RESOURCE_NOT_EXISTS", "订单不存在")
 NO_REFUND = SimulatedRefusal(404, "RESOURCE_NOT_EXISTS", "退款单不存在")
@@ -124,13 +125,13 @@ def _require_amounts(
         raise TOO_MUCH
 
 
-def finish(refund: SimulatedRefund, status: str, at: float) -> SimulatedRefund:
+def finish(refund: SimulatedRefund, status: End, at: float) -> SimulatedRefund:
     """End a refund, as WeChat Pay does; ValueError for another status or one that has ended."""
     if status not in ENDS:
         raise ValueError(f"status must be one of {', '.join(ENDS)}")
     if refund.status != "PROCESSING":
         raise ValueError(f"the refund {refund.out_refund_no} has ended as {refund.status}: refund under another number")
-    return replace(refund, status=ENDS[status], ended_at=at)
+    return replace(refund, status=status, ended_at=at)
 
 
 def as_of(refund: SimulatedRefund, at: float, seconds: float) -> SimulatedRefund:

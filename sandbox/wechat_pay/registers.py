@@ -5,15 +5,14 @@
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from sandbox.wechat_pay import merchant_bill, refunds
 from sandbox.wechat_pay.merchant_bill import SealedBill
 from sandbox.wechat_pay.payments import SimulatedPayment
 from sandbox.wechat_pay.permissions import SimulatedPermission
 from sandbox.wechat_pay.refunds import SimulatedRefund
+from sandbox.wechat_pay.state import Record
 
-type Record = Mapping[str, Any]
 type Write = Callable[[str, str, Record], None]
 
 

@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Self
 
 from sandbox.wechat_pay import control
+from sandbox.wechat_pay.clockwork import Clockwork
+from sandbox.wechat_pay.courier import Courier
 from sandbox.wechat_pay.draft import Response
 from sandbox.wechat_pay.host import Host
 from sandbox.wechat_pay.message import Request
 from sandbox.wechat_pay.service import SimulatedService
+from sandbox.wechat_pay.switches import DEFAULTS, Switches
 
 
 class Simulator(SimulatedService):
     """A WeChat Pay in this process, on `address` (loopback by default); use it in a `with` block."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  where it listens, and those of the service
         self,
         *,
         clock: Callable[[], float] = time.time,
@@ -24,9 +27,18 @@ class Simulator(SimulatedService):
         control_port: int = 0,
         address: str = "127.0.0.1",
         keys: Path | None = None,
+        state: Path | None = None,
+        notify_url: str | None = None,
+        switches: Switches = DEFAULTS,
+        ladder_scale: float = 1.0,
     ) -> None:
-        """Prepare it; port 0 takes a free one. `clock` and `keys` are those of the ledger."""
-        super().__init__(clock=clock, keys=keys)
+        """Prepare it; port 0 takes a free one. The other arguments are those of the service."""
+        super().__init__(
+            clock=clock, keys=keys, state=state, notify_url=notify_url, switches=switches, ladder_scale=ladder_scale
+        )
+        self._outlives_its_block = state is None
+        self._courier = Courier(self, clock=clock)
+        self._clockwork: Clockwork | None = None
         ports = {"main": port, "backup": backup_port}
         self._hosts = {name: Host(name, self.answer, number, address) for name, number in ports.items()}
         self._control = Host(
@@ -34,6 +46,10 @@ class Simulator(SimulatedService):
         )
 
     def __enter__(self) -> Self:
+        self._clockwork = Clockwork(self, self._courier, self._clock)
+        self.wake = self._clockwork.wake
+        if self.next_due is not None:
+            self.wake()
         for host in self._hosts.values():
             host.open()
         if self._control.port:
@@ -43,6 +59,11 @@ class Simulator(SimulatedService):
     def __exit__(self, *_: object) -> None:
         for host in (*self._hosts.values(), self._control):
             host.close()
+        if self._clockwork:
+            self._clockwork.end()
+        self._courier.close()
+        if not self._outlives_its_block:
+            self.close()
 
     @property
     def base_url(self) -> str:

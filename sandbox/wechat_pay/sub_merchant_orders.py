@@ -131,7 +131,8 @@ def sync(exchange: Exchange) -> Executed:
     operations.require_form_of_payment_time(paid_time, overseas=exchange.endpoint == "oversea")
     order = owned_order(exchange)
     deductions.require_none(order, exchange.at)
-    return Executed(no_content(), orders.sync(order, paid_time, exchange.at))
+    lenient = exchange.switches.sync_in_the_second_of_complete
+    return Executed(no_content(), orders.sync(order, paid_time, exchange.at, in_the_second=lenient))
 
 
 def owned_order(exchange: Exchange) -> SimulatedOrder:

@@ -13,6 +13,11 @@ def do(wechat_pay: Simulator, verb: str, **arguments: Any) -> requests.Response:
     return requests.post(f"{wechat_pay.control_url}/__sandbox__/{verb}", json=arguments, timeout=60)
 
 
+def look(wechat_pay: Simulator, view: str) -> Any:
+    """Return a view."""
+    return requests.get(f"{wechat_pay.control_url}/__sandbox__/{view}", timeout=60).json()
+
+
 @pytest.mark.parametrize("host", ["both", "main", "backup"])
 def test_an_outage_that_began_by_http_ends_by_http(wechat_pay: Simulator, host: str) -> None:
     """While hosts refuse connections the control port answers, and `behave` opens them on the same ports."""
@@ -57,7 +62,7 @@ def test_users_and_wechat_pay_step_by_http(wechat_pay: Simulator) -> None:
         ("close_service", {"openid": "user-9"}, "has no such permission"),
         ("finish_refund", {"out_refund_no": "R1"}, "退款单不存在"),
         ("finish_refund", {}, "out_refund_no"),
-        ("fill", {"out_order_no": "S9"}, "订单不存在"),
+        ("fill", {"out_order_no": "S9"}, "has no order"),
     ],
 )
 def test_a_step_that_cannot_be_is_refused_with_the_reason(

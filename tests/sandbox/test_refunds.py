@@ -57,7 +57,7 @@ def test_a_refund_is_in_process_and_then_succeeds(asking: Asking) -> None:
 
 
 @pytest.mark.parametrize("status", ["SUCCESS", "CLOSED", "ABNORMAL"])
-def test_a_refund_ends_on_command(asking: Asking, status: str) -> None:
+def test_a_refund_ends_on_command(asking: Asking, status: refunds.End) -> None:
     """A refund ends as commanded, once; a notification of it has documented fields, for the address that it names."""
     refund(asking, notify_url="https://shop.example.com/refunds")
     settled_refund = asking.service.finish_refund(asking.mchid, "R1", status)
@@ -66,6 +66,8 @@ def test_a_refund_ends_on_command(asking: Asking, status: str) -> None:
     assert (facts.event_type, facts.notify_url) == (f"REFUND.{status}", "https://shop.example.com/refunds")
     assert (facts.original_type, facts.resource["refund_status"]) == ("refund", status)
     assert ("success_time" in facts.resource) == (status == "SUCCESS")
+    [notification] = asking.service.outbox.newest(asking.mchid)
+    assert (notification.event_type, notification.out_order_no) == (f"REFUND.{status}", "R1")
     with pytest.raises(ValueError, match="refund under another number"):
         asking.service.finish_refund(asking.mchid, "R1")
 
@@ -74,7 +76,7 @@ def test_an_unknown_end_is_refused_by_name(asking: Asking) -> None:
     """A command with another status names the three that there are."""
     refund(asking)
     with pytest.raises(ValueError, match="SUCCESS, CLOSED, ABNORMAL"):
-        asking.service.finish_refund(asking.mchid, "R1", "DONE")
+        asking.service.finish_refund(asking.mchid, "R1", "DONE")  # type: ignore[arg-type]  # a command may have any text
 
 
 def test_parts_sum_up_to_the_payment(asking: Asking) -> None:

@@ -121,5 +121,6 @@ def sync(exchange: Exchange) -> Executed:
     """Record that the shop was paid elsewhere (doc 4012587962)."""
     paid_time = exchange.parameters["detail"]["paid_time"]
     operations.require_form_of_payment_time(paid_time, overseas=False)
-    synced = orders.sync(operations.owned_order(exchange), paid_time, exchange.at)
+    lenient = exchange.switches.sync_in_the_second_of_complete
+    synced = orders.sync(operations.owned_order(exchange), paid_time, exchange.at, in_the_second=lenient)
     return Executed(operations.synced_reply(synced), synced)

@@ -116,7 +116,8 @@ def cancel(exchange: Exchange) -> Executed:
 def sync(exchange: Exchange) -> Executed:
     """Record that the shop was paid elsewhere, and answer with the order's numbers (wiki chapter 24_1)."""
     order = operations.owned_order(exchange)
-    synced = orders.sync(order, exchange.parameters["detail"]["paid_time"], exchange.at)
+    lenient = exchange.switches.sync_in_the_second_of_complete
+    synced = orders.sync(order, exchange.parameters["detail"]["paid_time"], exchange.at, in_the_second=lenient)
     return Executed(operations.synced_reply(synced), synced)
 
 
