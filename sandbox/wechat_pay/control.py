@@ -3,12 +3,14 @@
 They have a port of their own, which stays open while the hosts refuse connections; the hosts answer them too.
 """
 
+import base64
 import json
-from typing import Any
-from urllib.parse import parse_qs
+from typing import Any, get_args
+from urllib.parse import parse_qs, parse_qsl
 
 from sandbox.browser_guard import is_json
 from sandbox.wechat_pay.faults import KINDS
+from sandbox.wechat_pay.keys import Mode
 from sandbox.wechat_pay.message import Request, SimulatedReply, as_json
 from sandbox.wechat_pay.refusals import SimulatedRefusal
 from sandbox.wechat_pay.service import SimulatedService
@@ -18,7 +20,7 @@ METHODS = ("GET", "POST")
 VERBS = frozenset(
     {"open", "confirm", "complete", "deduct", "cancel", "expire", "deducting", "ready_to_sync", "misbehave", "behave"}
 )
-VIEWS = ("calls", "faults", "ledger", "secret")
+VIEWS = ("calls", "credentials", "faults", "ledger", "secret")
 _CALL_FIELDS = ("method", "path", "operation", "mchid", "out_order_no", "status", "code", "at", "host")
 
 
@@ -47,6 +49,8 @@ def _view(service: SimulatedService, name: str, query: str) -> object:
     match name:
         case "calls":
             return [{field: getattr(call, field) for field in _CALL_FIELDS} for call in service.calls]
+        case "credentials":
+            return _credentials(service, **dict(parse_qsl(query)))
         case "faults":
             return [kind.as_dict() for kind in KINDS.values()]
         case "ledger":
@@ -54,6 +58,15 @@ def _view(service: SimulatedService, name: str, query: str) -> object:
         case "secret":
             return service.merchant(parse_qs(query).get("mchid", ["1230000109"])[0]).secret()
     raise LookupError(f"there is no view {name!r}: {', '.join(VIEWS)}")
+
+
+def _credentials(service: SimulatedService, mchid: str = "1230000109", mode: str = "public_key") -> object:
+    """Return the merchant's files by name, in base64."""
+    modes = {known: known for known in get_args(Mode)}
+    if mode not in modes:
+        raise ValueError(f"mode must be one of {', '.join(modes)}, not {mode!r:.80}")
+    files = service.credentials(mchid, modes[mode])
+    return {"files": {name: base64.b64encode(content).decode() for name, content in files.items()}}
 
 
 def _execute(service: SimulatedService, name: str, body: bytes) -> object:

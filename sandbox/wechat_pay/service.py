@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sandbox.wechat_pay import operations, security
+from sandbox.wechat_pay import credentials, operations, security
 from sandbox.wechat_pay.authentication import authenticate
 from sandbox.wechat_pay.call import SimulatedCall
 from sandbox.wechat_pay.draft import Draft, Response, Signing
 from sandbox.wechat_pay.faults import ActiveFaults, Fault, When
+from sandbox.wechat_pay.keys import Mode
 from sandbox.wechat_pay.ledger import Ledger
 from sandbox.wechat_pay.message import Request, SimulatedReply, ok
 from sandbox.wechat_pay.orders import SimulatedOrder
@@ -100,6 +101,10 @@ class SimulatedService(Ledger):
         """
         body = security.notification(self.merchant(mchid), self.order(mchid, out_order_no).answer(), event_type)
         return Signing("public_key", serial).headers(self.platform, body, self._clock()), body
+
+    def credentials(self, mchid: str, mode: Mode = "public_key") -> credentials.Files:
+        """Return the files that the merchant platform gives this merchant, by name."""
+        return credentials.merchant_files(self.merchant(mchid), mode)
 
     def answer(self, request: Request, host: str = "main") -> Response:
         """Answer one request as a host does; a host that refuses connections answers nothing."""
