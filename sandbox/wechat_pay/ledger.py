@@ -1,7 +1,6 @@
 """The merchants and orders of WeChat Pay, and what shops, customers and WeChat Pay itself do to an order."""
 
 import secrets
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +12,7 @@ from sandbox.wechat_pay.keys import KeyRing, SimulatedMerchant, SimulatedPlatfor
 from sandbox.wechat_pay.orders import SimulatedOrder
 from sandbox.wechat_pay.refusals import NOT_EXIST
 from sandbox.wechat_pay.routes import ENDPOINTS
+from sandbox.wechat_pay.state import State
 
 APPID = "wxd678efh567hg6787"
 SERVICE_ID = "500001"
@@ -25,8 +25,9 @@ class Ledger:
         """Start empty. `clock` returns Unix seconds; `keys` is the folder where keys outlive the process."""
         self._clock = clock
         self._ring = KeyRing(keys)
-        self.platform = SimulatedPlatform(self._ring)
-        self._lock = threading.RLock()
+        self._state = State()
+        self.platform = SimulatedPlatform(self._ring, self._state)
+        self._lock = self._state.lock
         self._merchants: dict[str, SimulatedMerchant] = {}
         self._orders: dict[tuple[str, str], dict[str, SimulatedOrder]] = {}  # by merchant and number, by sub-merchant
 
@@ -34,7 +35,7 @@ class Ledger:
         """Return the merchant of this number, with real keys, made on first use."""
         with self._lock:
             if mchid not in self._merchants:
-                self._merchants[mchid] = SimulatedMerchant(mchid, self._ring, self.platform)
+                self._merchants[mchid] = SimulatedMerchant(mchid, self._ring, self.platform, self._state)
             return self._merchants[mchid]
 
     def open(  # noqa: PLR0913  an order has these
