@@ -13,6 +13,7 @@ from sandbox.addresses import admissible
 from sandbox.errors import PlaceError
 
 LAST_PORT = 65_535
+MERCHANT = "1230000109"  # the merchant of commands that name none
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,18 @@ def read_place(arguments: Sequence[str]) -> Place:
         usage=f"python -m sandbox {USAGE}", description="Keep the sandbox up until Ctrl-C."
     )
     parser.add_argument("address", nargs="?", default=PLACE.address, help="127.0.0.1, or that of a container bridge")
+    add_ports(parser)
+    return place_of(parser.parse_args(arguments))
+
+
+def add_ports(parser: argparse.ArgumentParser) -> None:
+    """Let a command choose a sandbox by the ports that it was started with."""
     parser.add_argument("--port", type=_port, default=PLACE.aws, help="where the embedded AWS listens")
     parser.add_argument("--wechat-pay-port", type=_port, help="the first of the six other ports")
-    options = parser.parse_args(arguments)
+
+
+def place_of(options: argparse.Namespace) -> Place:
+    """Return the place that these options name; raise PlaceError as `read_place` does."""
     following = PLACE.wechat_pay if options.port == PLACE.aws else options.port + 1
     first = options.wechat_pay_port or following
     place = Place(admissible(options.address), options.port, *range(first, first + 6))

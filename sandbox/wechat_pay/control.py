@@ -5,12 +5,13 @@ They have a port of their own, which stays open while the hosts refuse connectio
 
 import base64
 import json
-from typing import Any, get_args
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qs, parse_qsl
 
 from sandbox.browser_guard import is_json
 from sandbox.wechat_pay.faults import KINDS
-from sandbox.wechat_pay.keys import Mode
+from sandbox.wechat_pay.keys import MODES, Mode
 from sandbox.wechat_pay.message import Request, SimulatedReply, as_json
 from sandbox.wechat_pay.refusals import SimulatedRefusal
 from sandbox.wechat_pay.service import SimulatedService
@@ -60,11 +61,11 @@ def _view(service: SimulatedService, name: str, query: str) -> object:
     raise LookupError(f"there is no view {name!r}: {', '.join(VIEWS)}")
 
 
-def _credentials(service: SimulatedService, mchid: str = "1230000109", mode: str = "public_key") -> object:
-    """Return the merchant's files by name, in base64."""
-    modes = {known: known for known in get_args(Mode)}
+def _credentials(service: SimulatedService, mchid: str = "1230000109", mode: str = "") -> object:
+    """Return the merchant's files by name, in base64; without `mode` those of its kind."""
+    modes: Mapping[str, Mode | None] = {"": None, **{one: one for one in MODES}}
     if mode not in modes:
-        raise ValueError(f"mode must be one of {', '.join(modes)}, not {mode!r:.80}")
+        raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r:.80}")
     files = service.credentials(mchid, modes[mode])
     return {"files": {name: base64.b64encode(content).decode() for name, content in files.items()}}
 

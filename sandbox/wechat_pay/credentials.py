@@ -1,4 +1,4 @@
-"""A merchant's credentials as files, under the names that WeChat Pay's merchant platform gives them (doc 4013053053)."""
+"""A merchant's credentials as files, as WeChat Pay's merchant platform names them (doc 4013053057)."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import PrivateFormat, pkcs12
+from cryptography.hazmat.primitives.serialization import KeySerializationEncryption, PrivateFormat, pkcs12
 
 from sandbox.wechat_pay.keys import Mode, SimulatedMerchant
 from sandbox.wechat_pay.proxy_authority import CERTIFICATE, write_private
@@ -29,12 +29,15 @@ _OURS = re.compile(
 type Files = Mapping[str, bytes]
 
 
-def merchant_files(merchant: SimulatedMerchant, mode: Mode) -> Files:
-    """Return the merchant's files by name: its own, and WeChat Pay's public key, its certificates, or both."""
+def merchant_files(merchant: SimulatedMerchant, mode: Mode | None = None) -> Files:
+    """Return the merchant's files by name: its own, and WeChat Pay's public key, its certificates, or both.
+
+    Without `mode` they are what the merchant's kind has.
+    """
     texts = {PRIVATE_KEY: merchant.private_key, MERCHANT_CERTIFICATE: merchant.certificate}
     if merchant.apiv3_key:
         texts[APIV3_KEY] = merchant.apiv3_key
-    for serial, pem in merchant.platform_keys(mode).items():
+    for serial, pem in merchant.platform_keys(mode or merchant.kind).items():
         texts |= _platform_files(serial, pem)
     return {name: text.encode() for name, text in texts.items()} | {P12: _p12(merchant)}
 
@@ -47,7 +50,7 @@ def authority_files(certificate: str) -> Files:
 
 
 def write(directory: Path, files: Files) -> None:
-    """Write the files, each whole and for its owner alone; remove those of an earlier writing that are no longer valid."""
+    """Write the files, each whole and for its owner alone; remove those of an earlier writing that are out of date."""
     for name, content in files.items():
         if not _OURS.fullmatch(name):
             raise ValueError(f"{name!r} is no file of a merchant's credentials")
@@ -69,7 +72,7 @@ def _p12(merchant: SimulatedMerchant) -> bytes:
     return pkcs12.serialize_key_and_certificates(b"Tenpay Certificate", merchant.key, certificate, None, encryption)
 
 
-def _encryption(password: str) -> "pkcs12.PKCS12KeySerializationEncryption":
+def _encryption(password: str) -> KeySerializationEncryption:
     """Encrypt as the merchant platform's tool does: Triple DES and SHA-1, which every PKCS#12 reader knows."""
     builder = PrivateFormat.PKCS12.encryption_builder().kdf_rounds(2048)
     builder = builder.key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)

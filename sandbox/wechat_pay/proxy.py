@@ -1,8 +1,8 @@
 """A way in for clients with fixed hosts: an HTTP proxy on loopback that ends TLS under WeChat Pay's host names.
 
-A program sets HTTPS_PROXY and trusts the proxy's authority; each of its requests to api, api2 or apihk.mch.weixin.qq.com
-is then answered by the simulated host of that name, with all its faults. Every other request is refused: nothing is
-ever passed on to a network.
+A program sets HTTPS_PROXY and trusts the proxy's authority; each of its requests to api, api2 or
+apihk.mch.weixin.qq.com is then answered by the simulated host of that name, with all its faults. Every other request is
+refused: nothing is ever passed on to a network.
 """
 
 import socket

@@ -102,7 +102,7 @@ class SimulatedService(Ledger):
         body = security.notification(self.merchant(mchid), self.order(mchid, out_order_no).answer(), event_type)
         return Signing("public_key", serial).headers(self.platform, body, self._clock()), body
 
-    def credentials(self, mchid: str, mode: Mode = "public_key") -> credentials.Files:
+    def credentials(self, mchid: str, mode: Mode | None = None) -> credentials.Files:
         """Return the files that the merchant platform gives this merchant, by name."""
         return credentials.merchant_files(self.merchant(mchid), mode)
 

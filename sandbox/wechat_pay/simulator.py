@@ -54,8 +54,10 @@ class Simulator(SimulatedService):
         return self
 
     def __exit__(self, *_: object) -> None:
-        for listener in (*self._hosts.values(), self._control, *self._opened_proxy()):
-            listener.close()
+        for host in (*self._hosts.values(), self._control):
+            host.close()
+        if "_proxy" in self.__dict__:
+            self._proxy.close()
 
     @property
     def base_url(self) -> str:
@@ -87,10 +89,7 @@ class Simulator(SimulatedService):
     def _proxy(self) -> Proxy:
         return Proxy(self._hosts, self.authority, *self._proxy_place)
 
-    def _opened_proxy(self) -> tuple[Proxy, ...]:
-        return (self._proxy,) if "_proxy" in self.__dict__ else ()
-
-    def credentials(self, mchid: str, mode: Mode = "public_key") -> credentials.Files:
+    def credentials(self, mchid: str, mode: Mode | None = None) -> credentials.Files:
         """Return the merchant's credentials as files by name, with the authority of the proxy."""
         return {**super().credentials(mchid, mode), **credentials.authority_files(self.authority.certificate)}
 
