@@ -44,7 +44,7 @@ class Run:
 
 
 def run(command: list[str], mode: Mode, directory: Path) -> Run:
-    """Run a client against a simulator; its environment has the proxy and the authority, and nothing else is changed."""
+    """Run a client against a simulator; its environment has the proxy and the authority, nothing else changes."""
     with Simulator(keys=directory / "keys") as wechat_pay:
         credentials.write(directory / mode, wechat_pay.credentials(MCHID, mode))
         task = _task(wechat_pay, mode, directory / mode)

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from base64 import b64decode
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.request import ProxyHandler, Request, build_opener
@@ -15,30 +16,31 @@ FOLDER = Path(TASK["folder"])
 IDENTITY = {"appid": TASK["appid"], "service_id": TASK["service_id"]}
 
 
-def read(name):
+def read(name: str) -> str:
     """Return a text file of the merchant's folder, without its line end."""
     return (FOLDER / name).read_text(encoding="utf-8").strip()
 
 
-def control(verb, number):
+def control(verb: str, number: str) -> dict:
     """Do what the customer does, on the simulator's control port."""
     body = json.dumps({"mchid": TASK["mchid"], "out_order_no": number}).encode()
-    request = Request(f"{TASK['control_url']}/__sandbox__/{verb}", body, {"Content-Type": "application/json"})
+    url, headers = f"{TASK['control_url']}/__sandbox__/{verb}", {"Content-Type": "application/json"}
+    request = Request(url, body, headers)  # noqa: S310  the simulator on this machine
     with build_opener(ProxyHandler({})).open(request, timeout=60) as answer:
         return json.load(answer)
 
 
-def report(step, action, expected="ok"):
-    """Run a step and print its result: what was expected, or what came instead."""
+def report(step: str, action: Callable[[], object]) -> None:
+    """Run a step and print its result: ok, or what came instead."""
     try:
         result = action()
     except Exception as error:  # noqa: BLE001  the client's own classes
         result = f"{type(error).__name__}: {error}"
-    line = {"step": step, "result": expected if result is True else " ".join(str(result).split())[:200]}
+    line = {"step": step, "result": "ok" if result is True else " ".join(str(result).split())[:200]}
     print(json.dumps(line), flush=True)
 
 
-def verdict(open_notification, headers, body):
+def verdict(open_notification: Callable[[dict, str], object], headers: dict, body: str) -> str:
     """Return whether the client refuses a notification that is not genuine."""
     try:
         return "accepted" if open_notification(headers, body) else "refused"
@@ -46,12 +48,12 @@ def verdict(open_notification, headers, body):
         return "refused"
 
 
-def now_in_beijing():
+def now_in_beijing() -> str:
     """Return the present second as WeChat Pay writes it."""
     return datetime.now(timezone(timedelta(hours=8))).strftime("%Y%m%d%H%M%S")
 
 
-def run(client):
+def run(client: object) -> None:
     """Take an order from its creation to its payment, cancel another one, and receive notifications."""
     number, other, tampered = (TASK["orders"][name] for name in ("paid", "cancelled", "tampered"))
     report("create", lambda: client.create(TASK["creations"][number])["state"] == "CREATED")
@@ -71,14 +73,14 @@ def run(client):
         report("our requests", lambda: all(verifies(verify, request) for request in TASK["requests"]))
 
 
-def is_cancelled(client, number):
+def is_cancelled(client: object, number: str) -> bool:
     """Cancel an order, and return whether it is revoked."""
     client.cancel(number, "顾客取消")
     return client.query(number)["state"] == "REVOKED"
 
 
-def refuses(action):
-    """Return whether an action fails."""
+def refuses(action: Callable[[], object]) -> str:
+    """Return whether the client refuses the answer to an action."""
     try:
         action()
     except Exception:  # noqa: BLE001  the client's own classes
@@ -86,7 +88,7 @@ def refuses(action):
     return "accepted"
 
 
-def verifies(verify, request):
+def verifies(verify: Callable[[dict, str], bool], request: dict) -> bool:
     """Return whether a request that our library signed verifies, and does not once its body is changed."""
     body = b64decode(request["body"]).decode()
     return verify(request, body) and not verify(request, body + " ")

@@ -11,7 +11,7 @@ import wechatpay
 class Client:
     """The steps by our calls."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         certificate = x509.load_pem_x509_certificate(read("apiclient_cert.pem").encode())
         keys = {read("pub_key_id.txt"): read("pub_key.pem")} if TASK["mode"] == "public_key" else {}
         self.client = wechatpay.Client(
@@ -23,23 +23,29 @@ class Client:
         )
         self.orders = self.client.v3.payscore.serviceorder
 
-    def create(self, fields):
+    def create(self, fields: dict) -> dict:
+        """Create an order."""
         return self.orders.post(json={**IDENTITY, **fields}).json()
 
-    def complete(self, number, fields):
+    def complete(self, number: str, fields: dict) -> dict:
+        """Complete an order."""
         return self.orders._out_order_no_.complete.post(out_order_no=number, json={**IDENTITY, **fields}).json()
 
-    def sync(self, number, paid_time):
+    def sync(self, number: str, paid_time: str) -> dict:
+        """Report the payment."""
         body = {**IDENTITY, "type": "Order_Paid", "detail": {"paid_time": paid_time}}
         return self.orders._out_order_no_.sync.post(out_order_no=number, json=body).json()
 
-    def query(self, number):
+    def query(self, number: str) -> dict:
+        """Query an order."""
         return self.orders.get(params={**IDENTITY, "out_order_no": number}).json()
 
-    def cancel(self, number, reason):
-        self.orders._out_order_no_.cancel.post(out_order_no=number, json={**IDENTITY, "reason": reason})
+    def cancel(self, number: str, reason: str) -> object:
+        """Cancel an order."""
+        return self.orders._out_order_no_.cancel.post(out_order_no=number, json={**IDENTITY, "reason": reason})
 
-    def notification(self, headers, body):
+    def notification(self, headers: dict, body: str) -> dict | None:
+        """Verify and open a notification."""
         return self.client.notification(headers, body.encode()).resource
 
 

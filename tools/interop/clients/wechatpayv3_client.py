@@ -10,7 +10,7 @@ from wechatpayv3 import WeChatPay, WeChatPayType
 from wechatpayv3.utils import load_public_key, rsa_verify
 
 
-def connect():
+def connect() -> WeChatPay:
     """Return their client; without a public key it downloads the certificates itself."""
     certificate = x509.load_pem_x509_certificate((FOLDER / "apiclient_cert.pem").read_bytes())
     keys = {}
@@ -28,7 +28,7 @@ def connect():
     )
 
 
-def order(answer):
+def order(answer: tuple[int, str]) -> dict:
     """Return the order of an answer."""
     status, text = answer
     if status >= 300:
@@ -39,29 +39,36 @@ def order(answer):
 class Client:
     """The steps by their calls."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.pay = connect()
 
-    def create(self, fields):
+    def create(self, fields: dict) -> dict:
+        """Create an order."""
         return order(self.pay.payscore_create(**fields))
 
-    def complete(self, number, fields):
+    def complete(self, number: str, fields: dict) -> dict:
+        """Complete an order."""
         return order(self.pay.payscore_complete(number, IDENTITY["service_id"], **fields))
 
-    def sync(self, number, paid_time):
+    def sync(self, number: str, paid_time: str) -> dict:
+        """Report the payment."""
         return order(self.pay.payscore_sync(number, IDENTITY["service_id"], detail={"paid_time": paid_time}))
 
-    def query(self, number):
+    def query(self, number: str) -> dict:
+        """Query an order."""
         return order(self.pay.payscore_query(IDENTITY["service_id"], out_order_no=number))
 
-    def cancel(self, number, reason):
+    def cancel(self, number: str, reason: str) -> object:
+        """Cancel an order."""
         return order(self.pay.payscore_cancel(number, IDENTITY["service_id"], reason))
 
-    def notification(self, headers, body):
+    def notification(self, headers: dict, body: str) -> dict | None:
+        """Verify and open a notification."""
         opened = self.pay.callback(headers, body)
         return opened and opened["resource"]
 
-    def verify(self, request, body):
+    def verify(self, request: dict, body: str) -> bool:
+        """Verify the signature of a request that our library signed."""
         # rsa_verify is made for answers, which have three lines; the first three of a request go in as the first
         start = "\n".join([request["method"], request["target"], request["timestamp"]])
         key = load_public_key(TASK["merchant_public_key"])
