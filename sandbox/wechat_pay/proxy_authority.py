@@ -1,8 +1,8 @@
 """The proxy's own certificate authority: it can speak for WeChat Pay's three host names and for nothing else.
 
 Its key exists only while it signs the certificates of the three hosts, and is in no file: no further certificate can be
-made with it. Name constraints (RFC 5280, 4.2.1.10) say the same to every program that trusts it. What is stored is the
-hosts' own key, in files that their owner alone can read.
+made with it. Name constraints (RFC 5280, 4.2.1.10) say the same; OpenSSL, Node.js and Go read them, Java does not read
+those of a trusted authority. What is stored is the hosts' own key, in files that their owner alone can read.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""`make interop`: clients of WeChat Pay from PyPI and npm, unchanged but for proxy, authority and keys, in two key modes.
+"""`make interop`: clients of WeChat Pay from PyPI and npm, unchanged but for proxy, authority and keys, in two modes.
 
 Each takes an order from its creation to its payment, cancels another one, and receives a notification, three forgeries
 and one that was recorded before. A client is skipped, with the reason, if its registry cannot be reached or node is
