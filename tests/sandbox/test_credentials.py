@@ -6,7 +6,6 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -58,7 +57,7 @@ def test_without_a_mode_the_merchants_kind_decides(wechat_pay: Simulator) -> Non
 
 
 def test_the_files_belong_together(wechat_pay: Simulator) -> None:
-    """Key, certificate and .p12 are one pair; the password of the .p12 is the mchid; the id is that of the public key."""
+    """Key, certificate and .p12 are one pair, the .p12's password is the mchid, the id is the public key's."""
     contents = wechat_pay.credentials(MCHID, "both")
     merchant = wechat_pay.merchant(MCHID)
     key = load_pem_private_key(contents["apiclient_key.pem"], None)
@@ -102,7 +101,7 @@ def test_ops_makes_a_secret_of_them_that_works(wechat_pay: Simulator, mode: Mode
     apiv3_key = files.read_apiv3_key(tmp_path / "apiv3_key.txt")
     document = material.document(MCHID, material.Material(pair, keys, apiv3_key))
     material.require_fit(MCHID, document, pair, datetime.now(UTC))
-    assert secret.read(json.dumps(document), MCHID, datetime.now(UTC))
+    assert secret.read(json.dumps(document), MCHID, datetime.now(UTC)).appid is None
     fields = ("mchid", "serial_no", "private_key", "platform_keys", "apiv3_key")
     wechat_pay.ready_to_sync(MCHID, "S1", at=LONG_AGO)
     client = wechatpay.Client(**{name: document[name] for name in fields}, base_url=wechat_pay.base_url)  # type: ignore[arg-type]
@@ -126,10 +125,10 @@ def test_node_opens_the_p12(wechat_pay: Simulator, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def place(wechat_pay: Simulator) -> Iterator[Place]:
+def place(wechat_pay: Simulator) -> Place:
     """Where WeChat Pay's control port and proxy are."""
     control, proxy = (int(url.rpartition(":")[2]) for url in (wechat_pay.control_url, wechat_pay.proxy_url))
-    yield Place(control=control, proxy=proxy)
+    return Place(control=control, proxy=proxy)
 
 
 @pytest.fixture
@@ -181,7 +180,7 @@ def test_a_folder_that_cannot_be_written_is_named(command_line: Place, tmp_path:
 
 def test_a_refusal_of_the_sandbox_is_passed_on(place: Place) -> None:
     """What the control port refuses is told in its own words."""
-    with pytest.raises(SandboxError, match="refuses: .*mode must be one of public_key, certificate, both"):
+    with pytest.raises(SandboxError, match=r"refuses: .*mode must be one of public_key, certificate, both"):
         client_environment.fetch(place, MCHID, "none")
 
 
@@ -214,10 +213,9 @@ def test_a_wrong_command_line_is_refused(arguments: list[str], words: str) -> No
 def test_the_default_is_the_first_merchant_in_the_sandboxs_folder() -> None:
     """The files of `make sandbox` are in its folder, by merchant, and the lines name the proxy's port."""
     folder = client_environment.folder_of(Path("/sandbox"), MCHID)
+    authority = "/sandbox/merchants/1230000109/proxy_ca.pem"
     lines = client_environment.exports(f"http://{PLACE.address}:{PLACE.proxy}", folder).splitlines()
     assert lines == [
         "export HTTPS_PROXY=http://127.0.0.1:4513",
-        "export SSL_CERT_FILE=/sandbox/merchants/1230000109/proxy_ca.pem "
-        "REQUESTS_CA_BUNDLE=/sandbox/merchants/1230000109/proxy_ca.pem "
-        "NODE_EXTRA_CA_CERTS=/sandbox/merchants/1230000109/proxy_ca.pem",
+        f"export SSL_CERT_FILE={authority} REQUESTS_CA_BUNDLE={authority} NODE_EXTRA_CA_CERTS={authority}",
     ]

@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -156,7 +157,7 @@ def test_a_caller_that_leaves_before_its_request_is_forgotten(wechat_pay: Simula
 def test_no_web_page_reaches_a_host_through_it(order: Simulator, headers: dict[str, str], words: str) -> None:
     """In a tunnel too, a request of a web page or for another name is refused."""
     with Tunnel(order) as tunnel:
-        tunnel.socket.sendall(tunnel.encode("GET", QUERY, **headers))
+        tunnel.socket.sendall(tunnel.encode("GET", QUERY, headers=headers))
         status, _, body = tunnel.answer()
     assert status == 403
     assert words in body.decode()
@@ -210,7 +211,7 @@ def outcome(connection: Connection) -> str:
         ("gateway_error", {}),
     ],
 )
-def test_a_fault_works_through_it_as_at_the_host(order: Simulator, fault: str, options: dict[str, object]) -> None:
+def test_a_fault_works_through_it_as_at_the_host(order: Simulator, fault: str, options: dict[str, Any]) -> None:
     """A call ends through the proxy as it does at the plain host, whatever fault strikes it."""
     order.misbehave(fault, **options)
     assert outcome(Tunnel(order)) == outcome(Connection(order))

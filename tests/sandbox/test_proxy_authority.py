@@ -164,7 +164,8 @@ def _openssl(port: int, name: str, folder: Path) -> bool:
 
 _NODE = """
 const [port, servername] = process.argv.slice(1);
-require('tls').connect({ port, host: '127.0.0.1', servername }, () => process.exit(0)).on('error', () => process.exit(1));
+require('tls').connect({ port, host: '127.0.0.1', servername }, () => process.exit(0))
+  .on('error', () => process.exit(1));
 """
 
 
@@ -210,7 +211,7 @@ VERIFIERS = {"python": _python, "openssl": _openssl, "node": _node, "java": _jav
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
-    """A folder with an authority as files, its identity for WeChat Pay's name, and one that its key signed for another."""
+    """An authority as files, its identity for WeChat Pay's name, and one that its key signed for another name."""
     folder = tmp_path_factory.mktemp("authority")
     key, server = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     root = proxy_authority._root(key, NOW)

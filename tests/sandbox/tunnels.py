@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from collections.abc import Mapping
 
 from sandbox.wechat_pay import Simulator
 from tests.sandbox.signed import LIMIT, Connection, signed_request
@@ -49,11 +50,11 @@ class Tunnel(Connection):
         if self.greeting == ESTABLISHED:
             self.socket = trusting(wechat_pay).wrap_socket(raw, server_hostname=name)
 
-    def encode(self, method: str, target: str, body: bytes = b"", **more: str) -> bytes:
+    def encode(self, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> bytes:
         """The bytes of one signed request, with other headers in place of the usual ones."""
-        headers = {**signed_request(self._wechat_pay, method, target, body).headers, "Host": self.name, **more}
-        headers["Content-Length"] = str(len(body))
-        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {text}" for name, text in headers.items()), "", ""]
+        usual = {**signed_request(self._wechat_pay, method, target, body).headers, "Host": self.name}
+        whole = {**usual, **(headers or {}), "Content-Length": str(len(body))}
+        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {text}" for name, text in whole.items()), "", ""]
         return "\r\n".join(lines).encode() + body
 
     def ask(self, method: str, target: str, body: bytes = b"") -> None:
