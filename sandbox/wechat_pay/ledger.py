@@ -1,17 +1,16 @@
 """The merchants and orders of WeChat Pay, and what shops, customers and WeChat Pay itself do to an order."""
 
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sandbox.wechat_pay import orders, times
+from sandbox.wechat_pay import numbers, orders
+from sandbox.wechat_pay.families import ENDPOINTS
 from sandbox.wechat_pay.keys import KeyRing, SimulatedMerchant, SimulatedPlatform
 from sandbox.wechat_pay.orders import SimulatedOrder
 from sandbox.wechat_pay.refusals import NOT_EXIST
-from sandbox.wechat_pay.routes import ENDPOINTS
 from sandbox.wechat_pay.state import State
 
 APPID = "wxd678efh567hg6787"
@@ -53,7 +52,7 @@ class Ledger:
     ) -> SimulatedOrder:
         """Create an order, as the shop does; `at` is Unix seconds, now by default.
 
-        `endpoint` is one of `routes.ENDPOINTS`; without it the order belongs to the first that a request names.
+        `endpoint` is one of `families.ENDPOINTS`; without it the order belongs to the first that a request names.
         """
         if endpoint not in {"", *ENDPOINTS}:
             raise ValueError(f"endpoint must be one of {', '.join(ENDPOINTS)}")
@@ -64,7 +63,9 @@ class Ledger:
             appid,
             service_id,
             created_at=now,
-            order_id=f"1000000000{times.digits(now)}{secrets.randbelow(10**7):07d}",
+            order_id=numbers.order_id(now),
+            query_id=numbers.query_id(),
+            usual=True,
             sub_mchid=sub_mchid,
             endpoint=endpoint,
             channel_id=channel_id,
@@ -74,7 +75,7 @@ class Ledger:
 
     def confirm(self, mchid: str, out_order_no: str, *, sub_mchid: str = "") -> SimulatedOrder:
         """Confirm the order, as the customer does."""
-        return self._change(mchid, out_order_no, sub_mchid, orders.confirm)
+        return self._change(mchid, out_order_no, sub_mchid, lambda order: orders.confirm(order, self._clock()))
 
     def complete(
         self, mchid: str, out_order_no: str, *, total_amount: int = 3900, at: float | None = None, sub_mchid: str = ""

@@ -2,7 +2,6 @@
 
 import base64
 import secrets
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -13,11 +12,6 @@ from sandbox.wechat_pay.body import json_object
 from sandbox.wechat_pay.keys import SimulatedMerchant, SimulatedPlatform, encrypt
 from sandbox.wechat_pay.message import Request, SimulatedReply, as_json, ok
 from sandbox.wechat_pay.refusals import wrong_parameter
-
-PATHS: Mapping[tuple[str, str], str] = {
-    ("GET", "/v3/certificates"): "certificates",
-    ("POST", "/v3/security/echo"): "echo",
-}
 
 
 def seal(merchant: SimulatedMerchant, plain: bytes, associated_data: str) -> dict[str, str]:

@@ -6,45 +6,38 @@ other.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from sandbox.wechat_pay import credentials, operations, security
-from sandbox.wechat_pay.authentication import authenticate
+from sandbox.wechat_pay.authentication import authenticate, require_framing
+from sandbox.wechat_pay.body import json_object, require_characters
 from sandbox.wechat_pay.call import SimulatedCall
 from sandbox.wechat_pay.draft import Draft, Response, Signing
+from sandbox.wechat_pay.endpoints import read_operation
+from sandbox.wechat_pay.exchange import Exchange
 from sandbox.wechat_pay.faults import ActiveFaults, Fault, When
 from sandbox.wechat_pay.keys import Mode
 from sandbox.wechat_pay.ledger import Ledger
 from sandbox.wechat_pay.message import Request, SimulatedReply, ok
 from sandbox.wechat_pay.orders import SimulatedOrder
 from sandbox.wechat_pay.random_faults import RandomFaults
-from sandbox.wechat_pay.refusals import STATE_CODES, SimulatedRefusal
-from sandbox.wechat_pay.routes import Operation, Parameters, parameters_of, read_operation
+from sandbox.wechat_pay.refusals import STATE_CODES, SimulatedRefusal, wrong_parameter
+from sandbox.wechat_pay.routes import Operation
+from sandbox.wechat_pay.switches import DEFAULTS, Switches
 
 HOSTS = ("main", "backup")
-
-
-@dataclass(frozen=True, slots=True)
-class _Exchange:
-    """A request that was authenticated: what it asks for, for which merchant, and when."""
-
-    request: Request
-    operation: Operation
-    mchid: str
-    at: float
-
-    @property
-    def parameters(self) -> Parameters:
-        return parameters_of(self.operation, self.request.body)
 
 
 class SimulatedService(Ledger):
     """Answers requests as the hosts of WeChat Pay do; a caller in the same process needs no network."""
 
-    def __init__(self, *, clock: Callable[[], float] = time.time, keys: Path | None = None) -> None:
+    def __init__(
+        self, *, clock: Callable[[], float] = time.time, keys: Path | None = None, switches: Switches = DEFAULTS
+    ) -> None:
         """Start without orders and faults; `clock` and `keys` are those of the ledger."""
         super().__init__(clock=clock, keys=keys)
+        self.switches = switches
         self._calls: list[SimulatedCall] = []
         self._faults = ActiveFaults()
         self.random_faults: RandomFaults | None = None
@@ -110,80 +103,110 @@ class SimulatedService(Ledger):
         """Answer one request as a host does; a host that refuses connections answers nothing."""
         if host in self.refusing:
             return Response(SimulatedReply(0, signed=False), "reset")
-        operation, mchid, now = Operation(""), "", self._clock()
+        operation, mchid, now = Operation(), "", self._clock()
         try:
+            require_framing(request)
             operation = read_operation(request)
             mchid = authenticate(request, self._merchants, now)
-            draft = self._operate(_Exchange(request, operation, mchid, now))
+            draft = self._operate(operation, self._exchange(operation, request, mchid, now))
         except SimulatedRefusal as refusal:
-            draft = Draft(refusal.reply())
+            draft = self._with_key(Draft(self._refuse(refusal)), request)
         call = SimulatedCall.of(request, operation, draft, mchid=mchid, at=self._clock(), host=host)
         with self._lock:
             self._calls.append(call)
-        return draft.sign(self.platform, self._clock())
+        return draft.with_reply(self._as_switched(draft.reply)).sign(self.platform, self._clock())
 
-    def _operate(self, exchange: _Exchange) -> Draft:
+    def _exchange(self, operation: Operation, request: Request, mchid: str, now: float) -> Exchange:
+        parameters = operation.query if request.method == "GET" else json_object(request.body)
+        require_characters({**operation.path, **operation.query})
+        if parameters.get("mchid", mchid) != mchid:
+            raise wrong_parameter("/mchid", parameters["mchid"], "商户号与HTTP头Authorization中的mchid不一致")
+        return Exchange(
+            request,
+            operation.name,
+            operation.endpoint,
+            operation.path,
+            parameters,
+            mchid,
+            now,
+            ledger=self,
+            switches=self.switches,
+        )
+
+    def _operate(self, operation: Operation, exchange: Exchange) -> Draft:
         """Execute, and let the active faults strike; one call has the lock, as in WeChat Pay's database."""
-        name, number = exchange.operation.name, exchange.operation.out_order_no
         with self._lock:
-            random_fault = self.random_faults.draw(name, number) if self.random_faults else None
+            number, exchange = exchange.out_order_no, replace(exchange, order=self._named_order(exchange))
+            random_fault = self.random_faults.draw(operation.name, number) if self.random_faults else None
             with self._faults.during_call(random_fault):
-                draft = self._draft(exchange)
+                draft = self._draft(operation, exchange)
                 fault = self._take(When.DELIVERY, exchange) if draft.wire == "whole" else None
                 return fault.strike(draft) if fault else draft
 
-    def _draft(self, exchange: _Exchange) -> Draft:
+    def _draft(self, operation: Operation, exchange: Exchange) -> Draft:
         if fault := self._take(When.BEFORE, exchange):
-            return fault.strike(self._with_key(Draft(SimulatedReply(0)), exchange))
-        order = self._named_order(exchange)
-        if order and (fault := self._take(When.UNEXECUTED, exchange)):
-            adopted = operations.adopt(order, exchange.operation, exchange.parameters)
-            return fault.strike(self._with_key(Draft(ok({}), order=adopted, at=exchange.at), exchange))
+            return fault.strike(self._with_fault_of_key(Draft(SimulatedReply(0)), exchange))
+        if exchange.order and (fault := self._take(When.UNEXECUTED, exchange)):
+            adopted = operations.adopt(exchange.order, exchange.endpoint, exchange.parameters)
+            return fault.strike(self._with_fault_of_key(Draft(ok({}), order=adopted, at=exchange.at), exchange))
         loss = self._take(When.WIRE, exchange)
         if loss and not loss.options["processed"]:
             return loss.strike(Draft(SimulatedReply(0, signed=False)))
-        draft = self._with_key(Draft(self._execute_or_refuse(exchange)), exchange)
+        draft = self._with_fault_of_key(Draft(self._execute_or_refuse(operation, exchange)), exchange)
         if loss:
             return loss.strike(draft)
         fault = self._take(When.AFTER, exchange) if draft.reply.status < 300 else None
         return fault.strike(draft) if fault else draft
 
-    def _execute_or_refuse(self, exchange: _Exchange) -> SimulatedReply:
+    def _execute_or_refuse(self, operation: Operation, exchange: Exchange) -> SimulatedReply:
         try:
-            return self._execute(exchange)
+            return self._execute(operation, exchange)
         except SimulatedRefusal as refusal:
             fault = self._take(When.STATE, exchange) if refusal.code in STATE_CODES else None
-            return fault.strike(Draft(refusal.reply())).reply if fault else refusal.reply()
+            return fault.strike(Draft(refusal.reply())).reply if fault else self._refuse(refusal)
 
-    def _execute(self, exchange: _Exchange) -> SimulatedReply:
-        match exchange.operation.name:
-            case "certificates":
-                return security.certificates(self.platform, self._merchants[exchange.mchid])
-            case "echo":
-                return security.echo(self.platform, self._merchants[exchange.mchid], exchange.request)
-        before, parameters = self._named_order(exchange), exchange.parameters
+    def _execute(self, operation: Operation, exchange: Exchange) -> SimulatedReply:
+        before = exchange.order
         if before is not None and before.state == "DONE" and (fault := self._take(When.REPLAY, exchange)):
-            first = operations.synced_reply(operations.adopt(before, exchange.operation, parameters))
+            first = operations.synced_reply(operations.adopt(before, exchange.endpoint, exchange.parameters))
             return fault.strike(Draft(first)).reply
-        executed = operations.execute(exchange.operation, parameters, exchange.mchid, before, exchange.at)
-        self._store(executed.order, before)
+        executed = operation.execute(exchange)
+        if executed.order is not None:
+            self._store(executed.order, before)
         return executed.reply
 
-    def _named_order(self, exchange: _Exchange) -> SimulatedOrder | None:
+    def _named_order(self, exchange: Exchange) -> SimulatedOrder | None:
         """Return the order that a request names, or one that was opened without naming an owner."""
-        operation = exchange.operation
-        if (exchange.mchid, operation.out_order_no) not in self._orders:
+        if query_id := exchange.parameters.get("query_id"):
+            return self._queried(exchange, query_id)
+        if not exchange.endpoint or (exchange.mchid, exchange.out_order_no) not in self._orders:
             return None
         sub_mchid = str(exchange.parameters.get("sub_mchid", ""))
-        return self._find(exchange.mchid, operation.out_order_no, sub_mchid, operation.endpoint)
+        return self._find(exchange.mchid, exchange.out_order_no, sub_mchid, exchange.endpoint)
 
-    def _with_key(self, draft: Draft, exchange: _Exchange) -> Draft:
-        """Sign with the key that the request asks for, while both kinds are valid (doc 4012154180)."""
-        if not exchange.request.header("Wechatpay-Serial").startswith("PUB_KEY_ID_"):
-            return draft
-        draft = draft.signed(replace(draft.signing, by="public_key"))
-        fault = self._take(When.KEY, exchange)
+    def _queried(self, exchange: Exchange, query_id: object) -> SimulatedOrder | None:
+        """Return the merchant's order that a `query_id` names."""
+        same_merchant = [orders for (mchid, _), orders in self._orders.items() if mchid == exchange.mchid]
+        every = (order for orders in same_merchant for order in orders.values())
+        return next((order for order in every if order.query_id == query_id), None)
+
+    def _with_fault_of_key(self, draft: Draft, exchange: Exchange) -> Draft:
+        draft = self._with_key(draft, exchange.request)
+        fault = self._take(When.KEY, exchange) if draft.signing.by == "public_key" else None
         return fault.strike(draft) if fault else draft
 
-    def _take(self, when: When, exchange: _Exchange) -> Fault | None:
-        return self._faults.take(when, exchange.operation.name, exchange.operation.out_order_no)
+    @staticmethod
+    def _with_key(draft: Draft, request: Request) -> Draft:
+        """Sign with the key that the request asks for, while both kinds are valid (doc 4012154180)."""
+        asks = request.header("Wechatpay-Serial").startswith("PUB_KEY_ID_")
+        return draft.signed(replace(draft.signing, by="public_key")) if asks else draft
+
+    def _refuse(self, refusal: SimulatedRefusal) -> SimulatedReply:
+        return refusal.reply(observed=self.switches.observed_parameter_errors)
+
+    def _as_switched(self, reply: SimulatedReply) -> SimulatedReply:
+        """Return a refusal signed where the switch says so."""
+        return replace(reply, signed=True) if reply.signable and self.switches.signed_refusals else reply
+
+    def _take(self, when: When, exchange: Exchange) -> Fault | None:
+        return self._faults.take(when, exchange.operation, exchange.out_order_no)

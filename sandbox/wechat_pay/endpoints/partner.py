@@ -1,0 +1,46 @@
+"""Service orders of a sub-merchant, by its service provider (docs 4013138559, 4013138975)."""
+
+from sandbox.wechat_pay import operations
+from sandbox.wechat_pay.exchange import Exchange, Executed
+from sandbox.wechat_pay.families import ENDPOINTS
+from sandbox.wechat_pay.routes import operation
+
+_FAMILY = "partner"
+_ORDERS = ENDPOINTS[_FAMILY]
+_ORDER = _ORDERS + "/{out_order_no}"
+
+
+@operation("POST", _ORDERS, _FAMILY)
+def create(exchange: Exchange) -> Executed:
+    """Create an order."""
+    return operations.create(exchange)
+
+
+@operation("GET", _ORDERS, _FAMILY)
+def query(exchange: Exchange) -> Executed:
+    """Answer with the order."""
+    return operations.query(exchange)
+
+
+@operation("POST", f"{_ORDER}/complete", _FAMILY)
+def complete(exchange: Exchange) -> Executed:
+    """Complete the order: ask for its money."""
+    return operations.complete(exchange)
+
+
+@operation("POST", f"{_ORDER}/modify", _FAMILY)
+def modify(exchange: Exchange) -> Executed:
+    """Change the amount that the shop asks for."""
+    return operations.modify(exchange)
+
+
+@operation("POST", f"{_ORDER}/cancel", _FAMILY)
+def cancel(exchange: Exchange) -> Executed:
+    """Cancel the order."""
+    return operations.cancel(exchange)
+
+
+@operation("POST", f"{_ORDER}/sync", _FAMILY)
+def sync(exchange: Exchange) -> Executed:
+    """Record that the shop was paid elsewhere."""
+    return operations.sync(exchange)
