@@ -39,7 +39,7 @@ from tests.ops.merchant_files import MerchantFiles
 OPERATE = ("runbook.md", "deploy.md", "alarms/*.md", "reasons/*.md")
 RUNBOOK = [str(page.relative_to(ROOT)) for pattern in OPERATE for page in sorted((ROOT / "docs/operate").glob(pattern))]
 PAGES = ("README.md", *RUNBOOK, "sandbox/README.md", "events/README.md", "layers/wechatpay/README.md")
-PROGRAMS = ("make", "bin/ops", ".venv/bin/python", ".venv-sam/bin/sam", "aws", "curl", "pip", "export")
+PROGRAMS = ("make", "bin/ops", ".venv/bin/python", ".venv-sam/bin/sam", "aws", "curl", "pip", "export", "eval")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EVENT_FILES = dict(
     re.findall(

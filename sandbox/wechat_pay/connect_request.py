@@ -46,7 +46,7 @@ def read_name(head: bytes) -> str | ProxyRefusal:
     first = _FIRST_LINE.fullmatch(head.partition(b"\r\n")[0].decode("ascii", "replace"))
     if first is None:
         return NOT_HTTP
-    method, target = first[1], _shown(first[2])
+    method, target = first[1], _printable(first[2])
     if method != "CONNECT":
         return forbidden(
             f"this proxy serves CONNECT for {SERVED} only, not {method} {target}: "
@@ -58,6 +58,6 @@ def read_name(head: bytes) -> str | ProxyRefusal:
     return name
 
 
-def _shown(target: str) -> str:
+def _printable(target: str) -> str:
     """Return a target as it may stand in a header: printable ASCII, without a query, 80 characters at most."""
     return re.sub(r"[^!-~]", "?", target.partition("?")[0])[:80]

@@ -63,6 +63,27 @@ def test_a_tunnel_stays_open_and_takes_requests_ahead(order: Simulator) -> None:
     assert states == ["DOING", "DONE", "DONE"]
 
 
+def test_a_body_may_come_in_chunks_and_after_a_wait(order: Simulator) -> None:
+    """A chunked body is read, and a caller that waits for 100 Continue gets it, as at the plain host."""
+    with Tunnel(order) as tunnel:
+        framing = {"Transfer-Encoding": "chunked", "Content-Length": None, "Expect": "100-continue"}
+        head = tunnel.encode("POST", "/v3/payscore/serviceorder/S1/sync", PAID, headers=framing).removesuffix(PAID)
+        tunnel.socket.sendall(head)
+        assert tunnel.head()[0] == 100
+        tunnel.socket.sendall(b"10\r\n" + PAID[:16] + b"\r\n" + f"{len(PAID) - 16:x}\r\n".encode() + PAID[16:])
+        tunnel.socket.sendall(b"\r\n0\r\n\r\n")
+        assert json.loads(tunnel.answer()[2])["state"] == "DONE"
+
+
+def test_a_body_that_does_not_end_is_refused_with_an_answer(order: Simulator) -> None:
+    """A request whose length cannot be read is answered before its tunnel ends."""
+    with Tunnel(order) as tunnel:
+        tunnel.socket.sendall(tunnel.encode("POST", "/v3/payscore/serviceorder", PAID, headers={"Content-Length": "x"}))
+        status, headers, _ = tunnel.answer()
+        assert (status, headers["connection"]) == (400, "close")
+        assert tunnel.socket.recv(1) == b""
+
+
 def test_tls_may_begin_in_the_same_packet(order: Simulator) -> None:
     """The first bytes of TLS may come together with the CONNECT, and the head byte by byte."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

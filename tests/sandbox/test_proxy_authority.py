@@ -210,7 +210,7 @@ VERIFIERS = {"python": _python, "openssl": _openssl, "node": _node, "java": _jav
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+def constrained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     """An authority as files, its identity for WeChat Pay's name, and one that its key signed for another name."""
     folder = tmp_path_factory.mktemp("authority")
     key, server = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -224,7 +224,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
 
 
 @pytest.mark.parametrize("program", VERIFIERS)
-def test_a_verifier_accepts_the_names_and_refuses_every_other(program: str, made: tuple[Path, str, str]) -> None:
+def test_a_verifier_accepts_the_names_and_refuses_every_other(program: str, constrained: tuple[Path, str, str]) -> None:
     """A verifier that trusts the authority accepts it for WeChat Pay's name; for another name its signature is void.
 
     Java accepts the name as well, but does not read the constraints of an authority that it was told to trust
@@ -232,7 +232,7 @@ def test_a_verifier_accepts_the_names_and_refuses_every_other(program: str, made
     """
     if program != "python" and shutil.which(program) is None:
         pytest.skip(f"{program} is not on PATH")
-    folder, genuine, foreign = made
+    folder, genuine, foreign = constrained
     verify = VERIFIERS[program]
     with serving(genuine, folder) as port:
         assert verify(port, MAIN, folder)

@@ -13,7 +13,7 @@ from urllib.parse import quote_plus, urlencode
 
 import pytest
 
-from sandbox.wechat_pay import Simulator
+from sandbox.wechat_pay import Simulator, examples
 from sandbox.wechat_pay.keys import sign
 from tests.sandbox.signed import BASE, LONG_AGO, MCHID, WHO, Connection
 from tests.sandbox.tunnels import MAIN, Tunnel
@@ -161,16 +161,7 @@ class Caller:
         return json.loads(content) if content else None
 
 
-CREATION = {
-    "out_order_no": "SDK-1",
-    **WHO,
-    "service_introduction": "充电宝 <A&B>",
-    "risk_fund": {"name": "DEPOSIT", "amount": 9900, "description": "押金"},
-    "time_range": {"start_time": "OnAccept"},
-    "notify_url": "https://shop.example.com/notify?shop=1&till=2",
-    "need_user_confirm": True,
-}
-COMPLETION = {**WHO, "post_payments": [{"name": "租金/小时", "amount": 3900, "count": 1}], "total_amount": 3900}
+CREATION = examples.create("SDK-1", service_introduction="充电宝 <A&B>", notify_url="https://shop.example.com/notify/1")
 
 
 @pytest.mark.parametrize("sdk", SDKS, ids=lambda sdk: sdk.name)
@@ -179,14 +170,15 @@ def test_an_order_goes_its_way(sdk: Sdk, wechat_pay: Simulator, connect: Callabl
     caller = Caller(sdk, wechat_pay, connect)
     assert caller.call("POST", BASE, CREATION)["service_introduction"] == "充电宝 <A&B>"
     wechat_pay.confirm(MCHID, "SDK-1")
-    assert caller.call("POST", f"{BASE}/SDK-1/complete", COMPLETION)["state_description"] == "MCH_COMPLETE"
+    payments = [{"name": "租金/小时", "amount": 3900, "count": 1}]
+    completion = examples.complete(3900, time.time(), post_payments=payments)
+    assert caller.call("POST", f"{BASE}/SDK-1/complete", completion)["state_description"] == "MCH_COMPLETE"
     query = urlencode(sorted({**WHO, "out_order_no": "SDK-1"}.items()), quote_via=quote_plus)
     assert caller.call("GET", f"{BASE}?{query}")["post_payments"][0]["name"] == "租金/小时"
     wechat_pay.ready_to_sync(MCHID, "SDK-2", at=LONG_AGO)
-    paid = {**WHO, "type": "Order_Paid", "detail": {"paid_time": "20260101120000"}}
-    assert caller.call("POST", f"{BASE}/SDK-2/sync", paid)["state"] == "DONE"
+    assert caller.call("POST", f"{BASE}/SDK-2/sync", examples.sync("20260101120000"))["state"] == "DONE"
     caller.call("POST", BASE, {**CREATION, "out_order_no": "SDK-3"})
-    caller.call("POST", f"{BASE}/SDK-3/cancel", {**WHO, "reason": "顾客取消"})
+    caller.call("POST", f"{BASE}/SDK-3/cancel", examples.cancel(reason="顾客取消"))
     assert wechat_pay.order(MCHID, "SDK-3").state == "REVOKED"
 
 

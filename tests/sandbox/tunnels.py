@@ -50,12 +50,14 @@ class Tunnel(Connection):
         if self.greeting == ESTABLISHED:
             self.socket = trusting(wechat_pay).wrap_socket(raw, server_hostname=name)
 
-    def encode(self, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> bytes:
-        """The bytes of one signed request, with other headers in place of the usual ones."""
+    def encode(
+        self, method: str, target: str, body: bytes = b"", headers: Mapping[str, str | None] | None = None
+    ) -> bytes:
+        """The bytes of one signed request, with other headers in place of the usual ones; None leaves one out."""
         usual = {**signed_request(self._wechat_pay, method, target, body).headers, "Host": self.name}
-        whole = {**usual, **(headers or {}), "Content-Length": str(len(body))}
-        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {text}" for name, text in whole.items()), "", ""]
-        return "\r\n".join(lines).encode() + body
+        whole = {**usual, "Content-Length": str(len(body)), **(headers or {})}
+        lines = [f"{name}: {text}" for name, text in whole.items() if text is not None]
+        return "\r\n".join([f"{method} {target} HTTP/1.1", *lines, "", ""]).encode() + body
 
     def ask(self, method: str, target: str, body: bytes = b"") -> None:
         """Send one signed request to the host of the tunnel."""

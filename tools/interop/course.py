@@ -16,14 +16,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import wechatpay
 from sandbox.client_environment import AUTHORITIES
-from sandbox.wechat_pay import Simulator, credentials
+from sandbox.wechat_pay import Simulator, credentials, examples
 from sandbox.wechat_pay.keys import Mode
 from sandbox.wechat_pay.proxy_authority import CERTIFICATE
 from tools.interop.notifications import FORGERIES, REPLAY, TRUE, notifications
 
 MCHID = "1230000109"
-IDENTITY = {"appid": "wxd678efh567hg6787", "service_id": "500001"}
-NOTIFY_URL = "https://shop.example.com/notify"
 LIMIT = 120  # seconds for a client's steps
 CERTIFICATES = "certificates"  # a step of its own: the simulator has seen the download
 END = "end"
@@ -88,31 +86,20 @@ def _task(wechat_pay: Simulator, mode: Mode, folder: Path) -> dict[str, Any]:
     requests = list(_requests(wechat_pay))
     wechat_pay.misbehave("tampered_body", out_order_no=ORDERS["tampered"])
     serial = next(iter(merchant.platform_keys(mode)))
+    completion = examples.complete(3900, time.time())
     return {
-        **IDENTITY,
+        **examples.WHO,
         "mchid": MCHID,
         "mode": mode,
         "folder": str(folder),
         "control_url": wechat_pay.control_url,
-        "notify_url": NOTIFY_URL,
+        "notify_url": examples.create("")["notify_url"],
         "merchant_public_key": public.decode(),
         "orders": ORDERS,
-        "creations": {ORDERS[name]: _creation(ORDERS[name]) for name in ("paid", "cancelled")},
-        "completion": {"post_payments": [{"name": "租金", "amount": 3900, "count": 1}], "total_amount": 3900},
+        "creations": {ORDERS[name]: examples.create(ORDERS[name]) for name in ("paid", "cancelled")},
+        "completion": {name: completion[name] for name in ("post_payments", "total_amount")},
         "notifications": notifications(wechat_pay, MCHID, ORDERS["notified"], serial),
         "requests": requests,
-    }
-
-
-def _creation(number: str) -> dict[str, Any]:
-    """Return what a shop sends to create an order (doc 4012587900)."""
-    return {
-        "service_id": IDENTITY["service_id"],
-        "out_order_no": number,
-        "service_introduction": "充电宝租借",
-        "time_range": {"start_time": "OnAccept"},
-        "risk_fund": {"name": "DEPOSIT", "amount": 9900},
-        "notify_url": NOTIFY_URL,
     }
 
 

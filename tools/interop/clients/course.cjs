@@ -28,6 +28,9 @@ const verdict = (action) => Promise.resolve().then(action).then((opened) => (ope
 const pause = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
 const nowInBeijing = () => new Date(Date.now() + 8 * 3600 * 1000).toISOString().replace(/[-:T]/g, '').slice(0, 14);
 
+// What a shop completes an order with: the service ends now.
+const completion = () => ({ ...task.completion, time_range: { end_time: nowInBeijing() } });
+
 const isCancelled = async (client, number) => {
   await client.create(task.creations[number]);
   await client.cancel(number, '顾客取消');
@@ -43,7 +46,7 @@ const run = async (client) => {
   const { paid, cancelled, tampered, notified } = task.orders;
   await report('create', async () => (await client.create(task.creations[paid])).state === 'CREATED');
   await report('confirm', async () => (await control('confirm', paid)).state === 'DOING');
-  await report('complete', async () => (await client.complete(paid, task.completion)).state === 'DOING');
+  await report('complete', async () => (await client.complete(paid, completion())).state === 'DOING');
   await pause(1100); // a payment is later than the completion, by whole seconds
   await report('sync', async () => (await client.sync(paid, nowInBeijing())).state === 'DONE');
   await report('query', async () => (await client.query(paid)).collection.details[0].paid_type === 'MCH');
