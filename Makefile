@@ -79,7 +79,7 @@ docs: venv ## write the library's API reference to build/reference
 mutation: venv ## mutation testing with cosmic-ray (an hour; MODULES="orders.event" for one module)
 	python -m tools.mutation $(MODULES)
 
-interop: venv ## other WeChat Pay clients against our simulator and our requests (needs PyPI and npm)
+interop: venv ## other WeChat Pay clients, unchanged, against the simulator in both key modes (needs PyPI and npm)
 	python -m tools.interop
 
 python-versions: venv ## build the library's wheel and run its tests on each installed Python of 3.11 to 3.14 (PYTHONS="3.11 3.12": these)

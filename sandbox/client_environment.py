@@ -19,7 +19,7 @@ from urllib.request import ProxyHandler, build_opener
 from sandbox.errors import SandboxError
 from sandbox.place import MERCHANT, Place, add_ports, directory_of, place_of
 
-USAGE = "credentials [MCHID] [DIRECTORY] [--mode MODE] [--port N] [--wechat-pay-port N]"
+USAGE = "credentials [MCHID] [DIRECTORY] [--mode MODE] [--address A] [--port N] [--wechat-pay-port N]"
 AUTHORITIES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")  # OpenSSL and Go; requests; Node.js
 LIMIT = 30.0  # seconds for the sandbox to answer
 
@@ -53,6 +53,8 @@ def main(arguments: Sequence[str]) -> int:
 
     try:
         credentials.write(folder, files)
+    except (credentials.ForeignCredentialsError, ValueError) as error:
+        raise SandboxError(f"{error}: nothing was written; name another directory") from None
     except OSError as error:
         raise SandboxError(f"{folder} cannot be written ({error.strerror}): name another directory") from None
     print(f"{len(files)} files of merchant {options.mchid} are in {folder}\n", file=sys.stderr)
@@ -72,7 +74,7 @@ def fetch(place: Place, mchid: str, mode: str | None) -> Mapping[str, bytes]:
         with error:
             reason = error.read(500).decode("utf-8", "replace").strip()
         raise SandboxError(f"the sandbox at {control} refuses: {reason}") from None
-    except (OSError, HTTPException, ValueError, LookupError, AttributeError):
+    except (OSError, HTTPException, ValueError, LookupError, TypeError, AttributeError):
         raise SandboxError(
             f"no sandbox answers at {control}: start it with `make sandbox`, or name its --port"
         ) from None

@@ -491,6 +491,7 @@ def _is_a_target(shell: Shell, command: str) -> None:
 
 
 NOT_RUN: Mapping[str, str] = {
+    "interop": "fetches clients from PyPI and npm; tests/tools/test_interop.py runs the one that needs no download",
     "demo": "tests/test_end_to_end.py runs its stories; .ci/run runs it",
     "test": "runs this test",
     "sandbox": "does not end; this module runs next to such a sandbox, and tests/sandbox tries its start",

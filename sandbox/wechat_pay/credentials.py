@@ -49,15 +49,29 @@ def authority_files(certificate: str) -> Files:
     return {CERTIFICATE: certificate.encode(), TRUST_STORE: store}
 
 
+class ForeignCredentialsError(Exception):
+    """The folder has credentials that the sandbox has not written: perhaps a key that nothing can restore."""
+
+
 def write(directory: Path, files: Files) -> None:
-    """Write the files, each whole and for its owner alone; remove those of an earlier writing that are out of date."""
-    for name, content in files.items():
-        if not _OURS.fullmatch(name):
-            raise ValueError(f"{name!r} is no file of a merchant's credentials")
+    """Write the files, each whole and for its owner alone; remove those of an earlier writing that are out of date.
+
+    Raise ForeignCredentialsError where there are such files already, without the proxy's authority among them.
+    """
+    if names := [name for name in files if not _OURS.fullmatch(name)]:
+        raise ValueError(f"{names[0]!r} is no file of a merchant's credentials")
+    before = _written(directory)
+    if before and CERTIFICATE not in before:
+        raise ForeignCredentialsError(f"{directory} has credentials that are not the sandbox's ({min(before)})")
+    for name, content in sorted(files.items(), key=lambda file: file[0] != CERTIFICATE):  # the mark of a folder first
         write_private(directory / name, content)
-    for path in directory.iterdir():
-        if _OURS.fullmatch(path.name) and path.name not in files:
-            path.unlink()
+    for name in before - files.keys():
+        (directory / name).unlink()
+
+
+def _written(directory: Path) -> set[str]:
+    """Return the names in a folder that credentials have."""
+    return {path.name for path in directory.iterdir() if _OURS.fullmatch(path.name)} if directory.exists() else set()
 
 
 def _platform_files(serial: str, pem: str) -> dict[str, str]:

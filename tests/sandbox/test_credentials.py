@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -85,6 +86,26 @@ def test_writing_again_leaves_nothing_that_is_out_of_date(wechat_pay: Simulator,
     assert (tmp_path / "apiclient_key.pem").read_bytes() != before
     with pytest.raises(ValueError, match="is no file of a merchant's credentials"):
         credentials.write(tmp_path, {"../elsewhere": b""})
+
+
+def test_credentials_of_another_source_are_left_alone(
+    wechat_pay: Simulator, command_line: Place, tmp_path: Path
+) -> None:
+    """A folder with a merchant's real key is refused in one line, before anything in it is touched."""
+    (tmp_path / "apiclient_key.pem").write_text("a key that nothing can restore")
+    with pytest.raises(SandboxError, match=r"not the sandbox's \(apiclient_key.pem\): nothing was written"):
+        client_environment.main([MCHID, str(tmp_path)])
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["a key that nothing can restore"]
+
+
+def test_an_answer_with_other_files_is_refused(
+    command_line: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is none of a merchant's is refused before anything is written."""
+    monkeypatch.setattr(client_environment, "fetch", lambda *_: {"../.bashrc": b""})
+    with pytest.raises(SandboxError, match="is no file of a merchant's credentials: nothing was written"):
+        client_environment.main([MCHID, str(tmp_path / "keys")])
+    assert not (tmp_path / "keys").exists()
 
 
 @pytest.mark.parametrize("mode", ["public_key", "certificate"])
@@ -182,6 +203,22 @@ def test_a_refusal_of_the_sandbox_is_passed_on(place: Place) -> None:
     """What the control port refuses is told in its own words."""
     with pytest.raises(SandboxError, match=r"refuses: .*mode must be one of public_key, certificate, both"):
         client_environment.fetch(place, MCHID, "none")
+
+
+@pytest.mark.parametrize("answer", [b"[]", b"{}", b'{"files": []}', b"not JSON"])
+def test_another_program_at_the_port_is_no_sandbox(answer: bytes) -> None:
+    """An answer that is not a sandbox's is said to be none."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        with pytest.raises(SandboxError, match="no sandbox answers at"):
+            client_environment.fetch(Place(control=listener.getsockname()[1]), MCHID, None)
 
 
 def test_no_sandbox_is_said_in_one_line() -> None:
