@@ -97,7 +97,7 @@ docs: venv ## write the library's API reference to build/reference
 mutation: venv ## mutation testing with cosmic-ray (an hour; MODULES="orders.event" for one module)
 	python -m tools.mutation $(MODULES)
 
-interop: venv ## other WeChat Pay clients against our simulator and our requests (needs PyPI and npm)
+interop: venv ## other WeChat Pay clients, unchanged, against the simulator in both key modes (needs PyPI and npm)
 	python -m tools.interop
 
 pos-examples: venv .aws-sam/sandbox/template.yaml ## run the examples of docs/integrating-a-pos.md, with the SDKs of Node.js and Go as well

@@ -1,4 +1,7 @@
-"""`python -m sandbox`: `demo` runs the stories once, `up` stays up for a till; `chaos`, `day` and `faults`."""
+"""`python -m sandbox`: `demo` runs the stories once, `up` stays up for a till; `chaos` and `day` run under load.
+
+`credentials` writes what a client of WeChat Pay needs for a sandbox that is up; `faults` lists the faults.
+"""
 
 import errno
 import os
@@ -10,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
 
-from sandbox import instance, place, ports
+from sandbox import client_environment, instance, place, ports
 from sandbox.errors import SandboxError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -87,11 +90,14 @@ def _is_alive(process: int) -> bool:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; return the exit code."""
-    commands = {"demo": _demo, "up": _up, "chaos": _chaos, "day": _day, "faults": _faults}
+    commands = {"demo": _demo, "up": _up, "chaos": _chaos, "day": _day}
+    commands |= {"credentials": _credentials, "faults": _faults}
     name, rest = (arguments[:1] or [""])[0], arguments[1:]
     if name not in commands or (name in {"demo", "faults"} and rest):
         chaos, day = (f"{name} [--orders N] [--seed N]" for name in ("chaos", "day"))
-        sys.exit(f"usage: python -m sandbox demo | {place.USAGE} | {chaos} | {day} | faults")
+        sys.exit(
+            f"usage: python -m sandbox demo | {place.USAGE} | {chaos} | {day} | {client_environment.USAGE} | faults"
+        )
     return commands[name](rest)
 
 
@@ -111,6 +117,10 @@ def _day(arguments: Sequence[str]) -> int:
     from sandbox.day import command  # noqa: PLC0415
 
     return command.main(arguments)
+
+
+def _credentials(arguments: Sequence[str]) -> int:
+    return client_environment.main(arguments)
 
 
 def _faults(_: Sequence[str]) -> int:

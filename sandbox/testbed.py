@@ -11,6 +11,7 @@ from ops.stack import Deployment
 from orders.errors import UnreadableItemError
 from orders.order import Order
 from sandbox.cloud import Cloud, Stack
+from sandbox.place import MERCHANT as MERCHANT  # noqa: PLC0414  the one that the stories are about
 from sandbox.place import Place
 from sandbox.waiting import until as until  # noqa: PLC0414  for tests that wait in a testbed
 from sandbox.wechat_pay import Simulator
@@ -21,7 +22,6 @@ EVENTS = ROOT / "events"
 
 ANYWHERE = Place()  # free ports of loopback
 
-MERCHANT = "1230000109"
 OTHER_MERCHANT = "1900000109"  # whose key is replaced in one of the stories
 TOPIC = "pos-orders"  # for tills that publish by SNS
 APPID = "wxd678efh567hg6787"
@@ -69,6 +69,8 @@ class Testbed:
                     port=place.wechat_pay,
                     backup_port=place.backup,
                     control_port=place.control,
+                    proxy_port=place.proxy,
+                    authority=directory / "proxy",
                     address=place.address,
                     state=directory / "wechat-pay" if place.keep else None,
                     ladder_scale=float(parameters.get("RetryScale", "1")),

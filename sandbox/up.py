@@ -5,12 +5,15 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import indent
 from typing import NoReturn
 
 from ops.address import Sandbox
+from sandbox import client_environment
 from sandbox.cloud import REGION
 from sandbox.place import PLACE, Place
 from sandbox.testbed import BEFORE_THE_EVENTS, MERCHANT, OTHER_MERCHANT, Testbed
+from sandbox.wechat_pay import credentials
 
 __all__ = ["PLACE", "environment", "main", "seed"]
 
@@ -24,7 +27,8 @@ def main(place: Place, directory: Path) -> NoReturn:
         say("opening the orders of events/")
         seed(testbed)
         write_addresses(testbed, directory)
-        _welcome(testbed)
+        write_credentials(testbed, directory)
+        _welcome(testbed, directory)
         _follow(testbed)
 
 
@@ -69,7 +73,14 @@ def write_addresses(testbed: Testbed, directory: Path) -> None:
     Sandbox(testbed.stack.name, REGION, testbed.cloud.endpoint_url, "sandbox", "sandbox", os.getpid()).write(directory)
 
 
-def _welcome(testbed: Testbed) -> None:
+def write_credentials(testbed: Testbed, directory: Path) -> None:
+    """Write each merchant's files as the merchant platform gives them."""
+    for mchid in (MERCHANT, OTHER_MERCHANT):
+        credentials.write(client_environment.folder_of(directory, mchid), testbed.wechat_pay.credentials(mchid))
+
+
+def _welcome(testbed: Testbed, directory: Path) -> None:
+    folder = client_environment.folder_of(directory, MERCHANT)
     aws, wechat_pay = testbed.cloud.endpoint_url, testbed.wechat_pay
     order = json.dumps({"mchid": MERCHANT, "out_order_no": "MINE-2"})
     print(
@@ -87,6 +98,10 @@ the orders of events/ wait; waits between retries are a hundredth of production'
       -d '{order}'
   bin/ops event send --mchid {MERCHANT} --out-order-no MINE-2 --paid-time "$(date -u +%FT%TZ)"
   bin/ops order show {MERCHANT} MINE-2
+
+any client of WeChat Pay, with its own host names and the keys in {folder}:
+
+{indent(client_environment.exports(wechat_pay.proxy_url, folder), "  ")}
 
 Ctrl-C ends it. What the function logs:
 """,

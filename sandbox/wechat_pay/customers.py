@@ -66,9 +66,7 @@ class Customers(Ledger):
             return self._changed(permissions.close_service(permission, self._clock()))
 
     @verb()
-    def finish_refund(
-        self, mchid: str, out_refund_no: str, status: End = "SUCCESS"
-    ) -> SimulatedRefund:
+    def finish_refund(self, mchid: str, out_refund_no: str, status: End = "SUCCESS") -> SimulatedRefund:
         """End a refund, as WeChat Pay does: SUCCESS, CLOSED or ABNORMAL."""
         with self._state.transaction():
             refund = self.refunds.of_number(mchid, out_refund_no)

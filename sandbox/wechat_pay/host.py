@@ -54,6 +54,19 @@ class Host:
             server.drop_connections()
 
     @property
+    def is_open(self) -> bool:
+        """Whether it takes connections."""
+        return self._server is not None
+
+    def serve(self, connection: socket.socket, client_address: object, guard: Guard) -> None:
+        """Answer the requests of a connection that another listener has accepted, as on one of the host's own.
+
+        `guard` knows the name under which the connection was made. Returns when either side has ended it.
+        """
+        if (server := self._server) is not None:
+            server.serve(connection, client_address, guard)
+
+    @property
     def url(self) -> str:
         """The host's address."""
         return f"http://{self.address}:{self.port}"
@@ -78,11 +91,18 @@ class _HostServer(ThreadingHTTPServer):
         self._open.discard(request)
         super().shutdown_request(request)
 
+    def serve(self, connection: socket.socket, client_address: object, guard: Guard) -> None:
+        self._open.add(connection)
+        try:
+            _HostHandler(connection, client_address, self, guard)
+        finally:
+            self._open.discard(connection)
+
     def drop_connections(self) -> None:
         for connection in list(self._open):
             if isinstance(connection, socket.socket):
                 with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)  # below TLS, where there is any
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Report nothing: a caller may close its connection."""
@@ -95,8 +115,14 @@ class _HostHandler(BaseHTTPRequestHandler):
     timeout = 75
     server: _HostServer
 
+    def __init__(
+        self, connection: _Socket, client_address: object, server: _HostServer, guard: Guard | None = None
+    ) -> None:
+        self._guard = guard or server.guard
+        super().__init__(connection, client_address, server)  # answers every request of the connection
+
     def _serve(self) -> None:
-        if objection := self.server.guard.objection(self.headers.items()):
+        if objection := self._guard.objection(self.headers.items()):
             self.close_connection = True
             reply = SimulatedReply(403, f"{objection}\n".encode())
             self._send(encoding.head(reply, chunked=False) + reply.body)

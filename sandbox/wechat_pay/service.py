@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from sandbox.wechat_pay import open_questions, operations, second_sync
+from sandbox.wechat_pay import credentials, open_questions, operations, second_sync
 from sandbox.wechat_pay.authentication import authenticate, require_framing
 from sandbox.wechat_pay.body import json_object, require_characters
 from sandbox.wechat_pay.call import SimulatedCall
@@ -19,6 +19,7 @@ from sandbox.wechat_pay.endpoints import read_operation
 from sandbox.wechat_pay.exchange import Exchange
 from sandbox.wechat_pay.fault_targets import require_target
 from sandbox.wechat_pay.faults import ActiveFaults, Fault, When
+from sandbox.wechat_pay.keys import Mode
 from sandbox.wechat_pay.lag import Lag
 from sandbox.wechat_pay.life import Life
 from sandbox.wechat_pay.message import Request, SimulatedReply, ok
@@ -101,6 +102,10 @@ class SimulatedService(Life):
         """End all misbehaviour but refused connections."""
         with self._lock:
             self._faults.clear()
+
+    def credentials(self, mchid: str, mode: Mode | None = None) -> credentials.Files:
+        """Return the files that the merchant platform gives this merchant, by name."""
+        return credentials.merchant_files(self.merchant(mchid), mode)
 
     def answer(self, request: Request, host: str = "main") -> Response:
         """Answer one request as a host does; a host that refuses connections answers nothing."""

@@ -1,5 +1,6 @@
 """The registry of views: `@view` enters a function, whose name, docstring and arguments are those of `GET`."""
 
+import base64
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -122,6 +123,13 @@ def merchants(service: SimulatedService) -> object:
 def secret(service: SimulatedService, *, mchid: str = "1230000109", mode: Mode | None = None) -> object:
     """A merchant's keys, as the adapter reads them; by its kind, or by another one."""
     return service.merchant(mchid).secret(mode)
+
+
+@view
+def credentials(service: SimulatedService, *, mchid: str = "1230000109", mode: Mode | None = None) -> object:
+    """A merchant's files by name, in base64; by its kind, or by another one."""
+    files = service.credentials(mchid, mode)
+    return {"files": {name: base64.b64encode(content).decode() for name, content in files.items()}}
 
 
 @view
