@@ -1,5 +1,6 @@
 """The record of a call that arrived: what a test or an audit looks at."""
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,9 +27,20 @@ class SimulatedCall:
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     target: str = field(repr=False)  # path and query, as they stood on the wire
+    answer: SimulatedReply = field(repr=False)  # signed, as it was sent
 
     @classmethod
-    def of(cls, request: Request, operation: Operation, draft: Draft, *, mchid: str, at: float, host: str) -> Self:
+    def of(  # noqa: PLR0913  a call has these
+        cls,
+        request: Request,
+        operation: Operation,
+        draft: Draft,
+        answer: SimulatedReply,
+        *,
+        mchid: str,
+        at: float,
+        host: str,
+    ) -> Self:
         """Record a request with its answer; `mchid` is empty where it could not be authenticated."""
         reply = draft.reply
         return cls(
@@ -44,7 +56,15 @@ class SimulatedCall:
             request.body,
             request.headers,
             request.target,
+            answer,
         )
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the call with its headers and bodies, the bodies in base64: they may hold any byte."""
+        names = ("method", "path", "operation", "mchid", "out_order_no", "status", "code", "at", "host", "target")
+        answer = {"headers": dict(self.answer.headers), "body": base64.b64encode(self.answer.body).decode()}
+        request = {"headers": dict(self.headers), "body": base64.b64encode(self.body).decode()}
+        return {name: getattr(self, name) for name in names} | request | {"answer": answer}
 
 
 def _code_in(reply: SimulatedReply) -> str:

@@ -112,10 +112,11 @@ class SimulatedService(Ledger):
             draft = self._operate(_Exchange(request, operation, mchid, now))
         except SimulatedRefusal as refusal:
             draft = Draft(refusal.reply())
-        call = SimulatedCall.of(request, operation, draft, mchid=mchid, at=self._clock(), host=host)
+        response = draft.sign(self.platform, self._clock())
+        call = SimulatedCall.of(request, operation, draft, response.reply, mchid=mchid, at=self._clock(), host=host)
         with self._lock:
             self._calls.append(call)
-        return draft.sign(self.platform, self._clock())
+        return response
 
     def _operate(self, exchange: _Exchange) -> Draft:
         """Execute, and let the active faults strike; one call has the lock, as in WeChat Pay's database."""
