@@ -1,4 +1,4 @@
-"""The process of the embedded AWS: MiniStack behind the browser guard, on a socket that its parent has bound.
+"""The process of the embedded AWS: MiniStack behind the browser guard and the front, on a socket of its parent's.
 
 `sandbox.cloud` starts it. Its standard input is a pipe that the parent holds open: when the parent ends, in whatever
 way, the pipe closes, and this process ends with every function process that it has started.
@@ -11,16 +11,9 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
+from sandbox.aws_front.front import AsgiApplication, AsgiMessage, Receive, Send, fronted, install
 from sandbox.browser_guard import Guard
-
-# As the ASGI specification has them; hypercorn's own types enumerate the messages.
-type AsgiMessage = MutableMapping[str, Any]
-type Receive = Callable[[], Awaitable[AsgiMessage]]
-type Send = Callable[[AsgiMessage], Awaitable[None]]
-type AsgiApplication = Callable[[AsgiMessage, Receive, Send], Awaitable[None]]
 
 KEEP_ALIVE = 75  # seconds, as MiniStack's own command has it
 
@@ -77,7 +70,7 @@ def _serve(listener: int, address: str, port: int) -> None:
     config.bind = [f"fd://{listener}"]
     config.keep_alive_timeout = KEEP_ALIVE
     config.loglevel = LOG_LEVEL.upper()
-    asyncio.run(serve(guarded(app, Guard(address, port)), config))
+    asyncio.run(serve(guarded(fronted(app, install()), Guard(address, port)), config))
 
 
 if __name__ == "__main__":
