@@ -1,4 +1,7 @@
-"""`python -m sandbox`: `demo` runs the stories once, `up` stays up for a till, `chaos` runs everything under faults."""
+"""`python -m sandbox`: `demo` runs the stories once, `up` stays up for a till, `chaos` runs everything under faults.
+
+`trigger`, `event`, `order`, `timeline` and `signature` are for a sandbox that runs: `sandbox/commands`.
+"""
 
 import errno
 import os
@@ -8,9 +11,10 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 from types import FrameType
 
-from sandbox import instance, place, ports
+from sandbox import commands, instance, place, ports
 from sandbox.errors import SandboxError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -87,11 +91,14 @@ def _is_alive(process: int) -> bool:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; return the exit code."""
-    commands = {"demo": _demo, "up": _up, "chaos": _chaos, "faults": _faults}
+    actions = {"demo": _demo, "up": _up, "chaos": _chaos, "faults": _faults}
     name, rest = (arguments[:1] or [""])[0], arguments[1:]
-    if name not in commands or (name in {"demo", "faults"} and rest):
-        sys.exit(f"usage: python -m sandbox demo | {place.USAGE} | chaos [--orders N] [--seed N] | faults")
-    return commands[name](rest)
+    if name in commands.NAMES:  # their modules import what is slow once the command line is read
+        return int(import_module(f"sandbox.commands.{name}").main(rest))
+    if name not in actions or (name in {"demo", "faults"} and rest):
+        others = " | ".join(f"{one} …" for one in commands.NAMES)
+        sys.exit(f"usage: python -m sandbox demo | {place.USAGE} | chaos [--orders N] [--seed N] | faults | {others}")
+    return actions[name](rest)
 
 
 def _demo(_: Sequence[str]) -> int:

@@ -39,18 +39,14 @@ def seed(testbed: Testbed) -> None:
     wechat_pay = testbed.wechat_pay
     waiting = ["PAID-OFFLINE-1", "PAID-OFFLINE-2", "PAID-OFFLINE-3", "TWICE-1", "MIXED-1", "MIXED-3"]
     waiting += ["SNS-1", "SNS-2", "BROKEN-1", "BROKEN-6", README_ORDER]
-    for number in [*waiting, "WON-BY-WECHAT-1", "DEDUCTING-1", "OUTAGE-1", "OUTAGE-2", "OUTAGE-3"]:
-        testbed.ready(number)
-    wechat_pay.deduct(MERCHANT, "WON-BY-WECHAT-1")
-    wechat_pay.deducting(MERCHANT, "DEDUCTING-1")
+    situations = dict.fromkeys([*waiting, "OUTAGE-1", "OUTAGE-2", "OUTAGE-3"], "ready")
+    situations |= {"WON-BY-WECHAT-1": "won-by-wechat", "DEDUCTING-1": "deducting", "NOTHING-DUE-1": "nothing-due"}
+    situations |= {"NOT-COMPLETED-1": "confirmed", "REVOKED-1": "revoked"}
+    for number, situation in situations.items():
+        testbed.bring(situation, number)
     testbed.ready("WRONG-KEY-1", OTHER_MERCHANT)
     wechat_pay.merchant(OTHER_MERCHANT).rotate_key()  # its secret still has the old one
     wechat_pay.ready_to_sync(MERCHANT, "PARTNER-1", at=BEFORE_THE_EVENTS, sub_mchid=OTHER_MERCHANT)
-    for number in ("NOTHING-DUE-1", "NOT-COMPLETED-1", "REVOKED-1"):
-        wechat_pay.open(MERCHANT, number, at=BEFORE_THE_EVENTS)
-        wechat_pay.confirm(MERCHANT, number)
-    wechat_pay.complete(MERCHANT, "NOTHING-DUE-1", total_amount=0, at=BEFORE_THE_EVENTS)
-    wechat_pay.cancel(MERCHANT, "REVOKED-1")
 
 
 def environment(testbed: Testbed) -> dict[str, str]:
@@ -66,7 +62,9 @@ def write_addresses(testbed: Testbed, directory: Path) -> None:
     (directory / "env.json").write_text(
         json.dumps({"OrdersFunction": environment(testbed)}, indent=2), encoding="utf-8"
     )
-    Sandbox(testbed.stack.name, REGION, testbed.cloud.endpoint_url, "sandbox", "sandbox", os.getpid()).write(directory)
+    endpoint_url, control_url = testbed.cloud.endpoint_url, testbed.wechat_pay.control_url
+    record = Sandbox(testbed.stack.name, REGION, endpoint_url, "sandbox", "sandbox", os.getpid(), control_url)
+    record.write(directory)
 
 
 def _welcome(testbed: Testbed) -> None:

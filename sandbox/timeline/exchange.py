@@ -43,8 +43,8 @@ class Exchange:
             call.code,
             dict(call.headers),
             call.body,
-            dict(answer.headers) if answer else {},
-            answer.body if answer else b"",
+            dict(answer.headers),
+            answer.body,
         )
 
     @classmethod

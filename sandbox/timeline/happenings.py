@@ -18,6 +18,8 @@ def happenings(facts: Facts) -> Iterator[Moment]:
     attempts = _Attempts(facts)
     seen: list[JournalEntry] = []
     for entry in facts.entries:
+        if is_look(entry, facts):
+            continue
         if entry.kind == "item_written":
             yield attempts.written(entry)
         elif words := _WORDS.get(entry.kind):
@@ -26,6 +28,12 @@ def happenings(facts: Facts) -> Iterator[Moment]:
             yield _with_fields(_moment(entry, entry.kind.replace("_", " "), _plain(entry.fields)), entry)
         seen.append(entry)
     yield from attempts.unwritten()
+
+
+def is_look(entry: JournalEntry, facts: Facts) -> bool:
+    """Return whether an entry is an operator's look into the dead letters, which changes nothing."""
+    kinds = {"message_received", "visibility_changed"}
+    return entry.kind in kinds and entry.fields.get("queue") == facts.queues.get("dead letters")
 
 
 def _plain(fields: Mapping[str, object]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ops import advice
 from sandbox.journal import JournalEntry
 from sandbox.timeline.facts import Facts
+from sandbox.timeline.happenings import is_look
 from sandbox.timeline.moment import Level, duration
 from sandbox.timeline.trail import Trail
 
@@ -48,7 +49,7 @@ def _messages(facts: Facts) -> Iterator[Note]:
     """Yield where each message is that has not been deleted."""
     by_message: dict[str, list[JournalEntry]] = {}
     for entry in facts.entries:
-        if message_id := str(entry.fields.get("message_id", "")):
+        if (message_id := str(entry.fields.get("message_id", ""))) and not is_look(entry, facts):
             by_message.setdefault(message_id, []).append(entry)
     for message_id, entries in by_message.items():
         if note := _position(message_id, entries, facts):

@@ -30,7 +30,7 @@ class SimulatedCall:
     answer: SimulatedReply = field(repr=False)  # signed, as it was sent
 
     @classmethod
-    def of(  # noqa: PLR0913  a call has these
+    def of(
         cls,
         request: Request,
         operation: Operation,

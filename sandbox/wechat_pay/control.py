@@ -4,8 +4,9 @@ They have a port of their own, which stays open while the hosts refuse connectio
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl
 
 from sandbox.browser_guard import is_json
 from sandbox.wechat_pay.faults import KINDS
@@ -18,7 +19,7 @@ METHODS = ("GET", "POST")
 VERBS = frozenset(
     {"open", "confirm", "complete", "deduct", "cancel", "expire", "deducting", "ready_to_sync", "misbehave", "behave"}
 )
-VIEWS = ("calls", "faults", "ledger", "secret")
+VIEWS = ("calls", "faults", "ledger", "public_keys", "secret")
 _CALL_FIELDS = ("method", "path", "operation", "mchid", "out_order_no", "status", "code", "at", "host")
 
 
@@ -46,14 +47,27 @@ def _refuse(status: int, why: str) -> SimulatedReply:
 def _view(service: SimulatedService, name: str, query: str) -> object:
     match name:
         case "calls":
-            return [{field: getattr(call, field) for field in _CALL_FIELDS} for call in service.calls]
+            return _calls(service, dict(parse_qsl(query)))
         case "faults":
             return [kind.as_dict() for kind in KINDS.values()]
         case "ledger":
             return service.ledger()
+        case "public_keys":
+            return service.public_keys
         case "secret":
             return service.merchant(parse_qs(query).get("mchid", ["1230000109"])[0]).secret()
     raise LookupError(f"there is no view {name!r}: {', '.join(VIEWS)}")
+
+
+def _calls(service: SimulatedService, options: Mapping[str, str]) -> list[dict[str, object]]:
+    """Return the calls, of one order or merchant; with `detail` also their headers and bodies."""
+    filters = {name: value for name, value in options.items() if name in {"mchid", "out_order_no"}}
+    calls = [
+        call for call in service.calls if all(getattr(call, name) in {value, ""} for name, value in filters.items())
+    ]
+    if options.get("detail"):
+        return [call.as_dict() for call in calls]
+    return [{field: getattr(call, field) for field in _CALL_FIELDS} for call in calls]
 
 
 def _execute(service: SimulatedService, name: str, body: bytes) -> object:

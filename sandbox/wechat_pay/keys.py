@@ -124,9 +124,8 @@ class SimulatedPlatform:
 
     def keys(self, mode: Mode) -> dict[str, str]:
         """Return the keys that a merchant verifies with, by serial."""
-        public = self._ring.key("platform").public_key()
-        spki = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-        entries = {} if mode == "certificate" else {self.public_key_id: spki}
+        public = public_pem(self._ring.key("platform").public_key())
+        entries = {} if mode == "certificate" else {self.public_key_id: public}
         if mode != "public_key":
             entries |= self.certificates
         return entries
@@ -148,6 +147,12 @@ class SimulatedMerchant:
     def key(self) -> rsa.RSAPrivateKey:
         """The merchant's present key."""
         return self._ring.key(f"{self.mchid}-{self._generation}")
+
+    @property
+    def public_keys(self) -> dict[str, str]:
+        """The public keys that the merchant has had as PEM, by their serials; the present one last."""
+        keys = [self._ring.key(f"{self.mchid}-{generation}") for generation in range(self._generation + 1)]
+        return {_fingerprint(key): public_pem(key.public_key()) for key in keys}
 
     @property
     def private_key(self) -> str:
@@ -191,6 +196,11 @@ def encrypt(key: rsa.RSAPublicKey, plain: str) -> str:
 def private_pem(key: rsa.RSAPrivateKey) -> str:
     """Write the key as PKCS#8 in PEM, as WeChat Pay's tool does."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def public_pem(key: rsa.RSAPublicKey) -> str:
+    """Write a public key as PEM."""
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def _fingerprint(key: rsa.RSAPrivateKey) -> str:

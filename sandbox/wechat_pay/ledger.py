@@ -37,6 +37,13 @@ class Ledger:
                 self._merchants[mchid] = SimulatedMerchant(mchid, self._ring, self.platform)
             return self._merchants[mchid]
 
+    @property
+    def public_keys(self) -> dict[str, dict[str, str]]:
+        """Every public key as PEM by owner and serial: WeChat Pay's, and each merchant's, its present one last."""
+        with self._lock:
+            merchants = list(self._merchants.values())
+        return {"WeChat Pay": self.platform.keys("both")} | {one.mchid: one.public_keys for one in merchants}
+
     def open(  # noqa: PLR0913  an order has these
         self,
         mchid: str,
