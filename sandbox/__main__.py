@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from importlib import import_module
 from types import FrameType
 
@@ -97,6 +98,9 @@ def run(arguments: Sequence[str]) -> int:
         return int(import_module(f"sandbox.commands.{name}").main(rest))
     if name not in actions or (name in {"demo", "faults"} and rest):
         others = " | ".join(f"{one} …" for one in commands.NAMES)
+        nearest = get_close_matches(name, [*actions, *commands.NAMES], n=1)
+        if nearest and name not in actions:
+            _say(f"sandbox: there is no command {name}: do you mean {nearest[0]}?")
         sys.exit(f"usage: python -m sandbox demo | {place.USAGE} | chaos [--orders N] [--seed N] | faults | {others}")
     return actions[name](rest)
 

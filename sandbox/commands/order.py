@@ -63,7 +63,7 @@ def read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_order(show)
     parser.add_output(show)
     listing = verbs.add_parser("list", help="the orders at WeChat Pay, the newest last")
-    listing.add_argument("--mchid", type=parser.mchid, default="", help="of this merchant")
+    listing.add_argument("--mchid", type=parser.mchid, help="of this merchant")
     parser.add_output(listing)
     return noun.parse_args(arguments)
 
@@ -124,7 +124,7 @@ def _show(sandbox: "Running", options: argparse.Namespace) -> "Output":
     from ops.stack import OpsError  # noqa: PLC0415
     from sandbox.timeline import Subject  # noqa: PLC0415
 
-    subject = Subject(options.mchid, options.out_order_no, options.sub_mchid)
+    subject = Subject(options.mchid, options.out_order_no, options.sub_mchid or "")
     order = _order(sandbox.control.view("ledger"), options)
     item = items.find(sandbox.deployment, subject.key)
     if order is None and item is None:
@@ -144,7 +144,7 @@ def _order(ledger: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> 
 def _list(sandbox: "Running", options: argparse.Namespace) -> "Output":
     from ops.output import Report, Table  # noqa: PLC0415
 
-    orders = [one for one in sandbox.control.view("ledger") if options.mchid in {"", one["mchid"]}]
+    orders = [one for one in sandbox.control.view("ledger") if options.mchid in {None, one["mchid"]}]
     columns = ("mchid", "out_order_no", "state", "state_description", "collection_state", "paid_type")
     rows = tuple(tuple(one.get(name) for name in columns) for one in orders)
     return Report((Table(columns, rows),) if rows else ("WeChat Pay has no order",), orders)

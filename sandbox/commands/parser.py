@@ -51,7 +51,7 @@ def add_order(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that name an order."""
     parser.add_argument("mchid", metavar="MCHID", type=mchid, help="the merchant")
     parser.add_argument("out_order_no", metavar="OUT_ORDER_NO", type=out_order_no, help="its number of the order")
-    parser.add_argument("--sub-mchid", metavar="MCHID", type=mchid, default="", help="the order's sub-merchant")
+    parser.add_argument("--sub-mchid", metavar="MCHID", type=mchid, help="the order's sub-merchant")
 
 
 def mchid(text: str) -> str:

@@ -52,9 +52,7 @@ def read(arguments: Sequence[str]) -> argparse.Namespace:
             metavar="FILE",
             help="PEM of a key that may have signed: certificate, public or private key",
         )
-        side.add_argument(
-            "--mchid", type=parser.mchid, default="", help="whose --certificate is; default: WeChat Pay's"
-        )
+        side.add_argument("--mchid", type=parser.mchid, help="whose --certificate is; default: WeChat Pay's")
         side.add_argument(
             "--at", type=parser.seconds, metavar="SECONDS", help="when it arrived, Unix seconds; default: now"
         )

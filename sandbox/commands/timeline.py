@@ -27,7 +27,8 @@ def read(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line; a wrong one ends the program."""
     options = parser.command("timeline", _ABOUT)
     options.add_argument("subject", nargs="+", metavar="MCHID OUT_ORDER_NO | EVENT_ID", help="an order, or an event")
-    options.add_argument("--sub-mchid", metavar="MCHID", type=parser.mchid, default="", help="the order's sub-merchant")
+    options.add_argument("--sub-mchid", metavar="MCHID", type=parser.mchid, help="the order's sub-merchant")
+    options.add_argument("--all", action="store_true", help="every step, also those that repeat")
     parser.add_output(options)
     values = options.parse_args(arguments)
     if len(values.subject) > 2:
@@ -43,6 +44,6 @@ def _show(options: argparse.Namespace) -> "Output":
 
     sandbox = running.find(options.endpoint_url)
     *owner, last = options.subject
-    subject = Subject(owner[0], last, options.sub_mchid) if owner else Subject(event_id=last)
+    subject = Subject(owner[0], last, options.sub_mchid or "") if owner else Subject(event_id=last)
     facts = Reader(sandbox.deployment, sandbox.journal, FarWeChatPay(sandbox.control)).read(subject)
-    return timeline_report(compose(subject, facts))
+    return timeline_report(compose(subject, facts), every=options.all)

@@ -31,9 +31,7 @@ def read(arguments: Sequence[str]) -> argparse.Namespace:
     options = parser.command("trigger", _ABOUT)
     options.add_argument("name", nargs="?", metavar="NAME", help="one of those that --list prints")
     options.add_argument("--list", action="store_true", help="list the triggers, and how each ends")
-    options.add_argument(
-        "--out-order-no", type=parser.out_order_no, metavar="NUMBER", default="", help="not a fresh one"
-    )
+    options.add_argument("--out-order-no", type=parser.out_order_no, metavar="NUMBER", help="not a fresh one")
     parser.add_output(options)
     values = options.parse_args(arguments)
     if not values.list:
@@ -64,7 +62,7 @@ def _fire(options: argparse.Namespace) -> "Output":
     from sandbox.till import Till  # noqa: PLC0415
 
     sandbox = running.find(options.endpoint_url)
-    return _report(Till(sandbox.deployment).fire(options.trigger, sandbox.control.act, options.out_order_no))
+    return _report(Till(sandbox.deployment).fire(options.trigger, sandbox.control.act, options.out_order_no or ""))
 
 
 def _report(firing: "Firing") -> "Report":

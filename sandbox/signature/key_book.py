@@ -1,7 +1,7 @@
 """Public keys by serial and owner: those of the merchants, present and former, and those of WeChat Pay."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from cryptography import x509
@@ -55,6 +55,14 @@ class KeyBook:
     def of_serial(self, serial: str) -> OwnedKey | None:
         """Return the key with this serial, in whichever case it is written."""
         return next((key for key in self.keys if key.serial.upper() == serial.upper()), None)
+
+    def at_serial(self, serial: str) -> "KeyBook":
+        """Return the book as it was while the key of this serial was its owner's: for a call that was verified then."""
+        owner = self.of_serial(serial)
+        if owner is None or owner.owner == WECHAT_PAY:
+            return self
+        others = (replace(key, is_present=key is owner) if key.owner == owner.owner else key for key in self.keys)
+        return KeyBook(tuple(others))
 
     def with_keys(self, keys: Iterable[OwnedKey]) -> "KeyBook":
         """Return the book with further keys in front."""

@@ -112,16 +112,18 @@ _VISIBLE_SINCE = frozenset({"message_sent", "message_received", "message_dead"})
 
 
 def _deleted(entry: JournalEntry, facts: Facts, _: Sequence[JournalEntry]) -> Iterator[Moment]:
-    yield _moment(
-        entry, "done", f"deleted from {_name(facts, entry.fields.get('queue'))}: nothing is left to do", Level.GOOD
-    )
+    queue = _name(facts, entry.fields.get("queue"))
+    if queue == "OrderQueue":
+        yield _moment(entry, "done", f"deleted from {queue}: nothing is left to do", Level.GOOD)
+    else:
+        yield _moment(entry, "done", f"taken out of {queue}")
 
 
 def _visibility(entry: JournalEntry, facts: Facts, _: Sequence[JournalEntry]) -> Iterator[Moment]:
     seconds = _number(entry.fields.get("seconds"))
     back = entry.at + seconds
-    when = f"in {duration(back - facts.now)}" if back > facts.now else f"{duration(facts.now - back)} ago"
-    words = f"waits {duration(seconds)}: visible again {when}" if seconds else "visible again at once"
+    when = f": visible again in {duration(back - facts.now)}" if back > facts.now else ""
+    words = f"waits {duration(seconds)}{when}" if seconds else "visible again at once"
     yield _moment(entry, "wait", words, Level.WAIT)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ops import advice
+from ops.letters.reasons import UNREADABLE
 from sandbox.journal import JournalEntry
 from sandbox.timeline.facts import Facts
 from sandbox.timeline.happenings import is_look
@@ -31,7 +32,8 @@ def outlook(trail: Trail, facts: Facts) -> list[Note]:
 
 def _item(facts: Facts) -> Iterator[Note]:
     """Yield what the items say; without an item, why there is none is said by the other notes."""
-    if not facts.items and (facts.entries or facts.exchanges):
+    is_unreadable = any(letter.reason == UNREADABLE for letter in facts.letters)
+    if not facts.items and (facts.entries or facts.exchanges) and not is_unreadable:
         yield Note("no item yet: the function has written nothing about it", Level.WAIT)
     for item in facts.items:
         if item.order is None:

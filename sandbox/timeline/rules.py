@@ -130,7 +130,7 @@ def _remedy(name: str, conditions: Sequence[object], value: object) -> str:
         match condition:
             case {"prefix": str(prefix)}:
                 rest = value if isinstance(value, str) else ""
-                bare = rest.rpartition(".")[2] or "till"
+                bare = next((part for part in rest.split(".") if part and part != prefix.strip(".")), "till")
                 is_case = rest.lower().startswith(prefix.lower())
                 right = f"{prefix}{rest[len(prefix) :]}" if is_case else f"{prefix}{bare}"
                 return f"send {name} {right}" + (" (upper and lower case count)" if is_case else "")

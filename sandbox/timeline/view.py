@@ -5,15 +5,19 @@ from datetime import UTC, datetime
 
 from ops.output import Exit, Report, Table
 from sandbox.timeline.composition import Timeline
+from sandbox.timeline.condensation import condense
 from sandbox.timeline.moment import Level, Moment, duration
 from sandbox.timeline.unmatched import UnmatchedEvent
 
 MARKS = {Level.STEP: " ", Level.GOOD: "+", Level.WAIT: "~", Level.BAD: "!"}
 
 
-def timeline_report(timeline: Timeline) -> Report:
-    """Return the timeline for people and programs; the exit status is ACTION where something needs action."""
-    rows = tuple(_rows(timeline.moments))
+def timeline_report(timeline: Timeline, *, every: bool = False) -> Report:
+    """Return the timeline for people and programs; the exit status is ACTION where something needs action.
+
+    `every` shows every step to people, too; programs get every one.
+    """
+    rows = tuple(_rows(timeline.moments if every else tuple(condense(timeline.moments))))
     lines: list[str | Table] = [f"timeline of {timeline.trail.subject}"]
     if rows:
         lines += ["", Table(("time", "after", "", "what", "in words"), rows)]
