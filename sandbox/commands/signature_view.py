@@ -3,7 +3,6 @@
 from ops.findings import State
 from ops.output import Exit, Report, Table
 from sandbox.signature import Hunt
-from sandbox.signature.difference import visible
 
 _MARKS = {State.OK: "ok", State.WARNING: "warning", State.FAILED: "WRONG", State.NOT_CHECKED: "not checked"}
 
@@ -21,12 +20,7 @@ def report(hunt: Hunt) -> Report:
     if hunt.difference:
         lines += ["", "the first byte that differs", f"  {hunt.difference.words}"]
         lines += [f"  received  {hunt.difference.received_context}", f"  pasted    {hunt.difference.pasted_context}"]
-    lines += ["", "the text that should have been signed", *_lines(hunt.text)]
-    if hunt.signed_text is not None and hunt.signed_text != hunt.text:
-        lines += ["", "the text that was signed", *_lines(hunt.signed_text)]
+    lines += ["", "the text that should have been signed", *(f"  {line}" for line in hunt.text_lines)]
+    if hunt.signed_lines:
+        lines += ["", "the text that was signed", *(f"  {line}" for line in hunt.signed_lines)]
     return Report(tuple(lines), hunt.document(), Exit.DONE if hunt.is_verified else Exit.ACTION)
-
-
-def _lines(text: bytes) -> list[str]:
-    r"""Return a text with its line ends visible, one line each."""
-    return [f"  {visible(line)}" for line in text.splitlines(keepends=True)]

@@ -7,8 +7,8 @@ from sandbox.signature.difference import first_difference
 from sandbox.signature.explanation import Hunt, combine, explain
 from sandbox.signature.header import examine_timestamp
 from sandbox.signature.key_book import WECHAT_PAY, KeyBook
-from sandbox.signature.layouts import Layout, layouts, right
-from sandbox.signature.mistakes import VERIFY_FIRST, bodies, timestamps
+from sandbox.signature.layouts import right
+from sandbox.signature.mistakes import VERIFY_FIRST, bodies
 
 HEADERS = ("Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Signature", "Wechatpay-Serial")
 PROBE = "WECHATPAY/SIGNTEST/"
@@ -27,21 +27,13 @@ def hunt_answer(
         return Hunt((failed("headers", f"missing: {', '.join(absent)}", remedy),), text, difference=difference)
     findings = [ok("headers", "all four are there"), examine_timestamp(timestamp, now), _examine_serial(serial, book)]
     findings += _examine_probe(signature)
-    parts = (
-        [
-            variant
-            for variant in layouts(has_body=bool(body))
-            if variant.mistake is None or "method" not in variant.mistake.words
-        ],
-        list(timestamps(timestamp)),
-        list(bodies(body, pasted, VERIFY_FIRST)),
-    )
 
-    def write(layout: Layout, timestamp: str, body: bytes) -> bytes:
-        return layout((timestamp.encode(), nonce.encode(), body))
+    def write(body: bytes) -> bytes:
+        return right((timestamp.encode(), nonce.encode(), body))
 
+    texts = combine([list(bodies(body, pasted, VERIFY_FIRST))], write)
     owner = book.of_serial(serial) or next(iter(book.of_owner(WECHAT_PAY)), None)
-    explanation = explain(signature.removeprefix(PROBE), owner, book, combine(parts, write))
+    explanation = explain(signature.removeprefix(PROBE), owner, book, texts)
     return Hunt((*findings, *explanation.findings), text, explanation.signed_text, difference)
 
 

@@ -44,6 +44,17 @@ class Hunt:
         """Whether everything was checked and nothing is wrong."""
         return not any(finding.state in {State.FAILED, State.NOT_CHECKED} for finding in self.findings)
 
+    @property
+    def text_lines(self) -> list[str]:
+        """The text that should have been signed, line by line, with its line ends visible."""
+        return _lines(self.text)
+
+    @property
+    def signed_lines(self) -> list[str]:
+        """The text that was signed, where it is known and another one; otherwise empty."""
+        is_other = self.signed_text is not None and self.signed_text != self.text
+        return _lines(self.signed_text or b"") if is_other else []
+
     def document(self) -> dict[str, Any]:
         """Return the hunt for JSON."""
         return {
@@ -53,6 +64,10 @@ class Hunt:
             "signed_text": None if self.signed_text is None else visible(self.signed_text),
             "difference": self.difference.document() if self.difference else None,
         }
+
+
+def _lines(text: bytes) -> list[str]:
+    return [visible(line) for line in text.splitlines(keepends=True)]
 
 
 @dataclass(frozen=True, slots=True)
