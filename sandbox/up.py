@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from ops.address import Sandbox
+from sandbox import ports
 from sandbox.cloud import REGION
+from sandbox.console import server
+from sandbox.console.desk import Desk
 from sandbox.place import PLACE, Place
 from sandbox.testbed import BEFORE_THE_EVENTS, MERCHANT, OTHER_MERCHANT, Testbed
 
@@ -20,11 +23,16 @@ README_ORDER = "1234323JKHDFE1243252"  # the order of the payload in the README
 def main(place: Place, directory: Path) -> NoReturn:
     """Run at this place until a signal; files go to `directory`."""
     say = _clock()
-    with Testbed.open(directory, place=place, say=say) as testbed:
+    with (
+        ports.listen(server.ADDRESS, place.console) as listener,
+        Testbed.open(directory, place=place, say=say) as testbed,
+        Desk.of(testbed, directory) as desk,
+        server.serving(desk, listener) as console,
+    ):
         say("opening the orders of events/")
         seed(testbed)
         write_addresses(testbed, directory)
-        _welcome(testbed)
+        _welcome(testbed, console)
         _follow(testbed)
 
 
@@ -67,11 +75,12 @@ def write_addresses(testbed: Testbed, directory: Path) -> None:
     record.write(directory)
 
 
-def _welcome(testbed: Testbed) -> None:
+def _welcome(testbed: Testbed, console: str) -> None:
     aws, wechat_pay = testbed.cloud.endpoint_url, testbed.wechat_pay
     order = json.dumps({"mchid": MERCHANT, "out_order_no": "MINE-2"})
     print(
         f"""
+console      {console}   (for a browser: send events, follow orders, switch faults, redrive)
 AWS          {aws}   (any credentials, region us-east-1)
 WeChat Pay   {wechat_pay.base_url}   (backup {wechat_pay.backup_url})
 control      {wechat_pay.control_url}   (what shops and customers do, and outages: sandbox/README.md)

@@ -74,8 +74,7 @@ def _endpoint(desk: Desk, page: Page, entries: Sequence[Page], view: View, port:
 
 def _answer(visit: Visit, view: View) -> Response:
     try:
-        if visit.request.method == "POST" and not visit.desk.sessions.is_token(visit.session, visit.field("token")):
-            raise ConsoleError("frame.stale_form")
+        _require_token(visit)
         return view(visit)
     except Exception as error:  # noqa: BLE001  the edge of one request: the page shows the error in one line
         if visit.request.method == "POST":
@@ -84,6 +83,11 @@ def _answer(visit: Visit, view: View) -> Response:
         response = visit.show("failure.html", problem=text)
         response.status_code = 500
         return response
+
+
+def _require_token(visit: Visit) -> None:
+    if visit.request.method == "POST" and not visit.desk.sessions.is_token(visit.session, visit.field("token")):
+        raise ConsoleError("frame.stale_form")
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -23,6 +23,11 @@ def _yuan(fen: int) -> str:
     return f"{fen / 100:.2f}"
 
 
+def _duration(seconds: float) -> str:
+    """Return a duration in milliseconds, or in seconds from one second on."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
 ENVIRONMENT = Environment(
     loader=FileSystemLoader(FOLDER),
     autoescape=True,
@@ -30,4 +35,4 @@ ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-ENVIRONMENT.filters |= {"moment": _moment, "iso": _iso, "yuan": _yuan}
+ENVIRONMENT.filters |= {"moment": _moment, "iso": _iso, "yuan": _yuan, "duration": _duration}

@@ -55,6 +55,12 @@ class SimulatedService(Ledger):
         with self._lock:
             return list(self._calls)
 
+    @property
+    def active_faults(self) -> list[Fault]:
+        """The faults that are on, as they stand, in the sequence in which they strike."""
+        with self._lock:
+            return [replace(fault) for fault in self._faults.faults if fault.times != 0]
+
     def misbehave(
         self,
         name: str,

@@ -1,6 +1,7 @@
 """One console on the shared sandbox for all tests of it, and one Chromium; each test has a profile of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -11,11 +12,14 @@ from sandbox.console.server import ADDRESS, serving
 from sandbox.testbed import Testbed
 from tests.console.browser import LIMIT, MISSING, Misbehaviour, chromium, context_of
 
+SCREENSHOTS = Path(__file__).parents[2] / "build/console"
+
 
 @pytest.fixture(scope="session")
-def desk(world: Testbed, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+def desk(world: Testbed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """The desk of the console that all tests share."""
-    return Desk.of(world, tmp_path_factory.mktemp("console"))
+    with Desk.of(world, tmp_path_factory.mktemp("console")) as desk:
+        yield desk
 
 
 @pytest.fixture(scope="session")
@@ -36,13 +40,40 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser, console: str) -> Iterator[Page]:
-    """A page in a profile of its own; at the end of a test it has had no error and no request to anywhere else."""
-    context = context_of(browser, console)
-    misbehaviour = Misbehaviour()
-    page = context.new_page()
-    misbehaviour.watch(page, console)
-    yield page
-    context.close()
+def misbehaviour(console: str) -> Iterator[Misbehaviour]:
+    """What goes wrong in the browsers of a test: at its end nothing has, and no other host was asked for anything."""
+    misbehaviour = Misbehaviour(console)
+    yield misbehaviour
     assert misbehaviour.lines == []
     assert misbehaviour.foreign == []
+
+
+@pytest.fixture
+def open_page(browser: Browser, console: str, misbehaviour: Misbehaviour) -> Iterator[Callable[..., Page]]:
+    """Open a page in a profile of its own, as a person with this language and these preferences."""
+    contexts = []
+
+    def open_page(**preferences: object) -> Page:
+        context = context_of(browser, console, **preferences)
+        contexts.append(context)
+        page = context.new_page()
+        misbehaviour.watch(page)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(open_page: Callable[..., Page]) -> Page:
+    """A page of a person who reads English."""
+    return open_page()
+
+
+@pytest.fixture
+def keep(page: Page) -> Callable[[str], object]:
+    """Keep a picture of the page, as it is, under a name."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    # Playwright hides the caret by an inline style, which the console's policy forbids.
+    return lambda name: page.screenshot(path=SCREENSHOTS / f"{name}.png", caret="initial", full_page=True)

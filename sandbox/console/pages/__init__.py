@@ -1,9 +1,14 @@
 """The pages of the console. `PAGES` is the navigation, in its sequence, and every route there is."""
 
 from sandbox.console.page import Page
-from sandbox.console.pages import frame, overview
+from sandbox.console.pages import frame, letters, orders, outcomes, overview, switches, till
 
 PAGES: tuple[Page, ...] = (
     overview.PAGE,
+    till.PAGE,
+    orders.PAGE,
+    switches.PAGE,
+    letters.PAGE,
+    outcomes.PAGE,
     frame.PAGE,
 )
