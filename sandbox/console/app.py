@@ -65,7 +65,10 @@ def _endpoint(desk: Desk, page: Page, entries: Sequence[Page], view: View, port:
         session = desk.sessions.identify(request.cookies.get(cookie))
         form = await request.form() if request.method == "POST" else FormData()
         visit = Visit(desk, request, page, entries, session, form)
-        response = await run_in_threadpool(_answer, visit, view)
+        try:
+            response = await run_in_threadpool(_answer, visit, view)
+        finally:
+            await form.close()  # the files that were uploaded
         response.set_cookie(cookie, session, httponly=True, samesite="strict")
         return response
 

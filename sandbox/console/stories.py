@@ -8,11 +8,11 @@ from ops.items import Item
 from ops.order_view import view
 from ops.output import Report
 from ops.printer import Printer
+from sandbox.console.desk import Desk
 from sandbox.journal import Journal
 from sandbox.signature import Hunt, KeyBook, hunt_answer, hunt_request
 from sandbox.signature.difference import visible
 from sandbox.signature.header import parse_header
-from sandbox.testbed import Testbed
 from sandbox.timeline import Subject, Timeline, compose
 from sandbox.timeline.condensation import condense
 from sandbox.timeline.exchange import Exchange
@@ -57,19 +57,20 @@ class OrderStory:
         return self.timeline.trail.subject
 
 
-def tell(testbed: Testbed, subject: Subject) -> OrderStory:
+def tell(desk: Desk, subject: Subject) -> OrderStory:
     """Read everything about a subject."""
-    timeline = read_timeline(testbed, subject)
-    book = KeyBook.of(testbed.wechat_pay.public_keys)
+    timeline = read_timeline(desk, subject)
+    book = KeyBook.of(desk.wechat_pay.public_keys)
     calls = [_call(exchange, book) for exchange in timeline.facts.exchanges[: -MOST_CALLS - 1 : -1]]
     items = [_text(item) for item in timeline.facts.items]
     return OrderStory(timeline, list(condense(timeline.moments)), calls, items)
 
 
-def read_timeline(testbed: Testbed, subject: Subject) -> Timeline:
-    """Return the timeline of a subject in a testbed of this process."""
-    journal = Journal(testbed.cloud.endpoint_url)
-    return compose(subject, Reader(testbed.deployment, journal, NearWeChatPay(testbed.wechat_pay)).read(subject))
+def read_timeline(desk: Desk, subject: Subject) -> Timeline:
+    """Return the timeline of a subject, by the journal that the desk follows."""
+    journal = Journal(desk.testbed.cloud.endpoint_url)
+    reader = Reader(desk.deployment, journal, NearWeChatPay(desk.wechat_pay))
+    return compose(subject, reader.read(subject, desk.feed.entries))
 
 
 def _call(exchange: Exchange, book: KeyBook) -> CallStory:
@@ -97,10 +98,10 @@ def _text(item: Item) -> str:
     return output.getvalue()
 
 
-def call_of_signature(testbed: Testbed, authorization: str) -> Exchange | None:
+def call_of_signature(desk: Desk, authorization: str) -> Exchange | None:
     """Return the newest call that arrived with the same signature as this header; None if none did."""
     signature = parse_header(authorization).part("signature")
-    calls = reversed(testbed.wechat_pay.calls) if signature else iter(())
+    calls = reversed(desk.wechat_pay.calls) if signature else iter(())
     return next((Exchange.of(call) for call in calls if signature in _authorization(call.headers)), None)
 
 

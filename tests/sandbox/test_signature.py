@@ -244,7 +244,7 @@ def test_a_defect_of_the_header_is_named(
     service: SimulatedService, book: KeyBook, change: Callable[[str], str], words: str
 ) -> None:
     """Each defect of the Authorization header is named with its remedy."""
-    result = failures(hunt(service, book, change(authorization(service, text_of()))))
+    result = failures(hunt_request(change(authorization(service, text_of())), book, NOW))
     assert [finding for finding in result if words in finding.words], [finding.words for finding in result]
     assert all(finding.remedy for finding in result)
 
@@ -356,7 +356,7 @@ def test_a_key_is_read_from_any_pem(service: SimulatedService) -> None:
     assert public_key(merchant.private_key).public_numbers() == merchant.key.public_key().public_numbers()
     assert serial_of(certificate) == service.platform.certificate_serial
     assert serial_of(merchant.private_key) == ""
-    with pytest.raises(ValueError, match="PEM|load|key"):
+    with pytest.raises(ValueError, match=r"PEM|load|key"):
         public_key("nothing")
 
 

@@ -13,7 +13,6 @@ from sandbox.console.errors import ConsoleError
 from sandbox.console.page import Page
 from sandbox.console.steps import STEPS, OrderStep, allowed
 from sandbox.console.visit import Visit
-from sandbox.testbed import MERCHANT
 from sandbox.till import Till
 from sandbox.timeline import Subject
 from sandbox.triggers import Event
@@ -34,7 +33,7 @@ def part(visit: Visit) -> Response:
 
 def as_json(visit: Visit) -> Response:
     """Return the timeline as JSON."""
-    return JSONResponse(stories.read_timeline(visit.desk.testbed, _subject(visit)).document())
+    return JSONResponse(stories.read_timeline(visit.desk, _subject(visit)).document())
 
 
 def step(visit: Visit) -> Response:
@@ -52,14 +51,14 @@ def report(visit: Visit) -> Response:
     own = {"sub_mchid": subject.sub_mchid} if subject.sub_mchid else {}
     event = Event(changes=own)
     payload = event.payload(subject.mchid, subject.out_order_no, datetime.now(UTC))
-    event_id = Till(visit.desk.testbed.deployment).send(event, payload)
+    event_id = Till(visit.desk.deployment).send(event, payload)
     return visit.done("order.reported", topics=[bulletin.FLOW], event=event_id)
 
 
 def redrive(visit: Visit) -> Response:
     """Send one dead letter back to the order queue."""
     message_id = visit.field("message_id")
-    dead_letters.redrive_one(visit.desk.testbed.deployment, message_id)
+    dead_letters.redrive_one(visit.desk.deployment, message_id)
     return visit.done("order.redriven", topics=[bulletin.FLOW, bulletin.LETTERS], message=message_id)
 
 
@@ -68,7 +67,7 @@ def redrive(visit: Visit) -> Response:
 
 def _values(visit: Visit) -> dict[str, object]:
     subject, order = _subject(visit), _order(visit)
-    story = stories.tell(visit.desk.testbed, subject)
+    story = stories.tell(visit.desk, subject)
     return {
         "story": story,
         "letters": [(letter, advice.for_reason(letter.reason)) for letter in story.timeline.facts.letters],
@@ -116,5 +115,3 @@ EVENT_PAGE = Page(
     {"{event_id}/do/redrive": redrive},
     in_navigation=False,
 )
-EXAMPLE = f"/order/{MERCHANT}/PAID-OFFLINE-1"
-"""A path, for the tests of all pages."""

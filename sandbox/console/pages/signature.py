@@ -1,4 +1,4 @@
-"""The hunt for a signature error: paste your own Authorization header and body, see what was signed and what differs."""
+"""The hunt for a signature error: paste your own Authorization header and body, see what was signed, what differs."""
 
 import json
 import time
@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from sandbox.console import bulletin, stories
+from sandbox.console import stories
 from sandbox.console.errors import ConsoleError
 from sandbox.console.page import Page
 from sandbox.console.visit import Visit
@@ -47,7 +47,7 @@ def request(visit: Visit) -> Response:
     text = read_http(_lines(visit, "authorization"))
     if not text.header("Authorization"):
         raise ConsoleError("signature.no_authorization")
-    call = stories.call_of_signature(visit.desk.testbed, text.header("Authorization"))
+    call = stories.call_of_signature(visit.desk, text.header("Authorization"))
     pasted = _body(visit, call.request_body if call else b"")
     return _page(visit, _hunt(visit, text, call, pasted if pasted is not None else text.body), call)
 
