@@ -1,11 +1,12 @@
 """Find the running sandbox, as `bin/ops` does, and reach everything in it from another process."""
 
 import os
-from dataclasses import dataclass
+from functools import cached_property
 
 import boto3
 
 from ops import address
+from ops.address import Sandbox
 from ops.stack import Deployment
 from sandbox.control_client import ControlClient
 from sandbox.errors import SandboxError
@@ -16,13 +17,20 @@ class NotRunningError(SandboxError):
     """No sandbox runs, or none that can be controlled; the text has the remedy."""
 
 
-@dataclass(frozen=True, slots=True)
 class Running:
-    """A running sandbox: its stack, the journal of its AWS, and its control port."""
+    """A running sandbox: its stack, which is looked up on first use, the journal of its AWS, and its control port."""
 
-    deployment: Deployment
-    journal: Journal
-    control: ControlClient
+    def __init__(self, place: Sandbox) -> None:
+        self._place = place
+        self.journal = Journal(place.endpoint_url)
+        self.control = ControlClient(place.control_url)
+
+    @cached_property
+    def deployment(self) -> Deployment:
+        """The stack."""
+        place = self._place
+        session = boto3.Session(place.access_key_id, place.secret_access_key, region_name=place.region)
+        return Deployment.find(place.stack, endpoint_url=place.endpoint_url, session=session)
 
 
 def find(endpoint_url: str | None = None) -> Running:
@@ -34,6 +42,4 @@ def find(endpoint_url: str | None = None) -> Running:
     ).sandbox
     if place is None or not place.control_url:
         raise NotRunningError("the sandbox that runs is of an earlier version: end it, and start `make sandbox` again")
-    session = boto3.Session(place.access_key_id, place.secret_access_key, region_name=place.region)
-    deployment = Deployment.find(place.stack, endpoint_url=place.endpoint_url, session=session)
-    return Running(deployment, Journal(place.endpoint_url), ControlClient(place.control_url))
+    return Running(place)

@@ -112,7 +112,7 @@ TEXTS: dict[str, tuple[bytes, list[str]]] = {
     "two at once": (text_of("post", TARGET.partition("?")[0]), ["in another case", "the query is missing"]),
     "three at once": (
         text_of("post", f"https://api.mch.weixin.qq.com{TARGET}", body=PRETTY),
-        ["in another case", "stands in front", "pretty-printed"],
+        ["pretty-printed", "in another case", "stands in front"],
     ),
     "unknown": (b"something else", ["no known mistake explains it"]),
 }
