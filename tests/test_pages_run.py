@@ -557,6 +557,7 @@ RULES: Mapping[str, Rule] = {
     r"curl ": _is_answered,
     r"\.venv/bin/python -W ignore -m jsonschema ": _prints(""),
     r"\.venv/bin/python -m sandbox faults": _prints("connection_refused"),
+    r"\.venv/bin/python -m sandbox (trigger|timeline|event|order|signature) ": _works,
     r"\.venv/bin/python -m bench\.cost": _prints("ours, through EventBridge | **2.51**"),
     r"\.venv-sam/bin/sam local invoke": _finds_no_container_engine,
     r"\.venv-sam/bin/sam (delete|deploy) ": _is_a_command_of_sam,

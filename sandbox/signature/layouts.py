@@ -18,11 +18,12 @@ def right(lines: tuple[bytes, ...]) -> bytes:
     return b"".join(line + b"\n" for line in lines)
 
 
-def layouts(*, has_body: bool) -> Iterator[Variant[Layout]]:
-    """Yield the layouts, the right one first."""
+def layouts(body: bytes) -> Iterator[Variant[Layout]]:
+    """Yield the layouts of a text with this body, the right one first."""
     yield Variant(right)
-    words = "the text lacks the line break at its end" if has_body else "the empty body has no line of its own"
-    yield _wrong(b"\n".join, words)
+    words = "the text lacks the line break at its end" if body else "the empty body has no line of its own"
+    if not body.endswith(b"\n"):  # otherwise the body's own line break is the one that was left out
+        yield _wrong(b"\n".join, words)
     yield _wrong(lambda lines: right(lines) + b"\n", "the text has one line break too many at its end")
     yield _wrong(lambda lines: b"".join(line + b"\r\n" for line in lines), "its lines end with \\r\\n")
     yield _wrong(

@@ -66,14 +66,14 @@ def _texts(
 ) -> Texts:
     nonce = header.part("nonce_str").encode()
 
-    def write(body: bytes, layout: Layout, method: str, target: str, timestamp: str) -> bytes:
+    def write(layout: Layout, method: str, target: str, timestamp: str, body: bytes) -> bytes:
         return layout((method.encode(), target.encode("utf-8", "replace"), timestamp.encode(), nonce, body))
 
     parts = (
-        list(bodies(received, pasted)),
-        list(layouts(has_body=bool(received))),
+        list(layouts(received)),
         list(methods(method)),
         list(targets(target, hosts)),
         list(timestamps(header.part("timestamp"))),
+        list(bodies(received, pasted)),
     )
     return combine(parts, write)

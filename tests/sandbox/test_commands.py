@@ -23,7 +23,7 @@ from sandbox.journal import Journal
 from sandbox.running import NotRunningError
 from sandbox.testbed import MERCHANT, Testbed, until
 from sandbox.triggers import TRIGGERS
-from tests.sandbox.signed import BASE, PAID, signed_request
+from tests.sandbox.signed import BASE, LONG_AGO, PAID, signed_request
 
 ROOT = Path(__file__).parents[2]
 
@@ -197,7 +197,7 @@ def test_what_wechat_pay_refuses_is_one_line(run: Run) -> None:
 
 def test_a_call_that_arrived_is_compared_with_the_own_body(run: Run, world: Testbed, tmp_path: Path) -> None:
     """With --call the received body is compared with the own one; without, the own request alone is verified."""
-    world.wechat_pay.ready_to_sync(MERCHANT, "SIGN-1")
+    world.wechat_pay.ready_to_sync(MERCHANT, "SIGN-1", at=LONG_AGO)
     request = signed_request(world.wechat_pay, "POST", f"{BASE}/SIGN-1/sync", PAID)
     wrong = type(request)(request.method, request.target, request.headers, PAID.replace(b"2026", b"2025"))
     world.wechat_pay.answer(wrong)

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
@@ -112,7 +113,7 @@ TEXTS: dict[str, tuple[bytes, list[str]]] = {
     "two at once": (text_of("post", TARGET.partition("?")[0]), ["in another case", "the query is missing"]),
     "three at once": (
         text_of("post", f"https://api.mch.weixin.qq.com{TARGET}", body=PRETTY),
-        ["pretty-printed", "in another case", "stands in front"],
+        ["in another case", "stands in front", "pretty-printed"],
     ),
     "unknown": (b"something else", ["no known mistake explains it"]),
 }
@@ -297,9 +298,9 @@ def test_without_a_url_the_text_is_not_checked(service: SimulatedService, book: 
 ANSWER = '{"state":"DONE","备注":"a/b"}'.encode()
 
 
-def headers_of(service: SimulatedService, body: bytes = ANSWER, **options: object) -> dict[str, str]:
+def headers_of(service: SimulatedService, body: bytes = ANSWER, **options: Any) -> dict[str, str]:
     """The Wechatpay headers of an answer that WeChat Pay signs."""
-    return Signing(by="public_key", **options).headers(service.platform, body, NOW)  # type: ignore[arg-type]
+    return Signing(by="public_key", **options).headers(service.platform, body, NOW)
 
 
 @pytest.mark.parametrize(
@@ -317,7 +318,7 @@ def headers_of(service: SimulatedService, body: bytes = ANSWER, **options: objec
     ],
 )
 def test_an_answer_is_verified_or_its_failure_named(
-    service: SimulatedService, book: KeyBook, options: dict[str, object], body: bytes, words: list[str]
+    service: SimulatedService, book: KeyBook, options: dict[str, Any], body: bytes, words: list[str]
 ) -> None:
     """An answer is verified as it arrived; what was changed, probed, late or signed by another key is named."""
     result = failures(hunt_answer(headers_of(service, **options), body, book, NOW))

@@ -175,7 +175,7 @@ def test_a_wait_says_when_the_message_comes_back(entry: Entry) -> None:
 
 def dead(entry: Entry, body: object = EVENT) -> list[JournalEntry]:
     """A message that has ended in the dead letters."""
-    more = {"dead_letter_queue": QUEUES["dead letters"], "receive_count": 16}
+    more: dict[str, Any] = {"dead_letter_queue": QUEUES["dead letters"], "receive_count": 16}
     return [sent(entry, body=body), on_message(entry, "message_dead", **more)]
 
 
