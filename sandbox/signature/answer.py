@@ -39,7 +39,7 @@ def hunt_answer(
 
 def _examine_serial(serial: str, book: KeyBook) -> Finding:
     key = book.of_serial(serial)
-    names = ", ".join(known.serial for known in book.of_owner(WECHAT_PAY)) or "none is known here"
+    names = ", ".join(key.serial for key in book.of_owner(WECHAT_PAY)) or "none is known here"
     if key is None:
         remedy = f"add it to your platform keys; those of WeChat Pay here: {names}"
         return failed("serial", f"{serial[:80]} names no key of WeChat Pay that is known here", remedy)

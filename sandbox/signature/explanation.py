@@ -97,28 +97,28 @@ def explain(signature: str, owner: OwnedKey | None, book: KeyBook, texts: Texts 
     if decoded is None:
         return Explanation((failed("signature", "it is no base64", "send the base64 of the signature's 256 bytes"),))
     findings = [failed("signature", decoded.mistake, "write it as plain base64 in one line")] if decoded.mistake else []
-    if (made := recover(decoded.value, _in_order(owner, book))) is None:
+    if (recovered := recover(decoded.value, _in_order(owner, book))) is None:
         return _explain_foreign(findings, decoded.value, owner, book, texts)
-    findings += _examine_key(made, owner)
+    findings += _examine_key(recovered, owner)
     if texts is None:
         reason = "the text cannot be put together"
         return Explanation((*findings, not_checked("text", reason, "give method, URL and body, or the whole request")))
-    match = _search(texts, made.covers)
-    return Explanation((*findings, *_examine_text(made, match)), match.text if match else None)
+    match = _search(texts, recovered.covers)
+    return Explanation((*findings, *_examine_text(recovered, match)), match.text if match else None)
 
 
 def _in_order(owner: OwnedKey | None, book: KeyBook) -> list[OwnedKey]:
     return ([owner] if owner else []) + [key for key in book.keys if key != owner]
 
 
-def _examine_key(made: Recovered, owner: OwnedKey | None) -> Iterator[Finding]:
-    if owner is not None and made.key.serial != owner.serial:
-        yield failed("key", f"it was signed with {made.key}", f"sign with {owner}")
+def _examine_key(recovered: Recovered, owner: OwnedKey | None) -> Iterator[Finding]:
+    if owner is not None and recovered.key.serial != owner.serial:
+        yield failed("key", f"it was signed with {recovered.key}", f"sign with {owner}")
     else:
-        yield ok("key", f"it was signed with {made.key}")
-    if made.algorithm != "sha256":
+        yield ok("key", f"it was signed with {recovered.key}")
+    if recovered.algorithm != "sha256":
         remedy = "use RSASSA-PKCS1-v1_5 with SHA-256 (SHA256withRSA)"
-        yield failed("algorithm", f"the hash is {ALGORITHMS[made.algorithm]}, not SHA-256", remedy)
+        yield failed("algorithm", f"the hash is {ALGORITHMS[recovered.algorithm]}, not SHA-256", remedy)
     else:
         yield ok("algorithm", "RSASSA-PKCS1-v1_5 with SHA-256")
 
@@ -129,13 +129,11 @@ def _search(texts: Texts, matches: Callable[[bytes], bool], most: int = MOST_MIS
     return next((candidate for candidate in candidates if matches(candidate.text)), None)
 
 
-def _examine_text(made: Recovered, match: Candidate | None) -> Iterator[Finding]:
+def _examine_text(recovered: Recovered, match: Candidate | None) -> Iterator[Finding]:
     if match is None:
-        words = (
-            f"another text was signed; its {ALGORITHMS[made.algorithm]} is {made.digest.hex()}, and no known mistake"
-        )
+        words = f"another text was signed; its {ALGORITHMS[recovered.algorithm]} is {recovered.digest.hex()}"
         remedy = "log the text that your client signs, and compare it line by line with the one below"
-        yield failed("text", f"{words} explains it (another nonce, another body?)", remedy)
+        yield failed("text", f"{words}, and no known mistake explains it (another nonce, another body?)", remedy)
     elif match.mistakes:
         yield from (failed("text", mistake.words, mistake.remedy) for mistake in match.mistakes)
     else:

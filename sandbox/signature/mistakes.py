@@ -100,11 +100,11 @@ def bodies(received: bytes, pasted: bytes | None = None, remedy: str = SIGN_ONCE
     if pasted is not None and (difference := first_difference(received, pasted)):
         words = f"the body that was signed is the pasted one, not the one that arrived: {difference.words}"
         yield Variant(pasted, Mistake(words, remedy), difference)
-    seen = {received, pasted}
+    values = {received, pasted}
     for source in (received, pasted) if pasted is not None else (received,):
         for value, words in _changed(source):
-            if value not in seen:
-                seen.add(value)
+            if value not in values:
+                values.add(value)
                 yield Variant(value, Mistake(f"the body that was signed is another one: {words}", remedy))
 
 

@@ -16,17 +16,17 @@ _SETTLED = frozenset({Status.SYNCED, Status.NOTHING_DUE})
 def happenings(facts: Facts) -> Iterator[Moment]:
     """Yield a moment for each entry of the journal; what kind of entry has no words of its own is shown as it is."""
     attempts = _Attempts(facts)
-    seen: list[JournalEntry] = []
+    earlier: list[JournalEntry] = []
     for entry in facts.entries:
         if is_look(entry, facts):
             continue
         if entry.kind == "item_written":
             yield attempts.written(entry)
         elif words := _WORDS.get(entry.kind):
-            yield from (_with_fields(moment, entry) for moment in words(entry, facts, seen))
+            yield from (_with_fields(moment, entry) for moment in words(entry, facts, earlier))
         else:
             yield _with_fields(_moment(entry, entry.kind.replace("_", " "), _plain(entry.fields)), entry)
-        seen.append(entry)
+        earlier.append(entry)
     yield from attempts.unwritten()
 
 
@@ -78,30 +78,30 @@ def _event(entry: JournalEntry, facts: Facts, _: Sequence[JournalEntry]) -> Iter
 # ---- messages --------------------------------------------------------------------------------------------------------
 
 
-def _sent(entry: JournalEntry, facts: Facts, seen: Sequence[JournalEntry]) -> Iterator[Moment]:
+def _sent(entry: JournalEntry, facts: Facts, earlier: Sequence[JournalEntry]) -> Iterator[Moment]:
     fields = entry.fields
     queue, by = _name(facts, fields.get("queue")), str(fields.get("by", ""))
     if queue == "DeadLetters":
         yield _moment(entry, "letter", f"moved to {queue} as message {fields.get('message_id')}", Level.BAD)
         return
-    earlier = [one for one in seen if one.kind == "message_dead" and _same_body(one, fields.get("body"), seen)]
-    if "move task" in by or earlier:
-        old = f", before {earlier[-1].fields.get('message_id')}" if earlier else ""
+    dead = [one for one in earlier if one.kind == "message_dead" and _same_body(one, fields.get("body"), earlier)]
+    if "move task" in by or dead:
+        old = f", before {dead[-1].fields.get('message_id')}" if dead else ""
         yield _moment(entry, "redrive", f"redriven to {queue} by {by}; new message {fields.get('message_id')}{old}")
         return
     yield _moment(entry, "message", f"sent to {queue} by {by}: message {fields.get('message_id')}")
 
 
-def _same_body(dead: JournalEntry, body: object, seen: Sequence[JournalEntry]) -> bool:
+def _same_body(dead: JournalEntry, body: object, earlier: Sequence[JournalEntry]) -> bool:
     message_id = dead.fields.get("message_id")
-    sent = (one for one in seen if one.kind == "message_sent" and one.fields.get("message_id") == message_id)
+    sent = (one for one in earlier if one.kind == "message_sent" and one.fields.get("message_id") == message_id)
     return any(one.fields.get("body") == body for one in sent)
 
 
-def _received(entry: JournalEntry, facts: Facts, seen: Sequence[JournalEntry]) -> Iterator[Moment]:
+def _received(entry: JournalEntry, facts: Facts, earlier: Sequence[JournalEntry]) -> Iterator[Moment]:
     fields = entry.fields
     message_id, by = fields.get("message_id"), fields.get("by")
-    before = [one for one in seen if one.fields.get("message_id") == message_id and one.kind in _VISIBLE_SINCE]
+    before = [one for one in earlier if one.fields.get("message_id") == message_id and one.kind in _VISIBLE_SINCE]
     waited = f" after {duration(entry.at - before[-1].at)}" if before else ""
     whose = "" if by == "mapping" else f" by {by}, which is not the function"
     queue = _name(facts, fields.get("queue"))

@@ -64,7 +64,7 @@ def objections(entry: JournalEntry, rules: Sequence[Rule]) -> list[Objection]:
 def _against(rule: Rule, event: Mapping[str, object]) -> Iterator[Objection]:
     for name, wanted_values, value in _mismatches(rule.pattern, event):
         wants = " or ".join(map(_words, wanted_values)) or "nothing"
-        problem = f"{rule.name} wants {name} {wants}, not {_shown(value)}"
+        problem = f"{rule.name} wants {name} {wants}, not {_value_words(value)}"
         yield Objection(rule.name, name, problem, _remedy(name, wanted_values, value))
 
 
@@ -120,7 +120,7 @@ def _words(condition: object) -> str:
     return str(condition)
 
 
-def _shown(value: object) -> str:
+def _value_words(value: object) -> str:
     return "nothing" if value is _ABSENT or value == "" else str(value)[:80]
 
 

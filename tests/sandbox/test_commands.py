@@ -83,9 +83,9 @@ def test_a_trigger_prints_its_order_and_how_to_see_it(run: Run) -> None:
     number = lines["order"].split()[1]
     assert code == Exit.DONE
     assert lines["timeline"] == f"python -m sandbox timeline {MERCHANT} {number}"
-    shown = ends(run, number, "PAID_BY_WECHAT NEWTON")
+    story = ends(run, number, "PAID_BY_WECHAT NEWTON")
     for words in ("published on the bus", "matched by", "receive 1", "400 ORDER_DONE: 订单已完成", "query: 200"):
-        assert words in shown
+        assert words in story
     code, output, _ = run("timeline", lines["event"], "--json")
     document = json.loads(output)
     assert code == Exit.ACTION

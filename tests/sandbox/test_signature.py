@@ -124,10 +124,10 @@ def test_a_mistake_in_the_text_is_named(service: SimulatedService, book: KeyBook
     """Each mistake in the signed text is named with its remedy, and so are several of them at once."""
     text, words = TEXTS[name]
     result = hunt(service, book, authorization(service, text))
-    found = failures(result)
-    assert [finding.subject for finding in found] == ["text"] * len(words)
-    assert all(expected in finding.words for expected, finding in zip(words, found, strict=True))
-    assert all(finding.remedy for finding in found)
+    defects = failures(result)
+    assert [finding.subject for finding in defects] == ["text"] * len(words)
+    assert all(expected in finding.words for expected, finding in zip(words, defects, strict=True))
+    assert all(finding.remedy for finding in defects)
     assert not result.is_verified
     assert result.signed_text == (None if name == "unknown" else text)
 

@@ -381,9 +381,9 @@ def test_the_patterns_of_eventbridge_are_read(
 def test_repeated_receives_are_counted_not_listed() -> None:
     """Of a long run of receives the first and the last are shown; a short one is shown whole."""
     run = [Moment(START + number, kind, kind) for number in range(20) for kind in ("receive", "wait", "invoked")]
-    shown = list(condense([Moment(START, "event", ""), *run, Moment(START + 30, "item", "")]))
-    assert len(shown) == 1 + 4 + 1 + 4 + 1
-    assert shown[5].words == "17 receives more in 17 s, alike (52 steps)"
+    lines = list(condense([Moment(START, "event", ""), *run, Moment(START + 30, "item", "")]))
+    assert len(lines) == 1 + 4 + 1 + 4 + 1
+    assert lines[5].words == "17 receives more in 17 s, alike (52 steps)"
     assert list(condense(run[:9])) == run[:9]
 
 
