@@ -9,6 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from orders.order import Status
 from sandbox.console.desk import Desk
+from sandbox.console.till import Event
 from sandbox.testbed import MERCHANT, until
 
 pytestmark = pytest.mark.usefixtures("console")
@@ -223,10 +224,8 @@ def test_a_tick_stays_while_the_list_changes(page: Page, desk: Desk) -> None:
     expect(tick).to_be_focused()
 
 
-def event_about(number: str):  # noqa: ANN201
+def event_about(number: str) -> Event:
     """An event about an order that WeChat Pay does not have."""
-    from sandbox.console.till import Event
-
     return Event(f'{{"mchid": "{MERCHANT}", "out_order_no": "{number}", "detail": {{"paid_time": "20260101120000"}}}}')
 
 
@@ -278,9 +277,9 @@ def test_a_hundred_orders_show_their_progress(page: Page, keep: Callable[[str], 
     expect(page.locator("#jobs")).to_contain_text("100 of 100")
     page.goto("/")
     expect(page.locator("#station-queue [data-number=in_flight]")).to_have_text("0")
-    keep("overview")
     page.locator("#dismiss-jobs").click()
     expect(page.locator("#jobs li")).to_have_count(0)
+    keep("overview")
 
 
 def test_outcomes_are_listed_as_they_go(page: Page, desk: Desk, keep: Callable[[str], object]) -> None:

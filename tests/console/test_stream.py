@@ -1,7 +1,7 @@
 """The live stream: what has changed, from where a browser left off, bounded, with a heartbeat and an end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 
@@ -68,12 +68,21 @@ def test_a_silent_stream_has_a_heartbeat_and_ends_with_the_sandbox() -> None:
 
     async def listen() -> list[str]:
         messages = stream.changes(board, board.position, heartbeat=0.01)  # a short one: it only has to come
-        taken = await take(messages, 3)
+        beats = await take(messages, 3)
         board.close()
-        return taken + [message async for message in messages if "heartbeat" not in message]
+        return beats + [message async for message in messages if "heartbeat" not in message]
 
     assert run(listen())[1:] == [": heartbeat\n\n"] * 2
     assert board.readers == 0
+
+
+def lines_of(answer: requests.Response) -> "closing[Generator[bytes]]":
+    """The lines of a stream; at the end of the block its connection is closed."""
+
+    def lines() -> Generator[bytes]:
+        yield from answer.iter_lines()
+
+    return closing(lines())
 
 
 def test_streams_are_bounded(console: str, desk: Desk) -> None:
@@ -82,9 +91,7 @@ def test_streams_are_bounded(console: str, desk: Desk) -> None:
         while desk.board.readers < stream.MOST:
             answer = streams.enter_context(requests.get(console + "stream", stream=True, timeout=60))
             assert answer.headers["content-type"].startswith("text/event-stream")
-            lines = answer.iter_lines()
-            streams.callback(lines.close)
-            next(lines)
+            assert next(streams.enter_context(lines_of(answer)))
         refusal = requests.get(console + "stream", timeout=60)
         assert (refusal.status_code, refusal.headers["Retry-After"]) == (503, "5")
         assert "close some tabs" in refusal.text
@@ -96,6 +103,8 @@ def test_a_browsers_last_event_id_is_taken(console: str, desk: Desk) -> None:
     position = desk.board.position
     desk.board.publish(["jobs"])
     headers = {"Last-Event-ID": position}
-    with requests.get(f"{console}stream?since=old", headers=headers, stream=True, timeout=60) as answer:
-        with closing(answer.iter_lines(decode_unicode=True)) as lines:
-            assert "jobs" in next(line for line in lines if line.startswith("data:"))
+    with (
+        requests.get(f"{console}stream?since=old", headers=headers, stream=True, timeout=60) as answer,
+        lines_of(answer) as lines,
+    ):
+        assert b"jobs" in next(line for line in lines if line.startswith(b"data:"))
