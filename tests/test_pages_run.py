@@ -596,7 +596,7 @@ def test_what_a_page_prints_ends_as_it_says(shell: Shell, page: str) -> None:
 
 def test_what_the_sandbox_prints_ends_as_it_says(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
     """The commands that `make sandbox` prints end as they should."""
-    up._welcome(shell.world)
+    up._welcome(shell.world, "http://127.0.0.1:4514/")
     welcome = re.sub(r"^  ", "    ", capsys.readouterr().out, flags=re.MULTILINE)
     commands = list(_in_blocks(welcome))
     assert len(commands) >= 2

@@ -35,19 +35,15 @@ def build(desk: Desk, port: int, entries: Sequence[Page] = pages.PAGES) -> ASGIA
     ]
     for page in entries:
         routes += [
-            Route(_path(page, rest), _endpoint(desk, page, entries, view, port), methods=["GET"])
+            Route(page.path_of(rest), _endpoint(desk, page, entries, view, port), methods=["GET"])
             for rest, view in page.views.items()
         ]
         routes += [
-            Route(_path(page, rest), _endpoint(desk, page, entries, action, port), methods=["POST"])
+            Route(page.path_of(rest), _endpoint(desk, page, entries, action, port), methods=["POST"])
             for rest, action in page.actions.items()
         ]
     handlers = {HTTPException: _refused}
     return Gated(Starlette(routes=routes, exception_handlers=handlers, max_body_size=LONGEST_FORM), Gate(port))
-
-
-def _path(page: Page, rest: str) -> str:
-    return page.path if not rest else f"{page.path.rstrip('/')}/{rest}"
 
 
 def _streaming(desk: Desk) -> Endpoint:

@@ -29,3 +29,7 @@ class Page:
     views: Mapping[str, View]
     actions: Mapping[str, Action] = field(default_factory=dict)
     in_navigation: bool = True
+
+    def path_of(self, rest: str) -> str:
+        """Return the path of a view or an action."""
+        return f"{self.path.rstrip('/')}/{rest}" if rest else self.path

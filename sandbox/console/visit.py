@@ -105,8 +105,10 @@ class Visit:
         return RedirectResponse(self.back(), 303)
 
     def back(self) -> str:
-        """Return the path of the console's page that the request came from; its own page's where there is none."""
+        """Return the path of the page that the request came from; its own page's where that one cannot be read."""
         target = urlsplit(self.request.headers.get("referer", ""))
         is_own = target.netloc == self.request.headers.get("host") and target.path.startswith("/")
-        path = quote(target.path, safe="/%:@") + (f"?{target.query}" if target.query else "") if is_own else ""
-        return path if path and not path.startswith("//") else self.page.path
+        is_page = target.path not in {page.path_of(rest) for page in self.pages for rest in page.actions}
+        if not (is_own and is_page) or target.path.startswith("//"):
+            return self.page.path
+        return quote(target.path, safe="/%:@") + (f"?{target.query}" if target.query else "")

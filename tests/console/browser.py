@@ -9,7 +9,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, sync_playwright
 
-CHROMIUM = shutil.which("chromium") or ""
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 MISSING = "the browser tests need Chromium: sudo apt-get install chromium" if not CHROMIUM else ""
 LIMIT = 120_000  # milliseconds that an expectation waits: a machine may be slow
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -53,7 +54,7 @@ def open_page(browser: Browser, console: str, misbehaviour: Misbehaviour) -> Ite
     """Open a page in a profile of its own, as a person with this language and these preferences."""
     contexts = []
 
-    def open_page(**preferences: object) -> Page:
+    def open_page(**preferences: Any) -> Page:
         context = context_of(browser, console, **preferences)
         contexts.append(context)
         page = context.new_page()
@@ -73,7 +74,7 @@ def page(open_page: Callable[..., Page]) -> Page:
 
 @pytest.fixture
 def keep(page: Page) -> Callable[[str], object]:
-    """Keep a picture of the page, as it is, under a name."""
+    """Keep a picture of the page's content, as it is, under a name."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     # Playwright hides the caret by an inline style, which the console's policy forbids.
-    return lambda name: page.screenshot(path=SCREENSHOTS / f"{name}.png", caret="initial", full_page=True)
+    return lambda name: page.locator("main").screenshot(path=SCREENSHOTS / f"{name}.png", caret="initial")

@@ -8,6 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from sandbox.console import pages
 from sandbox.console.desk import Desk
+from tests.console.browser import Misbehaviour
 
 PATHS = [page.path for page in pages.PAGES if page.in_navigation]
 MOST_TABS = 80  # presses of Tab until a page must have given the focus to what is looked for
@@ -31,11 +32,11 @@ def test_language_and_colours_are_remembered(page: Page) -> None:
     expect(page).to_have_url(re.compile(re.escape("/orders?search=X-1") + "$"))
     page.get_by_role("button", name="深色").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 28)"
+    expect(page.locator("body")).to_have_css("background-color", "rgb(20, 24, 28)")
     page.goto("/")
     expect(page.locator("html[lang=zh-CN][data-theme=dark]")).to_be_attached()
     page.get_by_role("button", name="自动").click()
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    expect(page.locator("body")).to_have_css("background-color", "rgb(255, 255, 255)")
 
 
 def test_a_browsers_own_language_and_colours_are_taken(open_page: Callable[..., Page]) -> None:
@@ -43,7 +44,7 @@ def test_a_browsers_own_language_and_colours_are_taken(open_page: Callable[..., 
     page = open_page(language="zh-CN", scheme="dark")
     page.goto("/till")
     expect(page.get_by_role("heading", level=1)).to_have_text("收银")
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 28)"
+    expect(page.locator("body")).to_have_css("background-color", "rgb(20, 24, 28)")
 
 
 def test_a_stream_that_breaks_is_told_and_continues(page: Page, desk: Desk) -> None:
@@ -62,12 +63,14 @@ def test_a_stream_that_breaks_is_told_and_continues(page: Page, desk: Desk) -> N
     expect(page.locator("#active")).to_contain_text("Nothing: WeChat Pay behaves.")
 
 
-def test_a_form_that_cannot_be_sent_says_so(page: Page, misbehaviour: object) -> None:
+def test_a_form_that_cannot_be_sent_says_so(page: Page, misbehaviour: Misbehaviour) -> None:
     """Where the sandbox does not answer, the page says that nothing was sent and what to do."""
     page.goto("/switches")
-    page.route("**/switches/behave", lambda route: route.abort("aborted"))
+    page.route("**/switches/behave", lambda route: route.abort("connectionrefused"))
     page.locator("#behave").click()
     expect(page.locator("#connection")).to_contain_text("Nothing was sent: the sandbox does not answer.")
+    assert any("ERR_CONNECTION_REFUSED" in line for line in misbehaviour.lines)  # the browser and htmx say so too
+    misbehaviour.lines.clear()
 
 
 def tab_to(page: Page, target: Locator) -> None:

@@ -3,6 +3,7 @@
 import json
 import threading
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ def flow_of(*entries: JournalEntry) -> Flow:
 
 def test_events_are_counted_by_what_the_bus_did() -> None:
     """An event counts as matched, unmatched or refused; the function's own events do not count."""
-    common = {"bus": "b", "event_id": "e", "detail_type": "Order_Paid", "detail": {}}
+    common: dict[str, Any] = {"bus": "b", "event_id": "e", "detail_type": "Order_Paid", "detail": {}}
     flow = flow_of(
         entry("event_published", source="pos.x", rules=["r"], error="", **common),
         entry("event_published", source="shop", rules=[], error="", **common),
@@ -259,7 +260,7 @@ def test_an_orders_path_comes_from_its_key(key: str, path: str) -> None:
 
 def test_outcome_events_are_those_of_the_function() -> None:
     """Of all events the function's own are shown, the newest first, whatever their detail is."""
-    common = {"bus": "b", "event_id": "e", "rules": [], "error": "", "detail_type": "T"}
+    common: dict[str, Any] = {"bus": "b", "event_id": "e", "rules": [], "error": "", "detail_type": "T"}
     detail = {"mchid": "1", "out_order_no": "A", "status": "SYNCED"}
     events = [
         entry("event_published", 1.0, source="payscore.orders", detail=detail, **common),

@@ -1,7 +1,9 @@
 """The live stream: what has changed, from where a browser left off, bounded, with a heartbeat and an end."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 
 import pytest
 import requests
@@ -9,6 +11,13 @@ import requests
 from sandbox.console import stream
 from sandbox.console.bulletin import TOPICS, Bulletin
 from sandbox.console.desk import Desk
+from sandbox.testbed import until
+
+
+def run[T](coroutine: Coroutine[object, object, T]) -> T:
+    """Run it in a thread of its own: in this one Playwright's loop may be running."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 async def take(messages: AsyncIterator[str], count: int) -> list[str]:
@@ -47,7 +56,7 @@ def test_a_stream_continues_where_the_browser_left_off() -> None:
         board.publish(["faults", "letters"])
         return first + await take(messages, 1)
 
-    hello, first, second = asyncio.run(listen())
+    hello, first, second = run(listen())
     assert hello.startswith("retry: ")
     assert "event: changed\ndata: orders\n\n" in first
     assert second == f"id: {board.position}\nevent: changed\ndata: faults letters\n\n"
@@ -59,28 +68,34 @@ def test_a_silent_stream_has_a_heartbeat_and_ends_with_the_sandbox() -> None:
 
     async def listen() -> list[str]:
         messages = stream.changes(board, board.position, heartbeat=0.01)  # a short one: it only has to come
-        taken = await take(messages, 3)
+        beats = await take(messages, 3)
         board.close()
-        return taken + [message async for message in messages if "heartbeat" not in message]
+        return beats + [message async for message in messages if "heartbeat" not in message]
 
-    assert asyncio.run(listen())[1:] == [": heartbeat\n\n"] * 2
+    assert run(listen())[1:] == [": heartbeat\n\n"] * 2
     assert board.readers == 0
+
+
+def lines_of(answer: requests.Response) -> "closing[Generator[bytes]]":
+    """The lines of a stream; at the end of the block its connection is closed."""
+
+    def lines() -> Generator[bytes]:
+        yield from answer.iter_lines()
+
+    return closing(lines())
 
 
 def test_streams_are_bounded(console: str, desk: Desk) -> None:
     """Beyond the limit a stream is refused with one line and a time to wait; one that ends makes room."""
-    with requests.Session() as session:
-        open_streams = []
+    with ExitStack() as streams:
         while desk.board.readers < stream.MOST:
-            answer = session.get(console + "stream", stream=True, timeout=60)
+            answer = streams.enter_context(requests.get(console + "stream", stream=True, timeout=60))
             assert answer.headers["content-type"].startswith("text/event-stream")
-            next(answer.iter_lines())
-            open_streams.append(answer)
-        refusal = session.get(console + "stream", timeout=60)
+            assert next(streams.enter_context(lines_of(answer)))
+        refusal = requests.get(console + "stream", timeout=60)
         assert (refusal.status_code, refusal.headers["Retry-After"]) == (503, "5")
         assert "close some tabs" in refusal.text
-        for answer in open_streams:
-            answer.close()
+    until(lambda: desk.board.readers < stream.MOST)
 
 
 def test_a_browsers_last_event_id_is_taken(console: str, desk: Desk) -> None:
@@ -88,6 +103,8 @@ def test_a_browsers_last_event_id_is_taken(console: str, desk: Desk) -> None:
     position = desk.board.position
     desk.board.publish(["jobs"])
     headers = {"Last-Event-ID": position}
-    with requests.get(f"{console}stream?since=old", headers=headers, stream=True, timeout=60) as answer:
-        lines = (line for line in answer.iter_lines(decode_unicode=True) if line.startswith("data:"))
-        assert "jobs" in next(lines)
+    with (
+        requests.get(f"{console}stream?since=old", headers=headers, stream=True, timeout=60) as answer,
+        lines_of(answer) as lines,
+    ):
+        assert b"jobs" in next(line for line in lines if line.startswith(b"data:"))

@@ -53,8 +53,8 @@ def test_no_template_has_words(path: Path) -> None:
         r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}|<!doctype html>", "", path.read_text(encoding="utf-8"), flags=re.DOTALL
     )
     between = re.sub(r"<[^>]*>|[\w-]+=\"[^\"]*\"", " ", text)  # a macro may consist of attributes
-    spoken = re.findall(r'\s(?:aria-label|title|placeholder|alt)="([^"]*)"', text)
-    assert re.findall(r"[^\W\d_]{2,}", between.replace("connection_refused", "") + " ".join(spoken)) == []
+    attributes = re.findall(r'\s(?:aria-label|title|placeholder|alt)="([^"]*)"', text)
+    assert re.findall(r"[^\W\d_]{2,}", between.replace("connection_refused", "") + " ".join(attributes)) == []
 
 
 def _used() -> set[str]:

@@ -132,9 +132,9 @@ def _values(desk: Desk) -> dict[str, object]:
     reports = desk.till.newest_first
     dead = dead_reports(reports, entries)
     lines = [_line(report, published, desk, report.id in dead) for report in reports]
-    lost = [entry for entry in published.values() if _is_lost(entry)][-UNMATCHED:]
-    patterns = _patterns(desk) if lost else {}
-    return {"lines": lines, "unmatched": [_explain(entry, patterns) for entry in reversed(lost)]}
+    strays = [entry for entry in published.values() if _is_stray(entry)][-UNMATCHED:]
+    patterns = _patterns(desk) if strays else {}
+    return {"lines": lines, "unmatched": [_explain(entry, patterns) for entry in reversed(strays)]}
 
 
 def dead_reports(reports: Sequence[Report], entries: Sequence[JournalEntry]) -> set[str]:
@@ -158,7 +158,7 @@ def _line(report: Report, published: Mapping[object, JournalEntry], desk: Desk, 
     return Line(report, order_path(report.key), matched, status, dead)
 
 
-def _is_lost(entry: JournalEntry) -> bool:
+def _is_stray(entry: JournalEntry) -> bool:
     return not entry.fields["rules"] and entry.fields["source"] != OUTCOMES
 
 
