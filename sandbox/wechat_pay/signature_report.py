@@ -1,7 +1,6 @@
 """What WeChat Pay read of a request's signature: the exact text that must have been signed, and what was found."""
 
 import base64
-import json
 from typing import Any
 
 from sandbox.wechat_pay.authentication import authorization_fields, signed_text
@@ -20,9 +19,8 @@ def detail(call: SimulatedCall) -> dict[str, Any]:
     return {
         "target": call.target,
         "headers": dict(call.headers),
-        "body": as_text(call.body),
-        "body_base64": base64.b64encode(call.body).decode(),
-        "answer": _json_or_text(call.answer),
+        **_bodies(call.body),
+        "answer": {"headers": dict(call.answer.headers), **_bodies(call.answer.body)},
         "signature": report(call),
     }
 
@@ -44,8 +42,6 @@ def report(call: SimulatedCall) -> dict[str, Any]:
     }
 
 
-def _json_or_text(body: bytes) -> object:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return as_text(body)
+def _bodies(body: bytes) -> dict[str, str]:
+    """Return a body for people and, as it may hold any byte, for programs."""
+    return {"body": as_text(body), "body_base64": base64.b64encode(body).decode()}

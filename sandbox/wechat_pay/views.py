@@ -126,6 +126,12 @@ def secret(service: SimulatedService, *, mchid: str = "1230000109", mode: Mode |
 
 
 @view
+def public_keys(service: SimulatedService) -> object:
+    """Every public key as PEM by owner and serial: WeChat Pay's, and each merchant's, its present one last."""
+    return service.public_keys
+
+
+@view
 def credentials(service: SimulatedService, *, mchid: str = "1230000109", mode: Mode | None = None) -> object:
     """A merchant's files by name, in base64; by its kind, or by another one."""
     files = service.credentials(mchid, mode)
