@@ -61,10 +61,14 @@ class Sale:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event as a till sends it: `text` is the payload, or whatever stands in its place."""
+    """An event as a till sends it: `text` is the payload, or whatever stands in its place.
+
+    `key` is that of the order in the table that it is about, empty where that cannot be read.
+    """
 
     text: str
     way: Way = "bus"
+    key: str = ""
     source: str = SOURCE
     detail_type: str = DETAIL_TYPE
 
@@ -75,7 +79,6 @@ class Report:
 
     at: float
     kind: str
-    key: str
     event: Event
     id: str
     error: str = ""
@@ -109,10 +112,10 @@ class Till:
             self._wechat_pay.ready_to_sync(sale.mchid, number, endpoint=endpoint, **FAMILY_FIELDS[endpoint])
         return sale
 
-    def send(self, kind: str, key: str, events: Sequence[Event]) -> list[Report]:
+    def send(self, kind: str, events: Sequence[Event]) -> list[Report]:
         """Send events of one way, ten at a time, and remember what became of each."""
         reports = [
-            Report(time.time(), kind, key, event, id_, error)
+            Report(time.time(), kind, event, id_, error)
             for batch in itertools.batched(events, BATCH, strict=False)
             for event, (id_, error) in zip(batch, self._dispatch(batch), strict=True)
         ]
@@ -124,11 +127,10 @@ class Till:
         """Send a hundred orders' events, and yield how far it is."""
         for start in range(0, HUNDRED, BATCH):
             sales = [self.sale("", endpoint) for _ in range(BATCH)]
-            for sale in sales:
-                event = Event(json.dumps(sale.payload()), way)
-                for report in self.send("hundred", sale.key, [event]):
-                    if report.error:
-                        raise ConsoleError("till.refused", error=report.error)
+            events = [Event(json.dumps(sale.payload()), way, sale.key) for sale in sales]
+            for report in self.send("hundred", events):
+                if report.error:
+                    raise ConsoleError("till.refused", error=report.error)
             yield Step(start + BATCH, HUNDRED)
 
     def _dispatch(self, events: Sequence[Event]) -> list[tuple[str, str]]:
@@ -157,23 +159,23 @@ def _error(answer: Mapping[str, object]) -> str:
     return f"{code}: {message}" if code else ""
 
 
-def own_event(text: str, way: Way) -> tuple[str, Event]:
-    """Read what a person has typed: a payload, or a whole EventBridge event; return its order's key and the event.
+def own_event(text: str, way: Way) -> Event:
+    """Return what a person has typed as an event: a payload, or a whole EventBridge event.
 
     What is not JSON is sent as it is, so that one sees what becomes of it.
     """
     try:
         value = json.loads(text)
     except ValueError:
-        return "", Event(text, way)
+        return Event(text, way)
     if not isinstance(value, dict):
-        return "", Event(text, way)
+        return Event(text, way)
     payload = value.get("detail") if "detail-type" in value else value
     key = _key(payload if isinstance(payload, dict) else {})
     if "detail-type" in value and way == "bus":
         detail = json.dumps(value.get("detail"), ensure_ascii=False)
-        return key, Event(detail, way, str(value.get("source", "")), str(value["detail-type"]))
-    return key, Event(text, way)
+        return Event(detail, way, key, str(value.get("source", "")), str(value["detail-type"]))
+    return Event(text, way, key)
 
 
 def _key(payload: Mapping[str, object]) -> str:

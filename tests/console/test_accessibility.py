@@ -26,7 +26,7 @@ def contents(desk: Desk) -> None:
 
     sale = desk.till.sale("AXE-1")
     for kind in ("valid", "without_time", "other_source"):
-        desk.till.send(kind, sale.key, till.KINDS[kind](sale, "bus"))
+        desk.till.send(kind, till.KINDS[kind](sale, "bus"))
     until(lambda: desk.letters.all() or None)
 
 

@@ -19,7 +19,7 @@ from sandbox.console.pages.switches import read_option
 from sandbox.console.pages.till import dead_reports
 from sandbox.console.picture import Depth, stations
 from sandbox.console.steps import allowed
-from sandbox.console.till import Event, Report, own_event
+from sandbox.console.till import Event, Report, Way, own_event
 from sandbox.console.unmatched import differences
 from sandbox.journal import JournalEntry
 from sandbox.testbed import until
@@ -183,33 +183,29 @@ def test_the_fields_in_which_an_event_differs_from_a_pattern_are_named(
 
 
 @pytest.mark.parametrize(
-    ("text", "way", "key", "event"),
+    ("text", "way", "event"),
     [
-        ("not JSON", "queue", "", Event("not JSON", "queue")),
-        ("[1]", "bus", "", Event("[1]", "bus")),
-        ('{"mchid": "1", "out_order_no": "A"}', "bus", "1#A", None),
-        ('{"mchid": 1, "out_order_no": "A"}', "bus", "", None),
+        ("not JSON", "queue", Event("not JSON", "queue")),
+        ("[1]", "bus", Event("[1]", "bus")),
+        ('{"mchid": "1", "out_order_no": "A"}', "bus", Event('{"mchid": "1", "out_order_no": "A"}', "bus", "1#A")),
+        ('{"mchid": 1, "out_order_no": "A"}', "bus", Event('{"mchid": 1, "out_order_no": "A"}', "bus")),
         (
             '{"detail-type": "T", "source": "s", "detail": {"mchid": "1", "out_order_no": "A"}}',
             "bus",
-            "1#A",
-            Event('{"mchid": "1", "out_order_no": "A"}', "bus", "s", "T"),
+            Event('{"mchid": "1", "out_order_no": "A"}', "bus", "1#A", "s", "T"),
         ),
-        ('{"detail-type": "T", "detail": "x"}', "bus", "", Event('"x"', "bus", "", "T")),
-        ('{"detail-type": "T", "source": "s", "detail": {}}', "queue", "", None),
+        ('{"detail-type": "T", "detail": "x"}', "bus", Event('"x"', "bus", "", "", "T")),
+        ('{"detail-type": "T", "detail": {}}', "queue", Event('{"detail-type": "T", "detail": {}}', "queue")),
     ],
 )
-def test_what_a_person_types_is_sent_as_it_is(text: str, way: str, key: str, event: Event | None) -> None:
+def test_what_a_person_types_is_sent_as_it_is(text: str, way: Way, event: Event) -> None:
     """A payload goes as it is; of a whole event the bus gets source, type and detail; what is no JSON is sent too."""
-    assert own_event(text, "queue" if way == "queue" else "bus") == (
-        key,
-        event or Event(text, "queue" if way == "queue" else "bus"),
-    )
+    assert own_event(text, way) == event
 
 
 def test_a_report_is_dead_if_its_message_is() -> None:
     """A report by the queue has the message's id; a message of the bus holds the event's."""
-    reports = [Report(0, "own", "", Event("x"), id_) for id_ in ("m-1", "e-2", "e-3", "")]
+    reports = [Report(0, "own", Event("x"), id_) for id_ in ("m-1", "e-2", "e-3", "")]
     dead = entry("message_dead", queue="Q", message_id="m-1"), entry("message_dead", queue="Q", message_id="m-2")
     assert dead_reports(reports, [sent(message_id="m-2", body={"id": "e-2"}), *dead]) == {"m-1", "e-2"}
     assert dead_reports(reports, []) == set()

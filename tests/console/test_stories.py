@@ -218,7 +218,7 @@ def test_a_tick_stays_while_the_list_changes(page: Page, desk: Desk) -> None:
     expect(page.get_by_role("alert")).to_have_text("Nothing was done: tick at least one letter first.")
     tick = page.get_by_role("checkbox", name=f"Tick the letter of {MERCHANT}#{first}")
     tick.check()
-    desk.till.send("own", "", [event_about(second)])
+    desk.till.send("own", [event_about(second)])
     expect(letter(page, second)).to_have_count(1)
     expect(tick).to_be_checked()
     expect(tick).to_be_focused()

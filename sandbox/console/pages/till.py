@@ -22,7 +22,7 @@ UNMATCHED = 10  # events that no rule matched, on the page
 
 
 def _valid(sale: Sale, way: Way) -> list[Event]:
-    return [Event(json.dumps(sale.payload()), way)]
+    return [Event(json.dumps(sale.payload()), way, sale.key)]
 
 
 def _twice(sale: Sale, way: Way) -> list[Event]:
@@ -30,19 +30,19 @@ def _twice(sale: Sale, way: Way) -> list[Event]:
 
 
 def _without_time(sale: Sale, way: Way) -> list[Event]:
-    return [Event(json.dumps(sale.payload() | {"detail": {}}), way)]
+    return [Event(json.dumps(sale.payload() | {"detail": {}}), way, sale.key)]
 
 
 def _other_source(sale: Sale, _: Way) -> list[Event]:
-    return [Event(json.dumps(sale.payload()), "bus", source="shop.console")]
+    return [Event(json.dumps(sale.payload()), "bus", sale.key, source="shop.console")]
 
 
 def _other_type(sale: Sale, _: Way) -> list[Event]:
-    return [Event(json.dumps(sale.payload()), "bus", detail_type="Order_Refunded")]
+    return [Event(json.dumps(sale.payload()), "bus", sale.key, detail_type="Order_Refunded")]
 
 
 def _not_json(sale: Sale, _: Way) -> list[Event]:
-    return [Event(f"{sale.out_order_no}: not JSON", "queue")]
+    return [Event(f"{sale.out_order_no}: not JSON", "queue", sale.key)]
 
 
 KINDS: Mapping[str, Callable[[Sale, Way], list[Event]]] = {
@@ -100,7 +100,7 @@ def send(visit: Visit) -> Response:
     if kind not in KINDS:
         raise ConsoleError("till.no_such_kind", names=", ".join(KINDS))
     sale = desk.till.sale(visit.field("out_order_no"), endpoint, ago=LATE if kind == "late" else 0.0)
-    return _done(visit, sale.key, desk.till.send(kind, sale.key, KINDS[kind](sale, way)))
+    return _done(visit, desk.till.send(kind, KINDS[kind](sale, way)))
 
 
 def send_own(visit: Visit) -> Response:
@@ -108,14 +108,14 @@ def send_own(visit: Visit) -> Response:
     text = visit.field("text")
     if not text:
         raise ConsoleError("till.nothing_typed")
-    key, event = own_event(text, _way(visit))
-    return _done(visit, key, visit.desk.till.send("own", key, [event]))
+    return _done(visit, visit.desk.till.send("own", [own_event(text, _way(visit))]))
 
 
-def _done(visit: Visit, key: str, reports: Sequence[Report]) -> Response:
+def _done(visit: Visit, reports: Sequence[Report]) -> Response:
     if errors := [report.error for report in reports if report.error]:
         visit.desk.board.publish([bulletin.FLOW])
         raise ConsoleError("till.refused", error=errors[0])
+    key = reports[0].event.key
     number = key.rpartition("#")[2] or "-"
     where = {"path": order_path(key), "path_text": visit.text("till.look")} if key else {}
     topics = [bulletin.FLOW, bulletin.ORDERS]
@@ -154,8 +154,8 @@ def dead_reports(reports: Sequence[Report], entries: Sequence[JournalEntry]) -> 
 def _line(report: Report, published: Mapping[object, JournalEntry], desk: Desk, dead: bool) -> Line:
     entry = published.get(report.id)
     matched = True if report.event.way == "queue" else bool(entry.fields["rules"]) if entry else None
-    status = desk.feed.flow.statuses.get(report.key, "") if matched else ""
-    return Line(report, order_path(report.key), matched, status, dead)
+    status = desk.feed.flow.statuses.get(report.event.key, "") if matched else ""
+    return Line(report, order_path(report.event.key), matched, status, dead)
 
 
 def _is_stray(entry: JournalEntry) -> bool:
