@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.commands import parser
-from sandbox.triggers import DETAIL_TYPE, MERCHANT, SOURCE, payload_of
+from sandbox.place import MERCHANT
+from sandbox.triggers import DETAIL_TYPE, SOURCE, payload_of
 
 if TYPE_CHECKING:
     from ops.output import Output
