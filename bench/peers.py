@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from sandbox.wechat_pay.keys import KeyRing, SimulatedMerchant, SimulatedPlatform
+from sandbox.wechat_pay.state import State
 
 MERCHANT, APPID, SERVICE_ID = "1230000109", "wxd678efh567hg6787", "500001"
 CONTROL = "/bench/"  # paths by which a run talks to its peers; they answer at once
@@ -104,7 +105,7 @@ class WeChatPay:
     """Verifies each request's signature, and answers with an order that was signed before the clock ran."""
 
     def __init__(self, ring: KeyRing) -> None:
-        self._platform = SimulatedPlatform(ring)
+        self._platform = SimulatedPlatform(ring, State())
         self._merchant = ring.key(f"{MERCHANT}-0").public_key()
         self._ready: dict[str, Reply] = {}
 
@@ -155,7 +156,8 @@ def _order(number: str) -> dict[str, Any]:
 
 def secret(ring: KeyRing) -> dict[str, Any]:
     """The merchant's secret, as both handlers read it."""
-    return SimulatedMerchant(MERCHANT, ring, SimulatedPlatform(ring)).secret() | {
+    state = State()
+    return SimulatedMerchant(MERCHANT, ring, SimulatedPlatform(ring, state), state).secret() | {
         "appid": APPID,
         "service_id": SERVICE_ID,
     }

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from bench.environment import Environment
 from bench.peers import APPID, CONTROL, MERCHANT, SERVICE_ID
-from sandbox.wechat_pay.keys import KeyRing, private_pem
+from sandbox.wechat_pay.key_ring import KeyRing, private_pem
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / ".aws-sam/sandbox"

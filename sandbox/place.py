@@ -13,6 +13,7 @@ from sandbox.addresses import admissible
 from sandbox.errors import PlaceError
 
 LAST_PORT = 65_535
+MERCHANT = "1230000109"  # the merchant of commands that name none
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Place:
     console: int = 0
     notifications: int = 0
     move_tasks: bool = True  # False: SQS has none here, as in China
+    keep: bool = False  # WeChat Pay's state outlives the process
 
     @property
     def ports(self) -> dict[str, int]:
@@ -45,7 +47,7 @@ class Place:
 
 PLACE = Place("127.0.0.1", 4566, *range(4510, 4516))
 FOLDER = Path(__file__).parents[1] / ".sandbox"
-USAGE = "up [ADDRESS] [--port N] [--wechat-pay-port N] [--no-move-tasks]"
+USAGE = "up [ADDRESS] [--port N] [--wechat-pay-port N] [--no-move-tasks] [--keep]"
 
 
 def read_place(arguments: Sequence[str]) -> Place:
@@ -57,16 +59,26 @@ def read_place(arguments: Sequence[str]) -> Place:
         usage=f"python -m sandbox {USAGE}", description="Keep the sandbox up until Ctrl-C."
     )
     parser.add_argument("address", nargs="?", default=PLACE.address, help="127.0.0.1, or that of a container bridge")
+    add_ports(parser)
+    parser.add_argument("--no-move-tasks", action="store_true", help="SQS has no message move tasks, as in China")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep WeChat Pay's orders, keys and switches for the next start"
+    )
+    options = parser.parse_args(arguments)
+    return replace(place_of(options), move_tasks=not options.no_move_tasks, keep=options.keep)
+
+
+def add_ports(parser: argparse.ArgumentParser) -> None:
+    """Let a command choose a sandbox by the ports that it was started with."""
     parser.add_argument("--port", type=_port, default=PLACE.aws, help="where the embedded AWS listens")
     parser.add_argument("--wechat-pay-port", type=_port, help="the first of the six other ports")
-    parser.add_argument("--no-move-tasks", action="store_true", help="SQS has no message move tasks, as in China")
-    options = parser.parse_args(arguments)
+
+
+def place_of(options: argparse.Namespace) -> Place:
+    """Return the place that these options name; raise PlaceError as `read_place` does."""
     following = PLACE.wechat_pay if options.port == PLACE.aws else options.port + 1
     first = options.wechat_pay_port or following
-    place = replace(
-        Place(admissible(options.address), options.port, *range(first, first + 6)),
-        move_tasks=not options.no_move_tasks,
-    )
+    place = Place(admissible(options.address), options.port, *range(first, first + 6))
     if len(set(place.ports.values())) < len(place.ports) or max(place.ports.values()) > LAST_PORT:
         raise PlaceError(f"the sandbox needs seven ports, not {', '.join(map(str, place.ports.values()))}")
     return place

@@ -31,9 +31,13 @@ class Stage:
 
     def ready(self, *numbers: str) -> None:
         """Complete these orders at WeChat Pay: they wait for their money."""
-        self.orders += numbers
         for number in numbers:
-            self.testbed.ready(number, self.mchid)
+            self.bring("ready", number)
+
+    def bring(self, situation: str, number: str) -> None:
+        """Bring an order at WeChat Pay into one of `triggers.SITUATIONS`."""
+        self.orders.append(number)
+        self.testbed.bring(situation, number, self.mchid)
 
     def expect(self, number: str, status: Status, reason: str = "") -> Order:
         """Wait until the order's item has this status and reason, or has had them by its history.

@@ -10,6 +10,7 @@ from ops import dead_letters
 from orders.order import Status
 from sandbox.stage import Stage
 from sandbox.testbed import MERCHANT, OTHER_MERCHANT
+from sandbox.triggers import TRIGGERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,8 @@ def mixed_batch(stage: Stage) -> None:
 
 def won_by_wechat(stage: Stage) -> None:
     """WeChat Pay was faster: the customer has paid twice, and an alarm reports it."""
-    stage.ready("WON-BY-WECHAT-1")
-    deducted = stage.testbed.wechat_pay.deduct(MERCHANT, "WON-BY-WECHAT-1")
+    stage.bring("won-by-wechat", "WON-BY-WECHAT-1")
+    deducted = stage.testbed.wechat_pay.order(MERCHANT, "WON-BY-WECHAT-1")
     stage.publish("won-by-wechat.json")
     order = stage.expect("WON-BY-WECHAT-1", Status.PAID_BY_WECHAT)
     transaction_id = order.facts.transaction_id if order.facts else None
@@ -80,8 +81,7 @@ def won_by_wechat(stage: Stage) -> None:
 
 def deducting(stage: Stage) -> None:
     """WeChat Pay is deducting at this moment: wait its three minutes, then try again."""
-    stage.ready("DEDUCTING-1")
-    stage.testbed.wechat_pay.deducting(MERCHANT, "DEDUCTING-1")
+    stage.bring("deducting", "DEDUCTING-1")
     stage.publish("deducting.json")
     stage.expect("DEDUCTING-1", Status.RETRYING, "DEDUCTING")
     waits = stage.testbed.waits
@@ -146,15 +146,18 @@ def outage(stage: Stage) -> None:
         stage.require("one sync each", stage.testbed.wechat_pay.order(MERCHANT, number).syncs == 1)
 
 
-STORIES = (
-    Story("Paid at the till, by EventBridge", paid_offline),
-    Story("Paid at the till, by SQS", paid_offline_by_queue),
-    Story("The same event, again and again", same_event_twice),
-    Story("A batch with one unreadable message", mixed_batch),
-    Story("WeChat Pay was faster", won_by_wechat),
-    Story("WeChat Pay is deducting just now", deducting),
-    Story("An unknown order, mended, redriven", order_unknown),
-    Story("A merchant without a secret", unknown_merchant),
-    Story("A merchant with a wrong key", wrong_key),
-    Story("WeChat Pay is down for a while", outage),  # alone and last: it strikes all calls
+STORIES = tuple(
+    Story(TRIGGERS[run.__name__.replace("_", "-")].title, run)
+    for run in (
+        paid_offline,
+        paid_offline_by_queue,
+        same_event_twice,
+        mixed_batch,
+        won_by_wechat,
+        deducting,
+        order_unknown,
+        unknown_merchant,
+        wrong_key,
+        outage,  # alone and last: it strikes all calls
+    )
 )

@@ -11,7 +11,10 @@ from ops.stack import Deployment
 from orders.errors import UnreadableItemError
 from orders.order import Order
 from sandbox.cloud import Cloud, Stack
+from sandbox.place import MERCHANT as MERCHANT  # noqa: PLC0414  for those that use a testbed
 from sandbox.place import Place
+from sandbox.triggers import OTHER_MERCHANT as OTHER_MERCHANT  # noqa: PLC0414
+from sandbox.triggers import SITUATIONS
 from sandbox.waiting import until as until  # noqa: PLC0414  for tests that wait in a testbed
 from sandbox.wechat_pay import Simulator
 
@@ -21,8 +24,7 @@ EVENTS = ROOT / "events"
 
 ANYWHERE = Place()  # free ports of loopback
 
-MERCHANT = "1230000109"
-OTHER_MERCHANT = "1900000109"  # whose key is replaced in one of the stories
+TOPIC = "pos-orders"  # for tills that publish by SNS
 APPID = "wxd678efh567hg6787"
 SERVICE_ID = "500001"
 
@@ -68,15 +70,20 @@ class Testbed:
                     port=place.wechat_pay,
                     backup_port=place.backup,
                     control_port=place.control,
+                    proxy_port=place.proxy,
+                    authority=directory / "proxy",
                     address=place.address,
+                    state=directory / "wechat-pay" if place.keep else None,
+                    ladder_scale=float(parameters.get("RetryScale", "1")),
                 )
             )
             say("starting the embedded AWS")
             cloud = stack.enter_context(Cloud.start(directory, place.aws, place.address))
             cloud.offer_move_tasks(place.move_tasks)
+            topic = cloud.client("sns").create_topic(Name=TOPIC)["TopicArn"]
             hosts = {"WeChatPayBaseUrl": wechat_pay.base_url, "WeChatPayBackupUrl": wechat_pay.backup_url}
             say("deploying template.yaml on it")
-            testbed = cls(cloud, cloud.deploy({**hosts, **parameters}, build=BUILD), wechat_pay)
+            testbed = cls(cloud, cloud.deploy({**hosts, "OrderTopicArn": topic, **parameters}, build=BUILD), wechat_pay)
             say("storing the merchants' keys")
             for mchid in (MERCHANT, OTHER_MERCHANT):
                 testbed.put_secret(mchid)
@@ -89,7 +96,13 @@ class Testbed:
 
     def ready(self, out_order_no: str, mchid: str = MERCHANT) -> None:
         """Complete an order at WeChat Pay before the payments that the event files report: it waits for its money."""
-        self.wechat_pay.ready_to_sync(mchid, out_order_no, at=BEFORE_THE_EVENTS)
+        self.bring("ready", out_order_no, mchid)
+
+    def bring(self, situation: str, out_order_no: str, mchid: str = MERCHANT) -> None:
+        """Bring an order at WeChat Pay into one of `triggers.SITUATIONS`, before the payments of the event files."""
+        for step in SITUATIONS[situation]:
+            at = {"at": BEFORE_THE_EVENTS} if step.verb in {"ready_to_sync", "open", "complete"} else {}
+            getattr(self.wechat_pay, step.verb)(mchid, out_order_no, **step.arguments, **at)
 
     def put_secret(self, mchid: str) -> None:
         """Store the merchant's present keys, as its administrator would."""

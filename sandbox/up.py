@@ -5,12 +5,17 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import indent
 from typing import NoReturn
 
 from ops.address import Sandbox
+from sandbox import client_environment, ports
 from sandbox.cloud import REGION
+from sandbox.console import server
+from sandbox.console.desk import Desk
 from sandbox.place import PLACE, Place
 from sandbox.testbed import BEFORE_THE_EVENTS, MERCHANT, OTHER_MERCHANT, Testbed
+from sandbox.wechat_pay import credentials
 
 __all__ = ["PLACE", "environment", "main", "seed"]
 
@@ -20,11 +25,17 @@ README_ORDER = "1234323JKHDFE1243252"  # the order of the payload in the README
 def main(place: Place, directory: Path) -> NoReturn:
     """Run at this place until a signal; files go to `directory`."""
     say = _clock()
-    with Testbed.open(directory, place=place, say=say) as testbed:
+    with (
+        ports.listen(server.ADDRESS, place.console) as listener,
+        Testbed.open(directory, place=place, say=say) as testbed,
+        Desk.of(testbed, directory) as desk,
+        server.serving(desk, listener) as console,
+    ):
         say("opening the orders of events/")
         seed(testbed)
         write_addresses(testbed, directory)
-        _welcome(testbed)
+        write_credentials(testbed, directory)
+        _welcome(testbed, directory, console)
         _follow(testbed)
 
 
@@ -39,18 +50,14 @@ def seed(testbed: Testbed) -> None:
     wechat_pay = testbed.wechat_pay
     waiting = ["PAID-OFFLINE-1", "PAID-OFFLINE-2", "PAID-OFFLINE-3", "TWICE-1", "MIXED-1", "MIXED-3"]
     waiting += ["SNS-1", "SNS-2", "BROKEN-1", "BROKEN-6", README_ORDER]
-    for number in [*waiting, "WON-BY-WECHAT-1", "DEDUCTING-1", "OUTAGE-1", "OUTAGE-2", "OUTAGE-3"]:
-        testbed.ready(number)
-    wechat_pay.deduct(MERCHANT, "WON-BY-WECHAT-1")
-    wechat_pay.deducting(MERCHANT, "DEDUCTING-1")
+    situations = dict.fromkeys([*waiting, "OUTAGE-1", "OUTAGE-2", "OUTAGE-3"], "ready")
+    situations |= {"WON-BY-WECHAT-1": "won-by-wechat", "DEDUCTING-1": "deducting", "NOTHING-DUE-1": "nothing-due"}
+    situations |= {"NOT-COMPLETED-1": "confirmed", "REVOKED-1": "revoked"}
+    for number, situation in situations.items():
+        testbed.bring(situation, number)
     testbed.ready("WRONG-KEY-1", OTHER_MERCHANT)
     wechat_pay.merchant(OTHER_MERCHANT).rotate_key()  # its secret still has the old one
     wechat_pay.ready_to_sync(MERCHANT, "PARTNER-1", at=BEFORE_THE_EVENTS, sub_mchid=OTHER_MERCHANT)
-    for number in ("NOTHING-DUE-1", "NOT-COMPLETED-1", "REVOKED-1"):
-        wechat_pay.open(MERCHANT, number, at=BEFORE_THE_EVENTS)
-        wechat_pay.confirm(MERCHANT, number)
-    wechat_pay.complete(MERCHANT, "NOTHING-DUE-1", total_amount=0, at=BEFORE_THE_EVENTS)
-    wechat_pay.cancel(MERCHANT, "REVOKED-1")
 
 
 def environment(testbed: Testbed) -> dict[str, str]:
@@ -66,14 +73,24 @@ def write_addresses(testbed: Testbed, directory: Path) -> None:
     (directory / "env.json").write_text(
         json.dumps({"OrdersFunction": environment(testbed)}, indent=2), encoding="utf-8"
     )
-    Sandbox(testbed.stack.name, REGION, testbed.cloud.endpoint_url, "sandbox", "sandbox", os.getpid()).write(directory)
+    endpoint_url, control_url = testbed.cloud.endpoint_url, testbed.wechat_pay.control_url
+    record = Sandbox(testbed.stack.name, REGION, endpoint_url, "sandbox", "sandbox", os.getpid(), control_url)
+    record.write(directory)
 
 
-def _welcome(testbed: Testbed) -> None:
+def write_credentials(testbed: Testbed, directory: Path) -> None:
+    """Write each merchant's files as the merchant platform gives them."""
+    for mchid in (MERCHANT, OTHER_MERCHANT):
+        credentials.write(client_environment.folder_of(directory, mchid), testbed.wechat_pay.credentials(mchid))
+
+
+def _welcome(testbed: Testbed, directory: Path, console: str) -> None:
+    folder = client_environment.folder_of(directory, MERCHANT)
     aws, wechat_pay = testbed.cloud.endpoint_url, testbed.wechat_pay
     order = json.dumps({"mchid": MERCHANT, "out_order_no": "MINE-2"})
     print(
         f"""
+console      {console}   (for a browser: send events, follow orders, switch faults, redrive)
 AWS          {aws}   (any credentials, region us-east-1)
 WeChat Pay   {wechat_pay.base_url}   (backup {wechat_pay.backup_url})
 control      {wechat_pay.control_url}   (what shops and customers do, and outages: sandbox/README.md)
@@ -87,6 +104,10 @@ the orders of events/ wait; waits between retries are a hundredth of production'
       -d '{order}'
   bin/ops event send --mchid {MERCHANT} --out-order-no MINE-2 --paid-time "$(date -u +%FT%TZ)"
   bin/ops order show {MERCHANT} MINE-2
+
+any client of WeChat Pay, with its own host names and the keys in {folder}:
+
+{indent(client_environment.exports(wechat_pay.proxy_url, folder), "  ")}
 
 Ctrl-C ends it. What the function logs:
 """,

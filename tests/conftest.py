@@ -1,7 +1,7 @@
 """Fixtures of all tests: a simulated WeChat Pay that signs, and the deployed template with it."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -23,14 +23,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest groups tests by the parameter of a fixture
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Shuffle if the option is given; a module stays together, because its fixtures take seconds."""
+    """Shuffle if the option is given; a module stays together, because its fixtures take seconds.
+
+    With pytest-xdist (`make test`) modules are divided among processes, those that share the session's sandbox to one
+    of them, first: they take the longest.
+    """
+    modules = [list(tests) for _, tests in groupby(items, key=lambda item: item.path)]
     if (seed := config.getoption("--shuffle")) is not None:
         chance = random.Random(seed)  # noqa: S311  not for secrets
-        modules = [list(tests) for _, tests in groupby(items, key=lambda item: item.path)]
         chance.shuffle(modules)
         for tests in modules:
             chance.shuffle(tests)
-        items[:] = [test for tests in modules for test in tests]
+    if config.pluginmanager.hasplugin("xdist"):
+        modules.sort(key=lambda tests: not _shares_the_sandbox(tests))
+        for tests in modules:
+            group = "sandbox" if _shares_the_sandbox(tests) else str(tests[0].path)
+            for test in tests:
+                test.add_marker(pytest.mark.xdist_group(group))
+    items[:] = [test for tests in modules for test in tests]
+
+
+def _shares_the_sandbox(tests: Sequence[pytest.Item]) -> bool:
+    return any({"world", "evidence"} & set(getattr(test, "fixturenames", ())) for test in tests)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

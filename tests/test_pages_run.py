@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -29,15 +30,23 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ops.__main__ import main
 from orders.order import Status
-from sandbox import up
+from sandbox import client_environment, up
+from sandbox.place import Place
 from sandbox.testbed import BUILD, MERCHANT, OTHER_MERCHANT, ROOT, Testbed, until
 from tests import page_programs
 from tests.ops.merchant_files import MerchantFiles
 
 OPERATE = ("runbook.md", "deploy.md", "alarms/*.md", "reasons/*.md")
 RUNBOOK = [str(page.relative_to(ROOT)) for pattern in OPERATE for page in sorted((ROOT / "docs/operate").glob(pattern))]
-PAGES = ("README.md", *RUNBOOK, "sandbox/README.md", "events/README.md", "layers/wechatpay/README.md")
-PROGRAMS = ("make", "bin/ops", ".venv/bin/python", ".venv-sam/bin/sam", "aws", "curl", "pip", "export")
+PAGES = (
+    "README.md",
+    "docs/integrating-a-pos.md",
+    *RUNBOOK,
+    "sandbox/README.md",
+    "events/README.md",
+    "layers/wechatpay/README.md",
+)
+PROGRAMS = ("make", "bin/ops", ".venv/bin/python", ".venv-sam/bin/sam", "aws", "curl", "pip", "export", "env", "eval")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EVENT_FILES = dict(
     re.findall(
@@ -466,6 +475,21 @@ def _sets_variables(shell: Shell, command: str) -> None:
         shell.variables[name] = value
 
 
+def _writes_credentials(shell: Shell, command: str) -> None:
+    """Run it against this world, whose ports are not the usual ones; `eval` sets what it prints."""
+    wechat_pay, output = shell.world.wechat_pay, io.StringIO()
+    control, proxy = (urlsplit(url).port or 0 for url in (wechat_pay.control_url, wechat_pay.proxy_url))
+    place = Place(control=control, proxy=proxy)
+    arguments = shlex.split(command.removeprefix('eval "$(').removesuffix(')"'))[4:] or [MERCHANT, "keys"]
+    arguments[1] = str(shell.clone / arguments[1])
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(output):
+        patch.setattr(client_environment, "place_of", lambda _: place)
+        assert client_environment.main(arguments) == 0
+    assert (shell.clone / "keys" / "apiclient_key.pem").exists()
+    for line in output.getvalue().splitlines():
+        _sets_variables(shell, line)
+
+
 def _is_a_target(shell: Shell, command: str) -> None:
     """Print what make would run. The targets themselves take minutes, an account, or do not end; see NOT_RUN."""
     target = command.split()[1]
@@ -474,10 +498,15 @@ def _is_a_target(shell: Shell, command: str) -> None:
 
 
 NOT_RUN: Mapping[str, str] = {
+    "interop": "fetches clients from PyPI and npm; tests/tools/test_interop.py runs the one that needs no download",
     "demo": "tests/test_end_to_end.py runs its stories; .ci/run runs it",
     "test": "runs this test",
     "sandbox": "does not end; this module runs next to such a sandbox, and tests/sandbox tries its start",
+    "sam-local": "needs a container engine; tests/sandbox/test_sam_local.py tries its parts",
+    "conformance": "runs a file of this suite",
+    "lock": "asks the package index; tests/test_supply_chain.py reads what it writes",
     "chaos": "minutes; tests/sandbox/test_chaos.py tries a small one, and .ci/run runs it",
+    "day": "minutes; tests/sandbox/test_day.py runs a short one",
     "bench": "ten minutes, and packages that are not installed here; .ci/run runs a round",
     "build": "minutes; `make sandbox` builds by the same two commands, and the sandbox deploys what they write",
     "deploy": "needs an AWS account; tests/test_template.py tries the template that it deploys",
@@ -557,8 +586,12 @@ RULES: Mapping[str, Rule] = {
     r"curl ": _is_answered,
     r"\.venv/bin/python -W ignore -m jsonschema ": _prints(""),
     r"\.venv/bin/python -m sandbox faults": _prints("connection_refused"),
+    r"\.venv/bin/python -m sandbox credentials ": _writes_credentials,
+    r'eval "\$\(\.venv/bin/python -m sandbox credentials\)"': _writes_credentials,
+    r"\.venv/bin/python -m sandbox (trigger|timeline|event|order|signature) ": _works,
     r"\.venv/bin/python -m bench\.cost": _prints("ours, through EventBridge | **2.51**"),
     r"\.venv-sam/bin/sam local invoke": _finds_no_container_engine,
+    r"env AWS_ENDPOINT_URL=\S+ \.venv-sam/bin/sam ": _prints(""),
     r"\.venv-sam/bin/sam (delete|deploy) ": _is_a_command_of_sam,
     r"pip install \./layers/wechatpay": _installs,
 }
@@ -595,12 +628,13 @@ def test_what_a_page_prints_ends_as_it_says(shell: Shell, page: str) -> None:
 
 def test_what_the_sandbox_prints_ends_as_it_says(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
     """The commands that `make sandbox` prints end as they should."""
-    up._welcome(shell.world)
+    up._welcome(shell.world, shell.clone / ".sandbox", "http://127.0.0.1:4514/")
     welcome = re.sub(r"^  ", "    ", capsys.readouterr().out, flags=re.MULTILINE)
     commands = list(_in_blocks(welcome))
     assert len(commands) >= 2
+    terminal = replace(shell, variables=dict(shell.variables))
     for command in commands:
-        _try(shell, command)
+        _try(terminal, command)
 
 
 def test_the_sandboxs_template_needs_no_more_parameters_for_sam_local() -> None:

@@ -120,16 +120,38 @@ def test_every_queue_is_encrypted_and_refuses_plain_http(resources: dict[str, An
     assert (denial["Principal"], denial["Action"]) == ("*", "sqs:*")
 
 
-def test_only_the_rule_and_named_accounts_may_send(resources: dict[str, Any]) -> None:
-    """The queue's policy allows the rule, by name and account, and the accounts of ProducerAccounts."""
+def test_only_the_rule_named_accounts_and_the_topic_may_send(resources: dict[str, Any]) -> None:
+    """The queue's policy allows the rule, by name and account, the accounts of ProducerAccounts, and OrderTopicArn."""
     allowed = [one for one in _statements(resources, "OrderQueue") if one.get("Effect") == "Allow"]
     [rule] = allowed
     assert rule["Principal"] == {"Service": "events.amazonaws.com"}
     assert rule["Condition"] == RULE_MAY
-    [others] = [one["Fn::If"] for one in _statements(resources, "OrderQueue") if "Fn::If" in one]
+    others, topic = [one["Fn::If"] for one in _statements(resources, "OrderQueue") if "Fn::If" in one]
+    assert topic == _topic_may_send("OrderQueue")
     assert others[0] == "HasProducerAccounts"
     assert (others[1]["Action"], others[1]["Principal"]) == ("sqs:SendMessage", {"AWS": {"Ref": "ProducerAccounts"}})
     assert others[2] == {"Ref": "AWS::NoValue"}
+
+
+def _topic_may_send(queue: str) -> list[Any]:
+    statement = {
+        "Sid": "TopicMaySend",
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": {"Fn::GetAtt": [queue, "Arn"]},
+        "Condition": {"ArnEquals": {"aws:SourceArn": {"Ref": "OrderTopicArn"}}},
+    }
+    return ["HasOrderTopic", statement, {"Ref": "AWS::NoValue"}]
+
+
+def test_what_a_topic_cannot_deliver_is_kept(resources: dict[str, Any]) -> None:
+    """The subscription keeps its envelope, and its dead-letter queue admits the topic."""
+    subscription = resources["OrderTopicSubscription"]
+    assert "RawMessageDelivery" not in subscription
+    assert subscription["RedrivePolicy"] == {"deadLetterTargetArn": {"Fn::GetAtt": ["UndeliveredEvents", "Arn"]}}
+    conditional = [one["Fn::If"] for one in _statements(resources, "UndeliveredEvents") if "Fn::If" in one]
+    assert conditional == [_topic_may_send("UndeliveredEvents")]
 
 
 RULE_MAY = {

@@ -37,7 +37,19 @@ FORMER = dict.fromkeys(("Makefile", "CHANGELOG.md"), frozenset({"law", "witnesse
 PROPER = re.compile(r"Little's law|batch processor", re.IGNORECASE)
 """Proper names of others' things, in which a word of the list may stand."""
 
-UNREAD = ("LICENSE", "NOTICE", "vectors/", ".lock", "requirements.txt", ".json", ".svg", "test_words.py", "zh-CN")
+UNREAD = (
+    "LICENSE",
+    "NOTICE",
+    "vectors/",
+    ".lock",
+    "requirements.txt",
+    ".json",
+    ".svg",
+    ".png",
+    ".min.js",
+    "test_words.py",
+    "zh-CN",
+)
 
 
 def _rows(section: str) -> list[list[str]]:

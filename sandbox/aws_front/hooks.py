@@ -28,7 +28,25 @@ def around(home: str, name: str, parameters: str, wrapper: Around) -> None:
 
     Raise HookError where it has not, so that a new version of MiniStack cannot pass the front by unseen.
     """
-    module = service(home)
+    _around(service(home), name, parameters, wrapper)
+
+
+def when_loaded(home: str, install: Callable[[], object]) -> None:
+    """Call `install` once MiniStack has loaded a service, which takes seconds and is not always needed."""
+    is_installed = False
+
+    def load(original: Around, name: str) -> object:
+        nonlocal is_installed
+        module = original(name)
+        if name == home and not is_installed:
+            is_installed = True
+            install()
+        return module
+
+    _around(import_module("ministack.app"), "_get_module", "name", load)
+
+
+def _around(module: ModuleType, name: str, parameters: str, wrapper: Around) -> None:
     original = getattr(module, name, None)
     if original is None or list(signature(original).parameters) != parameters.split():
         raise HookError(
@@ -37,8 +55,8 @@ def around(home: str, name: str, parameters: str, wrapper: Around) -> None:
         )
 
     @wraps(original)
-    def replacement(*arguments: object, **named: object) -> object:
-        return wrapper(original, *arguments, **named)
+    def replacement(*arguments: object, **keywords: object) -> object:
+        return wrapper(original, *arguments, **keywords)
 
     setattr(module, name, replacement)
     _replace_handlers(module, original, replacement)

@@ -61,8 +61,8 @@ class MoveTask:
         except MoveFailedError as failure:
             self.reason = str(failure)
         with self._lock:
-            ended = State.CANCELLED if self._cancelled.is_set() else State.COMPLETED
-            self.state = State.FAILED if self.reason else ended
+            end = State.CANCELLED if self._cancelled.is_set() else State.COMPLETED
+            self.state = State.FAILED if self.reason else end
 
     def _pause(self) -> float:
         """Return how long the rate makes the next message wait."""

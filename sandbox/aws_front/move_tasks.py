@@ -89,9 +89,9 @@ class MoveTasks:
     def _cancel(self, data: MiniStackRecord) -> MiniStackRecord:
         if not (handle := data.get("TaskHandle")):
             raise MoveRefusedError(refusals.missing("TaskHandle"))
-        if (named := read_handle(str(handle))) is None:
+        if (names := read_handle(str(handle))) is None:
             raise MoveRefusedError(refusals.WRONG_HANDLE)
-        task_id, source = named
+        task_id, source = names
         self._queue({"SourceArn": source}, "SourceArn")
         task = next((task for task in self._tasks if task.id == task_id), None)
         if task is None:

@@ -13,7 +13,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox.aws_front.hooks import Around, MiniStackRecord, around, service
+from sandbox.aws_front.hooks import Around, MiniStackRecord, around, service, when_loaded
 from sandbox.aws_front.pipe_records import at_path, used_up, where
 from sandbox.aws_front.queues import by
 
@@ -39,13 +39,16 @@ class Pipes:
 
     def install(self) -> None:
         """Put the hooks around MiniStack's functions."""
+        when_loaded("cloudformation", self._install_in_templates)
+        around("pipes", "_create_pipe", "name body", self._create)
+        around("pipes", "_deliver_batch", "pipe batch", self._deliver)
+        around("pipes", "_poll_loop", "", self._loop)
+
+    def _install_in_templates(self) -> None:
         provisioners = "cloudformation.provisioners"
         around(provisioners, "_pipes_pipe_create", "logical_id props stack_name", self._declare)
         parameters = "physical_id old_props new_props stack_name logical_id"
         around(provisioners, "_pipes_pipe_update", parameters, self._declare_again)
-        around("pipes", "_create_pipe", "name body", self._create)
-        around("pipes", "_deliver_batch", "pipe batch", self._deliver)
-        around("pipes", "_poll_loop", "", self._loop)
 
     def wake(self) -> None:
         """Have the pipes read their streams at once."""
@@ -73,9 +76,9 @@ class Pipes:
         old_props: MiniStackRecord,
         new_props: MiniStackRecord,
         *rest: object,
-        **named: object,
+        **keywords: object,
     ) -> object:
-        name, attributes = original(physical_id, old_props, new_props, *rest, **named)
+        name, attributes = original(physical_id, old_props, new_props, *rest, **keywords)
         self._parameters[name] = new_props
         return name, attributes
 
@@ -90,7 +93,7 @@ class Pipes:
         """
         if ":events:" not in pipe["Target"]:
             return bool(original(pipe, batch))
-        if time.monotonic() < self._again.get(pipe["Name"], 0):
+        if time.monotonic() < self._again.get(pipe["Name"], 0):  # its pause is not over
             return False
         for number, record in enumerate(batch):
             if not self._is_done(pipe, record):

@@ -67,16 +67,16 @@ class QueueEntries:
     def _send_by_rule(self, original: Around, spec: object, *arguments: object) -> None:
         self._send_inside(original, str(spec), by.get(), spec, *arguments)
 
-    def _send_by_topic(self, original: Around, endpoint: str, *arguments: object, **named: str) -> None:
-        topic = named.get("topic_arn", "").rpartition(":")[2]
-        self._send_inside(original, endpoint, f"topic {topic}", endpoint, *arguments, **named)
+    def _send_by_topic(self, original: Around, endpoint: str, *arguments: object, **keywords: str) -> None:
+        topic = keywords.get("topic_arn", "").rpartition(":")[2]
+        self._send_inside(original, endpoint, f"topic {topic}", endpoint, *arguments, **keywords)
 
-    def _send_inside(self, original: Around, arn: str, sender: str, *arguments: object, **named: object) -> None:
+    def _send_inside(self, original: Around, arn: str, sender: str, *arguments: object, **keywords: object) -> None:
         """Write what another service has added to the queue without a request to SQS."""
         with self._lock:
             queue: MiniStackRecord | None = self._sqs._queue_by_arn(arn)
             before = len(queue["messages"]) if queue else 0
-            original(*arguments, **named)
+            original(*arguments, **keywords)
             if queue:
                 for message in queue["messages"][before:]:
                     self._sent(queue, message["id"], message["body"], sender)
@@ -106,10 +106,10 @@ class QueueEntries:
             original(q)
             if len(q["messages"]) == len(before):
                 return
-            kept = {message["id"] for message in q["messages"]}
+            rest = {message["id"] for message in q["messages"]}
             dead_letters = self._dead_letter_queue(q)
             for message in before:
-                if message["id"] not in kept:
+                if message["id"] not in rest:
                     count = message["receive_count"]
                     self._message("message_dead", q, message, dead_letter_queue=dead_letters, receive_count=count)
 
@@ -119,17 +119,17 @@ class QueueEntries:
     def _delete(self, original: Around, data: MiniStackRecord, qurl: str) -> object:
         with self._lock:
             queue = self._queue(data, qurl)
-            named = self._named(queue, {entry.get("ReceiptHandle") for entry in data.get("Entries", [data])})
+            messages = self._with_handles(queue, {entry.get("ReceiptHandle") for entry in data.get("Entries", [data])})
             answer = original(data, qurl)
-            self._deleted(queue, named)
+            self._deleted(queue, messages)
         return answer
 
     def _delete_for_mapping(self, original: Around, queue_url: str, receipt_handles: set[str]) -> None:
         with self._lock:
             queue = self._sqs._get_q(queue_url)
-            named = self._named(queue, receipt_handles)
+            messages = self._with_handles(queue, receipt_handles)
             original(queue_url, receipt_handles)
-            self._deleted(queue, named)
+            self._deleted(queue, messages)
 
     def _purge(self, original: Around, data: MiniStackRecord, qurl: str) -> object:
         with self._lock:
@@ -148,7 +148,7 @@ class QueueEntries:
             answer = original(data, qurl)
             queue = self._queue(data, qurl)
             for entry in data.get("Entries", [data]):
-                for message in self._named(queue, {entry.get("ReceiptHandle")}):
+                for message in self._with_handles(queue, {entry.get("ReceiptHandle")}):
                     seconds = int(entry.get("VisibilityTimeout", 30))
                     self._message("visibility_changed", queue, message, seconds=seconds)
         return answer
@@ -156,7 +156,7 @@ class QueueEntries:
     def _message(self, kind: str, queue: MiniStackRecord, message: MiniStackRecord, **fields: object) -> None:
         self._journal.write(kind, queue=queue["name"], message_id=message["id"], **fields)
 
-    def _named(self, queue: MiniStackRecord, handles: set[Any]) -> list[MiniStackRecord]:
+    def _with_handles(self, queue: MiniStackRecord, handles: set[Any]) -> list[MiniStackRecord]:
         """Return the messages that these receipt handles name."""
         return [message for message in queue["messages"] if message.get("receipt_handle") in handles - {None}]
 

@@ -47,15 +47,15 @@ class Streams:
         parameters = "table event_name old_item new_item view_type"
         around("dynamodb", "_build_change_record", parameters, self._build)
 
-    def _execute(self, original: Around, *arguments: object, **named: object) -> Answer:
+    def _execute(self, original: Around, *arguments: object, **keywords: object) -> Answer:
         """Collect the changes of a statement or of a transaction of statements, and emit them if it succeeds."""
         if _changes.get() is not None:
-            inner: Answer = original(*arguments, **named)
+            inner: Answer = original(*arguments, **keywords)
             return inner
         changes: list[Change] = []
         token = _changes.set(changes)
         try:
-            answer: Answer = original(*arguments, **named)
+            answer: Answer = original(*arguments, **keywords)
         finally:
             _changes.reset(token)
         for change in changes if answer[0] == 200 else []:
@@ -73,8 +73,8 @@ class Streams:
             _collect(table, "REMOVE", old, None)
         return old
 
-    def _emit(self, original: Around, *change: object, **named: object) -> None:
-        original(*change, **named)
+    def _emit(self, original: Around, *change: object, **keywords: object) -> None:
+        original(*change, **keywords)
         self._listener()
 
     def _build(

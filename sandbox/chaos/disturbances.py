@@ -77,8 +77,8 @@ class Disturbances:
 
     def _wait_for_calls(self, calls: int) -> bool:
         """Wait until so many further calls were made, whatever the machine's pace; False once the run is over."""
-        target = len(self.testbed.wechat_pay.calls) + calls
-        while len(self.testbed.wechat_pay.calls) < target:
+        target = self.testbed.wechat_pay.call_log.total + calls
+        while self.testbed.wechat_pay.call_log.total < target:
             if self._over.wait(0.2):  # calls are polled
                 return False
         return True

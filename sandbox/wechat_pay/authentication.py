@@ -8,9 +8,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from sandbox.wechat_pay import refusals
+from sandbox.wechat_pay.accept import admits_json
 from sandbox.wechat_pay.keys import SCHEME, SimulatedMerchant
 from sandbox.wechat_pay.message import Request
-from sandbox.wechat_pay.refusals import malformed_request, wrong_signature
+from sandbox.wechat_pay.refusals import wrong_signature
+from sandbox.wechat_pay.switches import DEFAULTS, Switches
 
 WINDOW = 300  # seconds between the request's timestamp and WeChat Pay's clock, either way
 
@@ -18,26 +21,44 @@ _PAIR = re.compile(r'([a-z_]+)="([^"]*)"')
 _FIELDS = {"mchid", "nonce_str", "signature", "timestamp", "serial_no"}
 
 
-def authenticate(request: Request, merchants: Mapping[str, SimulatedMerchant], now: float) -> str:
+def authenticate(
+    request: Request, merchants: Mapping[str, SimulatedMerchant], now: float, switches: Switches = DEFAULTS
+) -> str:
     """Return the mchid that signed this request; raise the first official refusal that applies otherwise."""
-    if not request.header("User-Agent") or "application/json" not in request.header("Accept"):
-        raise malformed_request("Http头缺少Accept或User-Agent")
-    if request.body and request.header("Content-Type").partition(";")[0] != "application/json":
-        raise malformed_request("HTTP 请求不符合微信支付 APIv3 接口规则")
-    fields = _parse(request.header("Authorization"))
+    _require_headers(request)
+    fields = authorization_fields(request.header("Authorization"))
     if abs(now - int(fields["timestamp"])) > WINDOW:
         raise wrong_signature("HTTP头Authorization中的timestamp与发起请求的时间不得超过5分钟")
     merchant = merchants.get(fields["mchid"])
     if merchant is None:
         raise wrong_signature("商户号不存在", "271302144")
-    if fields["serial_no"] != merchant.serial_no:
+    serial = fields["serial_no"].upper() if switches.lower_case_serials else fields["serial_no"]
+    if serial != merchant.serial_no:
         raise wrong_signature("商户证书序列号有误。")
-    if not _verify(merchant.key.public_key(), fields["signature"], _message(request, fields)):
+    if not _verify(merchant.key.public_key(), fields["signature"], signed_text(request, fields)):
         raise wrong_signature("错误的签名，导致验签失败。")
     return fields["mchid"]
 
 
-def _parse(authorization: str) -> dict[str, str]:
+def require_framing(request: Request, largest: int) -> None:
+    """Refuse a body that could not be read, or of more than so many bytes."""
+    if request.framing == "too large" or len(request.body) > largest:
+        raise refusals.TOO_LARGE
+    if request.framing == "wrong":
+        raise refusals.NOT_A_REQUEST
+
+
+def _require_headers(request: Request) -> None:
+    """Refuse a request whose headers are not as the rules of APIv3 say (doc 4012081709)."""
+    if not request.header("User-Agent").strip() or not request.header("Accept").strip():
+        raise refusals.HEADER_MISSING
+    content_type = request.header("Content-Type").partition(";")[0].strip().lower()
+    if not admits_json(request.header("Accept")) or (request.body and content_type != "application/json"):
+        raise refusals.NOT_A_REQUEST
+
+
+def authorization_fields(authorization: str) -> dict[str, str]:
+    """Read the header Authorization; raise the official refusal where it is malformed."""
     scheme, _, rest = authorization.partition(" ")
     if scheme != SCHEME:
         raise wrong_signature("HTTP头Authorization认证类型不正确")
@@ -48,7 +69,8 @@ def _parse(authorization: str) -> dict[str, str]:
     return fields
 
 
-def _message(request: Request, fields: Mapping[str, str]) -> bytes:
+def signed_text(request: Request, fields: Mapping[str, str]) -> bytes:
+    """Return the text that the signature must cover (doc 4012365336)."""
     lines = (request.method, request.target, fields["timestamp"], fields["nonce_str"])
     return "".join(f"{line}\n" for line in lines).encode() + request.body + b"\n"
 

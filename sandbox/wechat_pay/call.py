@@ -26,9 +26,21 @@ class SimulatedCall:
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     target: str = field(repr=False)  # path and query, as they stood on the wire
+    answer: SimulatedReply = field(repr=False)  # signed, as it was sent
+    problem: str = field(default="", repr=False)  # why the call was refused, in WeChat Pay's words
 
     @classmethod
-    def of(cls, request: Request, operation: Operation, draft: Draft, *, mchid: str, at: float, host: str) -> Self:
+    def of(
+        cls,
+        request: Request,
+        operation: Operation,
+        draft: Draft,
+        answer: SimulatedReply,
+        *,
+        mchid: str,
+        at: float,
+        host: str,
+    ) -> Self:
         """Record a request with its answer; `mchid` is empty where it could not be authenticated."""
         reply = draft.reply
         return cls(
@@ -38,17 +50,19 @@ class SimulatedCall:
             mchid,
             operation.out_order_no,
             reply.status if draft.wire == "whole" else 0,
-            reply.code or _code_in(reply),
+            reply.code or _member("code", reply),
             at,
             host,
             request.body,
             request.headers,
             request.target,
+            answer,
+            _member("message", reply),
         )
 
 
-def _code_in(reply: SimulatedReply) -> str:
-    """Return the error code of a refusal's body; empty where there is none."""
+def _member(name: str, reply: SimulatedReply) -> str:
+    """Return a text of a refusal's body; empty where there is none."""
     if reply.status < 400 or reply.body[:1] != b"{":
         return ""
-    return str(json.loads(reply.body).get("code", ""))
+    return str(json.loads(reply.body).get(name, ""))

@@ -5,60 +5,98 @@ They have a port of their own, which stays open while the hosts refuse connectio
 
 import json
 from typing import Any
-from urllib.parse import parse_qs
 
 from sandbox.browser_guard import is_json
-from sandbox.wechat_pay.faults import KINDS
+from sandbox.wechat_pay import verbs, wanted_states
+from sandbox.wechat_pay.forgeries import SignedNotification
 from sandbox.wechat_pay.message import Request, SimulatedReply, as_json
-from sandbox.wechat_pay.refusals import SimulatedRefusal
+from sandbox.wechat_pay.refusals import NOT_EXIST, SimulatedRefusal
 from sandbox.wechat_pay.service import SimulatedService
+from sandbox.wechat_pay.verbs import CommandError, Verb, nearest
+from sandbox.wechat_pay.views import VIEWS, look
 
 PREFIX = "/__sandbox__/"
 METHODS = ("GET", "POST")
-VERBS = frozenset(
-    {"open", "confirm", "complete", "deduct", "cancel", "expire", "deducting", "ready_to_sync", "misbehave", "behave"}
-)
-VIEWS = ("calls", "faults", "ledger", "secret")
-_CALL_FIELDS = ("method", "path", "operation", "mchid", "out_order_no", "status", "code", "at", "host")
+VERBS = frozenset(verbs.VERBS)
 
 
 def answer(service: SimulatedService, request: Request) -> SimulatedReply:
-    """Execute a verb or return a view; 400 with the reason on failure, 415 for a body not declared as JSON."""
+    """Execute a verb or return a view; 400 with the reason and a remedy, 415 for a body not declared as JSON."""
     name, _, query = request.target.removeprefix(PREFIX).partition("?")
     if request.method not in METHODS or not request.target.startswith(PREFIX):
-        return _refuse(404, f"there is no {request.method} {request.target}: POST {PREFIX}{{verb}}, GET {PREFIX}calls")
+        return _refuse(404, f"there is no {request.method} {request.target:.80}: {_usage()}")
     if request.method == "POST" and not is_json(request.header("Content-Type")):
         return _refuse(
             415, "send the header Content-Type: application/json, which no web page sends without a preflight"
         )
+    service.pass_time()
     try:
-        if request.method == "GET":
-            return SimulatedReply(200, as_json(_view(service, name, query)), signed=False)
-        return SimulatedReply(200, as_json(_execute(service, name, request.body)), signed=False)
-    except (SimulatedRefusal, LookupError, OSError, TypeError, ValueError) as error:
-        return _refuse(400, f"{type(error).__name__}: {error}")
+        value = look(service, name, query) if request.method == "GET" else _execute(service, name, request.body)
+        return SimulatedReply(200, as_json(value), signed=False)
+    except CommandError as error:
+        return _refuse(400, str(error), **error.remedy)
+    except (LookupError, OSError, TypeError, ValueError) as error:
+        return _refuse(400, f"{name}: {error}")
 
 
-def _refuse(status: int, why: str) -> SimulatedReply:
-    return SimulatedReply(status, as_json({"error": why}), signed=False)
+def _usage() -> str:
+    return (
+        f"POST {PREFIX}{{verb}}, GET {PREFIX}{{view}}: GET {PREFIX}verbs lists the verbs, GET {PREFIX}calls the calls"
+    )
 
 
-def _view(service: SimulatedService, name: str, query: str) -> object:
-    match name:
-        case "calls":
-            return [{field: getattr(call, field) for field in _CALL_FIELDS} for call in service.calls]
-        case "faults":
-            return [kind.as_dict() for kind in KINDS.values()]
-        case "ledger":
-            return service.ledger()
-        case "secret":
-            return service.merchant(parse_qs(query).get("mchid", ["1230000109"])[0]).secret()
-    raise LookupError(f"there is no view {name!r}: {', '.join(VIEWS)}")
+def _refuse(status: int, why: str, **remedy: object) -> SimulatedReply:
+    return SimulatedReply(status, as_json({"error": why, **remedy}), signed=False)
 
 
 def _execute(service: SimulatedService, name: str, body: bytes) -> object:
-    if name not in VERBS:
-        raise LookupError(f"there is no verb {name!r}: {', '.join(sorted(VERBS))}")
-    arguments: dict[str, Any] = json.loads(body or b"{}")  # the verb itself checks them
-    order = getattr(service, name)(**arguments)
-    return {} if order is None else order.as_dict()
+    if name in VIEWS and name not in VERBS:
+        raise CommandError(f"{name} is a view: GET {PREFIX}{name}", accepted=list(VERBS))
+    one = verbs.verb_of(name)
+    arguments = one.read(_json(name, body))
+    try:
+        return _as_json(getattr(service, name)(**arguments))
+    except SimulatedRefusal as refusal:
+        raise _explained(service, one, arguments, refusal) from None
+
+
+def _json(name: str, body: bytes) -> object:
+    try:
+        return json.loads(body or b"{}")
+    except (ValueError, RecursionError) as error:
+        raise CommandError(f"{name}: the body is no JSON ({error})") from None
+
+
+def _as_json(value: Any) -> object:  # noqa: ANN401  what verbs return
+    match value:
+        case None:
+            return {}
+        case (dict() as headers, bytes() as body):
+            return SignedNotification(headers, body).as_dict()
+        case dict():
+            return value
+    return value.as_dict()
+
+
+def _explained(
+    service: SimulatedService, one: Verb, arguments: dict[str, Any], refusal: SimulatedRefusal
+) -> CommandError:
+    """Return the refusal of a verb with what to do about it."""
+    mchid, number = arguments.get("mchid", ""), arguments.get("out_order_no", "")
+    if refusal is NOT_EXIST:
+        likely = nearest(number, service.numbers(mchid))
+        hint = f"did you mean {likely}?" if likely else "open it first; GET ledger lists the orders"
+        return CommandError(
+            f"{one.name}: merchant {mchid} has no order {number!r:.80}: {hint}", field="out_order_no", nearest=likely
+        )
+    if not one.needs:
+        return CommandError(f"{one.name}: {refusal.code} {refusal.message}")
+    order = service.order(mchid, number, sub_mchid=arguments.get("sub_mchid", ""))
+    why = wanted_states.objection(one.name, one.needs, order)
+    return CommandError(
+        f"{why} ({refusal.code})",
+        field="out_order_no",
+        state=wanted_states.state_of(order),
+        needs=one.needs,
+        code=refusal.code,
+    )

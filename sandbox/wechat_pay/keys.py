@@ -1,204 +1,231 @@
-"""Real keys, made on first use: the merchants', and WeChat Pay's own, as public key and as platform certificate."""
+"""Who holds which key: WeChat Pay itself, by public key and platform certificates, and each merchant, by its kind."""
 
-import base64
 import re
-import threading
-from datetime import UTC, datetime, timedelta
-from functools import cached_property
-from pathlib import Path
-from typing import Any, Literal
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.asymmetric import rsa
 
-SCHEME = "WECHATPAY2-SHA256-RSA2048"
-
-# WeChat Pay's RSA-OAEP is the one with SHA-1.
-_OAEP = padding.OAEP(mgf=padding.MGF1(hashes.SHA1()), algorithm=hashes.SHA1(), label=None)  # noqa: S303
+from sandbox.wechat_pay import key_ring
+from sandbox.wechat_pay.certificate_authority import PLATFORM, CertificateAuthority, merchant_subject
+from sandbox.wechat_pay.key_ring import SCHEME as SCHEME  # noqa: PLC0414  with the keys, for their callers
+from sandbox.wechat_pay.key_ring import KeyRing as KeyRing  # noqa: PLC0414
+from sandbox.wechat_pay.key_ring import encrypt as encrypt  # noqa: PLC0414
+from sandbox.wechat_pay.key_ring import sign as sign  # noqa: PLC0414
+from sandbox.wechat_pay.state import State
 
 Mode = Literal["public_key", "certificate", "both"]
+"""What verifies WeChat Pay's answers: its public key, its platform certificates, or both in a migration."""
+
+MODES: Sequence[Mode] = get_args(Mode)
 
 
-class KeyRing:
-    """Keys by name, stored in `directory` where there is one, so that they are the same after a restart."""
+@dataclass(frozen=True, slots=True)
+class PlatformCertificate:
+    """A platform certificate; a withdrawn one is no longer handed out, and signs nothing."""
 
-    def __init__(self, directory: Path | None = None) -> None:
-        self._directory = directory
-        self._keys: dict[str, rsa.RSAPrivateKey] = {}
-
-    def key(self, name: str) -> rsa.RSAPrivateKey:
-        """Return the key of this name, RSA with 2048 bits; make it on first use."""
-        if name not in self._keys:
-            self._keys[name] = self._stored(name) or self._new(name)
-        return self._keys[name]
-
-    def _stored(self, name: str) -> rsa.RSAPrivateKey | None:
-        path = self._path(name)
-        if path is None or not path.exists():
-            return None
-        key = load_pem_private_key(path.read_bytes(), None, unsafe_skip_rsa_key_validation=True)
-        return key if isinstance(key, rsa.RSAPrivateKey) else None
-
-    def _new(self, name: str) -> rsa.RSAPrivateKey:
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        if path := self._path(name):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            path.write_bytes(private_pem(key).encode())
-        return key
-
-    def _path(self, name: str) -> Path | None:
-        if not re.fullmatch(r"[a-z0-9-]+", name):  # it becomes the name of a file
-            raise ValueError(f"{name!r} names no key")
-        return self._directory / f"{name}.pem" if self._directory else None
+    serial: str
+    key_name: str
+    pem: str
+    withdrawn: bool = False
 
 
 class SimulatedPlatform:
     """WeChat Pay's side: one public key, and platform certificates, the newest of which signs."""
 
-    def __init__(self, ring: KeyRing) -> None:
+    def __init__(self, ring: KeyRing, state: State) -> None:
         self._ring = ring
-        self._certificates: dict[str, x509.Certificate] = {}
-        self._names: dict[str, str] = {}
-        self._issuing = threading.Lock()
+        self._state = state
+        self._authority = CertificateAuthority(ring)
+        record = state.record("platform", "keys") or {}
+        self._public_generation: int = record.get("public_generation", 0)
+        self._issued = [PlatformCertificate(**entry) for entry in record.get("certificates", [])]
 
-    @cached_property
+    @property
     def public_key_id(self) -> str:
         """The serial of the public key."""
-        return f"PUB_KEY_ID_01{int(_fingerprint(self._ring.key('platform')), 16) % 10**32:032}"  # digits, as real ones
+        digits = int(key_ring.fingerprint(self._public_key), 16) % 10**32
+        return f"PUB_KEY_ID_01{digits:032}"  # digits, as real ones
 
     @property
     def certificates(self) -> dict[str, str]:
-        """Every platform certificate as PEM, by serial, the oldest first."""
-        self._issue_first()
-        return {
-            serial: certificate.public_bytes(Encoding.PEM).decode()
-            for serial, certificate in self._certificates.items()
-        }
+        """Every platform certificate that is handed out as PEM, by serial, the oldest first."""
+        return {one.serial: one.pem for one in self._valid()}
 
     @property
     def certificate_serial(self) -> str:
-        """The serial of the newest platform certificate, 40 hexadecimal digits."""
-        self._issue_first()
-        return next(reversed(self._certificates))
+        """The serial of the newest platform certificate, 40 hexadecimal digits; empty where all are withdrawn."""
+        return next(reversed(self.certificates), "")
+
+    @property
+    def root_certificate(self) -> str:
+        """The certificate of Tenpay's root as PEM, which a chain check trusts (doc 4012069411)."""
+        return self._authority.certificate(time.time())  # its readers go by the machine's clock
 
     def issue_certificate(self) -> str:
         """Sign with a new platform certificate from now on; the old ones are still handed out. Returns its serial."""
-        key_name = f"platform-certificate-{len(self._certificates)}"
-        key = self._ring.key(key_name)
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tenpay.com sign")])
-        now = datetime.now(UTC)
-        builder = x509.CertificateBuilder(name, name, key.public_key(), int(_fingerprint(key), 16))
-        builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1825))
-        serial = _fingerprint(key)
-        self._certificates[serial], self._names[serial] = builder.sign(key, hashes.SHA256()), key_name
-        return serial
+        with self._state.transaction():
+            name = f"platform-certificate-{len(self._issued)}"
+            key = self._ring.key(name)
+            pem = self._authority.issue(PLATFORM, key, time.time())  # its readers go by the machine's clock
+            self._issued.append(PlatformCertificate(key_ring.fingerprint(key), name, pem))
+            self._write()
+            return self._issued[-1].serial
 
-    def _issue_first(self) -> None:
-        with self._issuing:
-            if not self._certificates:
-                self.issue_certificate()
+    def withdraw_certificate(self, serial: str = "") -> str:
+        """Withdraw a platform certificate, the newest without `serial`; with the last one, all downloads end in 404."""
+        with self._state.transaction():
+            serials = list(self.certificates)
+            serial = serial or next(reversed(serials), "")
+            if serial not in serials:
+                raise ValueError(f"serial must be one of {', '.join(serials) or 'none: issue a certificate first'}")
+            self._issued = [replace(one, withdrawn=one.withdrawn or one.serial == serial) for one in self._issued]
+            self._write()
+            return serial
+
+    def replace_public_key(self) -> str:
+        """Sign with a new public key from now on; the old one is unknown from now on. Returns its id."""
+        with self._state.transaction():
+            self._public_generation += 1
+            self._write()
+            return self.public_key_id
 
     def sign(self, serial: str, message: bytes) -> str:
         """Sign as the owner of this serial; any other serial gets a key that no merchant trusts."""
-        return sign(self._key(serial, "foreign"), message)
+        return key_ring.sign(self._key(serial), message)
 
     def decrypt(self, serial: str, ciphertext: str) -> str:
         """Read a sensitive field that was encrypted for this serial; ValueError where it was not."""
-        plain = self._key(serial, "foreign").decrypt(base64.b64decode(ciphertext, validate=True), _OAEP)
-        return plain.decode()
-
-    def _key(self, serial: str, otherwise: str) -> rsa.RSAPrivateKey:
-        self._issue_first()
-        name = "platform" if serial == self.public_key_id else self._names.get(serial, otherwise)
-        return self._ring.key(name)
+        return key_ring.decrypt(self._key(serial), ciphertext)
 
     def keys(self, mode: Mode) -> dict[str, str]:
         """Return the keys that a merchant verifies with, by serial."""
-        public = self._ring.key("platform").public_key()
-        spki = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-        entries = {} if mode == "certificate" else {self.public_key_id: spki}
-        if mode != "public_key":
-            entries |= self.certificates
-        return entries
+        entries = {} if mode == "certificate" else {self.public_key_id: key_ring.public_pem(self._public_key)}
+        return entries if mode == "public_key" else entries | self.certificates
+
+    @property
+    def _public_key(self) -> rsa.RSAPrivateKey:
+        generation = self._public_generation
+        return self._ring.key(f"platform-{generation}" if generation else "platform")
+
+    def _key(self, serial: str, otherwise: str = "foreign") -> rsa.RSAPrivateKey:
+        if serial == self.public_key_id:
+            return self._public_key
+        names = {one.serial: one.key_name for one in self._valid()}
+        return self._ring.key(names.get(serial, otherwise))
+
+    def _valid(self) -> list[PlatformCertificate]:
+        with self._state.lock:
+            if not self._issued:
+                self.issue_certificate()
+            return [one for one in self._issued if not one.withdrawn]
+
+    def _write(self) -> None:
+        certificates = [asdict(one) for one in self._issued]
+        record = {"public_generation": self._public_generation, "certificates": certificates}
+        self._state.put_record("platform", "keys", record)
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantRecord:
+    """What WeChat Pay stores of a merchant; `generation` counts how often its key was replaced."""
+
+    generation: int = 0
+    key_since: float = 0.0
+    kind: Mode = "both"
+    has_apiv3_key: bool = True
 
 
 class SimulatedMerchant:
     """A merchant of WeChat Pay, with the key material of both sides."""
 
-    def __init__(self, mchid: str, ring: KeyRing, platform: SimulatedPlatform) -> None:
+    def __init__(self, mchid: str, ring: KeyRing, platform: SimulatedPlatform, state: State) -> None:
         if not isinstance(mchid, str) or not re.fullmatch(r"[0-9]{1,32}", mchid):
             raise ValueError(f"mchid must be 1 to 32 digits, not {mchid!r}")
         self.mchid = mchid
-        self.apiv3_key = _apiv3_key(mchid)
         self._ring = ring
         self._platform = platform
-        self._generation = 0
+        self._state = state
+        stored = state.record("merchant", mchid)
+        self._record = MerchantRecord(**stored) if stored else MerchantRecord(key_since=time.time())
+        if not stored:
+            self._write(self._record)
+
+    @property
+    def kind(self) -> Mode:
+        """What verifies WeChat Pay's answers to this merchant; `both` in a migration."""
+        return self._record.kind
+
+    @property
+    def has_apiv3_key(self) -> bool:
+        """Whether the merchant has set an APIv3 key; without one it gets no notifications and no certificates."""
+        return self._record.has_apiv3_key
+
+    @property
+    def apiv3_key(self) -> str:
+        """The merchant's APIv3 key, 32 characters; empty where it has set none."""
+        return (self.mchid + "0123456789abcdefghijklmnopqrstuv")[:32] if self.has_apiv3_key else ""
 
     @property
     def key(self) -> rsa.RSAPrivateKey:
         """The merchant's present key."""
-        return self._ring.key(f"{self.mchid}-{self._generation}")
+        return self._ring.key(self._key_name(self._record.generation))
+
+    @property
+    def public_keys(self) -> dict[str, str]:
+        """The public keys that the merchant has had as PEM, by their serials; the present one last."""
+        keys = [self._ring.key(self._key_name(generation)) for generation in range(self._record.generation + 1)]
+        return {key_ring.fingerprint(key): key_ring.public_pem(key) for key in keys}
 
     @property
     def private_key(self) -> str:
         """The merchant's present key as PEM: `apiclient_key.pem`."""
-        return private_pem(self.key)
+        return key_ring.private_pem(self.key)
+
+    @property
+    def certificate(self) -> str:
+        """The merchant's API certificate as PEM: `apiclient_cert.pem` (doc 4013053057).
+
+        Its serial is `serial_no`, its common name the mchid, its issuer Tenpay's root.
+        """
+        authority = CertificateAuthority(self._ring)
+        return authority.issue(merchant_subject(self.mchid), self.key, self._record.key_since)
 
     @property
     def serial_no(self) -> str:
         """The serial of the merchant's API certificate."""
-        return _fingerprint(self.key)
+        return key_ring.fingerprint(self.key)
 
     def rotate_key(self) -> None:
-        """Give the merchant a new key and serial; the old one is refused from now on."""
-        self._generation += 1
+        """Give the merchant a new key, serial and certificate; the old ones are refused from now on."""
+        self._write(replace(self._record, generation=self._record.generation + 1, key_since=time.time()))
 
-    def platform_keys(self, mode: Mode = "public_key") -> dict[str, str]:
-        """Return WeChat Pay's keys as the merchant holds them."""
-        return self._platform.keys(mode)
+    def change(self, *, kind: Mode | None = None, has_apiv3_key: bool | None = None) -> None:
+        """Change the merchant's kind, or whether it has set an APIv3 key."""
+        if kind is not None and kind not in MODES:
+            raise ValueError(f"kind must be one of {', '.join(MODES)}, not {kind!r}")
+        record = self._record if kind is None else replace(self._record, kind=kind)
+        self._write(record if has_apiv3_key is None else replace(record, has_apiv3_key=has_apiv3_key))
 
-    def secret(self, mode: Mode = "public_key") -> dict[str, Any]:
+    def platform_keys(self, mode: Mode | None = None) -> dict[str, str]:
+        """Return WeChat Pay's keys as the merchant holds them: by its kind; in a migration the public key alone."""
+        return self._platform.keys(mode or ("public_key" if self.kind == "both" else self.kind))
+
+    def secret(self, mode: Mode | None = None) -> dict[str, Any]:
         """Return the merchant's secret as the adapter reads it."""
         return {
             "mchid": self.mchid,
             "serial_no": self.serial_no,
             "private_key": self.private_key,
             "platform_keys": self.platform_keys(mode),
-            "apiv3_key": self.apiv3_key,
+            "apiv3_key": self.apiv3_key or None,
         }
 
+    def _key_name(self, generation: int) -> str:
+        return f"{self.mchid}-{generation}"
 
-def sign(key: rsa.RSAPrivateKey, message: bytes) -> str:
-    """Sign by RSASSA-PKCS1-v1_5 with SHA-256, in base64."""
-    return base64.b64encode(key.sign(message, padding.PKCS1v15(), hashes.SHA256())).decode()
-
-
-def encrypt(key: rsa.RSAPublicKey, plain: str) -> str:
-    """Encrypt a sensitive field for the owner of the key, base64."""
-    return base64.b64encode(key.encrypt(plain.encode(), _OAEP)).decode()
-
-
-def private_pem(key: rsa.RSAPrivateKey) -> str:
-    """Write the key as PKCS#8 in PEM, as WeChat Pay's tool does."""
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-
-
-def _fingerprint(key: rsa.RSAPrivateKey) -> str:
-    """Forty digits that belong to this key alone; a certificate's serial is at most 20 bytes, and positive."""
-    digest = hashes.Hash(hashes.SHA256())
-    digest.update(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
-    return f"5{digest.finalize().hex().upper()[:39]}"
-
-
-def _apiv3_key(mchid: str) -> str:
-    return (mchid + "0123456789abcdefghijklmnopqrstuv")[:32]
+    def _write(self, record: MerchantRecord) -> None:
+        self._state.put_record("merchant", self.mchid, asdict(record))
+        self._record = record

@@ -7,10 +7,12 @@ CREATED, DOING ─cancel→ REVOKED; CREATED ─expire→ EXPIRED (doc 401258716
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from sandbox.wechat_pay import refusals, times, vocabulary
+from sandbox.wechat_pay import numbers, refusals, times, vocabulary
 from sandbox.wechat_pay.record import OrderRecord
 
+OUTSIDE_WINDOW = "支付时间不在允许的范围内"
 GRACE = 60  # seconds that a time of payment may lie in the future
+CUSTOMER = "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"  # the openid of the simulated customer who confirms
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +28,27 @@ class SimulatedOrder(OrderRecord):
         return asdict(self)
 
 
-def confirm(order: SimulatedOrder) -> SimulatedOrder:
-    """Confirm the order, as the customer does."""
+def confirm(order: SimulatedOrder, at: float = 0.0) -> SimulatedOrder:
+    """Confirm the order, as the customer does; WeChat Pay knows who the customer is from now on."""
     _require(order.state == "CREATED", order)
-    return replace(order, state="DOING", state_description="USER_CONFIRM")
+    openid = order.openid or ("" if order.sub_openid else CUSTOMER)
+    return replace(order, state="DOING", state_description="USER_CONFIRM", confirmed_at=at, openid=openid)
+
+
+def require_completable(order: SimulatedOrder) -> None:
+    """Refuse an order that the customer has not confirmed, or that is completed."""
+    _require(order.state == "DOING" and order.state_description == "USER_CONFIRM", order)
+
+
+def require_modifiable(order: SimulatedOrder) -> None:
+    """Refuse an order that does not wait for its money, or whose money WeChat Pay is taking at this moment."""
+    _require_no_deduction(order)
+    _require(order.state == "DOING" and order.collection_state == "USER_PAYING", order)
 
 
 def complete(order: SimulatedOrder, total_amount: int, at: float) -> SimulatedOrder:
     """Complete the order, as the shop does; with nothing to collect it is done at once."""
-    _require(order.state == "DOING" and order.state_description == "USER_CONFIRM", order)
+    require_completable(order)
     order = replace(order, total_amount=total_amount, completed_at=at)
     if total_amount == 0:
         return replace(order, state="DONE", state_description="")
@@ -43,7 +57,7 @@ def complete(order: SimulatedOrder, total_amount: int, at: float) -> SimulatedOr
 
 def modify(order: SimulatedOrder, total_amount: int) -> SimulatedOrder:
     """Change the amount that the shop asks for, never to a larger one."""
-    _require(order.state == "DOING" and order.collection_state == "USER_PAYING", order)
+    require_modifiable(order)
     if total_amount > order.total_amount:
         raise refusals.wrong_parameter("/total_amount", total_amount, "修改后的总金额不能大于原总金额")
     return replace(order, total_amount=total_amount)
@@ -52,12 +66,19 @@ def modify(order: SimulatedOrder, total_amount: int) -> SimulatedOrder:
 def deduct(order: SimulatedOrder, at: float) -> SimulatedOrder:
     """Collect the money, as WeChat Pay itself does: NEWTON."""
     _require(order.collection_state == "USER_PAYING", order)
-    number = f"4200{int(at):010d}{abs(hash(order.out_order_no)) % 10**10:010d}"
+    number = numbers.transaction_id(at)
     return replace(_paid(order), paid_type="NEWTON", paid_time=times.digits(at), transaction_id=number)
+
+
+def set_deducting(order: SimulatedOrder, *, on: bool) -> SimulatedOrder:
+    """Start a deduction, or end it without the money; to end none changes nothing."""
+    _require(order.collection_state == "USER_PAYING" or not (on or order.deducting), order)
+    return replace(order, deducting=on)
 
 
 def cancel(order: SimulatedOrder) -> SimulatedOrder:
     """Cancel the order, as the shop does."""
+    _require_no_deduction(order)
     _require(order.state in {"CREATED", "DOING"}, order)
     return replace(order, state="REVOKED", state_description="")
 
@@ -68,14 +89,17 @@ def expire(order: SimulatedOrder) -> SimulatedOrder:
     return replace(order, state="EXPIRED")
 
 
-def sync(order: SimulatedOrder, paid_time: str, now: float) -> SimulatedOrder:
-    """Record that the shop was paid elsewhere (doc 4012587962)."""
-    if order.deducting:
-        raise refusals.DEDUCTING
+def sync(order: SimulatedOrder, paid_time: str, now: float, *, in_the_second: bool = False) -> SimulatedOrder:
+    """Record that the shop was paid elsewhere (doc 4012587962).
+
+    `in_the_second`: also a payment in the very second of `complete` is later than it.
+    """
+    _require_no_deduction(order)
     _require(order.collection_state == "USER_PAYING" and order.state == "DOING", order)
     paid_at = moment(paid_time)
-    if not order.completed_at < paid_at <= now + GRACE:
-        raise refusals.wrong_parameter("/detail/paid_time", paid_time, "支付时间不在允许的范围内")
+    is_later = order.completed_at < paid_at or (in_the_second and int(order.completed_at) == paid_at)
+    if not (is_later and paid_at <= now + GRACE):
+        raise refusals.wrong_parameter("/detail/paid_time", paid_time, OUTSIDE_WINDOW)
     return replace(_paid(order), paid_type="MCH", paid_time=times.digits(paid_at), syncs=order.syncs + 1)
 
 
@@ -87,6 +111,12 @@ def as_if_synced(order: SimulatedOrder, now: float) -> SimulatedOrder:
 
 def _paid(order: SimulatedOrder) -> SimulatedOrder:
     return replace(order, state="DONE", state_description="", collection_state="USER_PAID", deducting=False)
+
+
+def _require_no_deduction(order: SimulatedOrder) -> None:
+    """Refuse while WeChat Pay is taking the money: the page asks to wait three minutes."""
+    if order.deducting:
+        raise refusals.DEDUCTING
 
 
 def _require(condition: bool, order: SimulatedOrder) -> None:

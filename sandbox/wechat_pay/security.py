@@ -1,8 +1,7 @@
-"""SimulatedPlatform certificates to download, the echo, notifications, and WeChat Pay's ways of encrypting."""
+"""Platform certificates to download, the echo, and WeChat Pay's ways of encrypting."""
 
 import base64
 import secrets
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -11,13 +10,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sandbox.wechat_pay.body import json_object
 from sandbox.wechat_pay.keys import SimulatedMerchant, SimulatedPlatform, encrypt
-from sandbox.wechat_pay.message import Request, SimulatedReply, as_json, ok
-from sandbox.wechat_pay.refusals import wrong_parameter
+from sandbox.wechat_pay.message import Request, SimulatedReply, ok
+from sandbox.wechat_pay.refusals import SimulatedRefusal, wrong_parameter, wrong_signature
 
-PATHS: Mapping[tuple[str, str], str] = {
-    ("GET", "/v3/certificates"): "certificates",
-    ("POST", "/v3/security/echo"): "echo",
-}
+NO_APIV3_KEY = wrong_signature("商户未设置APIv3密钥。")
+NO_CERTIFICATES = SimulatedRefusal(
+    404,
+    "RESOURCE_NOT_EXISTS",
+    "无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥。",  # a link follows there
+)
 
 
 def seal(merchant: SimulatedMerchant, plain: bytes, associated_data: str) -> dict[str, str]:
@@ -33,7 +34,11 @@ def seal(merchant: SimulatedMerchant, plain: bytes, associated_data: str) -> dic
 
 
 def certificates(platform: SimulatedPlatform, merchant: SimulatedMerchant) -> SimulatedReply:
-    """Answer with every platform certificate, encrypted (doc 4012551764)."""
+    """Answer with every platform certificate, encrypted (doc 4012551764); a merchant may have none."""
+    if not merchant.has_apiv3_key:
+        raise NO_APIV3_KEY
+    if merchant.kind == "public_key" or not platform.certificates:
+        raise NO_CERTIFICATES
     return ok({"data": [_entry(merchant, *certificate) for certificate in platform.certificates.items()]})
 
 
@@ -51,7 +56,7 @@ def _entry(merchant: SimulatedMerchant, serial: str, pem: str) -> dict[str, Any]
 def echo(platform: SimulatedPlatform, merchant: SimulatedMerchant, request: Request) -> SimulatedReply:
     """Send back the message, and what was encrypted, encrypted for the merchant (doc 4014551946)."""
     serial = request.header("Wechatpay-Serial")
-    if serial not in {platform.public_key_id, *platform.certificates}:
+    if serial not in platform.keys(merchant.kind):
         raise wrong_parameter("Wechatpay-Serial", serial, "平台证书序列号Wechatpay-Serial错误", "header")
     fields = json_object(request.body)
     if not isinstance(fields.get("echo_message"), str):
@@ -64,17 +69,3 @@ def echo(platform: SimulatedPlatform, merchant: SimulatedMerchant, request: Requ
             raise wrong_parameter("/encrypted_echo_message", "", "解密失败") from None
         answer["encrypted_echo_message"] = encrypt(merchant.key.public_key(), plain)
     return ok(answer)
-
-
-def notification(merchant: SimulatedMerchant, order: object, event_type: str) -> bytes:
-    """Return the body of WeChat Pay's own call about an order: JSON with the order encrypted."""
-    return as_json(
-        {
-            "id": secrets.token_hex(16),
-            "create_time": "2026-01-01T12:00:00+08:00",
-            "event_type": event_type,
-            "resource_type": "encrypt-resource",
-            "summary": "支付成功",
-            "resource": {"original_type": "payscore", **seal(merchant, as_json(order), "payscore")},
-        }
-    )

@@ -7,6 +7,7 @@ payafter has another (wiki chapter 17_2).
 from collections.abc import Mapping
 from typing import Any
 
+from sandbox.wechat_pay import dictionary
 from sandbox.wechat_pay.record import OrderRecord
 from sandbox.wechat_pay.times import digits, rfc_3339
 
@@ -15,9 +16,8 @@ type AnswerFields = dict[str, Any]  # of an answer, as JSON has them
 
 def query_answer(order: OrderRecord) -> AnswerFields:
     """Return every field of the family's response dictionary that the order has by now."""
-    if order.endpoint == "payafter":
-        return _payafter(order)
-    return _service_order(order)
+    answer = _payafter(order) if order.endpoint == "payafter" else _service_order(order) | query_only(order)
+    return dictionary.fill(answer) if order.every_field else answer
 
 
 def create_answer(order: OrderRecord) -> AnswerFields:
@@ -34,6 +34,7 @@ def numbers(order: OrderRecord, *names: str) -> AnswerFields:
 
 
 def _service_order(order: OrderRecord) -> AnswerFields:
+    """Answer with the order's own numbers, what the shop has told about it, and what has become of it."""
     answer: AnswerFields = {
         "out_order_no": order.out_order_no,
         "service_id": order.service_id,
@@ -41,14 +42,7 @@ def _service_order(order: OrderRecord) -> AnswerFields:
         "mchid": order.mchid,
         "service_introduction": order.service_introduction,
         "state": order.state,
-        "risk_fund": {"name": "DEPOSIT", "amount": 9900, "description": "押金"},
-        "time_range": _time_range(order),
-        "location": {"start_location": "上海静安寺店", "end_location": "上海静安寺店"},
-        "attach": "sandbox",
-        "notify_url": "https://shop.example.com/notify",
         "order_id": order.order_id,
-        "openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o",
-        "need_collection": True,
     }
     if order.sub_mchid:
         answer["sub_mchid"] = order.sub_mchid
@@ -58,16 +52,48 @@ def _service_order(order: OrderRecord) -> AnswerFields:
         answer["currency"] = order.currency
     if order.state_description:
         answer["state_description"] = order.state_description
-    if order.completed_at:
-        answer |= _bill(order)
-    return answer | dict(order.terms)
+    answer |= _usual_terms(order) | dict(order.terms)
+    if moments := time_range(order):
+        answer["time_range"] = moments
+    return answer | (_bill(order) if order.completed_at else {})
+
+
+def query_only(order: OrderRecord) -> AnswerFields:
+    """Return what `create` does not answer: who the customer is, once WeChat Pay knows."""
+    return {name: value for name in ("openid", "sub_openid") if (value := getattr(order, name))}
+
+
+def _usual_terms(order: OrderRecord) -> AnswerFields:
+    """Return what a shop usually tells; nothing of an order that a shop has created by a call of its own."""
+    if not order.usual:
+        return {}
+    return {
+        "risk_fund": risk_fund(order),
+        "location": {"start_location": "上海静安寺店", "end_location": "上海静安寺店"},
+        "attach": "sandbox",
+        "notify_url": "https://shop.example.com/notify",
+    }
+
+
+def risk_fund(order: OrderRecord) -> AnswerFields:
+    """Return the order's risk fund: the shop's, or the usual one, which is never below the total."""
+    usual = {"name": "DEPOSIT", "amount": max(9900, order.total_amount), "description": "押金"}
+    return _term(order, "risk_fund") or usual
+
+
+def _term(order: OrderRecord, name: str) -> AnswerFields:
+    """Return an object that the shop has told; an empty one where it has not."""
+    value = order.terms.get(name)
+    return dict(value) if isinstance(value, dict) else {}
 
 
 def _bill(order: OrderRecord) -> AnswerFields:
+    usual = [{"name": "租金", "amount": order.total_amount, "description": "按小时计费", "count": 1}]
     bill: AnswerFields = {
         "total_amount": order.total_amount,
-        "post_payments": [{"name": "租金", "amount": order.total_amount, "description": "按小时计费", "count": 1}],
-        "post_discounts": [],
+        "need_collection": order.total_amount > 0,
+        "post_payments": order.terms.get("post_payments", usual),
+        "post_discounts": order.terms.get("post_discounts", []),
     }
     if order.collection_state:
         paid = order.total_amount if order.collection_state == "USER_PAID" else 0
@@ -89,10 +115,23 @@ def _detail(order: OrderRecord) -> AnswerFields:
     return detail | ({"transaction_id": order.transaction_id} if order.transaction_id else {})
 
 
-def _time_range(order: OrderRecord) -> dict[str, str]:
-    moments = {"start_time": order.created_at} | ({"end_time": order.completed_at} if order.completed_at else {})
-    times = {name: digits(at) for name, at in moments.items()}
-    return {name: rfc_3339(text) for name, text in times.items()} if order.endpoint == "oversea" else times
+def time_range(order: OrderRecord) -> dict[str, str]:
+    """Return the order's times: those that the shop has told, or, of an order with the usual terms, its own.
+
+    A start of `OnAccept` is the moment of the customer's confirmation, as soon as there is one.
+    """
+    moments: dict[str, str] = _term(order, "time_range")
+    if not moments and order.usual:
+        end = order.completed_at or order.created_at + _DAY
+        moments = {"start_time": digits(order.created_at), "end_time": digits(end)}
+        return {name: rfc_3339(text) for name, text in moments.items()} if order.endpoint == "oversea" else moments
+    if moments.get("start_time") == "OnAccept" and order.confirmed_at:
+        start = digits(order.confirmed_at)
+        moments["start_time"] = rfc_3339(start) if order.endpoint == "oversea" else start
+    return moments
+
+
+_DAY = 86_400.0  # seconds
 
 
 _STATES: Mapping[tuple[str, str], str] = {
@@ -116,15 +155,10 @@ def _payafter(order: OrderRecord) -> AnswerFields:
         "out_order_no": order.out_order_no,
         "service_id": order.service_id,
         "state": _STATES[order.state, order.state_description],
-        "service_start_time": digits(order.created_at),
-        "service_start_location": "上海静安寺店",
-        "service_end_location": "上海静安寺店",
         "service_introduction": order.service_introduction,
-        "fees": [{"fee_name": "租金", "fee_count": 1, "fee_amount": order.total_amount, "fee_desc": "按小时计费"}],
-        "discounts": [],
-        "risk_amount": 9900,
-        "attach": "sandbox",
     }
+    if order.usual:
+        answer |= _usual_payafter_terms(order)
     if answer["state"] == "USER_ACCEPTED":
         answer["finish_ticket"] = f"ticket-{order.order_id}"
     if order.completed_at:
@@ -141,3 +175,15 @@ def _payafter(order: OrderRecord) -> AnswerFields:
     if order.transaction_id:
         answer["finish_transaction_id"] = order.transaction_id
     return answer | dict(order.terms)
+
+
+def _usual_payafter_terms(order: OrderRecord) -> AnswerFields:
+    return {
+        "service_start_time": digits(order.created_at),
+        "service_start_location": "上海静安寺店",
+        "service_end_location": "上海静安寺店",
+        "fees": [{"fee_name": "租金", "fee_count": 1, "fee_amount": order.total_amount, "fee_desc": "按小时计费"}],
+        "discounts": [],
+        "risk_amount": 9900,
+        "attach": "sandbox",
+    }

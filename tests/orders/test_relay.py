@@ -402,11 +402,22 @@ def test_endpoints_that_answer_without_the_order_are_queried(shop: Shop, endpoin
 
 
 def test_an_acquiring_banks_payment_without_a_channel_is_synced(shop: Shop) -> None:
-    """A missing `channel_id` does not stop the sync: the pages require it, the OpenAPI description does not."""
+    """Without `channel_id` a payment is sent: the OpenAPI description allows it, and so may WeChat Pay."""
+    shop.wechat_pay.switches = replace(shop.wechat_pay.switches, channel_id_required=False)
     number = shop.order_no(ready=False)
     shop.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO, endpoint="acquiringbank", sub_mchid="1900000109")
     shop.run(a_message(number, endpoint="acquiringbank", sub_mchid="1900000109"))
     assert shop.item(number, f"{MERCHANT}/1900000109").status is Status.SYNCED
+
+
+def test_a_channel_that_wechat_pay_requires_is_told(shop: Shop) -> None:
+    """Where WeChat Pay requires `channel_id`, as its pages say, a payment without it is REJECTED in its words."""
+    number = shop.order_no(ready=False)
+    shop.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO, endpoint="acquiringbank", sub_mchid="1900000109")
+    shop.run(a_message(number, endpoint="acquiringbank", sub_mchid="1900000109"))
+    item = shop.item(number, f"{MERCHANT}/1900000109")
+    assert item.status is Status.REJECTED
+    assert "channel_id" in str(item)
 
 
 @pytest.mark.parametrize("endpoint", FAMILIES)

@@ -10,6 +10,7 @@ from sandbox.waiting import PATIENCE
 from sandbox.wechat_pay import Simulator
 from sandbox.wechat_pay.keys import sign
 from sandbox.wechat_pay.message import Request
+from sandbox.wechat_pay.service import SimulatedService
 
 MCHID = "1230000109"
 BASE = "/v3/payscore/serviceorder"
@@ -20,9 +21,11 @@ QUERY = f"{BASE}?service_id=500001&appid={WHO['appid']}&out_order_no=S1"
 LIMIT = PATIENCE  # seconds that a test waits for bytes at most
 
 
-def signed_request(wechat_pay: Simulator, method: str, target: str, body: bytes = b"") -> Request:
-    """A request that the merchant has signed by hand, now."""
-    merchant, now = wechat_pay.merchant(MCHID), str(int(time.time()))
+def signed_request(
+    wechat_pay: SimulatedService, method: str, target: str, body: bytes = b"", *, at: float | None = None
+) -> Request:
+    """A request that the merchant has signed by hand, now, or `at` Unix seconds."""
+    merchant, now = wechat_pay.merchant(MCHID), str(int(time.time() if at is None else at))
     signature = sign(merchant.key, f"{method}\n{target}\n{now}\nNONCE\n".encode() + body + b"\n")
     pairs = {"mchid": MCHID, "nonce_str": "NONCE", "timestamp": now, "serial_no": merchant.serial_no}
     value = ",".join(f'{name}="{text}"' for name, text in {**pairs, "signature": signature}.items())

@@ -52,13 +52,13 @@ def test_the_way_of_an_event_is_told_whole(world: Testbed, since: Callable[[], l
     detail = {"mchid": MERCHANT, "out_order_no": "JOURNAL-1", "detail": {"paid_time": "20260101120000"}}
     event_id = publish(world, Detail=json.dumps(detail))["EventId"]
 
-    def seen() -> list[JournalEntry] | None:
+    def look() -> list[JournalEntry] | None:
         entries = since()
         mine = {entry.fields["message_id"] for entry in entries if "JOURNAL-1" in str(entry.fields.get("body"))}
-        told = [entry for entry in entries if is_about(entry, event_id, mine)]
-        return told if any(entry.kind == "message_deleted" for entry in told) else None
+        story = [entry for entry in entries if is_about(entry, event_id, mine)]
+        return story if any(entry.kind == "message_deleted" for entry in story) else None
 
-    entries = until(seen, state="the message is deleted", instead=since)
+    entries = until(look, state="the message is deleted", instead=since)
     assert list(dict.fromkeys(entry.kind for entry in entries)) == list(WAY)
     first = {entry.kind: entry.fields for entry in reversed(entries)}
     assert first["event_published"]["detail"] == detail
@@ -89,7 +89,7 @@ def is_about(entry: JournalEntry, event_id: str, messages: set[object]) -> bool:
 
 def test_an_event_that_no_rule_matches_says_so(world: Testbed, since: Callable[[], list[JournalEntry]]) -> None:
     """An event that no rule matches is in the journal without rules and without an error."""
-    event_id = publish(world, Source="nobody.known", DetailType="Nothing")["EventId"]
+    event_id = publish(world, Source="unknown.source", DetailType="Nothing")["EventId"]
     [entry] = [entry for entry in since() if entry.fields.get("event_id") == event_id]
     assert entry.fields["rules"] == []
     assert entry.fields["error"] == ""
@@ -125,9 +125,9 @@ def test_every_change_of_a_message_is_told(world: Testbed, since: Callable[[], l
     assert "Messages" not in sqs.receive_message(QueueUrl=url)
     [message] = sqs.receive_message(QueueUrl=dead)["Messages"]
     sqs.delete_message(QueueUrl=dead, ReceiptHandle=message["ReceiptHandle"])
-    told = [(entry.kind, dict(entry.fields)) for entry in since() if entry.fields.get("message_id")]
-    told = [(kind, fields) for kind, fields in told if fields.pop("message_id") == message["MessageId"]]
-    assert told == [
+    story = [(entry.kind, dict(entry.fields)) for entry in since() if entry.fields.get("message_id")]
+    story = [(kind, fields) for kind, fields in story if fields.pop("message_id") == message["MessageId"]]
+    assert story == [
         ("message_sent", {"queue": "journal", "body": "a body", "by": "SendMessage"}),
         ("message_received", {"queue": "journal", "receive_count": 1, "by": "ReceiveMessage"}),
         ("visibility_changed", {"queue": "journal", "seconds": 0}),
@@ -144,7 +144,7 @@ def test_a_reader_may_wait(world: Testbed, journal: Journal) -> None:
     """A reader that waits gets the next entry; one that waits for nothing gets nothing."""
     last = max((entry.n for entry in journal.entries()), default=0)
     assert journal.entries(last + 1_000_000, wait=0.05) == []
-    publish(world, Source="nobody.known")
+    publish(world, Source="unknown.source")
     assert journal.entries(last, wait=20)
 
 

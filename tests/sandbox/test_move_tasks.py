@@ -72,7 +72,7 @@ class Pair:
         """Return the tasks of the dead letters, newest first."""
         return list(self.sqs.list_message_move_tasks(SourceArn=self.arn(self.dead), MaxResults=10)["Results"])
 
-    def ended(self) -> dict[str, Any]:
+    def end(self) -> dict[str, Any]:
         """Wait for the end of the newest task."""
         return until(
             lambda: next((task for task in self.tasks()[:1] if task["Status"] not in {"RUNNING", "CANCELLING"}), None),
@@ -101,7 +101,7 @@ def test_messages_go_back_to_where_they_came_from(pair: Pair) -> None:
     handle = pair.start()
     content = json.loads(base64.b64decode(handle))
     assert content["sourceArn"] == pair.arn(pair.dead)
-    task = pair.ended()
+    task = pair.end()
     started = task.pop("StartedTimestamp")
     assert started.isoformat() if hasattr(started, "isoformat") else started > 1_600_000_000_000
     assert task == {
@@ -124,7 +124,7 @@ def test_a_destination_takes_them_whatever_their_origin(pair: Pair) -> None:
     pair.die("one")
     pair.sqs.send_message(QueueUrl=pair.url(pair.dead), MessageBody="sent there")
     pair.start(DestinationArn=pair.arn(pair.other), MaxNumberOfMessagesPerSecond=500)
-    task = pair.ended()
+    task = pair.end()
     assert (task["Status"], task["DestinationArn"]) == ("COMPLETED", pair.arn(pair.other))
     assert task["MaxNumberOfMessagesPerSecond"] == 500
     assert sorted(message["Body"] for message in pair.messages(pair.other)) == ["one", "sent there"]
@@ -134,7 +134,7 @@ def test_a_message_without_an_origin_fails_the_task(pair: Pair) -> None:
     """Without a destination a message of unknown origin ends the task, and stays."""
     pair.sqs.send_message(QueueUrl=pair.url(pair.dead), MessageBody="sent there")
     pair.start()
-    task = pair.ended()
+    task = pair.end()
     assert (task["Status"], task["FailureReason"]) == ("FAILED", "CouldNotDetermineMessageSource")
     assert task["ApproximateNumberOfMessagesMoved"] == 0
     assert [message["Body"] for message in pair.messages(pair.dead)] == ["sent there"]
@@ -147,7 +147,7 @@ def test_a_source_that_is_gone_fails_the_task(pair: Pair) -> None:
     pair.sqs.set_queue_attributes(QueueUrl=pair.url(pair.other), Attributes={"RedrivePolicy": second})
     pair.sqs.delete_queue(QueueUrl=pair.url(pair.queue))
     pair.start()
-    assert pair.ended()["FailureReason"] == "AWS.SimpleQueueService.NonExistentQueue"
+    assert pair.end()["FailureReason"] == "AWS.SimpleQueueService.NonExistentQueue"
 
 
 def test_a_running_task_is_listed_alone_and_cancelled(pair: Pair) -> None:
@@ -160,14 +160,14 @@ def test_a_running_task_is_listed_alone_and_cancelled(pair: Pair) -> None:
         pair.start()
     assert refused.value.response["Error"]["Code"] == "InvalidParameterValue"
     moved = pair.sqs.cancel_message_move_task(TaskHandle=handle)["ApproximateNumberOfMessagesMoved"]
-    task = pair.ended()
+    task = pair.end()
     assert task["Status"] == "CANCELLED"
     assert "TaskHandle" not in task
     assert moved <= task["ApproximateNumberOfMessagesMoved"] < 3
     with pytest.raises(ClientError, match="Only active tasks"):
         pair.sqs.cancel_message_move_task(TaskHandle=handle)
     pair.start()
-    pair.ended()
+    pair.end()
     assert [task["Status"] for task in pair.tasks()] == ["COMPLETED", "CANCELLED"]
     newest = pair.sqs.list_message_move_tasks(SourceArn=pair.arn(pair.dead))["Results"]
     assert [task["Status"] for task in newest] == ["COMPLETED"]
@@ -272,7 +272,7 @@ def test_the_query_protocol_says_the_same(world: Testbed, pair: Pair) -> None:
     queues = ask("ListDeadLetterSourceQueues", QueueUrl=pair.url(pair.dead))
     assert queues.findtext(".//QueueUrl") == pair.url(pair.queue)
     assert ask("StartMessageMoveTask", SourceArn="x").findtext(".//Code") == "InvalidParameterValue"
-    assert pair.ended()["Status"] == "CANCELLED"
+    assert pair.end()["Status"] == "CANCELLED"
 
 
 def test_the_operators_program_uses_the_task(pair: Pair) -> None:
@@ -281,7 +281,7 @@ def test_the_operators_program_uses_the_task(pair: Pair) -> None:
     task = MoveTask(pair.sqs, Queue(pair.sqs, pair.url(pair.dead)), Queue(pair.sqs, pair.url(pair.queue)))
     task.probe()
     task.start(500)
-    steps = list(task.watch(sleep=lambda _: pair.ended()))
+    steps = list(task.watch(sleep=lambda _: pair.end()))
     assert steps[-1] == TaskEnd("COMPLETED", 2)
 
 

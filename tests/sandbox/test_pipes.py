@@ -91,14 +91,14 @@ class Piped:
 
     def outcomes(self, count: int) -> list[dict[str, Any]]:
         """Wait for so many outcomes, and return them."""
-        seen: list[dict[str, Any]] = []
+        events: list[dict[str, Any]] = []
 
         def are_there() -> bool:
-            seen.extend(self.receive("piped-outcomes"))
-            return len(seen) >= count
+            events.extend(self.receive("piped-outcomes"))
+            return len(events) >= count
 
-        until(are_there, state=f"{count} outcomes", instead=lambda: seen)
-        return seen
+        until(are_there, state=f"{count} outcomes", instead=lambda: events)
+        return events
 
 
 @pytest.fixture(scope="module")

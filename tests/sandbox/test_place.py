@@ -1,5 +1,7 @@
 """The command line of `python -m sandbox up`: one number moves the whole sandbox."""
 
+from dataclasses import replace
+
 import pytest
 
 from sandbox.errors import PlaceError
@@ -14,6 +16,7 @@ from sandbox.place import FOLDER, PLACE, Place, directory_of, read_place
         (["--port", "4600"], Place("127.0.0.1", 4600, *range(4601, 4607))),
         (["--port=4600", "--wechat-pay-port=4700"], Place("127.0.0.1", 4600, *range(4700, 4706))),
         (["--wechat-pay-port=4700"], Place("127.0.0.1", 4566, *range(4700, 4706))),
+        (["--port=4600", "--keep"], replace(Place("127.0.0.1", 4600, *range(4601, 4607)), keep=True)),
     ],
 )
 def test_one_number_moves_the_whole_sandbox(arguments: list[str], expected: Place) -> None:

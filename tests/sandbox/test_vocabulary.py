@@ -1,12 +1,13 @@
 """The simulator answers each endpoint with its own documented fields. Requests are signed here by hand."""
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from sandbox.wechat_pay import Simulator
+from sandbox.wechat_pay import Simulator, family_examples
 from tests.sandbox.test_wechat_pay import LONG_AGO, MCHID, SigningMerchant, refusal_of
 
 APPID, SERVICE_ID, SUB_MCHID, CHANNEL_ID = "wxd678efh567hg6787", "500001", "1900000109", "C1"
@@ -153,7 +154,7 @@ def test_every_name_of_an_order_is_required(
     waiting(wechat_pay, endpoint)
     call = sync if operation == "sync" else query
     for name in WHO[endpoint]:
-        assert call(caller, endpoint, **{name: ""}).json()["detail"]["field"] == name
+        assert call(caller, endpoint, **{name: ""}).json()["detail"]["field"].removeprefix("/") == name
         assert refusal_of(call(caller, endpoint, **{name: "9999"}))[1] in {"NO_AUTH", "ORDER_NOT_EXIST"}
 
 
@@ -197,27 +198,20 @@ def test_sub_merchants_number_their_orders_alone(caller: SigningMerchant, wechat
     assert [order["state"] for order in wechat_pay.ledger()] == ["DONE", "DOING"]
 
 
-NEW: Mapping[str, Mapping[str, str]] = {
-    "direct": {},
-    "partner": {"appid": APPID},
-    "acquiringbank": {"appid": APPID},
-    "payafter": {},
-    "oversea": {"appid": APPID, "currency": "USD"},
-}
-
-
 @pytest.mark.parametrize("endpoint", PATHS)
 def test_an_order_is_created_completed_and_canceled_at_its_endpoint(
     caller: SigningMerchant, wechat_pay: Simulator, endpoint: str
 ) -> None:
     """An order is created, completed and canceled by signed calls, each answered as the endpoint's page says."""
-    fields = {**WHO[endpoint], **NEW[endpoint], "out_order_no": "S1"}
+    fields = family_examples.create(endpoint, "S1", **WHO[endpoint])
     created = caller.call("POST", PATHS[endpoint], fields)
-    assert created.json()["package"] == "XXXXXXXX"
+    assert created.json()["package"]
     assert ("state" in created.json()) == (endpoint != "payafter")
     assert caller.call("POST", PATHS[endpoint], fields).content == created.content
     wechat_pay.confirm(MCHID, "S1", sub_mchid=WHO[endpoint].get("sub_mchid", ""))
-    completed = post(caller, endpoint, "complete", total_amount=3900)
+    completed = post(
+        caller, endpoint, "complete", **family_examples.complete(endpoint, 3900, time.time(), **WHO[endpoint])
+    )
     canceled = post(caller, endpoint, "cancel", reason="用户投诉")
     numbers = NUMBERS | {"service_id"}
     match endpoint:
@@ -229,22 +223,22 @@ def test_an_order_is_created_completed_and_canceled_at_its_endpoint(
         case _:
             assert (completed.status_code, canceled.status_code) == (204, 204)
     assert query(caller, endpoint).json()["state"] == "REVOKED"
-    assert query(caller, endpoint).json().get("currency") == ("USD" if endpoint == "oversea" else None)
+    assert query(caller, endpoint).json().get("currency") == ("HKD" if endpoint == "oversea" else None)
 
 
 @pytest.mark.parametrize("endpoint", PATHS)
 def test_an_order_is_created_with_every_name(caller: SigningMerchant, endpoint: str) -> None:
-    """`create` requires every name, the appid where later calls lack it, and overseas the currency."""
-    fields = {**WHO[endpoint], **NEW[endpoint], "out_order_no": "S1"}
-    for name in fields.keys() - {"out_order_no"}:
+    """`create` requires every field that the family's page requires: each missing one is named."""
+    fields = family_examples.create(endpoint, "S1", **WHO[endpoint])
+    for name in fields:
         answer = caller.call("POST", PATHS[endpoint], {key: fields[key] for key in fields if key != name})
-        assert answer.json()["detail"]["field"] == name
+        assert answer.json()["detail"]["field"].removeprefix("/") == name
 
 
 def test_one_number_is_not_used_at_two_endpoints(caller: SigningMerchant) -> None:
     """A number that one endpoint has is refused by `create` at another."""
-    caller.call("POST", PATHS["direct"], {**WHO["direct"], "out_order_no": "S1"})
-    answer = caller.call("POST", PATHS["payafter"], {**WHO["payafter"], "out_order_no": "S1"})
+    assert caller.call("POST", PATHS["direct"], family_examples.create("direct", "S1")).status_code == 200
+    answer = caller.call("POST", PATHS["payafter"], family_examples.create("payafter", "S1"))
     assert refusal_of(answer)[:2] == (400, "INVALID_REQUEST")
 
 

@@ -15,7 +15,7 @@ import requests
 
 import wechatpay
 from sandbox.waiting import PATIENCE, until
-from sandbox.wechat_pay import Simulator
+from sandbox.wechat_pay import Simulator, examples
 from tests.gate import hold_answers
 from wechatpay.chain import Call
 
@@ -435,7 +435,7 @@ def test_the_official_headers_are_sent(client: wechatpay.Client, wechat_pay: Sim
 
 def test_a_body_of_chinese_is_signed_as_it_is_sent(client: wechatpay.Client, wechat_pay: Simulator) -> None:
     """A body is compact UTF-8 without escapes, signed over exactly the bytes sent."""
-    order = {"out_order_no": "C1", "appid": "wx1", "service_id": "500001", "service_introduction": "充电宝"}
+    order = examples.create("C1", service_introduction="充电宝")
     assert client.v3.payscore.serviceorder.post(json=order).json()["service_introduction"] == "充电宝"
     assert wechat_pay.calls[0].body == json.dumps(order, ensure_ascii=False, separators=(",", ":")).encode()
 

@@ -15,7 +15,7 @@ from wechatpay.times import BEIJING
 
 MCHID = "1230000109"
 WHO: dict[str, Any] = {"out_order_no": "A|1*", "service_id": "500001", "appid": "wxd678efh567hg6787"}
-START = datetime.now(BEIJING).replace(microsecond=0) - timedelta(hours=2)
+START = datetime.now(BEIJING).replace(microsecond=0) + timedelta(hours=2)
 NEW: dict[str, Any] = {
     **WHO,
     "service_introduction": "充电宝租借",
@@ -30,8 +30,22 @@ BILL: dict[str, Any] = {
     "post_payments": [wechatpay.PostPayment(name="租金", amount=4200, description="按小时计费", count=1)],
     "post_discounts": (wechatpay.PostDiscount(name="满20减3元", amount=300, count=1),),
     "total_amount": 3900,
-    "time_range": wechatpay.TimeRange.between(START, START + timedelta(hours=1)),
+    "time_range": wechatpay.TimeRange.between("OnAccept", START),
 }
+SMALLER: dict[str, Any] = {**WHO, "post_payments": [wechatpay.PostPayment(name="租金", amount=3000)]} | {
+    "total_amount": 3000,
+    "reason": "多收",
+}
+
+
+def new() -> dict[str, Any]:
+    """An order whose service begins as soon as the customer confirms."""
+    return NEW | {"time_range": wechatpay.TimeRange.between("OnAccept")}
+
+
+def bill() -> dict[str, Any]:
+    """The bill of a service that ends now."""
+    return BILL | {"time_range": wechatpay.TimeRange.between("OnAccept", datetime.now(BEIJING))}
 
 
 ENDLESS: list[Any] = []
@@ -48,19 +62,21 @@ def client(wechat_pay: Simulator) -> wechatpay.Client:
 
 def test_an_order_from_its_opening_to_its_payment_at_the_till(client: wechatpay.Client, wechat_pay: Simulator) -> None:
     """An order can be created, confirmed, completed, modified and synced; each answer is typed."""
-    created = client.payscore.create(**NEW)
-    assert (created.state, created.package) == ("CREATED", "XXXXXXXX")
+    created = client.payscore.create(**NEW | {"out_order_no": "A2"})
+    assert (created.state, bool(created.package)) == ("CREATED", True)
     assert created.time_range is not None
     assert created.time_range.start == START
+    client.payscore.create(**new())
     assert created.risk_fund == NEW["risk_fund"]
     wechat_pay.confirm(MCHID, WHO["out_order_no"])
-    completed = client.payscore.complete(**BILL)
+    shop_bill = bill()
+    completed = client.payscore.complete(**shop_bill)
     assert (completed.state_description, completed.collection_state) == ("MCH_COMPLETE", "USER_PAYING")
     assert completed.post_payments == tuple(BILL["post_payments"])
     assert completed.post_discounts == BILL["post_discounts"]
-    assert completed.time_range == BILL["time_range"]
-    smaller = {name: BILL[name] for name in ("post_payments", *WHO)} | {"total_amount": 3000, "reason": "多收"}
-    assert client.payscore.modify(**smaller).total_amount == 3000
+    assert completed.time_range is not None
+    assert completed.time_range.end_time == shop_bill["time_range"].end_time
+    assert client.payscore.modify(**SMALLER).total_amount == 3000
     synced = client.payscore.sync(**WHO, paid_time=datetime.now(BEIJING) + timedelta(seconds=30))
     assert synced is not None
     assert (synced.state, synced.paid_type, synced.total_amount) == ("DONE", "MCH", 3000)
@@ -70,11 +86,10 @@ def test_every_operation_can_be_awaited(client: wechatpay.Client, wechat_pay: Si
     """Each operation has an asynchronous form with the same result."""
 
     async def life() -> str:
-        await client.payscore.create_async(**NEW)
+        await client.payscore.create_async(**new())
         wechat_pay.confirm(MCHID, WHO["out_order_no"])
-        await client.payscore.complete_async(**BILL)
-        smaller = {name: BILL[name] for name in ("post_payments", *WHO)} | {"total_amount": 1, "reason": "多收"}
-        await client.payscore.modify_async(**smaller)
+        await client.payscore.complete_async(**bill())
+        await client.payscore.modify_async(**SMALLER)
         await client.payscore.cancel_async(**WHO, reason="用户投诉")
         return (await client.payscore.query_async(**WHO)).state
 
@@ -153,11 +168,10 @@ def test_devices_and_the_coupons_tag_are_sent_where_they_are_documented(
 ) -> None:
     """`device` is sent with create, complete and modify, `goods_tag` with complete (docs 4012587900, 4012587955)."""
     device = wechatpay.Device(start_device_id="HG123", materiel_no="https://example.com/1")
-    client.payscore.create(**NEW, device=device)
+    client.payscore.create(**new(), device=device)
     wechat_pay.confirm(MCHID, WHO["out_order_no"])
-    client.payscore.complete(**BILL, device=wechatpay.Device(end_device_id="HG124"), goods_tag="TAG")
-    smaller = {name: BILL[name] for name in ("post_payments", *WHO)} | {"total_amount": 3000, "reason": "多收"}
-    client.payscore.modify(**smaller, device=device)
+    client.payscore.complete(**bill(), device=wechatpay.Device(end_device_id="HG124"), goods_tag="TAG")
+    client.payscore.modify(**SMALLER, device=device)
     bodies = [json.loads(call.body) for call in wechat_pay.calls]
     sent = {"start_device_id": "HG123", "materiel_no": "https://example.com/1"}
     assert [body["device"] for body in bodies] == [sent, {"end_device_id": "HG124"}, sent]
@@ -174,7 +188,6 @@ def answer(**fields: Any) -> wechatpay.Answer:
     return wechatpay.Answer(200, {}, json.dumps(body).encode(), "08F5-0", "S", "POST", "/v3/payscore/serviceorder")
 
 
-SMALLER = {name: BILL[name] for name in ("post_payments", *WHO)} | {"total_amount": 1, "reason": "多收"}
 CALLS: dict[str, dict[str, Any]] = {
     "create": NEW,
     "complete": BILL,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from sandbox.wechat_pay import refusals
 from sandbox.wechat_pay.draft import Draft
@@ -33,7 +34,7 @@ def system_error_400(draft: Draft, *, headers: Headers = None) -> Draft:
 @fault(When.BEFORE)
 def unsigned_error(draft: Draft, *, status: int = 400, code: str = "ORDER_DONE", message: str = "订单已完成") -> Draft:
     """Any refusal, unsigned."""
-    return _refuse(draft, SimulatedRefusal(status, code, message))
+    return draft.with_reply(replace(SimulatedRefusal(status, code, message).reply(), signable=False))
 
 
 _DIRT = "\x1b[2J\x1b]0;owned\x07\u202e\r\n"

@@ -8,7 +8,7 @@ from sandbox.wechat_pay.faults.registry import When, fault
 
 
 @fault(When.CONNECT)
-def connection_refused(draft: Draft, *, host: Literal["both", "main", "backup"] = "both") -> Draft:
+def connection_refused(draft: Draft, *, host: Literal["both", "main", "backup", "overseas"] = "both") -> Draft:
     """Hosts refuse connections until `behave`."""
     return replace(draft, wire="reset")
 

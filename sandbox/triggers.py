@@ -1,0 +1,214 @@
+"""Triggers: each makes one thing happen in a running sandbox, with an order of its own. Values and rules, no network.
+
+The stories of `make demo` have their titles and the orders' situations from here; `python -m sandbox trigger` and the
+console's till send what is declared here.
+"""
+
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from sandbox.errors import SandboxError
+from sandbox.place import MERCHANT
+
+OTHER_MERCHANT = "1900000109"  # whose key at WeChat Pay is newer than the one in its secret
+KEYLESS_MERCHANT = "1999999999"  # without a secret
+SOURCE, DETAIL_TYPE = "pos.till", "Order_Paid"  # what the stack's rule takes
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A verb of the control port, which brings an order into its situation."""
+
+    verb: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+SITUATIONS: Mapping[str, Sequence[Step]] = {
+    "absent": (),
+    "ready": (Step("ready_to_sync"),),
+    "won-by-wechat": (Step("ready_to_sync"), Step("deduct")),
+    "deducting": (Step("ready_to_sync"), Step("deducting")),
+    "nothing-due": (Step("open"), Step("confirm"), Step("complete", {"total_amount": 0})),
+    "confirmed": (Step("open"), Step("confirm")),
+    "revoked": (Step("open"), Step("confirm"), Step("cancel")),
+}
+"""The state of an order at WeChat Pay before the till reports it, by the name that events/README.md has."""
+
+Way = Literal["bus", "queue"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One report of a till: by which way, and what is unusual in it.
+
+    `paid` is the time of payment in seconds from now. `changes` replace members of the payload, None removes one.
+    """
+
+    way: Way = "bus"
+    paid: float = -1.0
+    source: str = SOURCE
+    detail_type: str = DETAIL_TYPE
+    changes: Mapping[str, object] = field(default_factory=dict)
+
+    def payload(self, mchid: str, number: str, now: datetime) -> dict[str, object]:
+        """Return the payload about an order, at this time."""
+        paid_time = (now + timedelta(seconds=self.paid)).isoformat(timespec="seconds")
+        whole = payload_of(mchid, number, paid_time) | dict(self.changes)
+        return {name: value for name, value in whole.items() if value is not None}
+
+    def entry(self, bus: str, detail: str) -> dict[str, str]:
+        """Return the entry of PutEvents with this text as its detail."""
+        return {"Source": self.source, "DetailType": self.detail_type, "Detail": detail, "EventBusName": bus}
+
+
+def payload_of(mchid: str, out_order_no: str, paid_time: str) -> dict[str, object]:
+    """Return the payload of a till's report."""
+    return {"mchid": mchid, "out_order_no": out_order_no, "type": DETAIL_TYPE, "detail": {"paid_time": paid_time}}
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What one trigger does: the order's situation, the events of the till, and how it ends.
+
+    `fault` is switched on before the events are sent, and off again once the order waits. `hint` is what may follow,
+    with `{order}` for the order's arguments.
+    """
+
+    name: str
+    title: str
+    ends: str
+    situation: str = "ready"
+    events: tuple[Event, ...] = (Event(),)
+    mchid: str = MERCHANT
+    fault: str = ""
+    hint: str = ""
+
+
+class NoSuchTriggerError(SandboxError):
+    """There is no trigger of this name; the text has the nearest one."""
+
+
+TRIGGERS: Mapping[str, Trigger] = {
+    trigger.name: trigger
+    for trigger in (
+        Trigger("paid-offline", "Paid at the till, by EventBridge", "SYNCED"),
+        Trigger("paid-offline-by-queue", "Paid at the till, by SQS", "SYNCED", events=(Event("queue"),)),
+        Trigger("same-event-twice", "The same event, again and again", "SYNCED", events=(Event(), Event("queue"))),
+        Trigger(
+            "mixed-batch",
+            "A batch with one unreadable message",
+            "SYNCED, and a dead letter UNREADABLE",
+            events=(Event("queue"), Event("queue", changes={"detail": {}})),
+        ),
+        Trigger("won-by-wechat", "WeChat Pay was faster", "PAID_BY_WECHAT NEWTON", "won-by-wechat"),
+        Trigger(
+            "deducting",
+            "WeChat Pay is deducting just now",
+            "RETRYING DEDUCTING",
+            "deducting",
+            hint="order deducting {order} --off, or order deduct {order}",
+        ),
+        Trigger(
+            "order-unknown",
+            "An unknown order, mended, redriven",
+            "REJECTED ORDER_NOT_EXIST",
+            "absent",
+            hint="order ready {order}, then redrive it: bin/ops dead-letters redrive",
+        ),
+        Trigger(
+            "unknown-merchant",
+            "A merchant without a secret",
+            "REJECTED UNKNOWN_MERCHANT",
+            "absent",
+            mchid=KEYLESS_MERCHANT,
+        ),
+        Trigger("wrong-key", "A merchant with a wrong key", "RETRYING SIGN_ERROR", mchid=OTHER_MERCHANT),
+        Trigger("outage", "WeChat Pay is down for a while", "SYNCED", fault="connection_refused"),
+        # the till's own mistakes, and orders that need no money
+        Trigger("late", "Reported 50 minutes after the payment", "SYNCED", events=(Event(paid=-3000.0),)),
+        Trigger(
+            "broken",
+            "An event without the time of payment",
+            "a dead letter UNREADABLE",
+            events=(Event(changes={"detail": {}}),),
+        ),
+        Trigger(
+            "not-a-payload",
+            "A message that is no payload",
+            "a dead letter UNREADABLE",
+            events=(Event("queue", changes={"mchid": None, "out_order_no": None, "detail": None, "type": None}),),
+        ),
+        Trigger(
+            "in-the-future",
+            "Paid in an hour: the till's clock is wrong",
+            "a dead letter UNREADABLE",
+            events=(Event(paid=3600.0),),
+        ),
+        Trigger(
+            "before-completion",
+            "Paid before the shop completed the order",
+            "REJECTED PARAM_ERROR",
+            events=(Event(paid=-7000.0),),
+        ),
+        Trigger(
+            "wrong-source",
+            "A source that no rule takes",
+            "nothing: no rule matches",
+            events=(Event(source="till.pos"),),
+        ),
+        Trigger(
+            "wrong-detail-type",
+            "A detail-type that no rule takes",
+            "nothing: no rule matches",
+            events=(Event(detail_type="order_paid"),),
+        ),
+        Trigger("nothing-due", "Nothing was due", "NOTHING_DUE", "nothing-due"),
+        Trigger(
+            "not-completed",
+            "The shop has not completed the order yet",
+            "RETRYING USER_CONFIRM",
+            "confirmed",
+            hint="order complete {order} --ago 60",
+        ),
+        Trigger("revoked", "The shop has cancelled the order", "REJECTED REVOKED", "revoked"),
+    )
+}
+
+SHORT_NAMES: Mapping[str, str] = {
+    "synced": "paid-offline",
+    "duplicate": "same-event-twice",
+    "race-lost": "won-by-wechat",
+}
+"""Other names of triggers, by what happens."""
+
+
+def trigger_of(name: str) -> Trigger:
+    """Return a trigger by its name or its other name; NoSuchTriggerError names the nearest."""
+    names = [*TRIGGERS, *SHORT_NAMES]
+    if name not in names:
+        nearest = get_close_matches(name, names, n=1, cutoff=0.4)
+        remedy = f"do you mean {nearest[0]}?" if nearest else "`python -m sandbox trigger --list` has all of them"
+        raise NoSuchTriggerError(f"there is no trigger {name}: {remedy}")
+    return TRIGGERS[SHORT_NAMES.get(name, name)]
+
+
+def fresh_number(name: str) -> str:
+    """Return the number of a new order, by the name of its trigger; 32 characters at most (doc 4012587900)."""
+    return f"{re.sub(r'[^0-9A-Z]+', '-', name.upper())[:22]}-{secrets.token_hex(4).upper()}"
+
+
+def steps(trigger: Trigger, number: str) -> Iterator[Step]:
+    """Yield the steps that bring the trigger's order into its situation, with all their arguments."""
+    order = {"mchid": trigger.mchid, "out_order_no": number}
+    return (Step(step.verb, order | dict(step.arguments)) for step in SITUATIONS[trigger.situation])
+
+
+def events(trigger: Trigger, number: str, now: datetime | None = None) -> Iterator[tuple[Event, dict[str, object]]]:
+    """Yield the events of a trigger with their payloads."""
+    now = now or datetime.now(UTC)
+    return ((event, event.payload(trigger.mchid, number, now)) for event in trigger.events)
