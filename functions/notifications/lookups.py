@@ -43,6 +43,7 @@ class Lookups:
         self._clock = clock
         self._new: deque[float] = deque()
         self._refreshed: dict[str, float] = {}  # of merchants that there are
+        self._since = 0.0  # when the last merchant was asked for, by the clock of the secrets
 
     def get(self, mchid: str) -> Merchant:
         """Return the merchant.
@@ -51,12 +52,15 @@ class Lookups:
             LookupsLimitedError: it is not known yet, and thirty others were looked up within a minute.
             UnknownMerchantError, MerchantUnavailableError: as `orders.merchants` raises them.
         """
+        self._since = self._merchants.now()
         if not self._merchants.answers_at_once(mchid):
             self._take_turn()
         return self._merchants.get(mchid)
 
     def refresh(self, merchant: Merchant) -> Merchant | None:
-        """Return the merchant of a secret that is fetched now; None if it has not changed, or was just refreshed.
+        """Return the merchant of a fresher secret than `get` has returned; None if there is none to be had.
+
+        It has not changed, `get` has just fetched it, or it was refreshed within the last minute.
 
         Raises MerchantUnavailableError.
         """
@@ -64,7 +68,7 @@ class Lookups:
         if now - self._refreshed.get(mchid, float("-inf")) < REFRESHES:
             return None
         self._refreshed[mchid] = now
-        fresh = self._merchants.refresh(mchid, since=self._merchants.now())
+        fresh = self._merchants.refresh(mchid, since=self._since)
         return None if fresh.digest == merchant.digest else fresh
 
     def _take_turn(self) -> None:

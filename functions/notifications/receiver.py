@@ -193,8 +193,6 @@ def _try_to_open(merchant: Merchant, request: Request) -> wechatpay.Notification
         return Reason.UNDECRYPTABLE
     except wechatpay.MalformedError:
         return Reason.MALFORMED
-    except wechatpay.WeChatPayError:  # of a download of platform certificates
-        raise _EndingError(Failed(Trouble.UNREACHABLE, request.mchid)) from None
     except ValueError:  # what a client without an APIv3 key raises
         raise _EndingError(Failed(Trouble.NO_APIV3_KEY, request.mchid)) from None
 

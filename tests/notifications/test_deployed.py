@@ -1,4 +1,4 @@
-"""Notifications through the deployed template: a request to the front, the second function, the table, a till's report."""
+"""Notifications through the deployed template: the front, the second function, the table, and a till's report."""
 
 import json
 import time
@@ -87,13 +87,6 @@ def test_a_report_after_the_notification_is_answered_from_the_item(bed: Testbed)
     assert _calls(bed, number) == []
     lines = until(lambda: [line for line in bed.lines(number) if line.get("remembered")], state="the log line")
     assert [line["message"] for line in lines] == ["the customer has paid twice: refund"]
-
-
-def test_the_table_deletes_what_has_expired(bed: Testbed) -> None:
-    """The deployed table has a time to live, by the attribute that only a COLLECTED order has."""
-    table = bed.stack.outputs["OrdersTableName"]
-    description = bed.cloud.client("dynamodb").describe_time_to_live(TableName=table)["TimeToLiveDescription"]
-    assert description == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}
 
 
 def test_a_forged_notification_is_refused_without_a_word(bed: Testbed) -> None:
