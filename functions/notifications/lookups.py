@@ -1,7 +1,7 @@
 """The merchants' secrets, with a limit on the fetches that a caller can cause.
 
-Anyone can send a request. Without a limit, one request with a number of no merchant, or with an unknown serial, would
-be one call of Secrets Manager.
+Any caller can send a request. Without a limit, a request with a number of no merchant, or with an unknown serial, would
+be a call of Secrets Manager.
 """
 
 import time

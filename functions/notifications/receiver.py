@@ -143,8 +143,8 @@ def _without_change(order: Order | None, outcome: Outcome, message_id: str) -> E
         return Effect.NOT_UNDERSTOOD
     if order is None:
         return Effect.NOT_REPORTED
-    made = any((one.message_id, one.outcome) == (message_id, Status.PAID_BY_WECHAT) for one in order.history)
-    return Effect.REPEATED if made and order.status is Status.PAID_BY_WECHAT else Effect.UNCHANGED
+    is_own = any((one.message_id, one.outcome) == (message_id, Status.PAID_BY_WECHAT) for one in order.history)
+    return Effect.REPEATED if is_own and order.status is Status.PAID_BY_WECHAT else Effect.UNCHANGED
 
 
 class _PunctualTable(NamedTuple):

@@ -36,7 +36,7 @@ def record_notification(
         return _with_line(order, outcome, notification, at) if _disagrees(outcome) else None
     if order.status.final:
         return _with_line(order, outcome, notification, at) if contradicts(order, outcome) else None
-    return _settled(order, outcome, notification, at) if outcome.status.final else None
+    return _with_status(order, outcome, notification, at) if outcome.status.final else None
 
 
 def _collected(outcome: Outcome, notification: Reporter, at: str, expires_at: int) -> Order | None:
@@ -58,7 +58,7 @@ def _collected(outcome: Outcome, notification: Reporter, at: str, expires_at: in
     )
 
 
-def _settled(order: Order, outcome: Outcome, notification: Reporter, at: str) -> Order:
+def _with_status(order: Order, outcome: Outcome, notification: Reporter, at: str) -> Order:
     """Return an open order with its final status; whose report it is stays as it was."""
     return replace(
         order,

@@ -40,11 +40,11 @@ class Recorded(NamedTuple):
     order: Order | None
 
 
-class Noted(NamedTuple):
-    """The order as it stands after a note; `settled` if the table had settled it: nothing has to be noted then."""
+class Note(NamedTuple):
+    """The order as it stands after a note; with its `settlement` if its item answers by itself: it needs no note."""
 
     order: Order | None
-    settled: Recorded | None = None
+    settlement: Recorded | None = None
 
 
 class Recorder(NamedTuple):
@@ -82,13 +82,13 @@ class Recorder(NamedTuple):
         recorded = iter(self._create([ending for ending in endings if isinstance(ending, Draft)]))
         return [next(recorded) if isinstance(ending, Draft) else ending for ending in endings]
 
-    def note(self, order: Order | None, outcome: Outcome | None, reporters: Sequence[Reporter]) -> "Noted":
+    def note(self, order: Order | None, outcome: Outcome | None, reporters: Sequence[Reporter]) -> "Note":
         """Record an outcome if there is one and the table takes it; return what stands in the table after it."""
         if outcome is not None:
             with suppress(OrdersError):
                 recorded = self.record(Entry(order, outcome, reporters))
-                return Noted(recorded.order, recorded if recorded.outcome.status.final else None)
-        return Noted(order)
+                return Note(recorded.order, recorded if recorded.outcome.status.final else None)
+        return Note(order)
 
     def _create(self, drafts: Sequence[Draft]) -> list[Recorded | Exception]:
         if not drafts:

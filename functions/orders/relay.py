@@ -124,10 +124,10 @@ class Relay:
         """Return how each message of the case ends; a failure costs this case alone."""
         if isinstance(ending, Recorded):
             return case.ends(ending.outcome, ending.order, self._schedule)
-        noted = self._recorder.note(case.order, case.note(ending), case.reporters())
-        if noted.settled is not None:
-            return case.ends(noted.settled.outcome, noted.order, self._schedule)
-        return case.fails(ending, noted.order, self._schedule)
+        note = self._recorder.note(case.order, case.note(ending), case.reporters())
+        if note.settlement is not None:
+            return case.ends(note.settlement.outcome, note.order, self._schedule)
+        return case.fails(ending, note.order, self._schedule)
 
     def _requeue(self, results: list[Result]) -> list[Result]:
         """Set when SQS hands the failed messages out again."""

@@ -98,8 +98,8 @@ def test_the_largest_body_is_read() -> None:
 
 
 def _request(body: bytes = b"{}", **headers: str | None) -> Request:
-    named = SIGNED | {name.replace("_", "-"): value for name, value in headers.items()}
-    return Request("1", {name: value for name, value in named.items() if value is not None}, body)
+    values = SIGNED | {name.replace("_", "-"): value for name, value in headers.items()}
+    return Request("1", {name: value for name, value in values.items() if value is not None}, body)
 
 
 @pytest.mark.parametrize(

@@ -400,7 +400,8 @@ def test_a_new_certificate_is_downloaded(doorway: Doorway) -> None:
 def test_a_race_is_settled_on_top_of_what_was_written(doorway: Doorway, status: Status) -> None:
     """An order that is written between the read and the write is read again, and the rules apply to what it is then."""
     number = doorway.collected("A1")
-    loads, load = [], doorway.table.load
+    loads: list[Any] = []
+    load = doorway.table.load
 
     def stale(keys: Any) -> Any:
         orders = load(keys)

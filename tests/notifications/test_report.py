@@ -37,13 +37,13 @@ def reported(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 
 
 def _metrics(blobs: list[dict[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    dimensions: dict[str, Any] = {}
     for blob in blobs:
         [directive] = blob["_aws"]["CloudWatchMetrics"]
         assert directive["Namespace"] == "WeChatPayScore"
         for metric in directive["Metrics"]:
-            found[metric["Name"]] = {name: blob[name] for name in directive["Dimensions"][0]}
-    return found
+            dimensions[metric["Name"]] = {name: blob[name] for name in directive["Dimensions"][0]}
+    return dimensions
 
 
 def _received(effect: Effect) -> Received:
