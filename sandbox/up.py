@@ -20,7 +20,7 @@ README_ORDER = "1234323JKHDFE1243252"  # the order of the payload in the README
 def main(place: Place, directory: Path) -> NoReturn:
     """Run at this place until a signal; files go to `directory`."""
     say = _clock()
-    with Testbed.open(directory, place=place, say=say) as testbed:
+    with Testbed.open(directory, place=place, notifications=True, say=say) as testbed:
         say("opening the orders of events/")
         seed(testbed)
         write_addresses(testbed, directory)
@@ -72,12 +72,14 @@ def write_addresses(testbed: Testbed, directory: Path) -> None:
 def _welcome(testbed: Testbed) -> None:
     aws, wechat_pay = testbed.cloud.endpoint_url, testbed.wechat_pay
     order = json.dumps({"mchid": MERCHANT, "out_order_no": "MINE-2"})
+    notify_url = testbed.front.notify_url(MERCHANT) if testbed.front else "none"
     print(
         f"""
 AWS          {aws}   (any credentials, region us-east-1)
 WeChat Pay   {wechat_pay.base_url}   (backup {wechat_pay.backup_url})
 control      {wechat_pay.control_url}   (what shops and customers do, and outages: sandbox/README.md)
 merchants    {MERCHANT}; {OTHER_MERCHANT}, whose secret has an old key
+notify_url   {notify_url}   (where WeChat Pay tells of this merchant's orders)
 queue        {testbed.stack.outputs["OrderQueueUrl"]}
 function     {testbed.function}
 the orders of events/ wait; waits between retries are a hundredth of production's

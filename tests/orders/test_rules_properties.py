@@ -396,9 +396,8 @@ class Orders(RuleBasedStateMachine):
     def _acknowledge(self, results: list[Result]) -> None:
         for result in results:
             outcome, order = result.outcome, result.order
-            if outcome is not None and order is not None:
-                if outcome.status is Status.PAID_BY_WECHAT or contradicts(order, outcome):
-                    self.reported_twice.add(outcome.payment.out_order_no)
+            if outcome and order and (outcome.status is Status.PAID_BY_WECHAT or contradicts(order, outcome)):
+                self.reported_twice.add(outcome.payment.out_order_no)
             if not result.failed:
                 self.queue.pop(result.message.message_id, None)
 
