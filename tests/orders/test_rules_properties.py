@@ -128,7 +128,12 @@ class Orders(RuleBasedStateMachine):
         session = self.resources.enter_context(session_with(self.wire))
         secret = self.wechat_pay.merchant(MERCHANT).secret()
         client = wechatpay.Client(
-            **secret, base_url="http://main", backup_url="http://backup", session=session, clock=lambda: self.now
+            **secret,
+            base_url="http://main",
+            backup_url="http://backup",
+            session=session,
+            timeout=(60.0, 300.0),  # on a slow machine an answer must not look like silence
+            clock=lambda: self.now,
         )
         profile = Profile(client, APPID, SERVICE_ID, "direct")
         self.table = MemoryTable()
