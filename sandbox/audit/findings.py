@@ -52,5 +52,5 @@ class Findings:
             ("unreadable item overwritten", self.overwritten_items),
             ("unsafe text", self.unsafe_texts),
             ("report hidden behind COLLECTED", self.hidden_reports),
-            ("COLLECTED without a collection", self.false_collections),
+            ("false collection", self.false_collections),
         )
