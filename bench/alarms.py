@@ -181,6 +181,7 @@ def rows() -> Iterator[Row]:
     yield Row("a message cannot be read, an order is rejected, its receives are used up", letters, *_at_once())
     yield Row("a customer has paid twice", ("PaidByWeChatAlarm",), *_at_once())
     yield Row("the function crashes or times out", ("ErrorsAlarm",), *_at_once())
+    yield from _notification_rows()
     during = "while CodeDeploy moves the traffic"
     yield Row(f"a new version crashes or times out, {during}", ("VersionErrorsAlarm", "ErrorsAlarm"), *_at_once())
     faulty = int(setting("VersionFaultyAlarm", "DatapointsToAlarm")) + EVALUATED
@@ -211,6 +212,24 @@ def rows() -> Iterator[Row]:
         hours = total_of(waits, RECEIVES).percentiles([0.5])[0] / 3600
         note = f"DeadLettersAlarm when its receives are used up, after a median of {hours:.1f} h"
         yield Row(f"one order or many wait for their shop or a deduction ({name})", (), None, None, None, note)
+
+
+RESENDS = (0, 15, 30, 60, 240)  # seconds after the first, until WeChat Pay waits for half an hour (doc 4012587960)
+
+
+def _notification_rows() -> Iterator[Row]:
+    """Yield the rows of the second function, which only a deployment with NotificationsFront has."""
+    yield Row("the function of the notifications crashes or times out", ("NotificationsErrorsAlarm",), *_at_once())
+    minutes = sorted({second // MINUTE for second in RESENDS})
+    needed = int(setting("NotificationsFailedAlarm", "DatapointsToAlarm"))
+    alone = minutes[needed - 1] + 1 + EVALUATED  # the minute of the attempt that is enough
+    busy = needed + EVALUATED
+    yield Row("notifications are answered with 503", ("NotificationsFailedAlarm",), alone, alone, busy)
+    period = int(setting("NotificationsUntrustedAlarm", "Period")) // MINUTE + EVALUATED
+    untrusted = "no notification verifies, or some are forged"
+    yield Row(untrusted, ("NotificationsUntrustedAlarm",), None, None, period)
+    throttled = int(setting("NotificationsThrottlesAlarm", "DatapointsToAlarm")) + EVALUATED
+    yield Row("Lambda throttles the notifications", ("NotificationsThrottlesAlarm",), None, None, throttled)
 
 
 def _at_once() -> tuple[int, int, int]:

@@ -67,6 +67,12 @@ _DOUBLE = Advice(
     (_ACKNOWLEDGE,),
     "NEWTON",
 )
+_COLLECTED = Advice(
+    Course.NOTHING,
+    "WeChat Pay has collected, and no till has reported a payment: as it should be",
+    "nothing to do; the item ends by itself, and a till's report before that makes it PAID_BY_WECHAT",
+    name="COLLECTED",
+)
 _NOTHING_DUE = Advice(
     Course.NOTHING, "WeChat Pay had nothing to collect for this order", "nothing to do", name="SETTLED"
 )
@@ -267,6 +273,8 @@ def for_order(order: Order) -> Sequence[Advice]:
             return (_DOUBLE,)
         case Status.NOTHING_DUE:
             return (_NOTHING_DUE,)
+        case Status.COLLECTED:
+            return (_COLLECTED,)
         case Status.SYNCED:
             return (for_reason(order.reason) if order.reason else _SYNCED,)
     if order.reason != RETRIES_EXHAUSTED:

@@ -7,7 +7,7 @@ from ops.acknowledgement import Acknowledgement
 from ops.advice import Advice
 from ops.items import Item
 from ops.output import Table
-from orders.order import Attempt, Order
+from orders.order import Attempt, Order, instant
 from orders.rules import RETRIES_EXHAUSTED
 
 
@@ -34,7 +34,7 @@ def _facts(item: Item, order: Order) -> Iterator[tuple[str, str]]:
     cause = advice.last_cause(order.history) if order.reason == RETRIES_EXHAUSTED else ""
     yield "status", screen.line(order.status, order.reason, cause and f"the last cause was {cause}")
     amount = "" if payment.paid_amount is None else f"{payment.paid_amount} fen"
-    yield "paid", screen.line(f"{payment.paid_time} Beijing time", amount)
+    yield "paid", screen.line(f"{payment.paid_time} Beijing time", amount) if payment.paid_time else ""
     yield "sent as", _words(payment, ("endpoint", "appid", "service_id", "sub_mchid", "channel_id", "seq"))
     if facts is not None:
         words = _words(facts, ("state", "state_description", "collection_state", "paid_type", "transaction_id"))
@@ -45,6 +45,8 @@ def _facts(item: Item, order: Order) -> Iterator[tuple[str, str]]:
         yield "", _words(error, ("field", "issue", "location", "request_id"))
     yield "event", screen.line(order.event_id, f"from {order.source}", f"message {order.message_id}")
     yield "attempts", screen.line(order.attempts, "the outcome is unknown" if order.outcome_unknown else "")
+    if order.expires_at is not None:
+        yield "deleted", f"by DynamoDB after {instant(order.expires_at)}, unless a till reports a payment"
     yield "written", f"created {order.created_at}, last {order.updated_at}, version {order.version}"
     if end := Acknowledgement.of(order):
         earlier = "" if end.is_about(item) else ", before a later attempt"

@@ -30,15 +30,17 @@ def prepare(build: Path, parameters: Mapping[str, str], bucket: str) -> Prepared
 
 def _archive(resources: Mapping[str, Any], build: Path, bucket: str) -> dict[str, bytes]:
     """Zip the folders of code under names that change with them, as `sam package` does, and refer to these."""
-    archives = {}
-    for name, resource in resources.items():
+    archives: dict[str, bytes] = {}
+    keys: dict[str, str] = {}  # by folder: two functions may have the same code
+    for resource in resources.values():
         for uri in ("CodeUri", "ContentUri"):
             folder = resource.get("Properties", {}).get(uri)
             if isinstance(folder, str):
-                code = _zip(build / folder)
-                key = f"{name}-{hashlib.sha256(code).hexdigest()}.zip"
-                archives[key] = code
-                resource["Properties"][uri] = f"s3://{bucket}/{key}"
+                if folder not in keys:
+                    code = _zip(build / folder)
+                    keys[folder] = f"{Path(folder).name}-{hashlib.sha256(code).hexdigest()}.zip"
+                    archives[keys[folder]] = code
+                resource["Properties"][uri] = f"s3://{bucket}/{keys[folder]}"
     return archives
 
 

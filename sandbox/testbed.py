@@ -11,6 +11,7 @@ from ops.stack import Deployment
 from orders.errors import UnreadableItemError
 from orders.order import Order
 from sandbox.cloud import Cloud, Stack
+from sandbox.notifications_front import SimulatedFront
 from sandbox.place import MERCHANT as MERCHANT  # noqa: PLC0414  for those that use a testbed
 from sandbox.place import Place
 from sandbox.triggers import OTHER_MERCHANT as OTHER_MERCHANT  # noqa: PLC0414
@@ -21,6 +22,12 @@ from sandbox.wechat_pay import Simulator
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / ".aws-sam/sandbox"  # the output of `sam build`: the files that ship
 EVENTS = ROOT / "events"
+
+NOTIFICATIONS = {
+    "NotificationsFront": "http-api",
+    "NotificationsTimeout": "30",  # seconds: on a slow machine an answer must not look like silence
+}
+"""Parameters with which the function that receives notifications is deployed."""
 
 ANYWHERE = Place()  # free ports of loopback
 
@@ -41,13 +48,17 @@ SHORT_WAITS = {
 
 @dataclass(frozen=True, slots=True)
 class Testbed:
-    """Everything that a till or an operator can reach: queues and bus, the table, WeChat Pay."""
+    """Everything that a till or an operator can reach: queues and bus, the table, WeChat Pay.
+
+    `front` is where WeChat Pay sends its notifications, if they were asked for.
+    """
 
     __test__ = False  # pytest would collect a class of this name
 
     cloud: Cloud
     stack: Stack
     wechat_pay: Simulator
+    front: SimulatedFront | None = None
 
     @classmethod
     @contextmanager
@@ -57,11 +68,13 @@ class Testbed:
         *,
         place: Place = ANYWHERE,
         parameters: Mapping[str, str] = SHORT_WAITS,
+        notifications: bool = False,
         say: Callable[[str], object] = lambda _: None,
     ) -> Iterator["Testbed"]:
         """Start both, deploy the template, store the two merchants' secrets; everything ends with the block.
 
-        `say` receives each step as it begins.
+        With `notifications` the second function is deployed as well, with a front to which WeChat Pay can send. `say`
+        receives each step as it begins.
         """
         with ExitStack() as stack:
             say("starting WeChat Pay")
@@ -83,7 +96,10 @@ class Testbed:
             topic = cloud.client("sns").create_topic(Name=TOPIC)["TopicArn"]
             hosts = {"WeChatPayBaseUrl": wechat_pay.base_url, "WeChatPayBackupUrl": wechat_pay.backup_url}
             say("deploying template.yaml on it")
-            testbed = cls(cloud, cloud.deploy({**hosts, "OrderTopicArn": topic, **parameters}, build=BUILD), wechat_pay)
+            more = NOTIFICATIONS if notifications else {}
+            deployed = cloud.deploy({**hosts, "OrderTopicArn": topic, **parameters, **more}, build=BUILD)
+            front = stack.enter_context(_front(cloud, deployed, place)) if notifications else None
+            testbed = cls(cloud, deployed, wechat_pay, front)
             say("storing the merchants' keys")
             for mchid in (MERCHANT, OTHER_MERCHANT):
                 testbed.put_secret(mchid)
@@ -155,6 +171,18 @@ class Testbed:
     def waits(self, out_order_no: str) -> list[int]:
         """Return the wait of each failed attempt of an order, in seconds."""
         return [line["wait"] for line in self.lines(out_order_no) if "wait" in line]
+
+
+def _front(cloud: Cloud, stack: Stack, place: Place) -> SimulatedFront:
+    """Return the front of the deployed function."""
+    name = stack.outputs["NotificationsFunctionName"]
+
+    def invoke(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        answer = cloud.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
+        payload: Mapping[str, Any] = json.loads(answer["Payload"].read())
+        return None if "FunctionError" in answer else payload
+
+    return SimulatedFront(invoke, address=place.address, port=place.notifications)
 
 
 def _is_bus_event(body: str) -> bool:

@@ -27,7 +27,7 @@ def main(place: Place, directory: Path) -> NoReturn:
     say = _clock()
     with (
         ports.listen(server.ADDRESS, place.console) as listener,
-        Testbed.open(directory, place=place, say=say) as testbed,
+        Testbed.open(directory, place=place, notifications=True, say=say) as testbed,
         Desk.of(testbed, directory) as desk,
         server.serving(desk, listener) as console,
     ):
@@ -88,6 +88,7 @@ def _welcome(testbed: Testbed, directory: Path, console: str) -> None:
     folder = client_environment.folder_of(directory, MERCHANT)
     aws, wechat_pay = testbed.cloud.endpoint_url, testbed.wechat_pay
     order = json.dumps({"mchid": MERCHANT, "out_order_no": "MINE-2"})
+    notify_url = testbed.front.notify_url(MERCHANT) if testbed.front else "none"
     print(
         f"""
 console      {console}   (for a browser: send events, follow orders, switch faults, redrive)
@@ -95,6 +96,7 @@ AWS          {aws}   (any credentials, region us-east-1)
 WeChat Pay   {wechat_pay.base_url}   (backup {wechat_pay.backup_url})
 control      {wechat_pay.control_url}   (what shops and customers do, and outages: sandbox/README.md)
 merchants    {MERCHANT}; {OTHER_MERCHANT}, whose secret has an old key
+notify_url   {notify_url}   (where WeChat Pay tells of this merchant's orders)
 queue        {testbed.stack.outputs["OrderQueueUrl"]}
 function     {testbed.function}
 the orders of events/ wait; waits between retries are a hundredth of production's

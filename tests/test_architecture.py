@@ -11,6 +11,7 @@ from tests.imports import graph, imports, modules
 
 ROOT = Path(__file__).parents[1]
 ORDERS = ROOT / "functions/orders"
+NOTIFICATIONS = ROOT / "functions/notifications"
 LIBRARY = ROOT / "layers/wechatpay/python/wechatpay"
 
 # What each module may import, the standard library aside. `orders` and `wechatpay` alone stand for the whole package.
@@ -118,6 +119,46 @@ TABLE = {
         "aws_lambda_powertools",
     },
     "orders": set(),
+    # the second function: rooms of its own, the rules and doorways of the first
+    "orders.notices": {"orders.order", "orders.rules"},
+    "notifications.endings": {"orders.order"},
+    "notifications.front": {"notifications.endings", "wechatpay.verification"},
+    "notifications.answers": {"notifications.endings"},
+    "notifications.reading": {
+        "notifications.endings",
+        "orders.order",
+        "orders.wechat.replies",
+        "wechatpay",
+    },
+    "notifications.lookups": {"orders.merchants"},
+    "notifications.receiver": {
+        "notifications",
+        "orders.dialogue",
+        "orders.errors",
+        "orders.merchants",
+        "orders.notices",
+        "orders.order",
+        "orders.ports",
+        "orders.recorder",
+        "wechatpay",
+    },
+    "notifications.report": {"notifications.endings", "aws_lambda_powertools"},
+    "notifications.settings": {"orders.errors", "orders.settings"},
+    "notifications.bootstrap": {
+        "notifications",
+        "orders.aws",
+        "orders.merchants",
+        "orders.table",
+        "wechatpay",
+    },
+    "notifications.handler": {
+        "notifications.answers",
+        "notifications.bootstrap",
+        "notifications.report",
+        "notifications.settings",
+        "aws_lambda_powertools",
+    },
+    "notifications": set(),
     # the library: pure text first, then keys, then the network; never AWS, never orders
     "wechatpay.version": set(),
     "wechatpay.text": set(),
@@ -150,6 +191,8 @@ TABLE = {
         "wechatpay.cipher",
         "wechatpay.errors",
         "wechatpay.platform_keys",
+        "wechatpay.read_order",
+        "wechatpay.service_order",
         "wechatpay.verification",
         "cryptography",
     },
@@ -263,7 +306,7 @@ TABLE = {
     "wechatpay.client": {"wechatpay", "requests", "cryptography"},
     "wechatpay": {"wechatpay"},
 }
-FILES = modules(ORDERS, ORDERS.parent) | modules(LIBRARY, LIBRARY.parent)
+FILES = modules(ORDERS, ORDERS.parent) | modules(NOTIFICATIONS, NOTIFICATIONS.parent) | modules(LIBRARY, LIBRARY.parent)
 
 
 def _allowed(name: str, allowed: set[str]) -> bool:
@@ -288,11 +331,18 @@ def test_there_is_no_import_circle() -> None:
 
 
 def test_only_settings_reads_the_environment() -> None:
-    """Only `settings` reads the environment; in the library, `tls` reads where the certificate authorities are."""
+    """Each function's `settings` reads the environment; in the library, `tls` reads where the authorities are."""
     readers = {
         name for name, path in FILES.items() if re.search(r"os\.environ|getenv", path.read_text(encoding="utf-8"))
     }
-    assert readers == {"orders.settings", "wechatpay.tls"}
+    assert readers == {"orders.settings", "notifications.settings", "wechatpay.tls"}
+
+
+def test_the_first_function_knows_nothing_of_the_second() -> None:
+    """The second function imports the first, and never the other way round."""
+    for name, path in FILES.items():
+        if not name.startswith("notifications"):
+            assert not [one for one in imports(path, FILES) if one.startswith("notifications")]
 
 
 def test_what_ships_knows_nothing_of_what_does_not() -> None:

@@ -20,6 +20,7 @@ FOLDERS = [BUILD / "OrdersFunction", BUILD / "WeChatPayLayer/python"]
 # Whose modules the handler may import at its start. A new name here costs every cold start.
 PACKAGES = {
     "orders": 36,
+    "notifications": 0,
     "wechatpay": 45,
     "aws_lambda_powertools": 51,
     "boto3": 29,
@@ -36,6 +37,9 @@ PACKAGES = {
     "idna": 5,
     "cryptography": 34,
 }
+# The second function shares most of it, and has neither the circuit breaker of Powertools nor a queue.
+SECOND = PACKAGES | {"notifications": 11, "orders": 20, "aws_lambda_powertools": 40}
+HANDLERS = {"orders.handler": PACKAGES, "notifications.handler": SECOND}
 INSIDE = {"_cffi_backend", "_openssl", "_cython_3_3_1", "cython_runtime", "__mp_main__"}  # what compiled modules bring
 # What is imported when it is needed, or never: name → its cost.
 LATER = {
@@ -48,11 +52,12 @@ LATER = {
 
 
 @cache
-def _started() -> dict[str, list[str]]:
-    """Return the modules that `orders.handler` imports on top of AWS's runtime client, and its queue's attributes."""
+def _started(handler: str) -> dict[str, list[str]]:
+    """Return the modules that a handler imports on top of AWS's runtime client, and its queue's attributes."""
+    queue = "sorted(vars(orders.handler.relay.queue))" if handler == "orders.handler" else "[]"
     program = (
-        "import json, sys, awslambdaric.bootstrap; before = set(sys.modules); import orders.handler; "
-        "modules = sorted(set(sys.modules) - before); queue = sorted(vars(orders.handler.relay.queue)); "
+        f"import json, sys, awslambdaric.bootstrap; before = set(sys.modules); import {handler}; "
+        f"modules = sorted(set(sys.modules) - before); queue = {queue}; "
         "print(json.dumps({'modules': modules, 'queue': queue}))"
     )
     path = os.pathsep.join(map(str, FOLDERS))
@@ -62,25 +67,28 @@ def _started() -> dict[str, list[str]]:
     return started
 
 
-def test_only_these_packages_are_imported() -> None:
+@pytest.mark.parametrize("handler", HANDLERS)
+def test_only_these_packages_are_imported(handler: str) -> None:
     """A cold start imports these packages only, and no more modules of each than listed."""
-    outside = [name for name in _started()["modules"] if name.partition(".")[0] not in sys.stdlib_module_names]
-    counted = {name: sum(1 for each in outside if each.partition(".")[0] == name) for name in PACKAGES}
-    unknown = {name.partition(".")[0] for name in outside} - PACKAGES.keys() - INSIDE
+    packages = HANDLERS[handler]
+    outside = [name for name in _started(handler)["modules"] if name.partition(".")[0] not in sys.stdlib_module_names]
+    counted = {name: sum(1 for each in outside if each.partition(".")[0] == name) for name in packages}
+    unknown = {name.partition(".")[0] for name in outside} - packages.keys() - INSIDE
     assert unknown == set()
-    assert {name: number for name, number in counted.items() if number > PACKAGES[name]} == {}
+    assert {name: number for name, number in counted.items() if number > packages[name]} == {}
 
 
+@pytest.mark.parametrize("handler", HANDLERS)
 @pytest.mark.parametrize("name", LATER)
-def test_what_can_wait_waits(name: str) -> None:
+def test_what_can_wait_waits(name: str, handler: str) -> None:
     """What only some invocations need is not imported at a cold start."""
-    assert [each for each in _started()["modules"] if each == name or each.startswith(f"{name}.")] == []
+    assert [each for each in _started(handler)["modules"] if each == name or each.startswith(f"{name}.")] == []
 
 
 def test_a_healthy_batch_makes_no_client_of_sqs() -> None:
     """The SQS client is made by the first message that fails."""
-    assert "_client" in _started()["queue"]
-    assert "_sqs" not in _started()["queue"]
+    assert "_client" in _started("orders.handler")["queue"]
+    assert "_sqs" not in _started("orders.handler")["queue"]
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from orders.errors import UnreadableItemError
-from orders.order import Order, Status
+from orders.order import Order, Payment, Status, instant
 from orders.table import OrdersTable
 from sandbox.aws_proxy import AwsProxy, ProxyAction
 from sandbox.cloud import Cloud
+from sandbox.notifications_front import event_of
 from sandbox.testbed import APPID, MERCHANT, SERVICE_ID
 from sandbox.waiting import PATIENCE, until
 from sandbox.wechat_pay import Simulator
@@ -77,6 +78,12 @@ class Scene:
         self.function.api.events.put(_batch(*messages))
         assert self.faults.has_killed.wait(PATIENCE), "the process was not killed"
 
+    def tell(self, event: dict[str, Any]) -> int:
+        """Hand a notification to the second function; return the status of its answer."""
+        kind, answer = self.function.api.invoke(event)
+        assert kind == "response", answer
+        return int(answer["statusCode"])
+
     def item(self, number: str) -> Order | None:
         """Return the order's item."""
         key = f"{MERCHANT}#{number}"
@@ -109,6 +116,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory, key_ring: Path) -> Iterator[
         with AwsProxy(cloud.endpoint_url, faults.decide, faults.kill) as proxy:
             hosts["PYTHONPATH"] = path
             changes = {"AWS_ENDPOINT_URL": proxy.url, "WECHATPAY_TIMEOUT": "60,300", "RETRY_SCALE": "0.01", **hosts}
+            changes["ANSWER_WITHIN"] = "300"  # seconds: on a slow machine no notification is late
             with a_function(directory / "output", **changes) as function:
                 faults.function = function
                 yield Scene(function, faults, wechat_pay, OrdersTable(cloud.client("dynamodb"), "orders"))
@@ -251,6 +259,117 @@ def test_a_write_that_lost_a_race_is_repeated_in_the_same_attempt(scene: Scene) 
     assert item is not None
     assert (item.status, scene.calls(number)) == (Status.SYNCED, ["sync"])
     _check_row(f"| write lost a race | none needed | sync | {item.status} |")
+
+
+# ---- notifications: killed at every call, and sent again -------------------------------------------------------------
+
+WRITES = {"no report": "BatchExecuteStatement", "a report that is retried": "PutItem"}
+# what the table has → the status after WeChat Pay has sent the notification again
+TOLD = {"no report": Status.COLLECTED, "a report that is retried": Status.PAID_BY_WECHAT}
+CALLS: list[tuple[str, ProxyAction]] = [
+    ("GetSecretValue", "cut before"),
+    ("GetSecretValue", "cut after"),
+    ("BatchGetItem", "cut before"),
+    ("BatchGetItem", "cut after"),
+    ("the write", "cut before"),
+    ("the write", "cut after"),
+]
+
+
+@pytest.fixture
+def second(scene: Scene) -> Iterator[Scene]:
+    """The second function in the place of the first, for one test."""
+    scene.function.kill()
+    scene.function.start("notifications.handler")
+    yield scene
+    scene.function.kill()
+
+
+@pytest.mark.parametrize("before", TOLD)
+@pytest.mark.parametrize(("call", "action"), CALLS)
+def test_a_notification_survives_a_kill_at_every_call(
+    second: Scene, call: str, action: ProxyAction, before: str
+) -> None:
+    """Wherever the process is killed, the notification that WeChat Pay sends again ends as the first would have."""
+    number = _collected(second)
+    if before == "a report that is retried":
+        second.table.save(_retried(number))
+    event = _notification(second, number)
+    second.faults.plan[WRITES[before] if call == "the write" else call] = action, 1
+    second.function.api.events.put(event)
+    assert second.faults.has_killed.wait(PATIENCE), "the process was not killed"
+    second.function.start("notifications.handler")
+    assert second.tell(event) == 204
+    item = second.item(number)
+    assert item is not None
+    assert (item.status, second.calls(number)) == (TOLD[before], [])
+    assert (item.status is Status.COLLECTED) is (item.expires_at is not None)
+    point = f"{'before' if action == 'cut before' else 'after'} {call}"
+    _check_row(f"| {before} | killed {point} | sent again | {item.status} |")
+
+
+@pytest.mark.parametrize("action", ["throttle", "fail"])
+def test_a_notification_that_the_table_refuses_is_sent_again(second: Scene, action: ProxyAction) -> None:
+    """While DynamoDB refuses the write, WeChat Pay is asked to send the notification again."""
+    number = _collected(second)
+    second.table.save(_retried(number))
+    second.faults.plan["PutItem"] = action, 1
+    event = _notification(second, number)
+    assert [second.tell(event), second.tell(event)] == [503, 204]
+    item = second.item(number)
+    assert item is not None
+    assert item.status is Status.PAID_BY_WECHAT
+    _check_row(f"| a report that is retried | the write refused ({action}) | 503, sent again | {item.status} |")
+
+
+def test_a_notification_that_lost_a_race_is_written_in_the_same_invocation(second: Scene) -> None:
+    """A conflict of the conditional write is settled at once: the item is read and written again."""
+    number = _collected(second)
+    second.table.save(_retried(number))
+    second.faults.plan["PutItem"] = "conflict", 1
+    assert second.tell(_notification(second, number)) == 204
+    item = second.item(number)
+    assert item is not None
+    assert item.status is Status.PAID_BY_WECHAT
+    _check_row(f"| a report that is retried | the write lost a race | none needed | {item.status} |")
+
+
+@pytest.mark.parametrize("action", ["cut before", "cut after"])
+def test_a_report_of_a_collected_order_survives_a_kill(second: Scene, action: ProxyAction) -> None:
+    """A report that is answered from the item, and killed at its write, is so again: no call is ever made."""
+    number = _collected(second)
+    assert second.tell(_notification(second, number)) == 204
+    second.function.kill()
+    second.function.start()
+    second.faults.plan["PutItem"] = action, 1
+    second.deliver_and_crash((number, "m1", 1))
+    second.function.start()
+    assert second.deliver(number, "m1", 2) == []
+    item = second.item(number)
+    assert item is not None
+    assert (item.status, item.expires_at, second.calls(number)) == (Status.PAID_BY_WECHAT, None, [])
+    point = f"{'before' if action == 'cut before' else 'after'} the write"
+    _check_row(f"| COLLECTED, then a report | killed {point} of the report | the same message | {item.status} |")
+
+
+def _collected(scene: Scene) -> str:
+    """Return the number of an order that WeChat Pay has collected."""
+    number = f"N{time.monotonic_ns()}"
+    scene.wechat_pay.ready_to_sync(MERCHANT, number, at=LONG_AGO)
+    scene.wechat_pay.deduct(MERCHANT, number)
+    return number
+
+
+def _retried(number: str) -> Order:
+    """Return an order that a till has reported, and that is retried."""
+    payment = Payment(MERCHANT, number, "20260101120000")
+    return Order(payment, None, Status.RETRYING, 1, instant(LONG_AGO), instant(LONG_AGO), outcome_unknown=True)
+
+
+def _notification(scene: Scene, number: str) -> dict[str, Any]:
+    """Return the event of a notification, as a front hands it over."""
+    headers, body = scene.wechat_pay.notification(MERCHANT, number)
+    return event_of("POST", f"/{MERCHANT}", headers.items(), body, time.time())
 
 
 def _check_row(row: str) -> None:

@@ -6,6 +6,7 @@ The operator's policies grant the calls that `ops` makes, by name and on this st
 import ast
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,10 +21,11 @@ from botocore import xform_name
 from samtranslator.yaml_helper import yaml_parse
 
 from orders.circuit import SILENT_ORDERS
-from orders.order import Status
+from orders.order import Order, Payment, Status, instant
 from sandbox.aws_proxy import AwsProxy, ProxyAction
 from sandbox.cloud import Cloud
-from sandbox.testbed import APPID, BUILD, MERCHANT, SERVICE_ID, SHORT_WAITS, Testbed, until
+from sandbox.notifications_front import event_of
+from sandbox.testbed import APPID, BUILD, MERCHANT, NOTIFICATIONS, SERVICE_ID, SHORT_WAITS, Testbed, until
 from sandbox.wechat_pay import Simulator
 
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
@@ -56,6 +58,7 @@ class ObservedFunction:
     proxy: AwsProxy
     requests: list[tuple[str, dict[str, Any]]]
     conflicts: Counter[str] = field(default_factory=Counter)  # planned, by operation
+    notifications: int = 0  # from this request on, the second function alone is at work
 
     def report(self, number: str, *, ready: bool = True, **changes: Any) -> None:
         """Send an event of a POS to the queue."""
@@ -106,13 +109,43 @@ def function(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedFunct
     ):
         hosts = {"WeChatPayBaseUrl": wechat_pay.base_url, "WeChatPayBackupUrl": wechat_pay.backup_url}
         waits = {**SHORT_WAITS, "MaximumConcurrency": "2"}
-        parameters = {"AwsEndpointUrl": proxy.url, **hosts, **waits}
+        parameters = {"AwsEndpointUrl": proxy.url, **hosts, **waits, **NOTIFICATIONS}
         world = Testbed(cloud, cloud.deploy(parameters, build=BUILD), wechat_pay)
         world.put_secret(MERCHANT)
         function = ObservedFunction(world, proxy, requests)
         proxy.decide = function.decide
         _process_orders(function)
+        _disable_the_mapping(cloud)
+        function.notifications = len(requests)
+        _process_notifications(function)
         yield function
+
+
+def _disable_the_mapping(cloud: Cloud) -> None:
+    """Let the first function rest."""
+    functions = cloud.client("lambda")
+    [mapping] = functions.list_event_source_mappings()["EventSourceMappings"]
+    functions.delete_event_source_mapping(UUID=mapping["UUID"])
+
+
+def _process_notifications(function: ObservedFunction) -> None:
+    """Have WeChat Pay tell of an order that no till has reported, again, and of one that is retried, in a race."""
+    world, wechat_pay = function.world, function.world.wechat_pay
+    for number in ("TOLD", "OPEN"):
+        world.ready(number)
+        wechat_pay.deduct(MERCHANT, number)
+    payment = Payment(MERCHANT, "OPEN", "20260101120000")
+    at = instant(1_767_240_000.0)
+    world.deployment.table.save(Order(payment, None, Status.RETRYING, 1, at, at))
+    function.conflicts["PutItem"] = 1
+    name = world.stack.outputs["NotificationsFunctionName"]
+    for number in ("TOLD", "TOLD", "OPEN"):
+        headers, body = wechat_pay.notification(MERCHANT, number)
+        event = event_of("POST", f"/{MERCHANT}", headers.items(), body, time.time())
+        answer = world.cloud.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
+        assert json.loads(answer["Payload"].read()) == {"statusCode": 204}
+    orders = [world.order(number) for number in ("TOLD", "OPEN")]
+    assert [order and order.status for order in orders] == [Status.COLLECTED, Status.PAID_BY_WECHAT]
 
 
 def _process_orders(function: ObservedFunction) -> None:
@@ -143,18 +176,26 @@ def _process_orders(function: ObservedFunction) -> None:
 
 def test_the_role_is_what_the_function_uses(function: ObservedFunction) -> None:
     """Each action of the role is used by a request or by Lambda itself, and each request is allowed by an action."""
-    used = {target for target, _ in function.requests}
-    assert used <= NEEDS.keys(), "an operation that the role does not allow"
-    granted = {action for statement in _statements() for action in _actions(statement)}
-    assert {NEEDS[target] for target in used} == granted - LAMBDAS_OWN
+    for role, requests in _by_role(function):
+        used = {target for target, _ in requests}
+        assert used <= NEEDS.keys(), "an operation that the role does not allow"
+        granted = {action for statement in _statements(role) for action in _actions(statement)}
+        assert {NEEDS[target] for target in used} == granted - LAMBDAS_OWN
+
+
+def _by_role(function: ObservedFunction) -> list[tuple[str, list[tuple[str, dict[str, Any]]]]]:
+    """Return each function's role with the requests of the function."""
+    first, second = function.requests[: function.notifications], function.requests[function.notifications :]
+    return [("OrdersFunctionRole", first), ("NotificationsRole", second)]
 
 
 def test_every_request_is_allowed(function: ObservedFunction) -> None:
     """Each request is for the table, queue or secret of its statement, with keys that the condition allows."""
     denied = {
         f"{target} {body}"
-        for target, body in function.requests
-        if not any(_allows(function.world, statement, NEEDS[target], body) for statement in _statements())
+        for role, requests in _by_role(function)
+        for target, body in requests
+        if not any(_allows(function.world, statement, NEEDS[target], body) for statement in _statements(role))
     }
     assert denied == set()
 
@@ -179,14 +220,27 @@ def test_the_evaluation_denies_what_is_not_granted(function: ObservedFunction) -
         assert not any(_allows(function.world, statement, action, body) for statement in _statements()), action
 
 
+def test_the_second_role_is_about_orders_only(function: ObservedFunction) -> None:
+    """The evaluation denies the second function the circuit breaker's state, the journal of `ops`, and other tables."""
+    table = function.world.stack.outputs["OrdersTableName"]
+    foreign: list[tuple[str, dict[str, Any]]] = [
+        ("dynamodb:PutItem", {"TableName": table, "Item": {"pk": {"S": "CIRCUIT#wechat-pay"}}}),
+        ("dynamodb:BatchGetItem", {"RequestItems": {table: {"Keys": [{"pk": {"S": "REDRIVE#1"}}]}}}),
+        ("dynamodb:PutItem", {"TableName": "another", "Item": {"pk": {"S": "1#2"}}}),
+        ("sqs:SendMessage", {"QueueUrl": function.world.stack.outputs["OrderQueueUrl"]}),
+    ]
+    for action, body in foreign:
+        assert not any(_allows(function.world, one, action, body) for one in _statements("NotificationsRole")), action
+
+
 @cache
 def _resources() -> dict[str, Any]:
     resources: dict[str, Any] = yaml_parse(TEMPLATE.read_text(encoding="utf-8"))["Resources"]
     return resources
 
 
-def _statements() -> list[dict[str, Any]]:
-    role = _resources()["OrdersFunctionRole"]
+def _statements(name: str = "OrdersFunctionRole") -> list[dict[str, Any]]:
+    role = _resources()[name]
     statements = [one for policy in role["Properties"]["Policies"] for one in policy["PolicyDocument"]["Statement"]]
     statements = [one for one in statements if "Fn::If" not in one]  # UseKey is for a deployment with its own KMS key
     assert all(one["Effect"] == "Allow" for one in statements)
@@ -209,9 +263,20 @@ def _allows(world: Testbed, statement: dict[str, Any], action: str, body: dict[s
     assert not condition or set(condition) == {"ForAllValues:StringLike"}
     for key, patterns in condition.get("ForAllValues:StringLike", {}).items():
         assert key == "dynamodb:LeadingKeys"
-        if not any(fnmatchcase(body["Key"]["pk"]["S"], pattern) for pattern in patterns):
+        if not all(any(fnmatchcase(one, pattern) for pattern in patterns) for one in _leading_keys(body)):
             return False
     return True
+
+
+def _leading_keys(body: dict[str, Any]) -> list[str]:
+    """Return the keys of a request's items."""
+    items = [body[name] for name in ("Key", "Item") if name in body]
+    items += [key for table in body.get("RequestItems", {}).values() for key in table["Keys"]]
+    keys = [item["pk"]["S"] for item in items]
+    for one in body.get("Statements", ()):
+        names = re.findall(r"'(\w+)': \?", one["Statement"])
+        keys.append(one["Parameters"][names.index("pk")]["S"])
+    return keys
 
 
 _INSERTED = re.compile(r'INSERT INTO "([^"]+)" VALUE \{')

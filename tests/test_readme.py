@@ -198,7 +198,7 @@ def test_each_answer_names_what_exists(file: str, names: str) -> None:
     assert set(re.findall(r"`([\w.]+)`", names)) <= set(_defined(tree))
 
 
-@pytest.mark.parametrize("folder", ["functions/orders", "layers/wechatpay/python/wechatpay"])
+@pytest.mark.parametrize("folder", ["functions/orders", "functions/notifications", "layers/wechatpay/python/wechatpay"])
 def test_every_module_has_its_room_on_the_page(folder: str) -> None:
     """The tables of rooms list each module of the function and of the library, and no other."""
     [table] = re.findall(rf"^\| [^|]*`{folder}/` \| \|\n((?:\|.*\n)*)", ARCHITECTURE, re.MULTILINE)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from notifications.endings import Reason, Trouble
 from orders.dialogue import Action
 from orders.order import Status
 from orders.wechat.refusals import _CODES
@@ -66,6 +67,7 @@ def _reasons() -> set[str]:
     words = {word for path in modules for word in _written(path)}
     words |= {verdict.reason for verdict in VERDICTS.values() if verdict.reason}
     words |= {code for code, action in _CODES.items() if action is not Action.QUERY}
+    words |= {*Reason.__members__, *Trouble.__members__}  # of the second function's log lines
     words |= {"INVALID_REQUEST"}  # a code with two meanings: about the HTTP request, or about the order's state
     words |= {f"MISSING_{name.upper()}" for endpoint in ENDPOINTS.values() for name in endpoint.required}
     return words - set(Status.__members__) - NO_REASONS

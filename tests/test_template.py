@@ -203,26 +203,29 @@ NAMED = {  # each name in the template, with the maximum length of its service
     ("RetriesByReasonQuery", "Name"): 255,
     ("KeyErrorsByMerchantQuery", "Name"): 255,
     ("SlowestConversationsQuery", "Name"): 255,
+    ("NotificationsApi", "Name"): 128,
 }
 
 
 def test_few_resources_are_named_and_suit_the_longest_stack_name(template: dict[str, Any]) -> None:
-    """Nine resources have names, which fit with the longest stack name; CloudFormation generates all others."""
+    """Ten resources have names, which fit with the longest stack name; CloudFormation generates all others."""
     naming = {"Name", "QueueName", "LayerName", "LogGroupName", "TableName", "RoleName", "AlarmName", "FunctionName"}
     fixed = {
         (re.sub(r"[0-9a-f]{10}$", "", name), key): value
         for name, resource in template["Resources"].items()
         for key, value in resource["Properties"].items()
-        if key in naming and resource["Type"] not in {"AWS::Lambda::Version", "AWS::Lambda::Alias", MAPPING}
+        if key in naming and resource["Type"] not in {"AWS::Lambda::Version", "AWS::Lambda::Alias", MAPPING, PERMISSION}
     }
     assert fixed.keys() == NAMED.keys()
     for key, value in fixed.items():
+        if value == {"Ref": "AWS::StackName"}:
+            value = {"Fn::Sub": "${AWS::StackName}"}  # noqa: PLW2901  the same in another form
         pattern = value["Fn::Sub"] if isinstance(value["Fn::Sub"], str) else value["Fn::Sub"][0]
         text = pattern.replace("${AWS::StackName}", "s" * LONGEST_STACK_NAME).replace("${Id}", "0" * 36)
         assert len(text.replace("${OnBus}", "-bus")) <= NAMED[key], key
 
 
-MAPPING = "AWS::Lambda::EventSourceMapping"
+MAPPING, PERMISSION = "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Permission"
 
 
 # ---- a deployment publishes a version --------------------------------------------------------------------------------
@@ -455,14 +458,14 @@ def test_the_function_runs_what_is_tested(resources: dict[str, Any]) -> None:
 
 
 def test_the_table_keeps_orders(template: dict[str, Any]) -> None:
-    """The table is on demand, with point-in-time recovery, deletion protection and the index `attention`; no TTL."""
+    """The table is on demand, with point-in-time recovery, deletion protection, a TTL and the index `attention`."""
     table = template["Resources"]["OrdersTable"]
     properties = table["Properties"]
     assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
     assert properties["BillingMode"] == "PAY_PER_REQUEST"
     assert properties["DeletionProtectionEnabled"] is True
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert "TimeToLiveSpecification" not in properties
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
     assert properties["KeySchema"] == [{"AttributeName": "pk", "KeyType": "HASH"}]
     [index] = properties["GlobalSecondaryIndexes"]
     assert index["IndexName"] == "attention"
@@ -493,10 +496,15 @@ ALARMS = {
     "UnreadableItemAlarm": ("WeChatPayScore", "UnreadableItem", "Sum"),
     "NewDeadLetterAlarm": ("WeChatPayScore", "DeadLetter", "Sum"),
     "KeyExpiryAlarm": ("WeChatPayScore", "KeyDaysLeft", "Minimum"),
+    "NotificationsErrorsAlarm": ("AWS/Lambda", "Errors", "Sum"),
+    "NotificationsThrottlesAlarm": ("AWS/Lambda", "Throttles", "Sum"),
+    "NotificationsFailedAlarm": ("WeChatPayScore", "NotificationsFailed", "Sum"),
+    "NotificationsUntrustedAlarm": ("WeChatPayScore", "NotificationsUntrusted", "Sum"),
     "VersionErrorsAlarm": ("AWS/Lambda", "Errors", "Sum"),
     "VersionFaultyAlarm": ("WeChatPayScore", "Faulty", "Sum"),
 }
 ROLLBACK = {"VersionErrorsAlarm", "VersionFaultyAlarm"}  # exist only if CodeDeploy moves the traffic
+SECOND = {name for name in ALARMS if name.startswith("Notifications")}  # exist only with the second function
 
 
 def test_the_alarms_watch_metrics_that_exist(template: dict[str, Any]) -> None:
@@ -516,10 +524,10 @@ def test_the_alarms_watch_metrics_that_exist(template: dict[str, Any]) -> None:
             assert alarm["Namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"]
 
 
-def test_an_alarm_exists_always_or_while_traffic_moves(template: dict[str, Any]) -> None:
-    """Only the two rollback alarms have a condition; each is about the version that is being deployed."""
+def test_an_alarm_exists_always_or_with_what_it_is_about(template: dict[str, Any]) -> None:
+    """Only rollback alarms, about the version that is being deployed, and those of the notifications are optional."""
     alarms = {name: one for name, one in template["Resources"].items() if one["Type"].endswith("::Alarm")}
-    assert {name for name, alarm in alarms.items() if "Condition" in alarm} == ROLLBACK
+    assert {name for name, alarm in alarms.items() if "Condition" in alarm} == ROLLBACK | SECOND
     version = {"Fn::GetAtt": [_published(template)[0], "Version"]}
     for name in ROLLBACK:
         assert version in [dimension["Value"] for dimension in alarms[name]["Properties"]["Dimensions"]]
@@ -539,10 +547,12 @@ def test_the_description_of_an_alarm_leads_to_the_runbook(template: dict[str, An
 # ---- metrics and log lines: what is looked at is what is emitted -----------------------------------------------------
 
 REPORT = (ROOT / "functions/orders/report.py").read_text(encoding="utf-8")
+SECOND_REPORT = (ROOT / "functions/notifications/report.py").read_text(encoding="utf-8")
 _SERVICE, _QUEUE, _FUNCTION, _TABLE, _RULE = (
     frozenset({frozenset({name})}) for name in ("service", "QueueName", "FunctionName", "TableName", "RuleName")
 )
 _VERSION = frozenset({frozenset({"service", "version"})})
+_EVENT = frozenset({frozenset({"service", "event", "outcome"})})
 _METRICS: dict[str, dict[str, frozenset[frozenset[str]]]] = {
     # namespace → metric → its sets of dimensions; AWS's by the service's page "CloudWatch metrics"
     "AWS/SQS": dict.fromkeys(
@@ -567,6 +577,8 @@ _METRICS: dict[str, dict[str, frozenset[frozenset[str]]]] = {
     "WeChatPayScore": {
         **dict.fromkeys(re.findall(r'(?:_count|add_metric)\(\s*"(\w+)"', REPORT), _SERVICE),
         **dict.fromkeys(re.findall(r'single_metric\("(\w+)"', REPORT), _VERSION),
+        **dict.fromkeys(re.findall(r'add_metric\("(\w+)"', SECOND_REPORT), _SERVICE),
+        **dict.fromkeys(re.findall(r'single_metric\("(\w+)"', SECOND_REPORT), _EVENT),
     },
 }
 
@@ -576,11 +588,20 @@ def widgets(template: dict[str, Any]) -> list[dict[str, Any]]:
     """The widgets of the dashboard; `${…}` stays as it is."""
     dashboard = template["Resources"]["OperationsDashboard"]
     assert dashboard["Condition"] == "HasDashboard"
-    body = dashboard["Properties"]["DashboardBody"]["Fn::Sub"]
+    body = _dashboard_body(dashboard, notifications=True)
     names = {*template["Resources"], *template["Parameters"], "AWS::Region", "AWS::StackName"}
     assert {name.partition(".")[0] for name in re.findall(r"\$\{([^}]+)\}", body)} <= names
     parsed: list[dict[str, Any]] = json.loads(body)["widgets"]
     return parsed
+
+
+def _dashboard_body(dashboard: dict[str, Any], *, notifications: bool) -> str:
+    """Return the dashboard's text with or without the rows of the notifications; `${…}` stays as it is."""
+    body, variables = dashboard["Properties"]["DashboardBody"]["Fn::Sub"]
+    condition, rows, no_rows = variables["NotificationsRows"]["Fn::If"]
+    assert (condition, no_rows) == ("HasNotifications", "")
+    text: str = body.replace("${NotificationsRows}", rows["Fn::Sub"] if notifications else "")
+    return text
 
 
 def test_every_widget_shows_a_metric_that_is_emitted(template: dict[str, Any], widgets: list[dict[str, Any]]) -> None:
@@ -588,6 +609,7 @@ def test_every_widget_shows_a_metric_that_is_emitted(template: dict[str, Any], w
     own = {
         ("service", "${AWS::StackName}"),
         ("FunctionName", "${OrdersFunction}"),
+        ("FunctionName", "${NotificationsFunction}"),
         ("TableName", "${OrdersTable}"),
         ("LogGroupName", "${OrdersFunctionLogs}"),
         *(("QueueName", f"${{{name}.QueueName}}") for name in ("OrderQueue", "DeadLetters", "UndeliveredEvents")),
@@ -597,6 +619,8 @@ def test_every_widget_shows_a_metric_that_is_emitted(template: dict[str, Any], w
     for line in lines:
         if isinstance(line[0], dict):
             assert "expression" in line[0]
+            if search := re.search(r"SEARCH\('\{(\w+),([\w,]+)\} MetricName=\"(\w+)\" service=", line[0]["expression"]):
+                assert frozenset(search[2].split(",")) in _METRICS[search[1]][search[3]]
             continue
         namespace, metric, *rest = line
         pairs = [part for part in rest if isinstance(part, str)]
@@ -607,12 +631,14 @@ def test_every_widget_shows_a_metric_that_is_emitted(template: dict[str, Any], w
 
 def test_the_dashboard_answers_the_questions_of_an_incident(widgets: list[dict[str, Any]]) -> None:
     """The dashboard has the state of every alarm, and each metric that the operator's questions need."""
-    [board] = [widget for widget in widgets if widget["type"] == "alarm"]
-    assert board["properties"]["alarms"] == [f"${{{name}.Arn}}" for name in _in_order(ALARMS.keys() - ROLLBACK)]
+    boards = [widget["properties"]["alarms"] for widget in widgets if widget["type"] == "alarm"]
+    names = (ALARMS.keys() - ROLLBACK - SECOND, SECOND)
+    assert boards == [[f"${{{name}.Arn}}" for name in _in_order(each)] for each in names]
     metrics = {line[1] for widget in widgets for line in widget["properties"].get("metrics", ()) if len(line) > 1}
     assert metrics >= {
         *("ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage", "PaidToSynced", "Synced"),
         *("PaidByWeChat", "Rejected", "SyncLatency", "CircuitOpened", "KeyDaysLeft", "DeadLetter"),
+        *("DoublePaymentNotified", "RememberedCollection", "NotificationsUntrusted", "NotificationsFailed"),
         *("NumberOfMessagesReceived", "Invocations", "Duration", "ConsumedWriteCapacityUnits", "IncomingBytes"),
     }
     percentiles = {line[-1]["stat"] for widget in widgets for line in _lines_of(widget, "PaidToSynced")}
@@ -743,7 +769,7 @@ def test_every_preference_is_one_of_codedeploys_and_enables_it(source: dict[str,
 
 OWN = {  # dimension → values that are unique to this stack
     "service": {"Ref": "AWS::StackName"},
-    "FunctionName": {"Ref": "OrdersFunction"},
+    "FunctionName": [{"Ref": "OrdersFunction"}, {"Ref": "NotificationsFunction"}],
     "QueueName": [{"Fn::GetAtt": [name, "QueueName"]} for name in ("OrderQueue", "DeadLetters", "UndeliveredEvents")],
 }
 
@@ -802,8 +828,9 @@ def _pins(path: Path) -> dict[str, str]:
 def test_the_package_contains_only_what_ships() -> None:
     """The build contains our modules and the pinned dependencies, and neither tests nor tools."""
     function, layer = BUILD / "OrdersFunction", BUILD / "WeChatPayLayer/python"
-    ours = {path.name for path in (ROOT / "functions/orders").iterdir()} | {"__pycache__"}
-    assert {path.name for path in (function / "orders").iterdir()} == ours
+    for name in ("orders", "notifications"):
+        ours = {path.name for path in (ROOT / "functions" / name).iterdir()} | {"__pycache__"}
+        assert {path.name for path in (function / name).iterdir()} == ours
     library = {path.name for path in (ROOT / "layers/wechatpay/python/wechatpay").iterdir()} | {"__pycache__"}
     assert {path.name for path in (layer / "wechatpay").iterdir()} == library
     shipped = {path.name.partition("-")[0].lower() for path in BUILD.rglob("*.dist-info")}
@@ -919,7 +946,17 @@ UNCONDITIONAL = {  # resource type → properties that the China Regions are kno
     "AWS::DynamoDB::Table": {
         *("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "StreamSpecification"),
         *("PointInTimeRecoverySpecification", "SSESpecification", "DeletionProtectionEnabled"),
+        "TimeToLiveSpecification",
     },
+    "AWS::ApiGatewayV2::Api": {"Name", "Description", "ProtocolType", "Tags"},
+    "AWS::ApiGatewayV2::Integration": {"ApiId", "IntegrationType", "IntegrationUri", "PayloadFormatVersion"},
+    "AWS::ApiGatewayV2::Route": {"ApiId", "RouteKey", "Target"},
+    "AWS::ApiGatewayV2::Stage": {"ApiId", "StageName", "AutoDeploy", "DefaultRouteSettings"},
+    "AWS::Lambda::Permission": {
+        *("Action", "FunctionName", "Principal", "SourceArn"),
+        *("FunctionUrlAuthType", "InvokedViaFunctionUrl"),  # of a Function URL, which the rule refuses there
+    },
+    "AWS::Lambda::Url": {"AuthType", "TargetFunctionArn"},  # refused there by the rule FunctionUrlIsOffered
     "AWS::Events::Archive": {"Description", "SourceArn", "EventPattern", "RetentionDays"},
     "AWS::IAM::ManagedPolicy": {"Description", "PolicyDocument"},
     "AWS::CloudWatch::Dashboard": {"DashboardBody"},
@@ -938,10 +975,177 @@ def test_properties_unknown_in_the_china_regions_are_conditional(template: dict[
         assert unconditional <= UNCONDITIONAL[resource["Type"]], name
 
 
+# ---- the second function ---------------------------------------------------------------------------------------------
+
+OURS = "NotificationsFront"
+
+
+def _with_conditions(template: dict[str, Any], values: dict[str, str]) -> dict[str, bool]:
+    """Evaluate the template's conditions with these parameters, the others at their defaults."""
+    parameters = {name: one.get("Default", "") for name, one in template["Parameters"].items()} | values
+    parameters |= {"AWS::Partition": "aws", "AWS::Region": "us-east-1"}
+
+    def is_true(expression: Any) -> bool:
+        match expression:
+            case {"Condition": str(name)}:
+                return is_true(template["Conditions"][name])
+            case {"Fn::Not": [inner]}:
+                return not is_true(inner)
+            case {"Fn::Equals": [one, other]}:
+                return bool(text_of(one) == text_of(other))
+        raise AssertionError(expression)
+
+    def text_of(value: Any) -> str:
+        match value:
+            case {"Ref": str(name)}:
+                return str(parameters[name])
+            case {"Fn::Join": [separator, {"Ref": str(name)}]}:
+                return str(separator.join(str(parameters[name]).split(",")))
+        return str(value)
+
+    return {name: is_true(expression) for name, expression in template["Conditions"].items()}
+
+
+def _expanded(value: Any, conditions: dict[str, bool]) -> Any:
+    """Return a part of a template with each `Fn::If` replaced by its branch, and without what has no value."""
+    match value:
+        case {"Fn::If": [str(name), yes, no]}:
+            return _expanded(yes if conditions[name] else no, conditions)
+        case dict():
+            members = {name: _expanded(member, conditions) for name, member in value.items()}
+            return {name: member for name, member in members.items() if member != NONE}
+        case list():
+            return [member for member in (_expanded(one, conditions) for one in value) if member != NONE]
+    return value
+
+
+def _created(template: dict[str, Any], **values: str) -> dict[str, Any]:
+    """Return the resources and outputs that CloudFormation creates with these parameters."""
+    conditions = _with_conditions(template, values)
+    parts = template["Resources"] | {f"output {name}": one for name, one in template["Outputs"].items()}
+    return {
+        name: _expanded({key: member for key, member in one.items() if key != "Condition"}, conditions)
+        for name, one in parts.items()
+        if conditions.get(one.get("Condition", ""), True)
+    }
+
+
+def test_without_a_front_nothing_of_the_second_function_exists(template: dict[str, Any]) -> None:
+    """By default no resource, output, permission or widget of the notifications exists, so that they cost nothing."""
+    created = _created(template)
+    assert not [name for name in created if "Notifications" in name]
+    text = json.dumps({name: one for name, one in created.items() if name != "OperationsDashboard"})
+    assert not re.search("Notifications|CollectedDays", text)
+    [body, variables] = created["OperationsDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    assert variables == {"NotificationsRows": ""}
+    assert "Notifications" not in body.replace("${NotificationsRows}", "")
+
+
+@pytest.mark.parametrize(("front", "condition"), [("http-api", "HasHttpApi"), ("function-url", "HasFunctionUrl")])
+def test_each_front_creates_its_own_resources(template: dict[str, Any], front: str, condition: str) -> None:
+    """A front adds the function with its role, log and alarms, and its own address; it changes no other resource."""
+    before, after = _created(template), _created(template, NotificationsFront=front)
+    more = after.keys() - before.keys()
+    outputs = {"output NotificationsUrl", "output NotificationsFunctionName"}
+    assert more == CONDITIONAL["HasNotifications"] | CONDITIONAL[condition] | outputs
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"OperatorPolicy", "OperationsDashboard"}
+    unresolved = {name for one in after.values() for name in _references(one)} - after.keys()
+    assert unresolved <= template["Parameters"].keys() | {
+        name for name in _references(after) if name.startswith("AWS::")
+    } | {"mchid", "NotificationsRows", "Id", "OnBus"}
+
+
+def test_the_fronts_are_throttled(template: dict[str, Any]) -> None:
+    """The HTTP API limits the rate of its stage; behind a Function URL the function has a reserved concurrency."""
+    by_api, by_url = (_created(template, NotificationsFront=front) for front in ("http-api", "function-url"))
+    rate = {"Ref": "NotificationsRate"}
+    settings = by_api["NotificationsStage"]["Properties"]["DefaultRouteSettings"]
+    assert settings == {"ThrottlingRateLimit": rate, "ThrottlingBurstLimit": rate}
+    concurrency = "ReservedConcurrentExecutions"
+    assert concurrency not in by_api["NotificationsFunction"]["Properties"]
+    assert by_url["NotificationsFunction"]["Properties"][concurrency] == {"Ref": "NotificationsConcurrency"}
+
+
+def test_the_api_has_one_route_with_the_merchant_in_its_path(template: dict[str, Any]) -> None:
+    """The one route takes POST with the merchant's number, in the payload format of both fronts; only it may invoke."""
+    created = _created(template, NotificationsFront="http-api")
+    assert created["NotificationsRoute"]["Properties"]["RouteKey"] == "POST /{mchid}"
+    assert created["NotificationsIntegration"]["Properties"]["PayloadFormatVersion"] == "2.0"
+    assert created["NotificationsStage"]["Properties"]["StageName"] == "$default"
+    permission = created["NotificationsApiPermission"]["Properties"]
+    assert permission["SourceArn"]["Fn::Sub"].endswith(":${NotificationsApi}/*/POST/{mchid}")
+
+
+def test_a_function_url_is_refused_in_the_china_regions(source: dict[str, Any]) -> None:
+    """A rule refuses a Function URL in the China Regions, before anything is created."""
+    rule = source["Rules"]["FunctionUrlIsOffered"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": OURS}, "function-url"]}
+    [assertion] = rule["Assertions"]
+    [[regions, region]] = [one["Fn::Contains"] for one in assertion["Assert"]["Fn::Not"]]
+    assert (regions, region) == (["cn-north-1", "cn-northwest-1"], {"Ref": "AWS::Region"})
+    assert source["Parameters"][OURS]["Default"] == "none"
+
+
+def test_the_second_function_may_do_what_it_does_and_nothing_else(resources: dict[str, Any]) -> None:
+    """Its role reads and writes orders, reads secrets and writes its log: no queue, no circuit breaker, no delete."""
+    role = resources["NotificationsRole"]
+    assert "ManagedPolicyArns" not in role
+    [policy] = role["Policies"]
+    granted = {one["Sid"]: one for one in policy["PolicyDocument"]["Statement"] if "Sid" in one}
+    assert {sid: one["Action"] for sid, one in granted.items()} == {
+        "KeepOrders": ["dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:PutItem"],
+        "VerifyForMerchants": "secretsmanager:GetSecretValue",
+        "WriteOwnLog": ["logs:CreateLogStream", "logs:PutLogEvents"],
+    }
+    keys = granted["KeepOrders"]["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    assert any(fnmatchcase("1230000109#A1", key) for key in keys)
+    assert not any(fnmatchcase("CIRCUIT#wechat-pay", key) for key in keys)
+    assert granted["VerifyForMerchants"]["Resource"]["Fn::Sub"].endswith(":secret:${MerchantSecretPrefix}/*")
+
+
+def test_the_environment_of_the_second_function_is_what_its_settings_read(resources: dict[str, Any]) -> None:
+    """Its environment has the variables that its `settings` and Powertools read, and no others."""
+    variables = resources["NotificationsFunction"]["Environment"]["Variables"]
+    settings = (ROOT / "functions/notifications/settings.py").read_text(encoding="utf-8")
+    read = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', settings)) - {"AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"}
+    powertools = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
+    assert set(variables) == read | powertools | {"AWS_ENDPOINT_URL"}
+    first = resources["OrdersFunction"]["Environment"]["Variables"]
+    for name in powertools | {"ORDERS_TABLE", "MERCHANT_SECRET_PREFIX", "WECHATPAY_BASE_URL"}:
+        assert variables[name] == first[name]
+
+
+def test_wechat_pay_has_its_answer_within_five_seconds(source: dict[str, Any], resources: dict[str, Any]) -> None:
+    """By default the function ends after the five seconds that WeChat Pay waits, and knows this limit."""
+    function = resources["NotificationsFunction"]
+    limit = {"Ref": "NotificationsTimeout"}
+    assert function["Timeout"] == function["Environment"]["Variables"]["ANSWER_WITHIN"] == limit
+    assert source["Parameters"]["NotificationsTimeout"]["Default"] == 5
+
+
+def test_both_functions_have_the_same_code(source: dict[str, Any]) -> None:
+    """Both functions have one package and one layer, so that both follow the same rules; the build keeps one copy."""
+    first, second = (source["Resources"][name]["Properties"] for name in ("OrdersFunction", "NotificationsFunction"))
+    for name in ("CodeUri", "Runtime", "Architectures", "Layers", "MemorySize"):
+        assert first[name] == second[name]
+    built = yaml_parse((BUILD / "template.yaml").read_text(encoding="utf-8"))["Resources"]
+    assert built["NotificationsFunction"]["Properties"]["CodeUri"] == "OrdersFunction"
+    assert not (BUILD / "NotificationsFunction").exists()
+
+
 SAVED_QUERIES = {name for name, _ in NAMED if name.endswith("Query")}
 CONDITIONAL = {  # condition → the resources that exist only with it
     "HasArchive": {"OrderArchive"},
     "HasDashboard": {"OperationsDashboard"},
+    "HasNotifications": {"NotificationsFunction", "NotificationsRole", "NotificationsLogs", *SECOND},
+    "HasHttpApi": {
+        *("NotificationsApi", "NotificationsIntegration", "NotificationsRoute", "NotificationsStage"),
+        "NotificationsApiPermission",
+    },
+    "HasFunctionUrl": {
+        *("NotificationsFunctionUrl", "NotificationsUrlPermission", "NotificationsUrlInvokePermission"),
+    },
     "MovesInSteps": {"PreTrafficFunction", "PreTrafficRole", "CodeDeployRole", *ROLLBACK},
     "OnAws": SAVED_QUERIES,  # the embedded AWS has no such type
 }
@@ -996,5 +1200,5 @@ def test_a_kms_key_and_a_permissions_boundary_are_optional(resources: dict[str, 
     assert resources["OrdersTable"]["SSESpecification"]["KMSMasterKeyId"] == key
     assert resources["OrdersFunctionLogs"]["KmsKeyId"] == key
     boundary = {"Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundaryArn"}, NONE]}
-    for role in ("OrdersFunctionRole", "PreTrafficRole", "CodeDeployRole"):
+    for role in ("OrdersFunctionRole", "PreTrafficRole", "CodeDeployRole", "NotificationsRole"):
         assert resources[role]["PermissionsBoundary"] == boundary

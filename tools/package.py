@@ -41,6 +41,9 @@ CODE = {
 }
 """For each resource: the folder of its code in a build, and the folder where Lambda mounts it."""
 
+SAME_CODE = {"NotificationsFunction": "OrdersFunction"}
+"""Functions with the code of another one: SAM writes a copy for each, and every deployment would upload both."""
+
 MACHINES = {0x3E: "x86_64", 0xB7: "arm64"}
 """Lambda's names of architectures, by ELF's `e_machine` (System V ABI)."""
 
@@ -171,6 +174,8 @@ def models_notice() -> str:
 
 def slim(build: Path) -> None:
     """Remove, compile and check what `sam build` wrote to `build`. Idempotent."""
+    for resource, original in SAME_CODE.items():
+        share_code(build, resource, original)
     for resource, (folder, in_lambda) in CODE.items():
         code = build / resource / folder
         for name in NEVER_READ:
@@ -189,6 +194,21 @@ def slim(build: Path) -> None:
         if not compiled:
             raise SystemExit(f"{code}: something in it does not compile")
     fix_architecture(build / "template.yaml", architecture(build))
+
+
+def share_code(build: Path, resource: str, original: str) -> None:
+    """Remove the copy of a function's code, and refer to the original in the built template; SystemExit if they differ.
+
+    Idempotent: the second time there is neither a copy nor a reference to it.
+    """
+    template, copy = build / "template.yaml", build / resource
+    if copy.is_dir():
+        names = [{path.relative_to(folder) for path in folder.rglob("*.py")} for folder in (copy, build / original)]
+        if names[0] != names[1]:
+            raise SystemExit(f"{copy}: it is no copy of {original}: give both resources one CodeUri")
+        shutil.rmtree(copy)
+    text = template.read_text(encoding="utf-8")
+    template.write_text(re.sub(rf"(CodeUri: ){resource}$", rf"\g<1>{original}", text, flags=re.MULTILINE), "utf-8")
 
 
 def architecture(build: Path) -> str:

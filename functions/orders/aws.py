@@ -23,17 +23,28 @@ MODELS = Path(__file__).with_name("models")
 
 
 class Aws:
-    """Makes the clients; `context` has the certificate authorities, `connections` is how many a client keeps open."""
+    """Makes the clients.
 
-    def __init__(self, context: ssl.SSLContext, *, connections: int) -> None:
+    `context` has the certificate authorities, `connections` is how many a client keeps open. `timeout` is the seconds
+    to connect and to wait for an answer: AWS answers in milliseconds, or the next of the `attempts` does.
+    """
+
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        *,
+        connections: int,
+        timeout: tuple[float, float] = (2, 5),
+        attempts: int = 3,
+    ) -> None:
         core = botocore.session.Session()
         core.register_component("data_loader", _Models([str(MODELS)], include_default_search_paths=False))
         self._session = boto3.Session(botocore_session=core)
         self._context = context
         self._config = Config(
-            connect_timeout=2,  # seconds: AWS answers in milliseconds, or the next try does
-            read_timeout=5,
-            retries={"mode": "standard", "total_max_attempts": 3},
+            connect_timeout=timeout[0],
+            read_timeout=timeout[1],
+            retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=connections,
             parameter_validation=False,  # tests/orders/test_aws.py checks every request against the models
             user_agent=f"Boto3/{boto3.__version__} app/wechat-payscore-sync",  # else composed twice for each call

@@ -35,7 +35,7 @@ def read(messages: Sequence[Message], now: float, max_receives: int) -> tuple[li
 def plan(
     deliveries: Sequence[Delivery], orders: Mapping[str, Order | OrdersError], schedule: Schedule
 ) -> tuple[list[Case], list[Result]]:
-    """Return the cases that need a conversation, and the results of the deliveries that need none."""
+    """Return the cases that need a conversation or a write, and the results of the deliveries that need neither."""
     cases: dict[str, Case] = {}
     results: list[Result] = []
     for delivery in deliveries:
@@ -44,7 +44,7 @@ def plan(
             results.append(delivery.fails(order, None, schedule))
             continue
         step = rules.plan(order, delivery.payment, delivery.reporter)
-        if not step.calls:
+        if not step.calls and step is not Step.REMEMBERED:
             results.append(delivery.ends(Done() if step is Step.DONE else RetryNow(), order))
             continue
         case = cases.get(delivery.key) or Case(order, query_first=False, deliveries=())

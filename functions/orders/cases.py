@@ -96,6 +96,19 @@ class Case(NamedTuple):
         return rules.payment_to_send(self.order, self.lead.payment)
 
     @property
+    def is_remembered(self) -> bool:
+        """Whether the item answers by itself: a notification has told that WeChat Pay has collected."""
+        return self.order is not None and self.order.status is Status.COLLECTED
+
+    @property
+    def remembered(self) -> Outcome:
+        """The outcome that the item gives, without a call."""
+        outcome = rules.remembered(self.order, self.lead.payment)
+        if outcome is None:
+            raise ValueError("the item gives no outcome")
+        return outcome
+
+    @property
     def retried(self) -> str:
         """The reason for which the lead has used its one delayed retry."""
         return rules.used_retry(self.order, self.lead.reporter.message_id)

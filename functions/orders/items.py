@@ -38,9 +38,12 @@ def item_of(order: Order) -> dict[str, Attribute]:
 def order_of(item: Mapping[str, Attribute]) -> Order:
     """Return the order in an item; raise UnreadableItemError naming the attribute that this version cannot read."""
     try:
-        return _record(Order, {name: item[name] for name in item if name not in _DERIVED})
+        order = _record(Order, {name: item[name] for name in item if name not in _DERIVED})
     except _UnreadableAttributeError as error:
         raise UnreadableItemError(item["pk"]["S"], str(error)) from error
+    if not order.payment.paid_time and order.status is not Status.COLLECTED:
+        raise UnreadableItemError(item["pk"]["S"], "paid_time missing")
+    return order
 
 
 def document_of(order: Order) -> dict[str, Any]:

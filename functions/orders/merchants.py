@@ -100,6 +100,17 @@ class Merchants:
         """Return the clock's reading, which `refresh` takes as `since`."""
         return self._clock()
 
+    def answers_at_once(self, mchid: str) -> bool:
+        """Whether `get` needs no fetch, or the merchant is one whose secret was read before.
+
+        False is what a caller can cause at will, by naming numbers that no merchant has.
+        """
+        with self._entries_lock:
+            entry = self._entries.get(mchid)
+        if entry is None or entry.result is None:
+            return False
+        return isinstance(entry.result, Merchant) or self._clock() - entry.fetched_at < SECRET_MAX_AGE
+
     def get(self, mchid: str) -> Merchant:
         """Return the merchant from a secret that is at most 300 s old, read again only if it has changed.
 

@@ -20,6 +20,7 @@ class Status(StrEnum):
     PAID_BY_WECHAT = "PAID_BY_WECHAT"
     NOTHING_DUE = "NOTHING_DUE"
     RETRYING = "RETRYING"
+    COLLECTED = "COLLECTED"
     REJECTED = "REJECTED"
 
     @property
@@ -41,12 +42,13 @@ _ATTENTION = frozenset({Status.RETRYING, Status.REJECTED, Status.PAID_BY_WECHAT}
 class Payment:
     """A payment at the till, in the field names of WeChat Pay; None stands for the default of the merchant's secret.
 
-    `paid_time` is Beijing time, `yyyyMMddHHmmss` or `yyyyMMdd`; `paid_amount` is fen.
+    `paid_time` is Beijing time, `yyyyMMddHHmmss` or `yyyyMMdd`; `paid_amount` is fen. `paid_time` is empty only in an
+    order that is COLLECTED: no till has reported a payment of it.
     """
 
     mchid: str
     out_order_no: str
-    paid_time: str
+    paid_time: str = ""
     appid: str | None = None
     service_id: str | None = None
     endpoint: str | None = None
@@ -156,6 +158,7 @@ class Outcome:
     `payment`: what was sent, defaults filled in. `unknown`: only a query can settle the order, because a call may have
     been executed, or because the order is in a state that this version has no word for. `facts`: the verified order, if
     there was one. `once`: the wait is the one delayed retry for this reason. `contact`: what its calls met.
+    `remembered`: no call was made, because a notification had told of it before.
     """
 
     status: Status
@@ -169,6 +172,7 @@ class Outcome:
     once: bool = False
     latency_ms: int = 0
     contact: Contact = Contact.NONE
+    remembered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +180,9 @@ class Order:
     """An order as the table holds it; times are ISO 8601 in UTC.
 
     `payment`: as it was sent last. `facts`: the last verified answer. `outcome_unknown`: see `Outcome.unknown`.
-    `messages`: receipts by message id, while the order is open. `was_rejected`: it was REJECTED before.
-    `rest`: attributes that this version has no field for; they are written back unchanged.
+    `messages`: receipts by message id, while the order is open. `was_rejected`: it was REJECTED before. `expires_at`:
+    Unix seconds from which DynamoDB may delete the item, only while it is COLLECTED. `rest`: attributes that this
+    version has no field for; they are written back unchanged.
     """
 
     payment: Payment
@@ -198,6 +203,7 @@ class Order:
     was_rejected: bool = False
     last_error: Refusal | None = None
     synced_at: str | None = None
+    expires_at: int | None = None
     rest: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property

@@ -40,6 +40,13 @@ class Recorded(NamedTuple):
     order: Order | None
 
 
+class Note(NamedTuple):
+    """The order as it stands after a note; with its `settlement` if its item answers by itself: it needs no note."""
+
+    order: Order | None
+    settlement: Recorded | None = None
+
+
 class Recorder(NamedTuple):
     """Records outcomes in the table; safe to use from many threads. `executor` settles races in parallel."""
 
@@ -60,7 +67,7 @@ class Recorder(NamedTuple):
             self.table.save(order)
         except VersionConflictError:
             return self._settle_race(entry, order)
-        return Recorded(entry.outcome, order)
+        return Recorded(rules.settled_by_item(entry.order, entry.outcome), order)
 
     def draft(self, entry: Entry) -> Draft:
         """Return the first write of an order that is not in the table, to be made by `create`."""
@@ -75,12 +82,13 @@ class Recorder(NamedTuple):
         recorded = iter(self._create([ending for ending in endings if isinstance(ending, Draft)]))
         return [next(recorded) if isinstance(ending, Draft) else ending for ending in endings]
 
-    def note(self, order: Order | None, outcome: Outcome | None, reporters: Sequence[Reporter]) -> Order | None:
-        """Record an outcome if there is one and the table takes it; return the order as it stands."""
+    def note(self, order: Order | None, outcome: Outcome | None, reporters: Sequence[Reporter]) -> "Note":
+        """Record an outcome if there is one and the table takes it; return what stands in the table after it."""
         if outcome is not None:
             with suppress(OrdersError):
-                return self.record(Entry(order, outcome, reporters)).order
-        return order
+                recorded = self.record(Entry(order, outcome, reporters))
+                return Note(recorded.order, recorded if recorded.outcome.status.final else None)
+        return Note(order)
 
     def _create(self, drafts: Sequence[Draft]) -> list[Recorded | Exception]:
         if not drafts:
@@ -107,26 +115,60 @@ class Recorder(NamedTuple):
 
     def _settle_race(self, entry: Entry, refused: Order) -> Recorded:
         """Record the outcome on top of what another environment wrote; `refused` is the write that lost the race."""
+        outcome = rules.settled_by_item(entry.order, entry.outcome)
         for _ in range(RACE_ROUNDS):
-            order = self._find(refused.key)
+            order = _find(self.table, refused.key)
             if order is not None and rules.same_write(order, refused):
-                return Recorded(entry.outcome, order)
-            after = rules.record(order, entry.outcome, entry.reporters, self.clock(), raced=True)
+                return Recorded(outcome, order)
+            outcome = rules.settled_by_item(order, entry.outcome)
+            after = rules.record(order, outcome, entry.reporters, self.clock(), raced=True)
             if after is None:
-                return Recorded(entry.outcome, order)
+                return Recorded(outcome, order)
             try:
                 self.table.save(after)
             except VersionConflictError:
                 refused = after
             else:
-                return Recorded(entry.outcome, after)
+                return Recorded(outcome, after)
         raise TableUnavailableError("write", "lost every race")
 
-    def _find(self, key: str) -> Order | None:
-        order = self.table.load([key]).get(key)
-        if isinstance(order, UnreadableItemError):
-            raise order
-        return order
+
+class Amended(NamedTuple):
+    """The order before a change, None if there was no item, and the order after it, None if nothing was written."""
+
+    before: Order | None
+    after: Order | None
+
+    @property
+    def order(self) -> Order | None:
+        """The order as it stands."""
+        return self.after or self.before
+
+
+def amend(table: Table, key: str, change: Callable[[Order | None], Order | None]) -> Amended:
+    """Write what `change` makes of the order of this key; where it returns None, write nothing.
+
+    If the order was written meanwhile, the change is made again, of what was written. Raises TableUnavailableError or
+    UnreadableItemError.
+    """
+    for _ in range(RACE_ROUNDS):
+        before = _find(table, key)
+        after = change(before)
+        if after is None:
+            return Amended(before, None)
+        try:
+            table.save(after)
+        except VersionConflictError:
+            continue
+        return Amended(before, after)
+    raise TableUnavailableError("write", "lost every race")
+
+
+def _find(table: Table, key: str) -> Order | None:
+    order = table.load([key]).get(key)
+    if isinstance(order, UnreadableItemError):
+        raise order
+    return order
 
 
 def in_groups[T](futures: Collection[Future[T]]) -> Iterator[list[Future[T]]]:

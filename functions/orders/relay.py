@@ -51,7 +51,8 @@ class Relay:
             return self._requeue(unreadable)
         ahead = self._begin(deliveries)
         cases, planned = batch.plan(deliveries, self._load(deliveries), self._schedule)
-        results = self._converse(cases, ahead, since, time_left)
+        results = self._remember([case for case in cases if case.is_remembered])
+        results += self._converse([case for case in cases if not case.is_remembered], ahead, since, time_left)
         return self._requeue(batch.in_order(messages, unreadable + planned + results))
 
     def _read(self, messages: Sequence[Message]) -> tuple[list[Delivery], list[Result]]:
@@ -76,6 +77,18 @@ class Relay:
             return self.table.load(keys)
         except TableUnavailableError as error:
             return dict.fromkeys(keys, error)
+
+    def _remember(self, cases: Sequence[Case]) -> list[Result]:
+        """Record the cases that their items answer, in parallel: no call is made, so the circuit does not matter."""
+
+        def record(case: Case) -> Recorded | Exception:
+            try:
+                return self._recorder.record(Entry(case.order, case.remembered, case.reporters()))
+            except Exception as error:  # noqa: BLE001  the edge of one order
+                return error
+
+        endings = list(self.executor.map(record, cases)) if cases else []
+        return [result for case, ending in zip(cases, endings, strict=True) for result in self._results(case, ending)]
 
     def _converse(
         self, cases: Sequence[Case], ahead: "_Ahead", since: float, time_left: Callable[[], float]
@@ -111,8 +124,10 @@ class Relay:
         """Return how each message of the case ends; a failure costs this case alone."""
         if isinstance(ending, Recorded):
             return case.ends(ending.outcome, ending.order, self._schedule)
-        order = self._recorder.note(case.order, case.note(ending), case.reporters())
-        return case.fails(ending, order, self._schedule)
+        note = self._recorder.note(case.order, case.note(ending), case.reporters())
+        if note.settlement is not None:
+            return case.ends(note.settlement.outcome, note.order, self._schedule)
+        return case.fails(ending, note.order, self._schedule)
 
     def _requeue(self, results: list[Result]) -> list[Result]:
         """Set when SQS hands the failed messages out again."""

@@ -120,7 +120,10 @@ class Report:
 
     def _add_outcome(self, outcome: Outcome, fields: Fields) -> None:
         self.faulty += outcome.reason in FAULTS
-        self.metrics.add_metric("SyncLatency", MetricUnit.Milliseconds, outcome.latency_ms)
+        if outcome.remembered:
+            self._count("RememberedCollection")
+        else:
+            self.metrics.add_metric("SyncLatency", MetricUnit.Milliseconds, outcome.latency_ms)
         if outcome.status.final:
             self.failing.append(0)
         match outcome.status:
@@ -132,7 +135,8 @@ class Report:
                 self.logger.info("synced", extra=fields)
             case Status.PAID_BY_WECHAT:
                 self._count("PaidByWeChat")
-                self.logger.error("the customer has paid twice: refund", extra=fields)
+                source = {"remembered": "a notification"} if outcome.remembered else {}
+                self.logger.error("the customer has paid twice: refund", extra={**fields, **source})
             case Status.NOTHING_DUE:
                 self._count("NothingDue")
                 self.logger.info("nothing was due", extra=fields)

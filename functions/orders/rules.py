@@ -23,6 +23,7 @@ class Step(StrEnum):
 
     DONE = "DONE"
     FAIL_AGAIN = "FAIL_AGAIN"
+    REMEMBERED = "REMEMBERED"
     QUERY_FIRST = "QUERY_FIRST"
     SYNC = "SYNC"
 
@@ -43,6 +44,8 @@ def plan(order: Order | None, payment: Payment, reporter: Reporter) -> Step:
     """
     if order is not None and order.status.final:
         return Step.DONE
+    if order is not None and order.status is Status.COLLECTED:
+        return Step.REMEMBERED
     if order is not None and _is_rejected(order, payment, reporter):
         return Step.FAIL_AGAIN
     if order is not None and order.outcome_unknown:
@@ -92,6 +95,30 @@ def used_retry(order: Order | None, message_id: str) -> str:
     return receipt.retried if receipt else ""
 
 
+# ---- without a conversation ----------------------------------------------------------------------------------------
+
+
+def remembered(order: Order | None, payment: Payment) -> Outcome | None:
+    """Return the outcome that the item of a COLLECTED order gives to a payment at the till; None for any other order.
+
+    WeChat Pay has told of its own payment by a verified notification: the customer has paid twice, and no call could
+    find out more. What the report leaves out is as the notification had it.
+    """
+    if order is None or order.status is not Status.COLLECTED:
+        return None
+    defaults = order.payment
+    payment = replace(
+        payment, appid=payment.appid or defaults.appid, service_id=payment.service_id or defaults.service_id
+    )
+    return Outcome(Status.PAID_BY_WECHAT, payment, order.reason, facts=order.facts, remembered=True)
+
+
+def settled_by_item(order: Order | None, outcome: Outcome) -> Outcome:
+    """Return what a COLLECTED order's item says, in place of an outcome that settles nothing; otherwise the outcome."""
+    answer = None if outcome.status.final else remembered(order, outcome.payment)
+    return answer or outcome
+
+
 # ---- after the conversation ----------------------------------------------------------------------------------------
 
 
@@ -111,7 +138,8 @@ def record(
     """Return the order after this outcome, or None if there is nothing to write.
 
     A final status stays. Another final outcome on top of it (a race, or WeChat Pay changing the order) goes into the
-    history; any other outcome is not recorded.
+    history; any other outcome is not recorded. An order that is COLLECTED becomes PAID_BY_WECHAT by any report, however
+    its conversation ended; another final outcome goes into the history.
 
     Args:
         order: the order before it; None if there is no item.
@@ -121,8 +149,10 @@ def record(
         raced: the order was written after the conversation had begun, so that the answer may be older than the item,
             and closes no unknown outcome.
     """
-    at = instant(now)
+    at, outcome = instant(now), settled_by_item(order, outcome)
     attempts = tuple(_attempt(outcome, reporter, at) for reporter in reporters)
+    if order is not None and order.status is Status.COLLECTED and outcome.status is not Status.PAID_BY_WECHAT:
+        return _paid_twice(order, outcome, reporters, now)
     if outcome.status is Status.RETRYING and any(reporter.last for reporter in reporters):
         outcome = _exhausted(outcome, order)
     if order is not None and order.status.final:
@@ -172,6 +202,19 @@ def _exhausted(outcome: Outcome, order: Order | None) -> Outcome:
     """
     refusal = outcome.refusal or (order.last_error if order else None) or Refusal(outcome.reason, "")
     return replace(outcome, status=Status.REJECTED, reason=RETRIES_EXHAUSTED, refusal=refusal)
+
+
+def _paid_twice(order: Order, outcome: Outcome, reporters: Sequence[Reporter], now: float) -> Order | None:
+    """Return a COLLECTED order after a report for which WeChat Pay answers another final outcome: the history has both.
+
+    What was verified first stays, and it is the careful side: the customer may have paid twice.
+    """
+    answer = remembered(order, outcome.payment) or outcome
+    after = record(order, answer, reporters, now)
+    if after is None:
+        return None
+    attempts = tuple(_attempt(outcome, reporter, instant(now)) for reporter in reporters)
+    return replace(after, history=(after.history + attempts)[-HISTORY_LENGTH:])
 
 
 def _with_contradiction(order: Order, outcome: Outcome, attempts: tuple[Attempt, ...], at: str) -> Order | None:

@@ -40,31 +40,33 @@ class Settings:
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """Read and check every variable; raises SettingsError naming the first that is missing or unusable."""
-        connect, read = _timeouts(environ.get("WECHATPAY_TIMEOUT", "3,8"))
+        connect, read = timeouts(environ.get("WECHATPAY_TIMEOUT", "3,8"))
         return cls(
-            orders_table=_required(environ, "ORDERS_TABLE"),
-            order_queue_url=_required(environ, "ORDER_QUEUE_URL"),
-            merchant_secret_prefix=_required(environ, "MERCHANT_SECRET_PREFIX").rstrip("/"),
+            orders_table=required(environ, "ORDERS_TABLE"),
+            order_queue_url=required(environ, "ORDER_QUEUE_URL"),
+            merchant_secret_prefix=required(environ, "MERCHANT_SECRET_PREFIX").rstrip("/"),
             aws_ca_bundle=environ.get("AWS_CA_BUNDLE") or environ.get("REQUESTS_CA_BUNDLE"),  # as boto3 takes them
-            wechatpay_base_url=_url(environ, "WECHATPAY_BASE_URL", "https://api.mch.weixin.qq.com"),
-            wechatpay_backup_url=_url(environ, "WECHATPAY_BACKUP_URL", "https://api2.mch.weixin.qq.com"),
+            wechatpay_base_url=url(environ, "WECHATPAY_BASE_URL", "https://api.mch.weixin.qq.com"),
+            wechatpay_backup_url=url(environ, "WECHATPAY_BACKUP_URL", "https://api2.mch.weixin.qq.com"),
             connect_timeout=connect,
             read_timeout=read,
-            backoff_cap=_positive("BACKOFF_CAP", environ.get("BACKOFF_CAP", "3600")),
-            retry_scale=_positive("RETRY_SCALE", environ.get("RETRY_SCALE", "1")),
-            max_receive_count=_count(environ, "MAX_RECEIVE_COUNT"),
+            backoff_cap=positive("BACKOFF_CAP", environ.get("BACKOFF_CAP", "3600")),
+            retry_scale=positive("RETRY_SCALE", environ.get("RETRY_SCALE", "1")),
+            max_receive_count=count(environ, "MAX_RECEIVE_COUNT"),
             function_version=environ.get("AWS_LAMBDA_FUNCTION_VERSION", ""),
         )
 
 
-def _required(environ: Mapping[str, str], name: str) -> str:
+def required(environ: Mapping[str, str], name: str) -> str:
+    """Return a variable; raise SettingsError if it is missing or blank."""
     value = environ.get(name, "").strip()
     if not value:
         raise SettingsError(name, "is missing: the template sets it")
     return value
 
 
-def _url(environ: Mapping[str, str], name: str, default: str) -> str:
+def url(environ: Mapping[str, str], name: str, default: str) -> str:
+    """Return the URL of a host, https except towards a sandbox; SettingsError for any other."""
     value = environ.get(name, "").strip().rstrip("/") or default
     plain_allowed = "AWS_ENDPOINT_URL" in environ or value.startswith(_THIS_MACHINE)
     if not value.startswith("https://") and not (plain_allowed and value.startswith("http://")):
@@ -72,14 +74,16 @@ def _url(environ: Mapping[str, str], name: str, default: str) -> str:
     return value
 
 
-def _timeouts(text: str) -> tuple[float, float]:
+def timeouts(text: str) -> tuple[float, float]:
+    """Return the seconds to connect and to read, from `connect,read`; SettingsError for another text."""
     connect, comma, read = text.partition(",")
     if not comma:
         raise SettingsError("WECHATPAY_TIMEOUT", "must be 'connect,read' in seconds, such as 3,8")
-    return _positive("WECHATPAY_TIMEOUT", connect), _positive("WECHATPAY_TIMEOUT", read)
+    return positive("WECHATPAY_TIMEOUT", connect), positive("WECHATPAY_TIMEOUT", read)
 
 
-def _count(environ: Mapping[str, str], name: str) -> int:
+def count(environ: Mapping[str, str], name: str) -> int:
+    """Return a whole number above zero, NEVER without the variable; SettingsError for another text."""
     text = environ.get(name, "").strip()
     if not text:
         return NEVER
@@ -88,7 +92,8 @@ def _count(environ: Mapping[str, str], name: str) -> int:
     return int(text)
 
 
-def _positive(name: str, text: str) -> float:
+def positive(name: str, text: str) -> float:
+    """Return a number above zero; SettingsError for another text."""
     try:
         value = float(text)
     except ValueError:

@@ -44,7 +44,7 @@ def announce(before: Order | None, after: Order) -> Announcement | None:
 
 def announce_again(order: Order) -> Announcement | None:
     """Return the announcement of the order as it stands, for an operator who sends a lost one again."""
-    detail_type = _outcome(order)
+    detail_type = _outcome(order, was_rejected=order.was_rejected)
     return _announcement(detail_type, order) if detail_type else None
 
 
@@ -53,11 +53,12 @@ def _detail_type(before: Order | None, after: Order) -> DetailType | None:
         return None
     if after.status is Status.REJECTED and before is not None and before.status is Status.REJECTED:
         return DetailType.REJECTED if before.attempts != after.attempts else None
-    return _outcome(after)
+    rejected_before = before is not None and before.status is Status.REJECTED
+    return _outcome(after, was_rejected=after.was_rejected or rejected_before)
 
 
-def _outcome(order: Order) -> DetailType | None:
-    if order.status in _SUCCESS and order.was_rejected:
+def _outcome(order: Order, *, was_rejected: bool) -> DetailType | None:
+    if order.status in _SUCCESS and was_rejected:
         return DetailType.RECOVERED
     return _OUTCOMES.get(order.status)
 

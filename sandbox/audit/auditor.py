@@ -57,7 +57,7 @@ class Auditor:
             items=items,
             times=times,
             poison={report.body for report in reports if not report.readable},
-            ledger=dict(by_key(orders, times.keys())),
+            ledger=dict(by_key(orders, times.keys() | items.keys())),
             calls=list(calls),
             letters=list(letters),
             waiting=waiting,

@@ -24,6 +24,8 @@ def check(evidence: AuditEvidence, changed: Set[str]) -> Findings:
         retrying_letters=list(_retrying_letters(evidence)),
         overwritten_items=[key for key, one in evidence.untouched.items() if evidence.items.get(key) != one.item],
         unsafe_texts=[f"{key} {name}" for key, item in evidence.items.items() for name in unsafe_texts(item)],
+        hidden_reports=list(_hidden_reports(evidence)),
+        false_collections=list(_false_collections(evidence)),
         ledger=Counter((evidence.truth(key), evidence.status(key)) for key in evidence.times),
         open=Counter(_open_orders(evidence)),
         dead=Counter(filter(None, _explanations(evidence))),
@@ -77,6 +79,24 @@ def _retrying_letters(evidence: AuditEvidence) -> Iterator[str]:
     for key in evidence.times if not evidence.waiting else ():
         if key in dead and evidence.items.get(key, {}).get("status") == "RETRYING":
             yield key
+
+
+def _hidden_reports(evidence: AuditEvidence) -> Iterator[str]:
+    """Yield the orders that a till has reported and whose item says that none has, once the queue is empty."""
+    dead = set(evidence.dead_orders)
+    for key in evidence.times if not evidence.waiting else ():
+        if evidence.status(key) == "COLLECTED" and key not in dead:
+            yield key
+
+
+def _false_collections(evidence: AuditEvidence) -> Iterator[str]:
+    """Yield the COLLECTED orders that WeChat Pay has not collected, and the orders that expire without being such."""
+    for key, item in evidence.items.items():
+        is_collected = item.get("status") == "COLLECTED"
+        if is_collected and evidence.truth(key) != "DONE NEWTON":
+            yield f"{key}: WeChat Pay has {evidence.truth(key)}"
+        if is_collected is not ("expires_at" in item) and key not in evidence.untouched:
+            yield f"{key}: {item.get('status')} with expires_at {item.get('expires_at')}"
 
 
 def _open_orders(evidence: AuditEvidence) -> Iterator[str]:

@@ -18,6 +18,8 @@ class Findings:
     retrying_letters: list[str] = field(default_factory=list)
     overwritten_items: list[str] = field(default_factory=list)
     unsafe_texts: list[str] = field(default_factory=list)
+    hidden_reports: list[str] = field(default_factory=list)
+    false_collections: list[str] = field(default_factory=list)
     ledger: Counter[tuple[str, str]] = field(default_factory=Counter)
     open: Counter[str] = field(default_factory=Counter)
     dead: Counter[str] = field(default_factory=Counter)
@@ -49,4 +51,6 @@ class Findings:
             ("dead letter, but the item says RETRYING", self.retrying_letters),
             ("unreadable item overwritten", self.overwritten_items),
             ("unsafe text", self.unsafe_texts),
+            ("report hidden behind COLLECTED", self.hidden_reports),
+            ("false collection", self.false_collections),
         )

@@ -145,6 +145,20 @@ class Keys:
         return self.get(mchid)
 
 
+@dataclass(frozen=True, slots=True)
+class KnownMerchant:
+    """The lookups of the second function, with one merchant that is always known."""
+
+    profile: Profile
+
+    def get(self, mchid: str) -> Profile:
+        """Return the merchant."""
+        return self.profile
+
+    def refresh(self, merchant: Profile) -> None:
+        """Return None: there are no newer keys."""
+
+
 class NoQueue:
     """A queue without waits: the test delivers messages itself."""
 

@@ -1,8 +1,9 @@
 """Property tests of the rules: random sequences of what tills, WeChat Pay, the network and environments may do.
 
-A model keeps the truth: which payments the tills took, and when. Each run ends with every fault repaired and one
-redrive. Then every paid order is SYNCED, PAID_BY_WECHAT or NOTHING_DUE, or its item says why it is not, and WeChat Pay
-has never received a time at which no customer paid.
+A model keeps the truth: which payments the tills took, and when. WeChat Pay tells of its own payments in between, in
+time or never, once or again. Each run ends with every fault repaired and one redrive. Then every paid order is SYNCED,
+PAID_BY_WECHAT or NOTHING_DUE, or its item says why it is not, and WeChat Pay has never received a time at which no
+customer paid. No item hides a till's report behind what WeChat Pay has told.
 """
 
 import json
@@ -18,20 +19,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 import wechatpay
+from notifications.endings import Effect, Failed, Received, Refused
+from notifications.receiver import Receiver
 from orders.conversation import WeChatPay
 from orders.errors import OrdersError, UnreadableItemError
 from orders.event import Message
 from orders.order import Order, Status
+from orders.ports import Table
 from orders.relay import Relay
 from orders.results import Result
-from orders.rules import RETRIES_EXHAUSTED
+from orders.rules import RETRIES_EXHAUSTED, contradicts
+from sandbox.notifications_front import event_of
 from sandbox.testbed import APPID, MERCHANT, SERVICE_ID
 from sandbox.wechat_pay import Simulator
 from sandbox.wechat_pay.faults import can_strike
 from sandbox.wechat_pay.refusals import SimulatedRefusal
 from sandbox.wechat_pay.times import digits
 
-from .inprocess import InTurn, Keys, Killed, MemoryTable, NoQueue, Profile, Switch, Wire, session_with
+from .inprocess import InTurn, Keys, Killed, KnownMerchant, MemoryTable, NoQueue, Profile, Switch, Wire, session_with
 
 NUMBERS = ["A", "B", "C"]
 RECEIVES = 6  # as maxReceiveCount; fewer than in production, so that runs reach the dead letters
@@ -89,6 +94,7 @@ EXPLAINED = {  # reasons in an item that is not final, by the state at WeChat Pa
     "REVOKED": "REVOKED",
     "EXPIRED": "EXPIRED",
 }
+EVENT_TYPES = ["PAYSCORE.USER_PAID", "PAYSCORE.USER_PAID", "PAYSCORE.USER_CONFIRM", "REFUND.SUCCESS"]
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "60"))
 
 
@@ -122,7 +128,12 @@ class Orders(RuleBasedStateMachine):
         session = self.resources.enter_context(session_with(self.wire))
         secret = self.wechat_pay.merchant(MERCHANT).secret()
         client = wechatpay.Client(
-            **secret, base_url="http://main", backup_url="http://backup", session=session, clock=lambda: self.now
+            **secret,
+            base_url="http://main",
+            backup_url="http://backup",
+            session=session,
+            timeout=(60.0, 300.0),  # on a slow machine an answer must not look like silence
+            clock=lambda: self.now,
         )
         profile = Profile(client, APPID, SERVICE_ID, "direct")
         self.table = MemoryTable()
@@ -137,6 +148,13 @@ class Orders(RuleBasedStateMachine):
             clock=lambda: self.now,
             jitter=lambda: 1.0,
         )
+        lookups: Any = KnownMerchant(profile)
+        self.receiver = Receiver(self.table, lookups, days=14, within=5.0, call_limit=2.0, clock=lambda: self.now)
+        self.notifications: list[
+            tuple[dict[str, str], bytes, float]
+        ] = []  # notifications that were sent, with their times
+        self.reported_twice: set[str] = set()  # orders whose double payment was an ending, for the alarm
+        self.interrupted = False  # a write has gone wrong: an ending may be missing
         self.truth: dict[str, Truth] = {number: Truth() for number in NUMBERS}
         self.queue: dict[str, Letter] = {}
         self.dead: dict[str, Letter] = {}
@@ -184,6 +202,47 @@ class Orders(RuleBasedStateMachine):
         for _ in range(copies):
             self._enqueue(Letter(json.dumps(payload), number))
 
+    # ---- what WeChat Pay tells ---------------------------------------------------------------------------------------
+
+    @rule(number=st.sampled_from(NUMBERS), event_type=st.sampled_from(EVENT_TYPES))
+    def wechat_pay_tells(self, number: str, event_type: str) -> None:
+        """WeChat Pay sends a notification about an order as it stands."""
+        if number in self._opened():
+            headers, body = self.wechat_pay.notification(MERCHANT, number, event_type)
+            self.notifications.append((headers, body, self.now))
+            self._notify(*self.notifications[-1])
+
+    @precondition(lambda self: self.notifications)
+    @rule(data=st.data())
+    def a_notification_is_sent_again(self, data: st.DataObject) -> None:
+        """The same notification arrives again, in time or too late to be trusted."""
+        self._notify(*data.draw(st.sampled_from(self.notifications)))
+
+    @precondition(lambda self: self.notifications)
+    @rule(data=st.data())
+    def a_notification_is_forged(self, data: st.DataObject) -> None:
+        """A notification arrives that was changed on its way: nothing is written."""
+        headers, body, sent_at = data.draw(st.sampled_from(self.notifications))
+        items = dict(self.table.items)
+        self._notify(headers, body + b" ", sent_at)
+        assert self.table.items == items
+
+    @precondition(lambda self: self.queue)
+    @rule(data=st.data(), number=st.sampled_from(NUMBERS), tells_first=st.booleans())
+    def a_notification_and_a_batch_race(self, data: st.DataObject, number: str, tells_first: bool) -> None:
+        """A notification arrives between a batch's read and its write, or a batch between those of a notification."""
+        ids = data.draw(st.lists(st.sampled_from(sorted(self.queue)), min_size=1, max_size=2, unique=True))
+        letters = {one: self.queue[one] for one in ids}
+        if number not in self._opened():
+            return
+        headers, body = self.wechat_pay.notification(MERCHANT, number)
+        self.notifications.append((headers, body, self.now))
+        if tells_first:
+            stale = _Stale(self.table, lambda: self._notify(*self.notifications[-1]))
+            self._deliver(ids, replace(self.relay, table=stale), letters)
+        else:
+            self._notify(*self.notifications[-1], _Stale(self.table, lambda: self._deliver(ids)))
+
     # ---- faults ------------------------------------------------------------------------------------------------------
 
     @rule(fault=st.sampled_from(FAULTS), times=st.integers(1, 3), operation=st.sampled_from([None, "sync", "query"]))
@@ -211,6 +270,7 @@ class Orders(RuleBasedStateMachine):
     def writes_go_wrong(self, plan: list[str]) -> None:
         """The next writes fail in one of five ways."""
         self.table.plan = plan
+        self.interrupted |= bool(plan)
 
     @rule(seconds=st.sampled_from([1, 61, 300, 7200]))
     def time_passes(self, seconds: int) -> None:
@@ -257,6 +317,14 @@ class Orders(RuleBasedStateMachine):
         self.final |= {key: item.status for key, item in self.table.items.items() if item.status.final}
 
     @invariant()
+    def an_item_expires_only_while_no_till_has_reported(self) -> None:
+        """A COLLECTED order expires and has no payment at a till; every other order has one and never expires."""
+        for item in self.table.items.values():
+            is_collected = item.status is Status.COLLECTED
+            assert (item.expires_at is not None) is is_collected
+            assert (item.payment.paid_time == "") is is_collected
+
+    @invariant()
     def wechat_pay_receives_true_times_only(self) -> None:
         """WeChat Pay never receives a time at which no customer paid."""
         for number in self._opened():
@@ -279,6 +347,9 @@ class Orders(RuleBasedStateMachine):
             for number, truth in self.truth.items():
                 if truth.times:
                     self._compare(number)
+                elif (item := self.table.items.get(f"{MERCHANT}#{number}")) is not None:
+                    assert item.status is Status.COLLECTED, "no till has reported it"
+                    assert self.wechat_pay.order(MERCHANT, number).paid_type == "NEWTON"
         finally:
             self.resources.close()
 
@@ -291,10 +362,29 @@ class Orders(RuleBasedStateMachine):
         self.sent += 1
         self.queue[f"m{self.sent}"] = letter
 
+    def _notify(self, headers: dict[str, str], body: bytes, sent_at: float, table: Table | None = None) -> None:
+        """Deliver a notification; it is answered, unless the environment ends, and only in time it changes anything."""
+        event = event_of("POST", f"/{MERCHANT}", headers.items(), body, self.now)
+        before = {key: item.version for key, item in self.table.items.items()}
+        calls = len(self.wechat_pay.calls)
+        try:
+            ending = replace(self.receiver, table=table or self.table).receive(event, lambda: 60.0)
+        except Killed:
+            return
+        assert isinstance(ending, Received | Refused | Failed)
+        if isinstance(ending, Received) and ending.effect in {Effect.PAID_BY_WECHAT, Effect.CONTRADICTION}:
+            self.reported_twice.add(ending.out_order_no)
+        if table is None:
+            assert len(self.wechat_pay.calls) == calls, "a notification is opened without a call"
+        if table is None and isinstance(ending, Refused):
+            assert before == {key: item.version for key, item in self.table.items.items()}
+        assert self.now - sent_at <= 300 or not isinstance(ending, Received), "an old notification was trusted"
+
     def _deliver(self, ids: list[str], relay: Relay | None = None, in_flight: dict[str, Letter] | None = None) -> None:
         letters = in_flight or {one: self.queue[one] for one in ids if one in self.queue}
         closed = {letter.number for letter in letters.values() if self._is_final(letter.number)}
         closed |= self._rejected(letters.values())
+        closed |= {letter.number for letter in letters.values() if self._is_collected(letter.number)}
         before = self._calls(closed)
         for letter in letters.values():
             letter.receives += 1
@@ -310,12 +400,19 @@ class Orders(RuleBasedStateMachine):
 
     def _acknowledge(self, results: list[Result]) -> None:
         for result in results:
+            outcome, order = result.outcome, result.order
+            if outcome and order and (outcome.status is Status.PAID_BY_WECHAT or contradicts(order, outcome)):
+                self.reported_twice.add(outcome.payment.out_order_no)
             if not result.failed:
                 self.queue.pop(result.message.message_id, None)
 
     def _is_final(self, number: str) -> bool:
         item = self.table.items.get(f"{MERCHANT}#{number}")
         return item is not None and item.status.final
+
+    def _is_collected(self, number: str) -> bool:
+        item = self.table.items.get(f"{MERCHANT}#{number}")
+        return item is not None and item.status is Status.COLLECTED
 
     def _rejected(self, letters: Iterable[Letter]) -> set[str]:
         """Orders that are REJECTED for the payment of all these letters, each of which was received before."""
@@ -347,6 +444,8 @@ class Orders(RuleBasedStateMachine):
             assert (item.status, item.reason) == (Status.REJECTED, "ORDER_NOT_EXIST")
             return
         order = self.wechat_pay.order(MERCHANT, number)
+        is_double = item.status is Status.PAID_BY_WECHAT
+        assert not is_double or self.interrupted or number in self.reported_twice, "no alarm was raised"
         match order.state, order.paid_type:
             case "DONE", "MCH":
                 assert item.status is Status.SYNCED

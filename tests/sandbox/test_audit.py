@@ -57,6 +57,22 @@ def test_what_agrees_is_no_finding(status: str, order: dict[str, Any]) -> None:
     assert compare(an_item(status), order).faults == []
 
 
+def test_a_report_hidden_behind_collected_is_found() -> None:
+    """An order that a till has reported is not COLLECTED once the queue is empty; while it waits it may be."""
+    item, order = an_item("COLLECTED", expires_at=1), an_order(paid_type="NEWTON")
+    assert compare(item, order).hidden_reports == [f"{MCHID}#A"]
+    assert compare(item, order, waiting=1).faults == []
+    assert compare(item, order, reports=[]).faults == []
+
+
+def test_a_false_collection_is_found() -> None:
+    """A COLLECTED order rests on WeChat Pay's own payment and expires; no other order does."""
+    item = an_item("COLLECTED", expires_at=1)
+    assert compare(item, an_order(), reports=[]).false_collections == [f"{MCHID}#A: WeChat Pay has DONE MCH"]
+    assert len(compare(an_item("COLLECTED"), an_order(paid_type="NEWTON"), reports=[]).false_collections) == 1
+    assert len(compare(an_item("SYNCED", expires_at=1), an_order()).false_collections) == 1
+
+
 def test_a_lost_order_is_found() -> None:
     """An order is lost that is neither in the table nor among the dead letters nor in the queue."""
     assert compare({}, an_order()).lost_orders == [f"{MCHID}#A"]

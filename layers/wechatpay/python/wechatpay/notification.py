@@ -11,6 +11,8 @@ from wechatpay.answer import JsonObject, decode_json
 from wechatpay.cipher import ALGORITHM, Cipher
 from wechatpay.errors import MalformedError, UndecryptableError
 from wechatpay.platform_keys import PlatformKeys
+from wechatpay.read_order import read_resource
+from wechatpay.service_order import ServiceOrder
 from wechatpay.verification import verify
 
 
@@ -31,6 +33,14 @@ class Notification:
     original_type: str
     resource: JsonObject = field(repr=False, hash=False)
     serial: str
+
+    def service_order(self) -> ServiceOrder:
+        """Return the order that a PayScore notification is about, as `payscore.query` returns it.
+
+        Nothing compares it with an order of yours: its `mchid` and `out_order_no` say whose it is. Raise MalformedError
+        where the resource is no service order, such as that of an authorization.
+        """
+        return read_resource(self.resource)
 
     @classmethod
     def open(

@@ -41,6 +41,14 @@ def read_order(
     return _read(ServiceOrder, {**raw, "request_id": answer.request_id, "raw": raw})
 
 
+def read_resource(resource: JsonObject) -> ServiceOrder:
+    """Return the order in a verified notification (doc 4012587960); MalformedError where it has no number or state."""
+    raw = tidy(resource)
+    if not all(isinstance(raw.get(name), str) and raw[name] for name in ("out_order_no", "state")):
+        raise MalformedError("the notification's resource is no service order")
+    return _read(ServiceOrder, {**raw, "raw": raw})
+
+
 def order_fields(
     answer: Answer, out_order_no: str, mchid: str, identity: Mapping[str, object] | None = None
 ) -> JsonObject:
