@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+import notifications
 import orders
 from ops.doctor.mapping import ALIAS
 from ops.doctor.resources import resources
@@ -81,9 +82,9 @@ def _alarms(deployment: Deployment, names: Sequence[str]) -> list[Mapping[str, A
 
 @cache
 def emitted() -> frozenset[str]:
-    """Return the words in the function's source that may be the name of a metric: capital letter, no blank."""
-    folder = Path(next(iter(orders.__path__)))
-    return frozenset(word for path in folder.glob("*.py") for word in _METRIC.findall(path.read_text(encoding="utf-8")))
+    """Return the words in both functions' source that may be the name of a metric: capital letter, no blank."""
+    paths = [path for package in (orders, notifications) for path in Path(next(iter(package.__path__))).glob("*.py")]
+    return frozenset(word for path in paths for word in _METRIC.findall(path.read_text(encoding="utf-8")))
 
 
 def judge(
