@@ -80,7 +80,7 @@ def test_an_unknown_word_raises_its_alarm(reported: Reported) -> None:
     assert line["level"] == "WARNING"
 
 
-@pytest.mark.parametrize("reason", set(Reason) - {Reason.PROBE})
+@pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.PROBE}))
 def test_a_refusal_is_a_word_and_a_merchant(reported: Reported, reason: Reason) -> None:
     """The line of a refusal has the reason and the merchant of the path; refusals about keys are counted."""
     [line], metrics = reported(Refused(reason, "1230000109"))
