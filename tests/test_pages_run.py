@@ -477,6 +477,8 @@ NOT_RUN: Mapping[str, str] = {
     "demo": "tests/test_end_to_end.py runs its stories; .ci/run runs it",
     "test": "runs this test",
     "sandbox": "does not end; this module runs next to such a sandbox, and tests/sandbox tries its start",
+    "axe": "needs npm; .ci/run runs it",
+    "screenshots": "runs the stories of tests/console, which tests/console tries",
     "chaos": "minutes; tests/sandbox/test_chaos.py tries a small one, and .ci/run runs it",
     "bench": "ten minutes, and packages that are not installed here; .ci/run runs a round",
     "build": "minutes; `make sandbox` builds by the same two commands, and the sandbox deploys what they write",
