@@ -505,6 +505,8 @@ NOT_RUN: Mapping[str, str] = {
     "sam-local": "needs a container engine; tests/sandbox/test_sam_local.py tries its parts",
     "conformance": "runs a file of this suite",
     "lock": "asks the package index; tests/test_supply_chain.py reads what it writes",
+    "axe": "needs npm; .ci/run runs it",
+    "screenshots": "runs the stories of tests/console, which tests/console tries",
     "chaos": "minutes; tests/sandbox/test_chaos.py tries a small one, and .ci/run runs it",
     "day": "minutes; tests/sandbox/test_day.py runs a short one",
     "bench": "ten minutes, and packages that are not installed here; .ci/run runs a round",

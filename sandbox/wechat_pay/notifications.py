@@ -1,5 +1,6 @@
 """WeChat Pay's own calls to a merchant: what they say, and when they are sent again (docs 4012587953, 4012587960)."""
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +26,8 @@ SUMMARIES: Mapping[str, str] = {
     "PAYSCORE.USER_CLOSE_SERVICE": "解约成功",
 }
 """Every event type of PayScore with its summary."""
+
+EVENT_TYPE = re.compile(r"[A-Z_]{1,40}\.[A-Z_]{1,40}")
 
 Delivery = Literal["waiting", "accepted", "given up", "not sent"]
 

@@ -16,7 +16,7 @@ from sandbox.wechat_pay.orders import SimulatedOrder
 from sandbox.wechat_pay.outbox import Outbox
 from sandbox.wechat_pay.refusals import NOT_EXIST
 from sandbox.wechat_pay.switches import DEFAULTS, Switches
-from sandbox.wechat_pay.verbs import CommandError, verb
+from sandbox.wechat_pay.verbs import CommandError, nearest, verb
 
 REPLAYS = 100  # notifications that were returned and can be returned once more
 
@@ -71,14 +71,16 @@ class Notifier(Customers):
     ) -> tuple[dict[str, str], bytes]:
         """Return a notification about the order as it stands, headers and body, for the test of a handler.
 
-        `replay`: the one that was returned last, byte for byte. `serial` names the certificate that signs.
+        `event_type`: also a legacy one, or one that WeChat Pay does not have. `replay`: the one that was returned last,
+        byte for byte. `serial` names the certificate that signs.
         """
-        if event_type not in notifications.SUMMARIES:
+        if not notifications.EVENT_TYPE.fullmatch(event_type):
             names = list(notifications.SUMMARIES)
             raise CommandError(
-                f"event_type must be one of {', '.join(names)}, not {event_type!r:.80}",
+                f"event_type must be a type such as {', '.join(names)}, not {event_type!r:.80}",
                 field="event_type",
                 accepted=names,
+                nearest=nearest(event_type, names),
             )
         key = (mchid, out_order_no, event_type)
         if not replay:

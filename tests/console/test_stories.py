@@ -229,13 +229,15 @@ def event_about(number: str) -> Event:
     return Event(f'{{"mchid": "{MERCHANT}", "out_order_no": "{number}", "detail": {{"paid_time": "20260101120000"}}}}')
 
 
-def test_an_order_takes_the_steps_that_its_state_allows(page: Page, number: str, keep: Callable[[str], object]) -> None:
+def test_an_order_takes_the_steps_that_its_state_allows(
+    page: Page, number: str, desk: Desk, keep: Callable[[str], object]
+) -> None:
     """An order is opened, confirmed, completed with an amount, and deducted, each by its button, without a reload."""
     page.goto("/orders")
     page.get_by_label("Order number", exact=True).fill(number)
     page.get_by_label("State").select_option("open")
     page.locator("#create-order").click()
-    line = page.locator("#orders tr").filter(has_text=number)
+    line = page.locator("#orders tr").filter(has=page.get_by_role("link", name=number, exact=True))
     expect(line).to_contain_text("CREATED")
     expect(line.get_by_role("button")).to_have_text(["Confirm", "Cancel", "Expire"])
     line.get_by_role("button", name="Confirm").click()
@@ -244,6 +246,10 @@ def test_an_order_takes_the_steps_that_its_state_allows(page: Page, number: str,
     line.get_by_role("button", name="Complete").click()
     expect(page.get_by_role("alert")).to_have_text("Nothing was done: three is no amount, write yuan such as 39.00.")
     line.get_by_label("Amount, yuan").fill("12.5")
+    desk.testbed.ready(f"{number}-NEXT")
+    expect(page.locator("#orders tr").filter(has_text=f"{number}-NEXT")).to_have_count(
+        1
+    )  # the table has changed meanwhile
     line.get_by_role("button", name="Complete").click()
     expect(line).to_contain_text("12.50")
     line.get_by_role("button", name="Begin to deduct").click()
@@ -255,7 +261,7 @@ def test_an_order_takes_the_steps_that_its_state_allows(page: Page, number: str,
     keep("orders")
     page.get_by_label("Order number contains").fill(number)
     page.get_by_role("button", name="Search").click()
-    expect(page.locator("#orders tbody tr")).to_have_count(1)
+    expect(page.locator("#orders tbody tr")).to_have_count(2)
 
 
 def test_a_step_that_is_no_longer_allowed_says_so_in_wechat_pays_words(page: Page, number: str, desk: Desk) -> None:

@@ -36,13 +36,5 @@
   document.body.addEventListener("htmx:sendError", (event) => {
     if (event.detail.requestConfig.verb === "post") connection.textContent = connection.dataset.unsent;
   });
-  // A part that a person is filling in is not replaced under the hands; it fetches itself once the focus leaves it.
-  document.body.addEventListener("htmx:beforeRequest", (event) => {
-    const part = event.detail.elt;
-    if (event.detail.requestConfig.verb !== "get" || !part.contains(document.activeElement)) return;
-    if (!document.activeElement.matches("input:not([type=checkbox]), select, textarea")) return;
-    event.preventDefault();
-    part.addEventListener("focusout", () => htmx.trigger(part, part.getAttribute("hx-trigger").split(" ")[0]), { once: true });
-  });
   open();
 })();
