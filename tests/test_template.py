@@ -16,6 +16,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
+from ops.outcomes import ANNOUNCED
 from orders.settlement import KEY_REASONS
 from tools import package
 
@@ -110,7 +111,7 @@ def test_one_call_fits_into_the_functions_time(source: dict[str, Any], resources
     assert longest < resources["OrdersFunction"]["Timeout"]
 
 
-@pytest.mark.parametrize("queue", ["OrderQueue", "DeadLetters", "UndeliveredEvents"])
+@pytest.mark.parametrize("queue", ["OrderQueue", "DeadLetters", "UndeliveredEvents", "UndeliveredOutcomes"])
 def test_every_queue_is_encrypted_and_refuses_plain_http(resources: dict[str, Any], queue: str) -> None:
     """Every queue is encrypted, and its policy denies requests without TLS."""
     assert resources[queue]["SqsManagedSseEnabled"] == {"Fn::If": ["HasKmsKey", False, True]}
@@ -284,7 +285,7 @@ def test_the_mapping_invokes_the_alias_of_that_version(template: dict[str, Any])
     """The event source mapping invokes the alias, and the alias points to the published version."""
     name, version = _published(template)
     [alias] = [one for one in template["Resources"].items() if one[1]["Type"] == "AWS::Lambda::Alias"]
-    [mapping] = [one for one in template["Resources"].values() if one["Type"] == MAPPING]
+    mapping = template["Resources"]["OrdersFunctionOrders"]
     assert mapping["Properties"]["FunctionName"] == {"Ref": alias[0]}
     assert alias[1]["Properties"]["FunctionVersion"] == {"Fn::GetAtt": [name, "Version"]}
     assert version["Properties"]["FunctionName"] == {"Ref": "OrdersFunction"}
@@ -389,8 +390,7 @@ def _statements(resources: dict[str, Any], queue: str) -> list[dict[str, Any]]:
 
 def test_a_batch_may_fail_in_part_and_concurrency_is_limited(template: dict[str, Any]) -> None:
     """The mapping reports failures by item, and MaximumConcurrency limits the calls in flight at WeChat Pay."""
-    [mapping] = [one for one in template["Resources"].values() if one["Type"] == "AWS::Lambda::EventSourceMapping"]
-    properties = mapping["Properties"]
+    properties = template["Resources"]["OrdersFunctionOrders"]["Properties"]
     assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert properties["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}}
     assert properties["BatchSize"] == {"Ref": "BatchSize"}
@@ -500,11 +500,15 @@ ALARMS = {
     "NotificationsThrottlesAlarm": ("AWS/Lambda", "Throttles", "Sum"),
     "NotificationsFailedAlarm": ("WeChatPayScore", "NotificationsFailed", "Sum"),
     "NotificationsUntrustedAlarm": ("WeChatPayScore", "NotificationsUntrusted", "Sum"),
+    "OutcomesLateAlarm": ("AWS/Lambda", "IteratorAge", "Maximum"),
+    "OutcomeUnreadableAlarm": ("WeChatPayScore", "OutcomeUnreadable", "Sum"),
+    "UndeliveredOutcomesAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum"),
     "VersionErrorsAlarm": ("AWS/Lambda", "Errors", "Sum"),
     "VersionFaultyAlarm": ("WeChatPayScore", "Faulty", "Sum"),
 }
 ROLLBACK = {"VersionErrorsAlarm", "VersionFaultyAlarm"}  # exist only if CodeDeploy moves the traffic
 SECOND = {name for name in ALARMS if name.startswith("Notifications")}  # exist only with the second function
+THIRD = {name for name in ALARMS if "Outcome" in name}  # exist only with the function that publishes the outcomes
 
 
 def test_the_alarms_watch_metrics_that_exist(template: dict[str, Any]) -> None:
@@ -525,9 +529,9 @@ def test_the_alarms_watch_metrics_that_exist(template: dict[str, Any]) -> None:
 
 
 def test_an_alarm_exists_always_or_with_what_it_is_about(template: dict[str, Any]) -> None:
-    """Only rollback alarms, about the version that is being deployed, and those of the notifications are optional."""
+    """Rollback alarms, about the version that is being deployed, and those of the two other functions are optional."""
     alarms = {name: one for name, one in template["Resources"].items() if one["Type"].endswith("::Alarm")}
-    assert {name for name, alarm in alarms.items() if "Condition" in alarm} == ROLLBACK | SECOND
+    assert {name for name, alarm in alarms.items() if "Condition" in alarm} == ROLLBACK | SECOND | THIRD
     version = {"Fn::GetAtt": [_published(template)[0], "Version"]}
     for name in ROLLBACK:
         assert version in [dimension["Value"] for dimension in alarms[name]["Properties"]["Dimensions"]]
@@ -548,6 +552,7 @@ def test_the_description_of_an_alarm_leads_to_the_runbook(template: dict[str, An
 
 REPORT = (ROOT / "functions/orders/report.py").read_text(encoding="utf-8")
 SECOND_REPORT = (ROOT / "functions/notifications/report.py").read_text(encoding="utf-8")
+THIRD_REPORT = (ROOT / "functions/outcomes/handler.py").read_text(encoding="utf-8")
 _SERVICE, _QUEUE, _FUNCTION, _TABLE, _RULE = (
     frozenset({frozenset({name})}) for name in ("service", "QueueName", "FunctionName", "TableName", "RuleName")
 )
@@ -570,6 +575,7 @@ _METRICS: dict[str, dict[str, frozenset[frozenset[str]]]] = {
         "Throttles": _FUNCTION,
         "Invocations": _FUNCTION,
         "Duration": _FUNCTION,
+        "IteratorAge": _FUNCTION,
     },
     "AWS/Events": dict.fromkeys(("FailedInvocations", "InvocationsFailedToBeSentToDlq"), _RULE),
     "AWS/DynamoDB": dict.fromkeys(("ConsumedWriteCapacityUnits", "ConsumedReadCapacityUnits"), _TABLE),
@@ -577,7 +583,7 @@ _METRICS: dict[str, dict[str, frozenset[frozenset[str]]]] = {
     "WeChatPayScore": {
         **dict.fromkeys(re.findall(r'(?:_count|add_metric)\(\s*"(\w+)"', REPORT), _SERVICE),
         **dict.fromkeys(re.findall(r'single_metric\("(\w+)"', REPORT), _VERSION),
-        **dict.fromkeys(re.findall(r'add_metric\("(\w+)"', SECOND_REPORT), _SERVICE),
+        **dict.fromkeys(re.findall(r'add_metric\("(\w+)"', SECOND_REPORT + THIRD_REPORT), _SERVICE),
         **dict.fromkeys(re.findall(r'single_metric\("(\w+)"', SECOND_REPORT), _EVENT),
     },
 }
@@ -588,20 +594,21 @@ def widgets(template: dict[str, Any]) -> list[dict[str, Any]]:
     """The widgets of the dashboard; `${…}` stays as it is."""
     dashboard = template["Resources"]["OperationsDashboard"]
     assert dashboard["Condition"] == "HasDashboard"
-    body = _dashboard_body(dashboard, notifications=True)
+    body = _dashboard_body(dashboard, complete=True)
     names = {*template["Resources"], *template["Parameters"], "AWS::Region", "AWS::StackName"}
     assert {name.partition(".")[0] for name in re.findall(r"\$\{([^}]+)\}", body)} <= names
     parsed: list[dict[str, Any]] = json.loads(body)["widgets"]
     return parsed
 
 
-def _dashboard_body(dashboard: dict[str, Any], *, notifications: bool) -> str:
-    """Return the dashboard's text with or without the rows of the notifications; `${…}` stays as it is."""
+def _dashboard_body(dashboard: dict[str, Any], *, complete: bool) -> str:
+    """Return the dashboard's text with or without the rows of the two other functions; `${…}` stays as it is."""
     body, variables = dashboard["Properties"]["DashboardBody"]["Fn::Sub"]
-    condition, rows, no_rows = variables["NotificationsRows"]["Fn::If"]
-    assert (condition, no_rows) == ("HasNotifications", "")
-    text: str = body.replace("${NotificationsRows}", rows["Fn::Sub"] if notifications else "")
-    return text
+    for name, condition in {"NotificationsRows": "HasNotifications", "OutcomesRow": "HasOutcomes"}.items():
+        conditional, rows, no_rows = variables[name]["Fn::If"]
+        assert (conditional, no_rows) == (condition, "")
+        body = body.replace(f"${{{name}}}", rows["Fn::Sub"] if complete else "")
+    return str(body)
 
 
 def test_every_widget_shows_a_metric_that_is_emitted(template: dict[str, Any], widgets: list[dict[str, Any]]) -> None:
@@ -610,6 +617,7 @@ def test_every_widget_shows_a_metric_that_is_emitted(template: dict[str, Any], w
         ("service", "${AWS::StackName}"),
         ("FunctionName", "${OrdersFunction}"),
         ("FunctionName", "${NotificationsFunction}"),
+        ("FunctionName", "${OutcomesFunction}"),
         ("TableName", "${OrdersTable}"),
         ("LogGroupName", "${OrdersFunctionLogs}"),
         *(("QueueName", f"${{{name}.QueueName}}") for name in ("OrderQueue", "DeadLetters", "UndeliveredEvents")),
@@ -632,12 +640,13 @@ def test_every_widget_shows_a_metric_that_is_emitted(template: dict[str, Any], w
 def test_the_dashboard_answers_the_questions_of_an_incident(widgets: list[dict[str, Any]]) -> None:
     """The dashboard has the state of every alarm, and each metric that the operator's questions need."""
     boards = [widget["properties"]["alarms"] for widget in widgets if widget["type"] == "alarm"]
-    names = (ALARMS.keys() - ROLLBACK - SECOND, SECOND)
+    names = (ALARMS.keys() - ROLLBACK - SECOND - THIRD, SECOND, THIRD)
     assert boards == [[f"${{{name}.Arn}}" for name in _in_order(each)] for each in names]
     metrics = {line[1] for widget in widgets for line in widget["properties"].get("metrics", ()) if len(line) > 1}
     assert metrics >= {
         *("ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage", "PaidToSynced", "Synced"),
         *("PaidByWeChat", "Rejected", "SyncLatency", "CircuitOpened", "KeyDaysLeft", "DeadLetter"),
+        *("OutcomesPublished", "OutcomesRefused", "IteratorAge"),
         *("DoublePaymentNotified", "RememberedCollection", "NotificationsUntrusted", "NotificationsFailed"),
         *("NumberOfMessagesReceived", "Invocations", "Duration", "ConsumedWriteCapacityUnits", "IncomingBytes"),
     }
@@ -767,10 +776,11 @@ def test_every_preference_is_one_of_codedeploys_and_enables_it(source: dict[str,
     assert not [name for name, one in at_once.items() if "CodeDeploy::" in one["Type"] or "UpdatePolicy" in one]
 
 
+QUEUES = ("OrderQueue", "DeadLetters", "UndeliveredEvents", "UndeliveredOutcomes")
 OWN = {  # dimension → values that are unique to this stack
     "service": {"Ref": "AWS::StackName"},
-    "FunctionName": [{"Ref": "OrdersFunction"}, {"Ref": "NotificationsFunction"}],
-    "QueueName": [{"Fn::GetAtt": [name, "QueueName"]} for name in ("OrderQueue", "DeadLetters", "UndeliveredEvents")],
+    "FunctionName": [{"Ref": f"{name}Function"} for name in ("Orders", "Notifications", "Outcomes")],
+    "QueueName": [{"Fn::GetAtt": [name, "QueueName"]} for name in QUEUES],
 }
 
 
@@ -828,7 +838,7 @@ def _pins(path: Path) -> dict[str, str]:
 def test_the_package_contains_only_what_ships() -> None:
     """The build contains our modules and the pinned dependencies, and neither tests nor tools."""
     function, layer = BUILD / "OrdersFunction", BUILD / "WeChatPayLayer/python"
-    for name in ("orders", "notifications"):
+    for name in ("orders", "notifications", "outcomes"):
         ours = {path.name for path in (ROOT / "functions" / name).iterdir()} | {"__pycache__"}
         assert {path.name for path in (function / name).iterdir()} == ours
     library = {path.name for path in (ROOT / "layers/wechatpay/python/wechatpay").iterdir()} | {"__pycache__"}
@@ -940,7 +950,10 @@ UNCONDITIONAL = {  # resource type → properties that the China Regions are kno
     },
     "AWS::Lambda::EventSourceMapping": {
         *("BatchSize", "EventSourceArn", "FunctionName", "FunctionResponseTypes", "ScalingConfig"),
+        *("StartingPosition", "ParallelizationFactor", "BisectBatchOnFunctionError", "MaximumRecordAgeInSeconds"),
+        *("FilterCriteria", "DestinationConfig"),  # of the outcomes' stream, which is a parameter of the deployment
     },
+    "AWS::SNS::Subscription": {"TopicArn", "Protocol", "Endpoint", "RedrivePolicy"},
     "AWS::IAM::Role": {"AssumeRolePolicyDocument", "Policies", "Tags"},
     "AWS::Logs::LogGroup": {"RetentionInDays"},
     "AWS::DynamoDB::Table": {
@@ -1037,7 +1050,7 @@ def test_without_a_front_nothing_of_the_second_function_exists(template: dict[st
     text = json.dumps({name: one for name, one in created.items() if name != "OperationsDashboard"})
     assert not re.search("Notifications|CollectedDays", text)
     [body, variables] = created["OperationsDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    assert variables == {"NotificationsRows": ""}
+    assert variables == {"NotificationsRows": "", "OutcomesRow": ""}
     assert "Notifications" not in body.replace("${NotificationsRows}", "")
 
 
@@ -1124,14 +1137,34 @@ def test_wechat_pay_has_its_answer_within_five_seconds(source: dict[str, Any], r
     assert source["Parameters"]["NotificationsTimeout"]["Default"] == 5
 
 
-def test_both_functions_have_the_same_code(source: dict[str, Any]) -> None:
-    """Both functions have one package and one layer, so that both follow the same rules; the build keeps one copy."""
-    first, second = (source["Resources"][name]["Properties"] for name in ("OrdersFunction", "NotificationsFunction"))
+@pytest.mark.parametrize("other", ["NotificationsFunction", "OutcomesFunction"])
+def test_the_functions_have_the_same_code(source: dict[str, Any], other: str) -> None:
+    """The functions have one package and one layer, so that all follow the same rules; the build keeps one copy."""
+    first, second = (source["Resources"][name]["Properties"] for name in ("OrdersFunction", other))
     for name in ("CodeUri", "Runtime", "Architectures", "Layers", "MemorySize"):
         assert first[name] == second[name]
     built = yaml_parse((BUILD / "template.yaml").read_text(encoding="utf-8"))["Resources"]
-    assert built["NotificationsFunction"]["Properties"]["CodeUri"] == "OrdersFunction"
-    assert not (BUILD / "NotificationsFunction").exists()
+    assert built[other]["Properties"]["CodeUri"] == "OrdersFunction"
+    assert not (BUILD / other).exists()
+
+
+def test_without_the_parameter_no_outcome_costs_anything(template: dict[str, Any]) -> None:
+    """By default nothing of the outcome events is created."""
+    assert {name for name in _created(template) if "Outcome" in name} == set()
+    assert set(_created(template, OutcomeEvents="yes")) > THIRD
+
+
+def test_the_outcomes_of_an_order_stay_in_order(template: dict[str, Any]) -> None:
+    """The mapping reads every change of an outcome from the start, in order, and keeps what it gives up."""
+    mapping = template["Resources"]["OutcomesFunctionOutcomes"]["Properties"]
+    assert mapping["EventSourceArn"] == {"Fn::GetAtt": ["OrdersTable", "StreamArn"]}
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert (mapping["StartingPosition"], mapping["MaximumRecordAgeInSeconds"]) == ("TRIM_HORIZON", 23 * 3600)
+    assert mapping["DestinationConfig"] == {
+        "OnFailure": {"Destination": {"Fn::GetAtt": ["UndeliveredOutcomes", "Arn"]}}
+    }
+    [pattern] = [json.loads(one["Pattern"]) for one in mapping["FilterCriteria"]["Filters"]]
+    assert set(pattern["dynamodb"]["NewImage"]["status"]["S"]) == {one.value for one in ANNOUNCED}
 
 
 SAVED_QUERIES = {name for name, _ in NAMED if name.endswith("Query")}
@@ -1139,6 +1172,11 @@ CONDITIONAL = {  # condition → the resources that exist only with it
     "HasArchive": {"OrderArchive"},
     "HasDashboard": {"OperationsDashboard"},
     "HasNotifications": {"NotificationsFunction", "NotificationsRole", "NotificationsLogs", *SECOND},
+    "HasOrderTopic": {"OrderTopicSubscription"},
+    "HasOutcomes": {
+        *("OutcomesFunction", "OutcomesFunctionOutcomes", "OutcomesFunctionRole", "OutcomesFunctionLogs"),
+        *("UndeliveredOutcomes", "UndeliveredOutcomesPolicy", *THIRD),
+    },
     "HasHttpApi": {
         *("NotificationsApi", "NotificationsIntegration", "NotificationsRoute", "NotificationsStage"),
         "NotificationsApiPermission",

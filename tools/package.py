@@ -36,12 +36,11 @@ OPERATIONS = {
 
 CODE = {
     "OrdersFunction": ("", "/var/task"),
-    "OutcomesFunction": ("", "/var/task"),
     "WeChatPayLayer": ("python", "/opt/python"),
 }
 """For each resource: the folder of its code in a build, and the folder where Lambda mounts it."""
 
-SAME_CODE = {"NotificationsFunction": "OrdersFunction"}
+SAME_CODE = {"NotificationsFunction": "OrdersFunction", "OutcomesFunction": "OrdersFunction"}
 """Functions with the code of another one: SAM writes a copy for each, and every deployment would upload both."""
 
 MACHINES = {0x3E: "x86_64", 0xB7: "arm64"}

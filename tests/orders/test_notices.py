@@ -18,12 +18,12 @@ MCH = Outcome(Status.SYNCED, TOLD, facts=replace(FACTS, paid_type="MCH"))
 NOTICE = Reporter("n1", "n1", "wechatpay")
 
 
-def _told(order: Order | None, outcome: Outcome = NEWTON, notice: Reporter = NOTICE) -> Order | None:
+def _after_notice(order: Order | None, outcome: Outcome = NEWTON, notice: Reporter = NOTICE) -> Order | None:
     return record_notification(order, outcome, notice, NOW + 1, days=14)
 
 
 def _collected() -> Order:
-    order = _told(None)
+    order = _after_notice(None)
     assert order is not None
     return order
 
@@ -51,7 +51,7 @@ def test_no_other_order_expires(status: Status) -> None:
 )
 def test_only_wechat_pays_own_payment_is_remembered(outcome: Outcome) -> None:
     """Of an order without an item nothing else is kept."""
-    assert _told(None, outcome) is None
+    assert _after_notice(None, outcome) is None
 
 
 @pytest.mark.parametrize("status", OPEN)
@@ -59,7 +59,7 @@ def test_only_wechat_pays_own_payment_is_remembered(outcome: Outcome) -> None:
 def test_a_verified_payment_settles_an_open_order(status: Status, outcome: Outcome) -> None:
     """An order that is retried or rejected takes the verified status; its report stays whose it was."""
     before = an_order(status, outcome_unknown=True, event_id="e1", source="pos.till", rest={"new": {"S": "x"}})
-    after = _told(before, outcome)
+    after = _after_notice(before, outcome)
     assert after is not None
     assert (after.status, after.payment, after.event_id, after.version) == (outcome.status, PAYMENT, "e1", 2)
     assert (after.outcome_unknown, after.rest) == (False, before.rest)
@@ -68,7 +68,7 @@ def test_a_verified_payment_settles_an_open_order(status: Status, outcome: Outco
 @pytest.mark.parametrize("status", OPEN)
 def test_an_open_state_settles_nothing(status: Status) -> None:
     """A notification whose order is not final leaves the item alone."""
-    assert _told(an_order(status), replace(NEWTON, status=Status.RETRYING, reason="USER_CONFIRM")) is None
+    assert _after_notice(an_order(status), replace(NEWTON, status=Status.RETRYING, reason="USER_CONFIRM")) is None
 
 
 @pytest.mark.parametrize("status", FINAL)
@@ -76,12 +76,12 @@ def test_a_final_status_stays(status: Status) -> None:
     """The same verdict changes nothing; another is a line of the history, once for each notification."""
     outcome = MCH if status is Status.PAID_BY_WECHAT else NEWTON
     before = an_order(status, an_attempt("m1", status))
-    assert _told(before, replace(outcome, status=status)) is None
-    after = _told(before, outcome)
+    assert _after_notice(before, replace(outcome, status=status)) is None
+    after = _after_notice(before, outcome)
     assert after is not None
     assert (after.status, after.facts, len(after.history)) == (status, before.facts, 2)
-    assert _told(after, outcome) is None
-    again = _told(after, outcome, Reporter("n2", "n2", "wechatpay"))
+    assert _after_notice(after, outcome) is None
+    again = _after_notice(after, outcome, Reporter("n2", "n2", "wechatpay"))
     assert again is not None
     assert len(again.history) == 3
 
