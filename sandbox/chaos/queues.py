@@ -53,7 +53,7 @@ class ChaosQueues:
         return list(bodies.values())
 
     def redrive(self) -> None:
-        """Receive, send, delete: MiniStack has no message-move API; bodies stay, ids are new, as with the console."""
+        """Receive, send, delete: so an operator redrives in China's regions, where SQS has no message move tasks."""
         while messages := self._receive_dead_letters(60):
             entries = [{"Id": str(n), "MessageBody": message["Body"]} for n, message in enumerate(messages)]
             self._sqs.send_message_batch(QueueUrl=self._orders, Entries=entries)

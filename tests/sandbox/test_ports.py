@@ -9,7 +9,7 @@ import pytest
 
 from sandbox import ports
 from sandbox.errors import PlaceError
-from sandbox.place import Place
+from sandbox.place import Place, read_place
 
 
 @contextmanager
@@ -65,6 +65,16 @@ def test_a_silent_program_is_named_by_its_process() -> None:
     """A program that answers nothing over HTTP is named by its process, after a third of a second."""
     with ports.listen("127.0.0.1", 0) as listener, pytest.raises(PlaceError, match=r"is taken by process \d+ \("):
         ports.refuse_taken(Place(aws=listener.getsockname()[1]))
+
+
+def test_the_ports_that_are_offered_are_free_for_the_whole_sandbox() -> None:
+    """Where the last port of a row is taken the row is passed over: a sandbox on the offered port finds all free."""
+    first = ports.spare("127.0.0.1")
+    last = first + len(Place().ports) - 1
+    with ports.listen("127.0.0.1", last):
+        offered = ports.spare("127.0.0.1")
+    assert offered > last
+    ports.refuse_taken(read_place([f"--port={offered}"]))
 
 
 def test_free_ports_are_not_refused() -> None:
