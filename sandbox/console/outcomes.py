@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from sandbox.console.flow import OUTCOMES
-from sandbox.journal import JournalEntry
+from sandbox.journal import OUTCOMES, JournalEntry
 
 
 @runtime_checkable

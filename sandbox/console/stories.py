@@ -9,7 +9,6 @@ from ops.order_view import view
 from ops.output import Report
 from ops.printer import Printer
 from sandbox.console.desk import Desk
-from sandbox.journal import Journal
 from sandbox.signature import Hunt, KeyBook, hunt_answer, hunt_request
 from sandbox.signature.difference import visible
 from sandbox.signature.header import parse_header
@@ -17,7 +16,6 @@ from sandbox.timeline import Subject, Timeline, compose
 from sandbox.timeline.condensation import condense
 from sandbox.timeline.exchange import Exchange
 from sandbox.timeline.moment import Moment
-from sandbox.timeline.reader import NearWeChatPay, Reader
 
 MOST_CALLS = 10  # the newest of an order; each is examined
 
@@ -68,9 +66,7 @@ def tell(desk: Desk, subject: Subject) -> OrderStory:
 
 def read_timeline(desk: Desk, subject: Subject) -> Timeline:
     """Return the timeline of a subject, by the journal that the desk follows."""
-    journal = Journal(desk.testbed.cloud.endpoint_url)
-    reader = Reader(desk.deployment, journal, NearWeChatPay(desk.wechat_pay))
-    return compose(subject, reader.read(subject, desk.feed.entries))
+    return compose(subject, desk.reader.read(subject, desk.feed.entries))
 
 
 def _call(exchange: Exchange, book: KeyBook) -> CallStory:

@@ -9,7 +9,6 @@ from playwright.sync_api import Locator, Page, expect
 
 from orders.order import Status
 from sandbox.console.desk import Desk
-from sandbox.console.till import Event
 from sandbox.testbed import MERCHANT, until
 
 pytestmark = pytest.mark.usefixtures("console")
@@ -23,12 +22,11 @@ def number() -> str:
     return f"BROWSER-{next(numbers)}"
 
 
-def send(page: Page, kind: str, number: str = "", *, way: str = "bus") -> None:
-    """Send an event at the till."""
+def send(page: Page, trigger: str, number: str = "") -> None:
+    """Fire a trigger at the till."""
     page.goto("/till")
     page.get_by_label("Order number").fill(number)
-    page.get_by_label("Sent to").first.select_option(way)
-    page.locator(f"#send-{kind}").click()
+    page.locator(f"#send-{trigger}").click()
     expect(page.locator("#notices")).to_contain_text("sent about order")
 
 
@@ -41,8 +39,7 @@ def dead_letter(desk: Desk, page: Page, number: str) -> None:
     """Send an event about an order that WeChat Pay does not have, and wait until it is a dead letter."""
     page.goto("/till")
     page.locator("summary", has_text="Your own JSON").click()
-    payload = f'{{"mchid": "{MERCHANT}", "out_order_no": "{number}", "detail": {{"paid_time": "20260101120000"}}}}'
-    page.locator("#own-text").fill(payload)
+    page.locator("#own-text").fill(event_about(number))
     page.locator("#send-own").click()
     expect(page.locator("#notices")).to_contain_text(f"sent about order {number}")
     page.goto("/dead-letters")
@@ -56,9 +53,9 @@ def letter(page: Page, number: str) -> Locator:
 
 def test_a_valid_event_is_synced(page: Page, keep: Callable[[str], object], desk: Desk) -> None:
     """An event that is sent at the till is seen as SYNCED without a reload, and the picture counts it."""
-    send(page, "valid")
+    send(page, "paid-offline")
     text = page.locator("#notices").inner_text()
-    match = re.search(r"order (TILL-\S+)\.", text)
+    match = re.search(r"order (PAID-OFFLINE-\S+)\.", text)
     assert match is not None
     expect(row(page, match[1])).to_contain_text("SYNCED")
     keep("till")
@@ -70,7 +67,7 @@ def test_a_valid_event_is_synced(page: Page, keep: Callable[[str], object], desk
 
 def test_the_same_event_twice_is_one_sync(page: Page, desk: Desk, number: str) -> None:
     """An event that is sent twice is synced once."""
-    send(page, "twice", number, way="queue")
+    send(page, "same-event-twice", number)
     expect(row(page, number).filter(has_text="SYNCED")).to_have_count(2)
     until(lambda: page.evaluate("1") and _is_quiet(desk))
     assert desk.wechat_pay.order(MERCHANT, number).syncs == 1
@@ -95,7 +92,7 @@ def test_the_till_sends_for_an_endpoint(page: Page, number: str, endpoint: str, 
     page.goto("/till")
     page.get_by_label("Order number").fill(number)
     page.get_by_label("Endpoint").select_option(endpoint)
-    page.locator("#send-valid").click()
+    page.locator("#send-paid-offline").click()
     expect(row(page, number)).to_contain_text("SYNCED")
     assert (
         desk.wechat_pay.order(MERCHANT, number, sub_mchid="1900000109" if endpoint == "partner" else "").endpoint
@@ -105,7 +102,7 @@ def test_the_till_sends_for_an_endpoint(page: Page, number: str, endpoint: str, 
 
 def test_a_broken_event_becomes_a_dead_letter_with_its_reason(page: Page, number: str) -> None:
     """A payload without paid_time becomes a dead letter that names the field, and can be deleted after a question."""
-    send(page, "without_time", number)
+    send(page, "broken", number)
     row(page, number).get_by_role("link", name="a dead letter: why?").click()
     letters = page.locator("#letters tbody tr").filter(has_text="paid_time: is missing")
     expect(letters).not_to_have_count(0)
@@ -123,14 +120,12 @@ def test_a_broken_event_becomes_a_dead_letter_with_its_reason(page: Page, number
 
 def test_an_event_that_no_rule_matches_says_why(page: Page, number: str, keep: Callable[[str], object]) -> None:
     """An event of another source goes nowhere, and the page names the field and what the rule takes."""
-    send(page, "other_source", number)
+    send(page, "wrong-source", number)
     row(page, number).get_by_role("link", name="no rule matched: why?").click()
     event = page.locator(".card").filter(has_text=number)
-    expect(event).to_contain_text('source is shop.console, and the rule takes [{"prefix": "pos."}]')
-    send(page, "other_type")
-    expect(page.locator(".card").filter(has_text="Order_Refunded").first).to_contain_text(
-        "detail-type is Order_Refunded"
-    )
+    expect(event).to_contain_text('source is till.pos, and the rule takes [{"prefix": "pos."}]')
+    send(page, "wrong-detail-type")
+    expect(page.locator(".card").filter(has_text="order_paid").first).to_contain_text("detail-type is order_paid")
     keep("no-rule-matched")
 
 
@@ -155,7 +150,7 @@ def test_an_outage_is_switched_on_and_off(page: Page, number: str, desk: Desk, k
     page.get_by_role("button", name="Switch on connection_refused").click()
     expect(page.locator("#active")).to_contain_text("connection_refused backup")
     keep("switches")
-    send(page, "valid", number)
+    send(page, "paid-offline", number)
     expect(row(page, number)).to_contain_text("RETRYING")
     page.goto("/switches")
     page.locator("#behave").click()
@@ -218,15 +213,15 @@ def test_a_tick_stays_while_the_list_changes(page: Page, desk: Desk) -> None:
     expect(page.get_by_role("alert")).to_have_text("Nothing was done: tick at least one letter first.")
     tick = page.get_by_role("checkbox", name=f"Tick the letter of {MERCHANT}#{first}")
     tick.check()
-    desk.till.send("own", [event_about(second)])
+    desk.till.send_own(event_about(second), "queue")
     expect(letter(page, second)).to_have_count(1)
     expect(tick).to_be_checked()
     expect(tick).to_be_focused()
 
 
-def event_about(number: str) -> Event:
+def event_about(number: str) -> str:
     """An event about an order that WeChat Pay does not have."""
-    return Event(f'{{"mchid": "{MERCHANT}", "out_order_no": "{number}", "detail": {{"paid_time": "20260101120000"}}}}')
+    return f'{{"mchid": "{MERCHANT}", "out_order_no": "{number}", "detail": {{"paid_time": "20260101120000"}}}}'
 
 
 def test_an_order_takes_the_steps_that_its_state_allows(page: Page, number: str, keep: Callable[[str], object]) -> None:

@@ -3,7 +3,7 @@
 The page of an event shows the same of what is known by the event's id.
 """
 
-from datetime import UTC, datetime
+from dataclasses import replace
 
 from starlette.responses import JSONResponse, Response
 
@@ -12,10 +12,10 @@ from sandbox.console import bulletin, stories
 from sandbox.console.errors import ConsoleError
 from sandbox.console.page import Page
 from sandbox.console.steps import STEPS, OrderStep, allowed
+from sandbox.console.till import USUAL
 from sandbox.console.visit import Visit
-from sandbox.till import Till
+from sandbox.till_events import Family
 from sandbox.timeline import Subject
-from sandbox.triggers import Event
 from sandbox.wechat_pay.orders import SimulatedOrder
 
 AMOUNT = 3900  # fen that are due where the shop completes an order here
@@ -47,12 +47,11 @@ def step(visit: Visit) -> Response:
 
 def report(visit: Visit) -> Response:
     """Report the payment by the event bus, as a till does."""
-    subject = _subject(visit)
-    own = {"sub_mchid": subject.sub_mchid} if subject.sub_mchid else {}
-    event = Event(changes=own)
-    payload = event.payload(subject.mchid, subject.out_order_no, datetime.now(UTC))
-    event_id = Till(visit.desk.deployment).send(event, payload)
-    return visit.done("order.reported", topics=[bulletin.FLOW], event=event_id)
+    subject, order = _subject(visit), _order(visit)
+    family = Family(order.endpoint, order.sub_mchid, order.channel_id) if order else Family("", subject.sub_mchid)
+    trigger = replace(USUAL, mchid=subject.mchid, situation="absent")
+    visit.desk.till.fire(trigger, subject.out_order_no, family)
+    return visit.done("order.reported", topics=[bulletin.FLOW])
 
 
 def redrive(visit: Visit) -> Response:

@@ -11,10 +11,12 @@ from sandbox.console.desk import Desk
 from sandbox.console.errors import ConsoleError
 from sandbox.console.links import order_path
 from sandbox.console.page import Page
+from sandbox.console.pages.till import family_of
 from sandbox.console.steps import STEPS, OrderStep, allowed
-from sandbox.console.till import FAMILY_FIELDS
 from sandbox.console.visit import Visit
 from sandbox.testbed import MERCHANT
+from sandbox.till import ledger_act
+from sandbox.till_events import FAMILIES
 from sandbox.wechat_pay.orders import SimulatedOrder
 
 MOST = 50  # orders on the page; the search finds the others
@@ -34,7 +36,7 @@ class Line:
 
 def show(visit: Visit) -> Response:
     """Show the page."""
-    return visit.show("orders.html", endpoints=FAMILY_FIELDS, **_values(visit))
+    return visit.show("orders.html", endpoints=FAMILIES, **_values(visit))
 
 
 def table(visit: Visit) -> Response:
@@ -54,14 +56,11 @@ def step(visit: Visit) -> Response:
 
 def create(visit: Visit) -> Response:
     """Open an order, as the shop does, or one that waits for its money already."""
-    number, endpoint, desk = visit.field("out_order_no"), visit.field("endpoint"), visit.desk
+    number, family = visit.field("out_order_no"), family_of(visit)
     if not NUMBER.fullmatch(number):
         raise ConsoleError("orders.no_number")
-    if endpoint not in FAMILY_FIELDS:
-        raise ConsoleError("till.no_such_endpoint", endpoint=endpoint, names=", ".join(filter(None, FAMILY_FIELDS)))
-    fields = FAMILY_FIELDS[endpoint]
-    verb = desk.wechat_pay.ready_to_sync if visit.field("state") == "ready" else desk.wechat_pay.open
-    verb(MERCHANT, number, endpoint=endpoint, **fields)
+    verb = "ready_to_sync" if visit.field("state") == "ready" else "open"
+    ledger_act(visit.desk.wechat_pay)(verb, mchid=MERCHANT, out_order_no=number, **family.fields)
     return visit.done("orders.opened", topics=[bulletin.ORDERS], number=number)
 
 
