@@ -9,13 +9,13 @@ from botocore.exceptions import ClientError
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from sandbox.console import stories
 from sandbox.console.errors import ConsoleError
 from sandbox.console.page import Page
 from sandbox.console.visit import Visit
-from sandbox.signature import HttpText, Hunt, KeyBook, hunt_answer, hunt_request, read_http
+from sandbox.signature import HttpText, Hunt, KeyBook, hunt_answer, read_http
 from sandbox.signature.key_book import WECHAT_PAY
 from sandbox.timeline.exchange import Exchange
+from sandbox.timeline.signatures import hunt_pasted, with_signature
 
 KEYS = "keys"  # topic: keys of merchants, or their secrets
 
@@ -47,7 +47,7 @@ def request(visit: Visit) -> Response:
     text = read_http(_lines(visit, "authorization"))
     if not text.header("Authorization"):
         raise ConsoleError("signature.no_authorization")
-    call = stories.call_of_signature(visit.desk, text.header("Authorization"))
+    call = with_signature(map(Exchange.of, visit.desk.wechat_pay.calls), text.header("Authorization"))
     pasted = _body(visit, call.request_body if call else b"")
     return _page(visit, _hunt(visit, text, call, pasted if pasted is not None else text.body), call)
 
@@ -82,17 +82,8 @@ def _page(visit: Visit, hunt: Hunt | None, call: Exchange | None = None) -> Resp
 
 def _hunt(visit: Visit, text: HttpText, call: Exchange | None, pasted: bytes | None) -> Hunt:
     book = KeyBook.of(visit.desk.wechat_pay.public_keys)
-    hosts = tuple(filter(None, (text.header("Host"), call.header("Host") if call else "")))
-    return hunt_request(
-        text.header("Authorization"),
-        book,
-        call.at if call else time.time(),
-        method=call.method if call else text.method or visit.field("method"),
-        target=call.target if call else text.target or visit.field("url"),
-        body=call.request_body if call else None,
-        pasted=pasted,
-        hosts=hosts,
-    )
+    method, url = visit.field("method"), visit.field("url")
+    return hunt_pasted(text, book, time.time(), call, method=method, url=url, pasted=pasted)
 
 
 # ---- the form --------------------------------------------------------------------------------------------------------
