@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from sandbox.console import errors, texts
 from sandbox.console.desk import Desk
 from sandbox.console.errors import ConsoleError
+from sandbox.console.fields import argument_field
 from sandbox.console.page import Page
 from sandbox.console.sessions import Notice
 from sandbox.console.templates import ENVIRONMENT
@@ -26,8 +27,8 @@ class Visit:
 
     desk: Desk
     request: Request
-    page: Page
-    pages: Sequence[Page]
+    page: "Page[Visit]"
+    pages: "Sequence[Page[Visit]]"
     session: str
     form: FormData
 
@@ -81,6 +82,7 @@ class Visit:
             "token": self.desk.sessions.token(self.session),
             "jobs": self.desk.jobs.newest_first,
             "position": self.desk.board.position,
+            "argument_field": argument_field,
             "collect_notices": lambda: self.desk.sessions.collect(self.session),
         }
         return ENVIRONMENT.get_template(template).render({**context, **values})

@@ -16,6 +16,7 @@ class Outbox:
         self._state = state
         self._keep = keep
         self._next: float | None = self._earliest()
+        self.changes = 0  # how often a notification was stored, for those that follow
 
     @property
     def next_due(self) -> float | None:
@@ -34,6 +35,7 @@ class Outbox:
             if notification.next_at is None:
                 self._remove_oldest(database)
             self._next = self._earliest()
+            self.changes += 1
 
     def get(self, id_: str) -> Notification:
         """Return the notification of this id; KeyError where there is none."""

@@ -177,10 +177,11 @@ def arguments_of(method: Callable[..., Any]) -> dict[str, Argument]:
     hints = get_type_hints(method)
     parameters = list(inspect.signature(method).parameters.values())[1:]
     keywords = [one for one in parameters if one.kind is not inspect.Parameter.VAR_KEYWORD]
-    return {one.name: Argument(one.name, *_types(hints[one.name]), one.default) for one in keywords}
+    return {one.name: Argument(one.name, *types_of(hints[one.name]), one.default) for one in keywords}
 
 
-def _types(hint: object) -> tuple[tuple[type, ...], tuple[str, ...]]:
+def types_of(hint: object) -> tuple[tuple[type, ...], tuple[str, ...]]:
+    """Return the types that a hint permits, and the words where it permits only some."""
     if get_origin(hint) is Literal:
         return (), get_args(hint)
     parts = get_args(hint) or (hint,)

@@ -46,7 +46,7 @@ def test_a_lost_race_is_told_step_by_step(page: Page, desk: Desk) -> None:
 def test_keys_that_rotate_are_named_until_the_secret_follows(page: Page, desk: Desk) -> None:
     """A new key at WeChat Pay: calls name the former key that signed; once the secret follows, the order is synced."""
     desk.wechat_pay.ready_to_sync(OTHER_MERCHANT, "ROTATE-1")
-    page.goto("/signature")
+    page.goto("/merchants")
     page.locator(f"#rotate-{OTHER_MERCHANT}").click()
     expect(page.locator(f"#merchant-{OTHER_MERCHANT}")).to_contain_text("an earlier key: calls are refused")
     page.goto(order_path(f"{OTHER_MERCHANT}#ROTATE-1"))
@@ -58,7 +58,7 @@ def test_keys_that_rotate_are_named_until_the_secret_follows(page: Page, desk: D
     expect(call).to_contain_text("it is the serial of a former key of the merchant")
     expect(call).to_contain_text("POST\\n")
     assert call.locator("pre").first.inner_text().startswith("POST\\n\n/v3/payscore/serviceorder/ROTATE-1/sync\\n")
-    page.goto("/signature")
+    page.goto("/merchants")
     page.locator(f"#store-{OTHER_MERCHANT}").click()
     expect(page.locator(f"#merchant-{OTHER_MERCHANT}")).to_contain_text("the same key")
     page.goto(order_path(f"{OTHER_MERCHANT}#ROTATE-1"))

@@ -140,8 +140,8 @@ COMPLETED = replace(
     [
         (ORDER, ["confirm", "cancel", "expire"]),
         (CONFIRMED, ["complete", "cancel"]),
-        (COMPLETED, ["cancel", "deducting", "deduct"]),
-        (replace(COMPLETED, deducting=True), ["cancel", "not_deducting", "deduct"]),
+        (COMPLETED, ["cancel", "deducting", "deduct", "pay"]),
+        (replace(COMPLETED, deducting=True), ["not_deducting", "deduct", "pay"]),
         (replace(ORDER, state="DONE", collection_state="USER_PAID"), []),
         (replace(ORDER, state="REVOKED"), []),
         (replace(ORDER, state="EXPIRED"), []),

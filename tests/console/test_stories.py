@@ -10,6 +10,8 @@ from playwright.sync_api import Locator, Page, expect
 from orders.order import Status
 from sandbox.console.desk import Desk
 from sandbox.testbed import MERCHANT, until
+from sandbox.wechat_pay.switches import ARGUMENTS
+from tests.sandbox.handler import listening
 
 pytestmark = pytest.mark.usefixtures("console")
 
@@ -253,15 +255,15 @@ def test_an_order_takes_the_steps_that_its_state_allows(page: Page, number: str,
     expect(page.locator("#orders tbody tr")).to_have_count(1)
 
 
-def test_a_step_that_is_no_longer_allowed_says_so_in_wechat_pays_words(page: Page, number: str, desk: Desk) -> None:
-    """A button that was overtaken is answered with WeChat Pay's own refusal, in one line."""
+def test_a_step_that_is_no_longer_allowed_says_which_state_it_needs(page: Page, number: str, desk: Desk) -> None:
+    """A button that was overtaken is answered in one line that says which state was wanted."""
     desk.testbed.ready(number)
     page.route("**/stream*", lambda route: route.fulfill(status=204))  # the page does not learn of the change
     page.goto(f"/orders?search={number}")
     button = page.get_by_role("button", name="Deduct", exact=True)
     desk.wechat_pay.deduct(MERCHANT, number)
     button.click()
-    expect(page.get_by_role("alert")).to_have_text("WeChat Pay: 400 ORDER_DONE 订单已完成")
+    expect(page.get_by_role("alert")).to_contain_text("deduct needs DOING/MCH_COMPLETE;")
 
 
 def test_a_hundred_orders_show_their_progress(page: Page, keep: Callable[[str], object]) -> None:
@@ -277,13 +279,95 @@ def test_a_hundred_orders_show_their_progress(page: Page, keep: Callable[[str], 
     keep("overview")
 
 
-def test_outcomes_are_listed_as_they_go(page: Page, desk: Desk, keep: Callable[[str], object]) -> None:
-    """An event of the function about an outcome appears without a reload; without notifications a sentence says so."""
+def test_outcomes_are_listed_as_they_go(page: Page, desk: Desk) -> None:
+    """An event of the function about an outcome appears without a reload."""
     page.goto("/outcomes")
     detail = '{"mchid": "1", "out_order_no": "OUTCOME-1", "status": "SYNCED"}'
     entry = {"Source": "payscore.orders", "DetailType": "Order_Synced", "Detail": detail}
     bus = desk.deployment.outputs["EventBusName"]
     desk.deployment.client("events").put_events(Entries=[entry | {"EventBusName": bus}])
     expect(page.locator("#outcomes")).to_contain_text("OUTCOME-1 SYNCED")
-    expect(page.locator("#outcomes")).to_contain_text("This simulated WeChat Pay sends no notifications.")
-    keep("outcomes")
+
+
+def test_a_notification_is_followed_to_its_handler(
+    page: Page, number: str, desk: Desk, keep: Callable[[str], object]
+) -> None:
+    """A customer's confirmation is told to the order's notify_url; each attempt has its answer, and is sent again."""
+    with listening(500, 204) as handler:
+        page.goto("/orders")
+        page.get_by_label("Order number", exact=True).fill(number)
+        page.get_by_label("State").select_option("open")
+        page.get_by_label("Notifications go to").fill(handler.url)
+        page.locator("#create-order").click()
+        line = page.locator("#orders tr").filter(has_text=number)
+        line.get_by_role("button", name="Confirm").click()
+        page.goto("/outcomes")
+        notification = page.locator("#notifications tr").filter(has_text=number)
+        expect(notification).to_contain_text("PAYSCORE.USER_CONFIRM")
+        expect(notification).to_contain_text("answered 500: only 200 and 204 accept")
+        expect(notification).to_contain_text("accepted")
+        keep("outcomes")
+        page.goto(f"/order/{MERCHANT}/{number}")
+        told = page.locator("#notifications tbody tr")
+        expect(told).to_have_count(1)
+        told.get_by_role("button", name="Send again").click()
+        expect(told.locator("li")).to_have_count(3)
+    assert len(handler.requests) == 3
+
+
+def test_an_order_goes_by_itself(page: Page, number: str, desk: Desk) -> None:
+    """The form of `automate` has its declared fields: the order is deducted by itself; a wrong value is one line."""
+    desk.testbed.ready(number)
+    page.goto(f"/order/{MERCHANT}/{number}")
+    page.locator("summary").filter(has_text="Let an order be confirmed").click()
+    failures = page.get_by_label("failures")
+    failures.fill("1.5")
+    page.locator("#do-automate").click()
+    expect(page.get_by_role("alert")).to_have_text("automate: failures must be a whole number, not '1.5'")
+    failures.fill("0")
+    page.get_by_label("deduct_after").fill("0")
+    page.locator("#do-automate").click()
+    expect(page.locator("#notices")).to_contain_text("Done: Let an order be confirmed")
+    expect(page.locator("#story")).to_contain_text("paid by NEWTON")
+
+
+def test_a_named_switch_is_set_and_is_refused_in_one_line(page: Page, desk: Desk) -> None:
+    """The switch has the field that it declares; what it does not take is refused; its default stays in sight."""
+    page.goto("/switches")
+    expect(page.locator("#choices tbody tr")).to_have_count(len(ARGUMENTS))
+    page.locator("#value-second_sync").select_option("200")
+    page.locator("#choose-second_sync").click()
+    expect(page.locator("#choice-second_sync")).to_contain_text("default: ORDER_DONE")
+    assert desk.wechat_pay.switches.second_sync == "200"
+    page.locator("#value-query_lag").fill("-1")
+    page.locator("#choose-query_lag").click()
+    expect(page.get_by_role("alert")).to_have_text("switch query_lag: value must be a number from 0, not -1.0")
+    page.locator("#value-second_sync").select_option("ORDER_DONE")
+    page.locator("#choose-second_sync").click()
+    expect(page.locator("#choice-second_sync")).not_to_contain_text("default:")
+
+
+def test_a_merchant_changes_its_kind_and_wechat_pay_its_certificates(
+    page: Page, desk: Desk, keep: Callable[[str], object]
+) -> None:
+    """A merchant changes its kind, and WeChat Pay issues and withdraws a certificate, each without a reload."""
+    mchid = "1900000101"
+    desk.wechat_pay.merchant(mchid)
+    before = len(desk.wechat_pay.platform.certificates)
+    page.goto("/merchants")
+    page.locator(f"#kind-{mchid}").select_option("certificate")
+    page.locator(f"#change-{mchid}").click()
+    expect(page.locator("#notices")).to_contain_text("Done: Make a merchant one of another kind")
+    expect(page.locator(f"#kind-{mchid}")).to_have_value("certificate")
+    page.locator("#issue-certificate").click()
+    expect(page.locator("#certificates li")).to_have_count(before + 1)
+    keep("merchants")
+    page.locator("#certificates li").last.get_by_role("button").click()
+    expect(page.locator("#certificates li")).to_have_count(before)
+    page.locator("#more-open_service summary").click()
+    page.locator("#more-open_service").get_by_label("mchid", exact=True).fill(mchid)
+    page.locator("#more-open_service").get_by_label("openid", exact=True).fill("oBROWSER")
+    page.locator("#do-open_service").click()
+    expect(page.locator("#permissions")).to_contain_text("oBROWSER")
+    page.locator("#permissions").get_by_role("button", name="The user closes it").click()
+    expect(page.locator("#permissions")).to_contain_text("UNAVAILABLE")

@@ -12,9 +12,12 @@ from sandbox.console.templates import FOLDER as TEMPLATES
 from sandbox.triggers import TRIGGERS
 from sandbox.wechat_pay.faults import KINDS
 from sandbox.wechat_pay.faults.registry import When
+from sandbox.wechat_pay.switches import QUESTIONS
+from sandbox.wechat_pay.verbs import VERBS
 
 ENGLISH, CHINESE = (texts.catalogue(language).texts for language in texts.LANGUAGES)
-DECLARED = {f"faults.{name}" for name in KINDS} | {f"triggers.{name}" for name in TRIGGERS}  # there, in English
+DECLARATIONS = {"faults": KINDS, "triggers": TRIGGERS, "questions": QUESTIONS, "verbs": VERBS}
+DECLARED = {f"{file}.{name}" for file, names in DECLARATIONS.items() for name in names}  # in English where declared
 SOURCES = [*sorted(Path(texts.__file__).parent.rglob("*.py")), *sorted(TEMPLATES.glob("*.html"))]
 TEMPLATE_FILES = sorted(TEMPLATES.glob("*.html"))
 
@@ -25,8 +28,8 @@ def test_the_languages_have_the_same_keys() -> None:
 
 
 def test_everything_that_is_declared_is_explained_in_chinese() -> None:
-    """Each fault, switch and trigger has its Chinese line, and no line is of one that is gone."""
-    assert {key for key in CHINESE if key.partition(".")[0] in {"faults", "triggers"}} == DECLARED
+    """Each fault, trigger, switch and verb has its Chinese line, and no line is of one that is gone."""
+    assert {key for key in CHINESE if key.partition(".")[0] in DECLARATIONS} == DECLARED
 
 
 @pytest.mark.parametrize("key", sorted(ENGLISH))

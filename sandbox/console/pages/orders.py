@@ -12,12 +12,13 @@ from sandbox.console.errors import ConsoleError
 from sandbox.console.links import order_path
 from sandbox.console.page import Page
 from sandbox.console.pages.till import family_of
-from sandbox.console.steps import STEPS, OrderStep, allowed
+from sandbox.console.steps import STEPS, OrderStep, allowed, take
 from sandbox.console.visit import Visit
 from sandbox.testbed import MERCHANT
-from sandbox.till import ledger_act
 from sandbox.till_events import FAMILIES
+from sandbox.wechat_pay import control
 from sandbox.wechat_pay.orders import SimulatedOrder
+from sandbox.wechat_pay.verbs import VERBS
 
 MOST = 50  # orders on the page; the search finds the others
 NUMBER = re.compile(r"[0-9A-Za-z_\-|*]{1,32}")  # of an order (doc 4012587962)
@@ -36,7 +37,7 @@ class Line:
 
 def show(visit: Visit) -> Response:
     """Show the page."""
-    return visit.show("orders.html", endpoints=FAMILIES, **_values(visit))
+    return visit.show("orders.html", endpoints=FAMILIES, automate=VERBS["automate"], **_values(visit))
 
 
 def table(visit: Visit) -> Response:
@@ -49,7 +50,7 @@ def step(visit: Visit) -> Response:
     name, order = visit.field("step"), _order(visit)
     if name not in STEPS:
         raise ConsoleError("orders.no_such_step", names=", ".join(STEPS))
-    STEPS[name].execute(visit.desk.wechat_pay, order, _fen(visit.field("amount")) if STEPS[name].amount else 0)
+    take(visit.desk.wechat_pay, name, order, _fen(visit.field("amount")) if STEPS[name].amount else 0)
     text = visit.text(f"orders.{name}")
     return visit.done("orders.done", topics=[bulletin.ORDERS], number=order.out_order_no, step=text)
 
@@ -60,7 +61,10 @@ def create(visit: Visit) -> Response:
     if not NUMBER.fullmatch(number):
         raise ConsoleError("orders.no_number")
     verb = "ready_to_sync" if visit.field("state") == "ready" else "open"
-    ledger_act(visit.desk.wechat_pay)(verb, mchid=MERCHANT, out_order_no=number, **family.fields)
+    address = {"notify_url": url} if (url := visit.field("notify_url")) else {}
+    control.execute(
+        visit.desk.wechat_pay, verb, {"mchid": MERCHANT, "out_order_no": number, **family.fields, **address}
+    )
     return visit.done("orders.opened", topics=[bulletin.ORDERS], number=number)
 
 
@@ -94,4 +98,4 @@ def _fen(text: str) -> int:
     return int(yuan) * 100 + int(rest.ljust(2, "0"))
 
 
-PAGE = Page("orders", "/orders", {"": show, "table": table}, {"step": step, "create": create})
+PAGE: Page[Visit] = Page("orders", "/orders", {"": show, "table": table}, {"step": step, "create": create})

@@ -137,4 +137,4 @@ def _example(visit: Visit) -> str:
     return json.dumps(payload_of(mchid, number, datetime.now(UTC).isoformat(timespec="seconds")), indent=2)
 
 
-PAGE = Page("till", "/till", {"": show, "events": events}, {"send": send, "own": send_own})
+PAGE: Page[Visit] = Page("till", "/till", {"": show, "events": events}, {"send": send, "own": send_own})
