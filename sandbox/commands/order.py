@@ -79,13 +79,13 @@ def _add_argument(options: argparse.ArgumentParser, argument: "Argument") -> Non
         action = "store_true" if on else "store_false"
         options.add_argument(f"--{name if on else word}", dest=argument.name, action=action, default=None)
         return
-    shown = f"; default: {argument.default}" if argument.default not in (None, "") else ""
+    default = f"; default: {argument.default}" if argument.default not in (None, "") else ""
     options.add_argument(
         f"--{name}",
         type=_reader(argument),
         choices=argument.choices or None,
         metavar=name.rpartition("-")[2].upper(),
-        help=f"{argument.accepted}{shown}",
+        help=f"{argument.accepted}{default}",
     )
 
 

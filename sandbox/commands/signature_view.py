@@ -11,12 +11,12 @@ _MARKS = {State.OK: "ok", State.WARNING: "warning", State.FAILED: "WRONG", State
 def report(hunt: Hunt, call: Exchange | None = None) -> Report:
     """Return the hunt for people and programs; the exit status is ACTION unless everything is right.
 
-    `call` is the one that arrived with this signature: what WeChat Pay said of it is told first.
+    `call` is the one that arrived with this signature: WeChat Pay's own verdict about it is the first line.
     """
     rows = tuple((_MARKS[one.state], one.subject, one.words) for one in hunt.findings)
-    said = [f"WeChat Pay: {'verified' if call.is_verified else call.problem}"] if call else []
+    verdict = [f"WeChat Pay: {'verified' if call.is_verified else call.problem}"] if call else []
     lines: list[str | Table] = [
-        *said,
+        *verdict,
         "verified" if hunt.is_verified else "not verified",
         "",
         Table(("", "part", "what"), rows),

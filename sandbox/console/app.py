@@ -61,7 +61,7 @@ def _endpoint(desk: Desk, page: Page[Visit], entries: Sequence[Page[Visit]], vie
     async def endpoint(request: Request) -> Response:
         session = desk.sessions.identify(request.cookies.get(cookie))
         form = await request.form() if request.method == "POST" else FormData()
-        visit = Visit(desk, request, page, entries, session, form)
+        visit = Visit(desk, request, page, entries, session, form, desk.board.position)
         try:
             response = await run_in_threadpool(_answer, visit, view)
         finally:

@@ -23,21 +23,23 @@ class Field:
 
 def argument_field(argument: Argument, value: object = None) -> Field:
     """Return the field of an argument; without a value it shows the default."""
-    shown = _text(value if value is not None or argument.is_required else argument.default)
+    value_text = _text(value if value is not None or argument.is_required else argument.default)
     choices = argument.choices or (_TRUTH if argument.types[:1] == (bool,) else ())
     if choices:
-        return Field(argument.name, "choice", shown, choices if shown or argument.is_required else ("", *choices))
+        return Field(
+            argument.name, "choice", value_text, choices if value_text or argument.is_required else ("", *choices)
+        )
     is_number = bool({int, float} & set(argument.types)) and str not in argument.types
-    return Field(argument.name, "number" if is_number else "text", shown, is_required=argument.is_required)
+    return Field(argument.name, "number" if is_number else "text", value_text, is_required=argument.is_required)
 
 
 def option_field(name: str, option: Option) -> Field:
     """Return the field of a fault's option."""
-    default, shown = option.default, _text(option.default)
+    default, value_text = option.default, _text(option.default)
     if option.choices or isinstance(default, bool):
-        return Field(f"option_{name}", "choice", shown, tuple(option.choices) or _TRUTH)
+        return Field(f"option_{name}", "choice", value_text, tuple(option.choices) or _TRUTH)
     kind: Literal["number", "text"] = "number" if isinstance(default, int | float) else "text"
-    return Field(f"option_{name}", kind, shown if isinstance(default, int | float | str) else "")
+    return Field(f"option_{name}", kind, value_text if isinstance(default, int | float | str) else "")
 
 
 def read_fields(verb: Verb, texts: Mapping[str, str]) -> dict[str, Any]:

@@ -23,7 +23,10 @@ YEAR = 31_536_000  # seconds that a choice is remembered
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request; `form` is empty for a view. `pages` is the navigation."""
+    """A request; `form` is empty for a view. `pages` is the navigation.
+
+    `position` is the bulletin's from before anything was read: a page learns of every change since.
+    """
 
     desk: Desk
     request: Request
@@ -31,6 +34,7 @@ class Visit:
     pages: "Sequence[Page[Visit]]"
     session: str
     form: FormData
+    position: str
 
     @property
     def catalogue(self) -> Catalogue:
@@ -81,7 +85,7 @@ class Visit:
             "path": self.request.url.path,
             "token": self.desk.sessions.token(self.session),
             "jobs": self.desk.jobs.newest_first,
-            "position": self.desk.board.position,
+            "position": self.position,
             "argument_field": argument_field,
             "collect_notices": lambda: self.desk.sessions.collect(self.session),
         }

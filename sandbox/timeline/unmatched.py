@@ -48,7 +48,7 @@ _FIELDS = ("event_id", "bus", "source", "detail_type")
 
 
 def unmatched_events(entries: Iterable[JournalEntry], rules: Sequence[Rule]) -> list[UnmatchedEvent]:
-    """Return a till's events that no rule matched, oldest first; the function's own are for whoever wants them."""
+    """Return a till's events that no rule matched, oldest first; a rule for the function's own is optional."""
     tills = (one for one in entries if one.kind == "event_published" and one.fields.get("source") != OUTCOMES)
     return [_unmatched(entry, against) for entry in tills if (against := objections(entry, rules))]
 

@@ -124,10 +124,12 @@ def test_an_event_that_no_rule_matches_says_why(page: Page, number: str, keep: C
     """An event of another source goes nowhere, and the page names the field and what the rule takes."""
     send(page, "wrong-source", number)
     row(page, number).get_by_role("link", name="no rule matched: why?").click()
-    event = page.locator(".card").filter(has_text=number)
+    event = page.locator("#events .card").filter(has_text=number)
     expect(event).to_contain_text('source is till.pos, and the rule takes [{"prefix": "pos."}]')
     send(page, "wrong-detail-type")
-    expect(page.locator(".card").filter(has_text="order_paid").first).to_contain_text("detail-type is order_paid")
+    expect(page.locator("#events .card").filter(has_text="order_paid").first).to_contain_text(
+        "detail-type is order_paid"
+    )
     keep("no-rule-matched")
 
 
@@ -308,10 +310,10 @@ def test_a_notification_is_followed_to_its_handler(
         expect(notification).to_contain_text("accepted")
         keep("outcomes")
         page.goto(f"/order/{MERCHANT}/{number}")
-        told = page.locator("#notifications tbody tr")
-        expect(told).to_have_count(1)
-        told.get_by_role("button", name="Send again").click()
-        expect(told.locator("li")).to_have_count(3)
+        of_the_order = page.locator("#notifications tbody tr")
+        expect(of_the_order).to_have_count(1)
+        of_the_order.get_by_role("button", name="Send again").click()
+        expect(of_the_order.locator("li")).to_have_count(3)
     assert len(handler.requests) == 3
 
 
@@ -334,6 +336,7 @@ def test_an_order_goes_by_itself(page: Page, number: str, desk: Desk) -> None:
 def test_a_named_switch_is_set_and_is_refused_in_one_line(page: Page, desk: Desk) -> None:
     """The switch has the field that it declares; what it does not take is refused; its default stays in sight."""
     page.goto("/switches")
+    page.locator("#choices-title").click()
     expect(page.locator("#choices tbody tr")).to_have_count(len(ARGUMENTS))
     page.locator("#value-second_sync").select_option("200")
     page.locator("#choose-second_sync").click()

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -67,14 +67,19 @@ def test_a_silent_program_is_named_by_its_process() -> None:
         ports.refuse_taken(Place(aws=listener.getsockname()[1]))
 
 
-def test_the_ports_that_are_offered_are_free_for_the_whole_sandbox() -> None:
+def test_the_ports_that_are_offered_are_free_for_the_whole_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the last port of a row is taken the row is passed over: a sandbox on the offered port finds all free."""
-    first = ports.spare("127.0.0.1")
-    last = first + len(Place().ports) - 1
-    with ports.listen("127.0.0.1", last):
-        offered = ports.spare("127.0.0.1")
-    assert offered > last
-    ports.refuse_taken(read_place([f"--port={offered}"]))
+    taken_port = 4600 + len(Place().ports) - 1
+
+    def listen(_: str, port: int) -> AbstractContextManager[None]:
+        if port == taken_port:
+            raise PlaceError(f"{port} is taken")
+        return nullcontext()
+
+    monkeypatch.setattr(ports, "listen", listen)
+    offered = ports.spare("127.0.0.1")
+    assert offered > taken_port
+    assert set(read_place([f"--port={offered}"]).ports.values()) == set(range(offered, offered + len(Place().ports)))
 
 
 def test_free_ports_are_not_refused() -> None:
