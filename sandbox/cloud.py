@@ -30,9 +30,7 @@ from sandbox.waiting import PATIENCE
 
 REGION = "us-east-1"
 STACK = "sandbox"
-SERVICES = (
-    "sqs,sns,events,pipes,dynamodb,dynamodbstreams,secretsmanager,lambda,cloudformation,s3,iam,sts,logs,cloudwatch"
-)
+SERVICES = "sqs,sns,events,dynamodb,dynamodbstreams,secretsmanager,lambda,cloudformation,s3,iam,sts,logs,cloudwatch"
 BUCKET = "sandbox-code"
 TEMPLATE = "template.json"  # its key in the bucket
 ROOT = Path(__file__).parents[1]

@@ -28,7 +28,7 @@ class ControlClient:
         return self._ask("GET", name, params=options)
 
     def act(self, verb: str, **arguments: object) -> Mapping[str, Any]:
-        """Execute a verb with these arguments, and return the order that it is about."""
+        """Execute a verb with these arguments, and return what it answers: of most verbs the order."""
         answer = self._ask("POST", verb, json=arguments)
         return answer if isinstance(answer, dict) else {}
 
@@ -40,7 +40,6 @@ class ControlClient:
             words = f"{self._url}{name} did not answer: {type(error).__name__}"
             raise ControlError(f"{words}; is the sandbox running? start it with `make sandbox`") from error
         if answer.status_code >= 400:
-            members = value if isinstance(value, dict) else {}
-            parts = (str(members.get("error", answer.status_code)), str(members.get("remedy", "")))
-            raise ControlError(f"{name} was refused: {'; '.join(filter(None, parts))}")
+            why = value.get("error") if isinstance(value, dict) else None
+            raise ControlError(str(why or f"{name} was refused with {answer.status_code}"))
         return value

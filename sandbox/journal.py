@@ -8,6 +8,7 @@ import requests
 from sandbox.errors import SandboxError
 
 PATH = "/__sandbox__/journal"
+OUTCOMES = "payscore.orders"  # the source of the adapter's own events, about outcomes
 SPARE = 60.0  # seconds beyond the wait, on a machine that is busy
 _FIELDS_OF_ALL = ("n", "at", "kind")
 

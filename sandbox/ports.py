@@ -31,10 +31,11 @@ def refuse_taken(place: Place) -> None:
 
 
 def spare(address: str) -> int:
-    """Return the first of four ports that are free now."""
-    for first in range(4600, LAST_PORT - 3, 10):
+    """Return the first of as many ports in a row as a sandbox has, which are free now."""
+    count = len(Place().ports)
+    for first in range(4600, LAST_PORT - count, 10):
         with suppress(PlaceError), ExitStack() as bound:
-            for port in range(first, first + 4):
+            for port in range(first, first + count):
                 bound.enter_context(listen(address, port))
             return first
-    raise PlaceError(f"no four ports in a row are free on {address}")
+    raise PlaceError(f"no {count} ports in a row are free on {address}")

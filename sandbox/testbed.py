@@ -1,7 +1,7 @@
 """Everything on one machine: the embedded AWS with the real template, and the simulated WeChat Pay. Loopback only."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,10 @@ from sandbox.cloud import Cloud, Stack
 from sandbox.notifications_front import SimulatedFront
 from sandbox.place import MERCHANT as MERCHANT  # noqa: PLC0414  for those that use a testbed
 from sandbox.place import Place
-from sandbox.triggers import OTHER_MERCHANT as OTHER_MERCHANT  # noqa: PLC0414
-from sandbox.triggers import SITUATIONS
+from sandbox.till import Till, ledger_act
+from sandbox.till_events import FAMILIES, Dispatch, Family, own_dispatch
+from sandbox.till_events import OTHER_MERCHANT as OTHER_MERCHANT  # noqa: PLC0414
+from sandbox.triggers import steps
 from sandbox.waiting import until as until  # noqa: PLC0414  for tests that wait in a testbed
 from sandbox.wechat_pay import Simulator
 
@@ -114,11 +116,10 @@ class Testbed:
         """Complete an order at WeChat Pay before the payments that the event files report: it waits for its money."""
         self.bring("ready", out_order_no, mchid)
 
-    def bring(self, situation: str, out_order_no: str, mchid: str = MERCHANT) -> None:
+    def bring(self, situation: str, out_order_no: str, mchid: str = MERCHANT, family: Family = FAMILIES[""]) -> None:
         """Bring an order at WeChat Pay into one of `triggers.SITUATIONS`, before the payments of the event files."""
-        for step in SITUATIONS[situation]:
-            at = {"at": BEFORE_THE_EVENTS} if step.verb in {"ready_to_sync", "open", "complete"} else {}
-            getattr(self.wechat_pay, step.verb)(mchid, out_order_no, **step.arguments, **at)
+        for step in steps(situation, mchid, out_order_no, family, BEFORE_THE_EVENTS):
+            ledger_act(self.wechat_pay)(step.verb, **step.arguments)
 
     def put_secret(self, mchid: str) -> None:
         """Store the merchant's present keys, as its administrator would."""
@@ -129,26 +130,9 @@ class Testbed:
         """Send what an event file contains: EventBridge events by the bus, the rest by the queue."""
         event = json.loads((EVENTS / file).read_text(encoding="utf-8"))
         bodies = [record["body"] for record in event["Records"]] if "Records" in event else [json.dumps(event)]
-        self._send([body for body in bodies if not _is_bus_event(body)])
-        for body in filter(_is_bus_event, bodies):
-            self._put(json.loads(body))
-
-    def _send(self, bodies: Sequence[str]) -> None:
-        if bodies:
-            entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
-            answer = self.cloud.client("sqs").send_message_batch(
-                QueueUrl=self.stack.outputs["OrderQueueUrl"], Entries=entries
-            )
-            assert not answer.get("Failed"), answer  # noqa: S101  the sandbox's own queue
-
-    def _put(self, event: Mapping[str, Any]) -> None:
-        entry = {
-            "Source": event["source"],
-            "DetailType": event["detail-type"],
-            "Detail": json.dumps(event["detail"], ensure_ascii=False),
-            "EventBusName": self.stack.outputs["EventBusName"],
-        }
-        self.cloud.client("events").put_events(Entries=[entry])
+        dispatches = [_dispatch(body) for body in bodies]
+        receipts = Till(self.deployment).send(sorted(dispatches, key=lambda dispatch: dispatch.way, reverse=True))
+        assert not [receipt for receipt in receipts if receipt.error], receipts  # noqa: S101  the sandbox's own queue
 
     def order(self, out_order_no: str, mchid: str = MERCHANT) -> Order | None:
         """Return the order's item as it stands; None where there is none."""
@@ -185,8 +169,11 @@ def _front(cloud: Cloud, stack: Stack, place: Place) -> SimulatedFront:
     return SimulatedFront(invoke, address=place.address, port=place.notifications)
 
 
-def _is_bus_event(body: str) -> bool:
+def _dispatch(body: str) -> Dispatch:
+    """Return what is in an event file as a till sends it."""
     try:
-        return "detail-type" in json.loads(body)
+        event = json.loads(body)
+        is_event = "detail-type" in event
     except (ValueError, TypeError):
-        return False
+        is_event = False
+    return own_dispatch(body, "bus" if is_event else "queue")

@@ -8,16 +8,15 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any
 
 from sandbox.errors import SandboxError
 from sandbox.place import MERCHANT
+from sandbox.till_events import FAMILIES, OTHER_MERCHANT, Dispatch, Event, Family
 
-OTHER_MERCHANT = "1900000109"  # whose key at WeChat Pay is newer than the one in its secret
 KEYLESS_MERCHANT = "1999999999"  # without a secret
-SOURCE, DETAIL_TYPE = "pos.till", "Order_Paid"  # what the stack's rule takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,37 +37,6 @@ SITUATIONS: Mapping[str, Sequence[Step]] = {
     "revoked": (Step("open"), Step("confirm"), Step("cancel")),
 }
 """The state of an order at WeChat Pay before the till reports it, by the name that events/README.md has."""
-
-Way = Literal["bus", "queue"]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One report of a till: by which way, and what is unusual in it.
-
-    `paid` is the time of payment in seconds from now. `changes` replace members of the payload, None removes one.
-    """
-
-    way: Way = "bus"
-    paid: float = -1.0
-    source: str = SOURCE
-    detail_type: str = DETAIL_TYPE
-    changes: Mapping[str, object] = field(default_factory=dict)
-
-    def payload(self, mchid: str, number: str, now: datetime) -> dict[str, object]:
-        """Return the payload about an order, at this time."""
-        paid_time = (now + timedelta(seconds=self.paid)).isoformat(timespec="seconds")
-        whole = payload_of(mchid, number, paid_time) | dict(self.changes)
-        return {name: value for name, value in whole.items() if value is not None}
-
-    def entry(self, bus: str, detail: str) -> dict[str, str]:
-        """Return the entry of PutEvents with this text as its detail."""
-        return {"Source": self.source, "DetailType": self.detail_type, "Detail": detail, "EventBusName": bus}
-
-
-def payload_of(mchid: str, out_order_no: str, paid_time: str) -> dict[str, object]:
-    """Return the payload of a till's report."""
-    return {"mchid": mchid, "out_order_no": out_order_no, "type": DETAIL_TYPE, "detail": {"paid_time": paid_time}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,13 +170,21 @@ def fresh_number(name: str) -> str:
     return f"{re.sub(r'[^0-9A-Z]+', '-', name.upper())[:22]}-{secrets.token_hex(4).upper()}"
 
 
-def steps(trigger: Trigger, number: str) -> Iterator[Step]:
-    """Yield the steps that bring the trigger's order into its situation, with all their arguments."""
-    order = {"mchid": trigger.mchid, "out_order_no": number}
-    return (Step(step.verb, order | dict(step.arguments)) for step in SITUATIONS[trigger.situation])
+def steps(
+    situation: str, mchid: str, number: str, family: Family = FAMILIES[""], at: float | None = None
+) -> Iterator[Step]:
+    """Yield the steps that bring an order into a situation, with all their arguments; `at` is Unix seconds."""
+    order = {"mchid": mchid, "out_order_no": number}
+    sub = {"sub_mchid": family.sub_mchid} if family.sub_mchid else {}
+    for step in SITUATIONS[situation]:
+        own = family.fields if step.verb in {"open", "ready_to_sync"} else sub
+        when = {"at": at} if at is not None and step.verb in {"open", "ready_to_sync", "complete"} else {}
+        yield Step(step.verb, {**order, **own, **when, **step.arguments})
 
 
-def events(trigger: Trigger, number: str, now: datetime | None = None) -> Iterator[tuple[Event, dict[str, object]]]:
-    """Yield the events of a trigger with their payloads."""
+def dispatches(
+    trigger: Trigger, number: str, family: Family = FAMILIES[""], now: datetime | None = None
+) -> Iterator[Dispatch]:
+    """Yield what a trigger's till sends."""
     now = now or datetime.now(UTC)
-    return ((event, event.payload(trigger.mchid, number, now)) for event in trigger.events)
+    return (event.dispatch(trigger.mchid, number, now, family) for event in trigger.events)

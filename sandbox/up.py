@@ -14,7 +14,8 @@ from sandbox.cloud import REGION
 from sandbox.console import server
 from sandbox.console.desk import Desk
 from sandbox.place import PLACE, Place
-from sandbox.testbed import BEFORE_THE_EVENTS, MERCHANT, OTHER_MERCHANT, Testbed
+from sandbox.testbed import MERCHANT, OTHER_MERCHANT, Testbed
+from sandbox.till_events import Family
 from sandbox.wechat_pay import credentials
 
 __all__ = ["PLACE", "environment", "main", "seed"]
@@ -57,7 +58,7 @@ def seed(testbed: Testbed) -> None:
         testbed.bring(situation, number)
     testbed.ready("WRONG-KEY-1", OTHER_MERCHANT)
     wechat_pay.merchant(OTHER_MERCHANT).rotate_key()  # its secret still has the old one
-    wechat_pay.ready_to_sync(MERCHANT, "PARTNER-1", at=BEFORE_THE_EVENTS, sub_mchid=OTHER_MERCHANT)
+    testbed.bring("ready", "PARTNER-1", family=Family(sub_mchid=OTHER_MERCHANT))
 
 
 def environment(testbed: Testbed) -> dict[str, str]:

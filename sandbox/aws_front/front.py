@@ -9,7 +9,6 @@ from sandbox.aws_front.functions import FunctionEntries
 from sandbox.aws_front.items import ItemEntries
 from sandbox.aws_front.journal import Journal
 from sandbox.aws_front.move_tasks import MoveTasks
-from sandbox.aws_front.pipes import Pipes
 from sandbox.aws_front.queues import QueueEntries, one_lock
 from sandbox.aws_front.streams import Streams
 
@@ -27,9 +26,7 @@ def install() -> Control:
     EventEntries(journal).install()
     FunctionEntries(journal).install()
     ItemEntries(journal).install()
-    pipes = Pipes()
-    pipes.install()
-    Streams(journal, pipes.wake).install()
+    Streams(journal).install()
     tasks = MoveTasks(lock)
     tasks.install()
     return Control(journal, tasks)

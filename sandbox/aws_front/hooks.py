@@ -28,25 +28,7 @@ def around(home: str, name: str, parameters: str, wrapper: Around) -> None:
 
     Raise HookError where it has not, so that a new version of MiniStack cannot pass the front by unseen.
     """
-    _around(service(home), name, parameters, wrapper)
-
-
-def when_loaded(home: str, install: Callable[[], object]) -> None:
-    """Call `install` once MiniStack has loaded a service, which takes seconds and is not always needed."""
-    is_installed = False
-
-    def load(original: Around, name: str) -> object:
-        nonlocal is_installed
-        module = original(name)
-        if name == home and not is_installed:
-            is_installed = True
-            install()
-        return module
-
-    _around(import_module("ministack.app"), "_get_module", "name", load)
-
-
-def _around(module: ModuleType, name: str, parameters: str, wrapper: Around) -> None:
+    module = service(home)
     original = getattr(module, name, None)
     if original is None or list(signature(original).parameters) != parameters.split():
         raise HookError(
@@ -63,9 +45,8 @@ def _around(module: ModuleType, name: str, parameters: str, wrapper: Around) -> 
 
 
 def _replace_handlers(module: ModuleType, original: Around, replacement: Around) -> None:
-    """Replace it in the service's own tables too: of actions, and of the kinds of resources in a template."""
-    resources: dict[str, dict[str, Around]] = getattr(module, "_RESOURCE_HANDLERS", {})
-    for handlers in (getattr(module, "_HANDLERS", {}), *resources.values()):
-        for action, handler in handlers.items():
-            if handler is original:
-                handlers[action] = replacement
+    """Replace it in the service's own table of actions too."""
+    handlers: dict[str, Around] = getattr(module, "_HANDLERS", {})
+    for action, handler in handlers.items():
+        if handler is original:
+            handlers[action] = replacement

@@ -5,7 +5,6 @@ whichever operation makes it.
 """
 
 import copy
-from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -30,11 +29,10 @@ type Answer = tuple[int, object, object]
 
 
 class Streams:
-    """Hooks that write stream records for statements, and tell `listener` of every record."""
+    """Hooks that write stream records for statements, and the journal's entry of every record."""
 
-    def __init__(self, journal: Journal, listener: Callable[[], object]) -> None:
+    def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._listener = listener
         self._dynamodb: Any = service("dynamodb")
 
     def install(self) -> None:
@@ -43,7 +41,6 @@ class Streams:
             around("dynamodb", name, parameters, self._execute)
         around("dynamodb", "_set_item", "table pk_val sk_val item", self._set)
         around("dynamodb", "_remove_item", "table pk_val sk_val", self._remove)
-        around("dynamodb", "_emit_stream_event", "table_name event_name old_item new_item replicate", self._emit)
         parameters = "table event_name old_item new_item view_type"
         around("dynamodb", "_build_change_record", parameters, self._build)
 
@@ -72,10 +69,6 @@ class Streams:
         if old is not None:
             _collect(table, "REMOVE", old, None)
         return old
-
-    def _emit(self, original: Around, *change: object, **keywords: object) -> None:
-        original(*change, **keywords)
-        self._listener()
 
     def _build(
         self,

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from sandbox.commands import parser
 from sandbox.place import MERCHANT
-from sandbox.triggers import DETAIL_TYPE, SOURCE, payload_of
+from sandbox.till_events import DETAIL_TYPE, SOURCE, payload_of
 
 if TYPE_CHECKING:
     from ops.output import Output
     from sandbox.running import Running
+    from sandbox.till_events import Way
 
 _ABOUT_SEND = """Send an event to the running sandbox: through its bus, or with --queue to its queue.
 
@@ -112,13 +113,10 @@ def _checked(sandbox: "Running", options: argparse.Namespace, text: str) -> str:
 
 def _unchecked(sandbox: "Running", options: argparse.Namespace, text: str) -> str:
     from sandbox.till import Till  # noqa: PLC0415
-    from sandbox.triggers import Event  # noqa: PLC0415
+    from sandbox.till_events import Dispatch  # noqa: PLC0415
 
-    till = Till(sandbox.deployment)
-    if options.queue:
-        return till.send_text(text)
-    event = Event(source=options.source, detail_type=options.detail_type)
-    return till.send_detail(event, text, options.bus)
+    way: Way = "queue" if options.queue else "bus"
+    return Till(sandbox.deployment).send_one(Dispatch(text, way, options.source, options.detail_type), options.bus)
 
 
 def _parse(options: argparse.Namespace, text: str) -> object:

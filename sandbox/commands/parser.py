@@ -64,11 +64,6 @@ def out_order_no(text: str) -> str:
     return _matching(_OUT_ORDER_NO, text, "1 to 32 of digits, letters, _ - | *")
 
 
-def fen(text: str) -> int:
-    """Read an amount in fen."""
-    return int(_matching(re.compile(r"[0-9]{1,9}", re.ASCII), text, "a whole number of fen, from 0"))
-
-
 def seconds(text: str) -> float:
     """Read a number of seconds, not negative."""
     return float(_matching(re.compile(r"[0-9]{1,9}(\.[0-9]+)?", re.ASCII), text, "a number of seconds, from 0"))

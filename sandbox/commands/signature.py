@@ -62,23 +62,15 @@ def read(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _request(options: argparse.Namespace) -> "Output":
     from sandbox.commands.signature_view import report  # noqa: PLC0415
-    from sandbox.signature import hunt_request, read_http  # noqa: PLC0415
+    from sandbox.signature import read_http  # noqa: PLC0415
+    from sandbox.timeline.signatures import hunt_pasted  # noqa: PLC0415
 
     text = read_http(_bytes(options.file))
     pasted = _bytes(options.body) if options.body else text.body
     call = _call(options, text) if options.call else None
-    now = options.at if options.at is not None else call.at if call else time.time()
-    hunt = hunt_request(
-        text.header("Authorization"),
-        _book(options),
-        now,
-        method=call.method if call else text.method or options.method,
-        target=call.target if call else text.target or options.url,
-        body=call.request_body if call else text.body,
-        pasted=pasted,
-        hosts=tuple(filter(None, (text.header("Host"), call.header("Host") if call else ""))),
-    )
-    return report(hunt)
+    now = options.at if options.at is not None else time.time()
+    hunt = hunt_pasted(text, _book(options), now, call, method=options.method, url=options.url, pasted=pasted)
+    return report(hunt, call)
 
 
 def _answer(options: argparse.Namespace) -> "Output":
@@ -96,14 +88,12 @@ def _call(options: argparse.Namespace, text: "HttpText") -> "Exchange":
     """Return the call that arrived with the same signature."""
     from ops.stack import OpsError  # noqa: PLC0415
     from sandbox import running  # noqa: PLC0415
-    from sandbox.signature.header import parse_header  # noqa: PLC0415
     from sandbox.timeline.exchange import Exchange  # noqa: PLC0415
+    from sandbox.timeline.signatures import with_signature  # noqa: PLC0415
 
     calls = running.find(options.endpoint_url).control.view("calls", detail="true")
-    signature = parse_header(text.header("Authorization")).part("signature")
-    for call in map(Exchange.read, reversed(calls)):
-        if signature and parse_header(call.header("Authorization")).part("signature") == signature:
-            return call
+    if call := with_signature(map(Exchange.read, calls), text.header("Authorization")):
+        return call
     raise OpsError(
         f"none of the {len(calls)} calls that arrived has this signature: leave --call out, or send it again"
     )

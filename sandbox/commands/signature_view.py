@@ -3,14 +3,20 @@
 from ops.findings import State
 from ops.output import Exit, Report, Table
 from sandbox.signature import Hunt
+from sandbox.timeline.exchange import Exchange
 
 _MARKS = {State.OK: "ok", State.WARNING: "warning", State.FAILED: "WRONG", State.NOT_CHECKED: "not checked"}
 
 
-def report(hunt: Hunt) -> Report:
-    """Return the hunt for people and programs; the exit status is ACTION unless everything is right."""
+def report(hunt: Hunt, call: Exchange | None = None) -> Report:
+    """Return the hunt for people and programs; the exit status is ACTION unless everything is right.
+
+    `call` is the one that arrived with this signature: WeChat Pay's own verdict about it is the first line.
+    """
     rows = tuple((_MARKS[one.state], one.subject, one.words) for one in hunt.findings)
+    verdict = [f"WeChat Pay: {'verified' if call.is_verified else call.problem}"] if call else []
     lines: list[str | Table] = [
+        *verdict,
         "verified" if hunt.is_verified else "not verified",
         "",
         Table(("", "part", "what"), rows),

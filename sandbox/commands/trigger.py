@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sandbox import triggers
 from sandbox.commands import parser
+from sandbox.till_events import FAMILIES
 from sandbox.triggers import SHORT_NAMES, TRIGGERS, NoSuchTriggerError, Trigger
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def read(arguments: Sequence[str]) -> argparse.Namespace:
     options.add_argument("name", nargs="?", metavar="NAME", help="one of those that --list prints")
     options.add_argument("--list", action="store_true", help="list the triggers, and how each ends")
     options.add_argument("--out-order-no", type=parser.out_order_no, metavar="NUMBER", help="not a fresh one")
+    options.add_argument("--endpoint", choices=[*filter(None, FAMILIES)], default="", help="of another family")
     parser.add_output(options)
     values = options.parse_args(arguments)
     if not values.list:
@@ -62,7 +64,8 @@ def _fire(options: argparse.Namespace) -> "Output":
     from sandbox.till import Till  # noqa: PLC0415
 
     sandbox = running.find(options.endpoint_url)
-    return _report(Till(sandbox.deployment).fire(options.trigger, sandbox.control.act, options.out_order_no or ""))
+    number, family = options.out_order_no or "", FAMILIES[options.endpoint]
+    return _report(Till(sandbox.deployment).fire(options.trigger, sandbox.control.act, number, family))
 
 
 def _report(firing: "Firing") -> "Report":

@@ -17,7 +17,7 @@ from sandbox.console import errors, pages
 from sandbox.console.desk import Desk
 from sandbox.console.errors import ConsoleError
 from sandbox.console.gate import Gate, Gated
-from sandbox.console.page import Page, View
+from sandbox.console.page import Page
 from sandbox.console.stream import stream
 from sandbox.console.visit import Visit
 
@@ -25,9 +25,10 @@ STATIC = Path(__file__).with_name("static")
 LONGEST_FORM = 1_000_000  # bytes: the largest event of SQS is 1 MiB, a till's is some hundred bytes
 
 type Endpoint = Callable[[Request], Awaitable[Response]]
+type View = Callable[[Visit], Response]
 
 
-def build(desk: Desk, port: int, entries: Sequence[Page] = pages.PAGES) -> ASGIApp:
+def build(desk: Desk, port: int, entries: Sequence[Page[Visit]] = pages.PAGES) -> ASGIApp:
     """Return the console of a desk, as it answers on this port of loopback."""
     routes: list[BaseRoute] = [
         Mount("/static", StaticFiles(directory=STATIC)),
@@ -53,14 +54,14 @@ def _streaming(desk: Desk) -> Endpoint:
     return endpoint
 
 
-def _endpoint(desk: Desk, page: Page, entries: Sequence[Page], view: View, port: int) -> Endpoint:
+def _endpoint(desk: Desk, page: Page[Visit], entries: Sequence[Page[Visit]], view: View, port: int) -> Endpoint:
     """Return a route's function: make the visit, require the token of a form, and answer in a thread."""
     cookie = f"console-{port}"  # a browser sends cookies to every port of a host
 
     async def endpoint(request: Request) -> Response:
         session = desk.sessions.identify(request.cookies.get(cookie))
         form = await request.form() if request.method == "POST" else FormData()
-        visit = Visit(desk, request, page, entries, session, form)
+        visit = Visit(desk, request, page, entries, session, form, desk.board.position)
         try:
             response = await run_in_threadpool(_answer, visit, view)
         finally:

@@ -16,7 +16,10 @@ FAULTS: Final = "faults"
 FLOW: Final = "flow"  # what the embedded AWS has noted
 LETTERS: Final = "letters"  # dead letters
 JOBS: Final = "jobs"  # operations in the background
-TOPICS = (ORDERS, CALLS, FAULTS, FLOW, LETTERS, JOBS)
+MERCHANTS: Final = "merchants"  # merchants, keys, permissions, refunds
+NOTIFICATIONS: Final = "notifications"  # of WeChat Pay
+SWITCHES: Final = "switches"
+TOPICS = (ORDERS, CALLS, FAULTS, FLOW, LETTERS, JOBS, MERCHANTS, NOTIFICATIONS, SWITCHES)
 
 
 class Bulletin:

@@ -8,6 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ops.stack import OpsError, describe
 from sandbox.errors import SandboxError
 from sandbox.wechat_pay.refusals import SimulatedRefusal
+from sandbox.wechat_pay.verbs import CommandError
 from wechatpay.text import printable
 
 LONGEST = 600  # characters of a line
@@ -29,7 +30,7 @@ def line(error: Exception) -> str:
             text = f"WeChat Pay: {error.status} {error.code} {error.message}"
         case ClientError() | BotoCoreError():
             text = describe(error)
-        case OpsError() | SandboxError() | ValueError() | LookupError():
+        case OpsError() | SandboxError() | CommandError() | ValueError() | LookupError():
             text = str(error.args[0]) if error.args else type(error).__name__
         case _:
             traceback.print_exception(error, file=sys.stderr)

@@ -13,6 +13,7 @@ from sandbox.console.bulletin import Bulletin
 from sandbox.console.flow import Flow
 from sandbox.journal import Journal, JournalEntry, JournalError
 from sandbox.testbed import Testbed
+from sandbox.wechat_pay import Simulator
 
 MOST = 20_000  # entries that are remembered, as many as the embedded AWS itself remembers
 WAIT = 5.0  # seconds that one request for entries may wait
@@ -91,6 +92,9 @@ class Feed:
             bulletin.CALLS: lambda: len(wechat_pay.calls),
             bulletin.FAULTS: lambda: (wechat_pay.refusing, repr(wechat_pay.active_faults)),
             bulletin.ORDERS: lambda: hash(repr(wechat_pay.ledger())),
+            bulletin.MERCHANTS: lambda: hash(repr(_platform(wechat_pay))),
+            bulletin.NOTIFICATIONS: lambda: wechat_pay.outbox.changes,
+            bulletin.SWITCHES: lambda: wechat_pay.switches,
         }
         before = {topic: look() for topic, look in looks.items()}
         pause = PAUSE
@@ -101,6 +105,12 @@ class Feed:
                 self._board.publish(topics)
             before = now
             pause = max(PAUSE, (time.monotonic() - start) * SHARE)
+
+
+def _platform(wechat_pay: Simulator) -> tuple[object, ...]:
+    """Return what the page of the merchants shows."""
+    keys = wechat_pay.platform.public_key_id, list(wechat_pay.platform.certificates)
+    return wechat_pay.merchants(), keys, wechat_pay.permissions.all(), wechat_pay.refunds.all()
 
 
 def _name(testbed: Testbed, output: str) -> str:

@@ -8,10 +8,9 @@ from math import ceil
 from orders.errors import MalformedEventError
 from orders.event import Message, read
 from orders.order import Order, Status
-from sandbox.journal import JournalEntry
+from sandbox.journal import OUTCOMES, JournalEntry
 
 REMEMBERED = 1000  # durations of which median and percentile are computed
-OUTCOMES = "payscore.orders"  # the source of the function's own events about outcomes
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,9 @@
-"""What others are told: the function's events about outcomes, and WeChat Pay's notifications to the merchant."""
+"""The adapter's own events, about outcomes of orders, as the journal has them. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
-from sandbox.console.flow import OUTCOMES
-from sandbox.journal import JournalEntry
-
-
-@runtime_checkable
-class NotifyingWeChatPay(Protocol):
-    """A simulated WeChat Pay that sends notifications, as far as the console shows them."""
-
-    def notifications(self, mchid: str = "", out_order_no: str = "") -> Sequence[Mapping[str, object]]:
-        """Return the newest notifications, the newest last: `event_type`, `out_order_no`, `created_at`, `delivery`."""
+from sandbox.journal import OUTCOMES, JournalEntry
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,28 +1,28 @@
-"""What the customer, the shop and WeChat Pay may do next with an order: asked of the simulator's own rules. Pure."""
+"""What the customer, the shop and WeChat Pay may do next with an order: asked of the simulator's own rules."""
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sandbox.console.errors import ConsoleError
-from sandbox.wechat_pay import Simulator, orders
+from sandbox.wechat_pay import Simulator, control, orders
 from sandbox.wechat_pay.orders import SimulatedOrder
 from sandbox.wechat_pay.refusals import SimulatedRefusal
 
 type Change = Callable[[SimulatedOrder], SimulatedOrder]
-type Execute = Callable[[Simulator, SimulatedOrder, int], SimulatedOrder]
 
 
 @dataclass(frozen=True, slots=True)
 class OrderStep:
-    """A step: who takes it, the rule that permits it, and how the simulator executes it.
+    """A step: who takes it, the rule that permits it, and the verb that executes it, with its further arguments.
 
     `amount`: it takes an amount in fen.
     """
 
     who: str
     rule: Change
-    execute: Execute
+    verb: str
+    arguments: Mapping[str, object] = field(default_factory=dict)
     amount: bool = False
 
 
@@ -34,28 +34,24 @@ def _deducting(order: SimulatedOrder, *, on: bool) -> SimulatedOrder:
     return order
 
 
-def _call(name: str, **options: bool) -> Execute:
-    def execute(wechat_pay: Simulator, order: SimulatedOrder, _: int) -> SimulatedOrder:
-        verb: Callable[..., SimulatedOrder] = getattr(wechat_pay, name)
-        return verb(order.mchid, order.out_order_no, sub_mchid=order.sub_mchid, **options)
-
-    return execute
-
-
-def _complete(wechat_pay: Simulator, order: SimulatedOrder, amount: int) -> SimulatedOrder:
-    return wechat_pay.complete(order.mchid, order.out_order_no, total_amount=amount, sub_mchid=order.sub_mchid)
-
-
 STEPS: Mapping[str, OrderStep] = {
-    "confirm": OrderStep("customer", orders.confirm, _call("confirm")),
-    "complete": OrderStep("shop", lambda order: orders.complete(order, 1, order.created_at), _complete, amount=True),
-    "cancel": OrderStep("shop", orders.cancel, _call("cancel")),
-    "deducting": OrderStep("wechat_pay", lambda order: _deducting(order, on=True), _call("deducting", on=True)),
-    "not_deducting": OrderStep("wechat_pay", lambda order: _deducting(order, on=False), _call("deducting", on=False)),
-    "deduct": OrderStep("wechat_pay", lambda order: orders.deduct(order, time.time()), _call("deduct")),
-    "expire": OrderStep("wechat_pay", orders.expire, _call("expire")),
+    "confirm": OrderStep("customer", orders.confirm, "confirm"),
+    "complete": OrderStep("shop", lambda order: orders.complete(order, 1, order.created_at), "complete", amount=True),
+    "cancel": OrderStep("shop", orders.cancel, "cancel"),
+    "deducting": OrderStep("wechat_pay", lambda order: _deducting(order, on=True), "deducting"),
+    "not_deducting": OrderStep("wechat_pay", lambda order: _deducting(order, on=False), "deducting", {"on": False}),
+    "deduct": OrderStep("wechat_pay", lambda order: orders.deduct(order, time.time()), "deduct"),
+    "pay": OrderStep("customer", lambda order: orders.deduct(order, time.time()), "pay"),
+    "expire": OrderStep("wechat_pay", orders.expire, "expire"),
 }
 """Every step by name, in the sequence of an order's life."""
+
+
+def take(wechat_pay: Simulator, name: str, order: SimulatedOrder, amount: int) -> None:
+    """Take a step with an order; CommandError says which state was wanted where its own forbids it."""
+    step = STEPS[name]
+    values = {"mchid": order.mchid, "out_order_no": order.out_order_no, "sub_mchid": order.sub_mchid, **step.arguments}
+    control.execute(wechat_pay, step.verb, values | ({"total_amount": amount} if step.amount else {}))
 
 
 def allowed(order: SimulatedOrder) -> dict[str, OrderStep]:

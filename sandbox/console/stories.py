@@ -9,27 +9,34 @@ from ops.order_view import view
 from ops.output import Report
 from ops.printer import Printer
 from sandbox.console.desk import Desk
-from sandbox.journal import Journal
-from sandbox.signature import Hunt, KeyBook, hunt_answer, hunt_request
+from sandbox.signature import Hunt, KeyBook, hunt_answer
 from sandbox.signature.difference import visible
 from sandbox.signature.header import parse_header
 from sandbox.timeline import Subject, Timeline, compose
 from sandbox.timeline.condensation import condense
 from sandbox.timeline.exchange import Exchange
 from sandbox.timeline.moment import Moment
-from sandbox.timeline.reader import NearWeChatPay, Reader
+from sandbox.timeline.signatures import hunt_call
 
 MOST_CALLS = 10  # the newest of an order; each is examined
 
 
 @dataclass(frozen=True, slots=True)
 class CallStory:
-    """A call: what arrived, what was answered, and what either signature covers. `answer` is None where it has none."""
+    """A call: what arrived and what WeChat Pay read of it, and the hunt in either signature.
+
+    `answer` is None where the answer has none.
+    """
 
     exchange: Exchange
     request: Hunt
     answer: Hunt | None
     id: str
+
+    @property
+    def text_lines(self) -> list[str]:
+        """The text that the request's signature must cover, as WeChat Pay reads it, with its line ends visible."""
+        return [visible(line) for line in self.exchange.signed_text.splitlines(keepends=True)]
 
     @property
     def request_body(self) -> str:
@@ -68,27 +75,14 @@ def tell(desk: Desk, subject: Subject) -> OrderStory:
 
 def read_timeline(desk: Desk, subject: Subject) -> Timeline:
     """Return the timeline of a subject, by the journal that the desk follows."""
-    journal = Journal(desk.testbed.cloud.endpoint_url)
-    reader = Reader(desk.deployment, journal, NearWeChatPay(desk.wechat_pay))
-    return compose(subject, reader.read(subject, desk.feed.entries))
+    return compose(subject, desk.reader.read(subject, desk.feed.entries))
 
 
 def _call(exchange: Exchange, book: KeyBook) -> CallStory:
-    authorization = exchange.header("Authorization")
-    header = parse_header(authorization)
-    own_book = book.at_serial(header.part("serial_no")) if exchange.mchid else book  # it was verified at that time
-    request = hunt_request(
-        authorization,
-        own_book,
-        exchange.at,
-        method=exchange.method,
-        target=exchange.target,
-        body=exchange.request_body,
-        hosts=tuple(filter(None, (exchange.header("Host"),))),
-    )
+    nonce = parse_header(exchange.header("Authorization")).part("nonce_str")[:40]
     is_signed = any(name.lower() == "wechatpay-signature" for name in exchange.answer_headers)
     answer = hunt_answer(exchange.answer_headers, exchange.answer_body, book, exchange.at) if is_signed else None
-    return CallStory(exchange, request, answer, f"call-{header.part('nonce_str')[:40] or int(exchange.at * 1000)}")
+    return CallStory(exchange, hunt_call(exchange, book), answer, f"call-{nonce or int(exchange.at * 1000)}")
 
 
 def _text(item: Item) -> str:
@@ -96,15 +90,3 @@ def _text(item: Item) -> str:
     output = io.StringIO()
     Printer(output, output).print(Report(tuple(view(item, "bin/ops"))))
     return output.getvalue()
-
-
-def call_of_signature(desk: Desk, authorization: str) -> Exchange | None:
-    """Return the newest call that arrived with the same signature as this header; None if none did."""
-    signature = parse_header(authorization).part("signature")
-    calls = reversed(desk.wechat_pay.calls) if signature else iter(())
-    return next((Exchange.of(call) for call in calls if signature in _authorization(call.headers)), None)
-
-
-def _authorization(headers: object) -> str:
-    items = headers.items() if isinstance(headers, dict) else ()
-    return next((str(value) for name, value in items if str(name).lower() == "authorization"), "")

@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from sandbox.console import errors, texts
 from sandbox.console.desk import Desk
 from sandbox.console.errors import ConsoleError
+from sandbox.console.fields import argument_field
 from sandbox.console.page import Page
 from sandbox.console.sessions import Notice
 from sandbox.console.templates import ENVIRONMENT
@@ -22,14 +23,18 @@ YEAR = 31_536_000  # seconds that a choice is remembered
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request; `form` is empty for a view. `pages` is the navigation."""
+    """A request; `form` is empty for a view. `pages` is the navigation.
+
+    `position` is the bulletin's from before anything was read: a page learns of every change since.
+    """
 
     desk: Desk
     request: Request
-    page: Page
-    pages: Sequence[Page]
+    page: "Page[Visit]"
+    pages: "Sequence[Page[Visit]]"
     session: str
     form: FormData
+    position: str
 
     @property
     def catalogue(self) -> Catalogue:
@@ -80,7 +85,8 @@ class Visit:
             "path": self.request.url.path,
             "token": self.desk.sessions.token(self.session),
             "jobs": self.desk.jobs.newest_first,
-            "position": self.desk.board.position,
+            "position": self.position,
+            "argument_field": argument_field,
             "collect_notices": lambda: self.desk.sessions.collect(self.session),
         }
         return ENVIRONMENT.get_template(template).render({**context, **values})

@@ -42,6 +42,7 @@ def _fields(exchange: Exchange) -> dict[str, object]:
         "code": exchange.code,
         "message": exchange.refusal.get("message", ""),
         "detail": dict(exchange.detail),
+        "signature": {"verified": exchange.is_verified, "problem": exchange.problem},
     }
 
 

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from sandbox.wechat_pay import SimulatedCall
+from sandbox.wechat_pay import SimulatedCall, signature_report
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request that arrived at `at` (Unix seconds), and its answer; `status` 0: none reached the wire."""
+    """A request that arrived at `at` (Unix seconds), and its answer; `status` 0: none reached the wire.
+
+    `signature` is WeChat Pay's own report of what it read of the request's: `wechat_pay/signature_report`.
+    """
 
     at: float
     operation: str
@@ -26,6 +29,7 @@ class Exchange:
     request_body: bytes = field(default=b"", repr=False)
     answer_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     answer_body: bytes = field(default=b"", repr=False)
+    signature: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, call: SimulatedCall) -> Self:
@@ -45,6 +49,7 @@ class Exchange:
             call.body,
             dict(answer.headers),
             answer.body,
+            signature_report.report(call),
         )
 
     @classmethod
@@ -65,11 +70,27 @@ class Exchange:
             base64.b64decode(document["body_base64"]),
             answer.get("headers", {}),
             base64.b64decode(answer.get("body_base64", "")),
+            document["signature"],
         )
 
     def header(self, name: str) -> str:
         """Return a header of the request; empty if there is none."""
         return next((value for key, value in self.request_headers.items() if key.lower() == name.lower()), "")
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether WeChat Pay has verified the request's signature."""
+        return bool(self.signature.get("verified"))
+
+    @property
+    def problem(self) -> str:
+        """Why WeChat Pay has not verified it, in its own words; empty where it has."""
+        return str(self.signature.get("problem", ""))
+
+    @property
+    def signed_text(self) -> bytes:
+        """The text that the signature must cover as WeChat Pay reads the request; empty where it cannot."""
+        return base64.b64decode(self.signature.get("signed_text_base64", ""))
 
     @property
     def refusal(self) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ The patterns are those of docs.aws.amazon.com/eventbridge/latest/userguide/eb-ev
 operators are those of text: exact values, prefix, suffix, equals-ignore-case, anything-but, exists.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -22,12 +23,19 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why an event was not taken: the rule (empty: none is on the bus), the field, the problem, and the remedy."""
+    """Why an event was not taken: the rule (empty: none is on the bus), the field, the problem, and the remedy.
+
+    Where a field differs, `value` is what the event has, `pattern` what the rule takes, both as JSON has them, and
+    `example` a value that it would take.
+    """
 
     rule: str
     field: str
     problem: str
     remedy: str
+    value: str = ""
+    pattern: str = ""
+    example: str = ""
 
     @property
     def words(self) -> str:
@@ -58,14 +66,25 @@ def objections(entry: JournalEntry, rules: Sequence[Rule]) -> list[Objection]:
         buses = sorted({rule.bus for rule in rules})
         remedy = f"publish to the bus {' or '.join(buses)}" if buses else "deploy the stack: no bus has a rule"
         return [Objection("", "bus", f"no rule is on the bus {bus}", remedy)]
-    return [objection for rule in on_bus for objection in _against(rule, event_of(entry))]
+    event = event_of(entry)
+    return [objection for rule in on_bus for objection in _against(rule, event) or [_against_whole(rule)]]
 
 
-def _against(rule: Rule, event: Mapping[str, object]) -> Iterator[Objection]:
+def _against_whole(rule: Rule) -> Objection:
+    """Return the objection of a pattern that takes the event as far as it is read here."""
+    problem = f"{rule.name} has not matched, by an operator that is not read here: {_json(rule.pattern)}"
+    return Objection(rule.name, "event", problem, "compare the event with the pattern")
+
+
+def _against(rule: Rule, event: Mapping[str, object]) -> list[Objection]:
+    objections: list[Objection] = []
     for name, wanted_values, value in _mismatches(rule.pattern, event):
         wants = " or ".join(map(_words, wanted_values)) or "nothing"
         problem = f"{rule.name} wants {name} {wants}, not {_value_words(value)}"
-        yield Objection(rule.name, name, problem, _remedy(name, wanted_values, value))
+        example, why = _example(wanted_values, value)
+        remedy = f"send {name} {example}{why}" if example else f"change {name}"
+        objections.append(Objection(rule.name, name, problem, remedy, _value(value), _json(wanted_values), example))
+    return objections
 
 
 def _mismatches(
@@ -124,8 +143,16 @@ def _value_words(value: object) -> str:
     return "nothing" if value is _ABSENT or value == "" else str(value)[:80]
 
 
-def _remedy(name: str, conditions: Sequence[object], value: object) -> str:
-    """Return what to send instead; where only the case or a letter differs, that is said."""
+def _value(value: object) -> str:
+    return "-" if value is _ABSENT else value if isinstance(value, str) else _json(value)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _example(conditions: Sequence[object], value: object) -> tuple[str, str]:
+    """Return what to send instead, and what to mind where only the case or a letter differs; both may be empty."""
     for condition in conditions:
         match condition:
             case {"prefix": str(prefix)}:
@@ -133,10 +160,10 @@ def _remedy(name: str, conditions: Sequence[object], value: object) -> str:
                 bare = next((part for part in rest.split(".") if part and part != prefix.strip(".")), "till")
                 is_case = rest.lower().startswith(prefix.lower())
                 right = f"{prefix}{rest[len(prefix) :]}" if is_case else f"{prefix}{bare}"
-                return f"send {name} {right}" + (" (upper and lower case count)" if is_case else "")
+                return right, " (upper and lower case count)" if is_case else ""
             case str(text):
                 is_case = isinstance(value, str) and value.lower() == text.lower()
                 near = isinstance(value, str) and get_close_matches(value, [text], n=1)
                 why = " (upper and lower case count)" if is_case else " (mind the spelling)" if near else ""
-                return f"send {name} {text}{why}"
-    return f"change {name}"
+                return text, why
+    return "", ""

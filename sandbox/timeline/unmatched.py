@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sandbox.journal import JournalEntry
+from sandbox.journal import OUTCOMES, JournalEntry
 from sandbox.timeline.identity import identity_of
 from sandbox.timeline.moment import iso
 from sandbox.timeline.rules import Objection, Rule, objections
@@ -21,6 +21,7 @@ class UnmatchedEvent:
     detail_type: str
     out_order_no: str
     objections: tuple[Objection, ...]
+    detail: object
 
     @property
     def why(self) -> str:
@@ -47,13 +48,14 @@ _FIELDS = ("event_id", "bus", "source", "detail_type")
 
 
 def unmatched_events(entries: Iterable[JournalEntry], rules: Sequence[Rule]) -> list[UnmatchedEvent]:
-    """Return the events that no rule matched, oldest first."""
-    published = (entry for entry in entries if entry.kind == "event_published")
-    return [_unmatched(entry, against) for entry in published if (against := objections(entry, rules))]
+    """Return a till's events that no rule matched, oldest first; a rule for the function's own is optional."""
+    tills = (one for one in entries if one.kind == "event_published" and one.fields.get("source") != OUTCOMES)
+    return [_unmatched(entry, against) for entry in tills if (against := objections(entry, rules))]
 
 
 def _unmatched(entry: JournalEntry, against: Sequence[Objection]) -> UnmatchedEvent:
     fields = entry.fields
     event_id, bus, source, detail_type = (str(fields.get(name, "")) for name in _FIELDS)
-    number = identity_of(fields.get("detail")).out_order_no
-    return UnmatchedEvent(entry.n, entry.at, event_id, bus, source, detail_type, number, tuple(against))
+    detail = fields.get("detail")
+    number = identity_of(detail).out_order_no
+    return UnmatchedEvent(entry.n, entry.at, event_id, bus, source, detail_type, number, tuple(against), detail)

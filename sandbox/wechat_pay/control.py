@@ -31,7 +31,7 @@ def answer(service: SimulatedService, request: Request) -> SimulatedReply:
         )
     service.pass_time()
     try:
-        value = look(service, name, query) if request.method == "GET" else _execute(service, name, request.body)
+        value = look(service, name, query) if request.method == "GET" else _act(service, name, request.body)
         return SimulatedReply(200, as_json(value), signed=False)
     except CommandError as error:
         return _refuse(400, str(error), **error.remedy)
@@ -49,13 +49,18 @@ def _refuse(status: int, why: str, **remedy: object) -> SimulatedReply:
     return SimulatedReply(status, as_json({"error": why, **remedy}), signed=False)
 
 
-def _execute(service: SimulatedService, name: str, body: bytes) -> object:
+def _act(service: SimulatedService, name: str, body: bytes) -> object:
     if name in VIEWS and name not in VERBS:
         raise CommandError(f"{name} is a view: GET {PREFIX}{name}", accepted=list(VERBS))
+    return _as_json(execute(service, name, _json(name, body)))
+
+
+def execute(service: SimulatedService, name: str, values: object) -> Any:  # noqa: ANN401  what verbs return
+    """Execute a verb with these arguments; CommandError says which is at fault, or which state was wanted."""
     one = verbs.verb_of(name)
-    arguments = one.read(_json(name, body))
+    arguments = one.read(values)
     try:
-        return _as_json(getattr(service, name)(**arguments))
+        return getattr(service, name)(**arguments)
     except SimulatedRefusal as refusal:
         raise _explained(service, one, arguments, refusal) from None
 

@@ -1,6 +1,7 @@
 """The notifications in the simulator's database, and which of them is to be sent now."""
 
 import json
+import sqlite3
 
 from sandbox.wechat_pay.notifications import Notification
 from sandbox.wechat_pay.state import State
@@ -11,9 +12,11 @@ KEEP = 5000  # notifications whose delivery has ended; older ones are removed, t
 class Outbox:
     """Every notification; one that was in flight when the process ended is sent again after its start."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, *, keep: int = KEEP) -> None:
         self._state = state
+        self._keep = keep
         self._next: float | None = self._earliest()
+        self.changes = 0  # how often a notification was stored, for those that follow
 
     @property
     def next_due(self) -> float | None:
@@ -29,7 +32,10 @@ class Outbox:
                 "ON CONFLICT DO UPDATE SET next_at = excluded.next_at, record = excluded.record",
                 (*row, json.dumps(notification.as_dict(), ensure_ascii=False)),
             )
+            if notification.next_at is None:
+                self._remove_oldest(database)
             self._next = self._earliest()
+            self.changes += 1
 
     def get(self, id_: str) -> Notification:
         """Return the notification of this id; KeyError where there is none."""
@@ -50,6 +56,14 @@ class Outbox:
         )
         rows = self._state.rows(question, mchid, out_order_no, limit)
         return [Notification.of_record(json.loads(text)) for (text,) in reversed(rows)]
+
+    def _remove_oldest(self, database: sqlite3.Connection) -> None:
+        """Remove what has ended but for the newest."""
+        database.execute(
+            "DELETE FROM notifications WHERE next_at IS NULL AND number <= "
+            "(SELECT number FROM notifications WHERE next_at IS NULL ORDER BY number DESC LIMIT 1 OFFSET ?)",
+            (self._keep,),
+        )
 
     def _earliest(self) -> float | None:
         at: float | None = self._state.rows("SELECT min(next_at) FROM notifications")[0][0]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from sandbox.wechat_pay.verbs import CommandError, nearest
+from sandbox.wechat_pay.verbs import Argument, CommandError, nearest, types_of
 
 SecondSync = Literal["ORDER_DONE", "INVALID_ORDER_STATE", "INVALID_REQUEST", "200"]
 DeductingCode = Literal["INVALID_REQUEST", "INVALID_ORDER_STATE", "SYSTEM_ERROR"]
@@ -137,6 +137,20 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 
 DEFAULTS = Switches()
 """The choices of a simulator that none were made for."""
+
+
+ARGUMENTS: Mapping[str, Argument] = {
+    one.name: Argument(one.name, *types_of(_HINTS[one.name]), one.default) for one in fields(Switches)
+}
+"""What each switch may be, declared as an argument of a verb is."""
+
+
+def read(name: str, text: str) -> object:
+    """Return a text of a form or a command line as the switch wants it; unchanged where it cannot be."""
+    argument = ARGUMENTS.get(name)
+    if argument is None:
+        return text
+    return None if not text and NoneType in argument.types else argument.read(text)
 
 
 def _problem(name: str, value: object) -> str:

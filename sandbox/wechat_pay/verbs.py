@@ -60,6 +60,17 @@ class Argument:
         types = (*self.types, int) if float in self.types else self.types
         return not types or (type(value) in types and (not isinstance(value, str) or len(value) <= 2048))
 
+    def read(self, text: str) -> object:
+        """Return a text of a query, a form or a command line as the argument wants it; unchanged where it cannot be."""
+        if str in self.types or self.choices:
+            return text
+        if bool in self.types:
+            return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
+        try:
+            return float(text) if float in self.types else int(text)
+        except ValueError:
+            return text
+
     def as_dict(self) -> dict[str, object]:
         """Return the argument as `GET /__sandbox__/verbs` lists it."""
         entry: dict[str, object] = {"name": self.name, "accepts": self.accepted, "required": self.is_required}
@@ -166,10 +177,11 @@ def arguments_of(method: Callable[..., Any]) -> dict[str, Argument]:
     hints = get_type_hints(method)
     parameters = list(inspect.signature(method).parameters.values())[1:]
     keywords = [one for one in parameters if one.kind is not inspect.Parameter.VAR_KEYWORD]
-    return {one.name: Argument(one.name, *_types(hints[one.name]), one.default) for one in keywords}
+    return {one.name: Argument(one.name, *types_of(hints[one.name]), one.default) for one in keywords}
 
 
-def _types(hint: object) -> tuple[tuple[type, ...], tuple[str, ...]]:
+def types_of(hint: object) -> tuple[tuple[type, ...], tuple[str, ...]]:
+    """Return the types that a hint permits, and the words where it permits only some."""
     if get_origin(hint) is Literal:
         return (), get_args(hint)
     parts = get_args(hint) or (hint,)

@@ -14,7 +14,7 @@ from sandbox.wechat_pay.faults import KINDS
 from sandbox.wechat_pay.keys import Mode
 from sandbox.wechat_pay.service import SimulatedService
 from sandbox.wechat_pay.switches import listing
-from sandbox.wechat_pay.verbs import VERBS, Argument, CommandError, Verb, arguments_of, nearest
+from sandbox.wechat_pay.verbs import VERBS, CommandError, Verb, arguments_of, nearest
 
 _CALL_FIELDS = [one.name for one in fields(SimulatedCall) if one.repr]
 
@@ -47,20 +47,9 @@ def look(service: SimulatedService, name: str, query: str) -> object:
             f"there is no view {name!r:.80}; {hint}views: {', '.join(VIEWS)}", accepted=list(VIEWS), nearest=likely
         )
     one, texts = VIEWS[name], dict(parse_qsl(query, keep_blank_values=True))
-    values = {key: _read(one.declaration.arguments.get(key), text) for key, text in texts.items()}
+    arguments = one.declaration.arguments
+    values = {key: arguments[key].read(text) if key in arguments else text for key, text in texts.items()}
     return one.answer(service, **one.declaration.read(values))
-
-
-def _read(argument: Argument | None, text: str) -> object:
-    """Read a text of the query as its argument wants it; unchanged where it cannot be."""
-    if argument is None or str in argument.types or argument.choices:
-        return text
-    if bool in argument.types:
-        return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), text)
-    try:
-        return float(text) if float in argument.types else int(text)
-    except ValueError:
-        return text
 
 
 @view

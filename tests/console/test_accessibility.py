@@ -8,6 +8,7 @@ from playwright.sync_api import Page
 from sandbox.console import pages
 from sandbox.console.desk import Desk
 from sandbox.testbed import until
+from sandbox.triggers import TRIGGERS
 from tools import axe
 
 PATHS = [page.path for page in pages.PAGES if page.in_navigation]
@@ -22,11 +23,8 @@ RUN = """async () => {
 @pytest.fixture(scope="module")
 def contents(desk: Desk) -> None:
     """Every page has something to show: an event of each kind, a fault that is on, a dead letter."""
-    from sandbox.console.pages import till
-
-    sale = desk.till.sale("AXE-1")
-    for kind in ("valid", "without_time", "other_source"):
-        desk.till.send(kind, till.KINDS[kind](sale, "bus"))
+    for name in ("paid-offline", "broken", "wrong-source"):
+        desk.till.fire(TRIGGERS[name], "AXE-1")
     until(lambda: desk.letters.all() or None)
 
 

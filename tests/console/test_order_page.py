@@ -46,24 +46,24 @@ def test_a_lost_race_is_told_step_by_step(page: Page, desk: Desk) -> None:
 def test_keys_that_rotate_are_named_until_the_secret_follows(page: Page, desk: Desk) -> None:
     """A new key at WeChat Pay: calls name the former key that signed; once the secret follows, the order is synced."""
     desk.wechat_pay.ready_to_sync(OTHER_MERCHANT, "ROTATE-1")
-    page.goto("/signature")
+    page.goto("/merchants")
     page.locator(f"#rotate-{OTHER_MERCHANT}").click()
     expect(page.locator(f"#merchant-{OTHER_MERCHANT}")).to_contain_text("an earlier key: calls are refused")
     page.goto(order_path(f"{OTHER_MERCHANT}#ROTATE-1"))
     page.locator("#report").click()
     expect(page.locator("#story")).to_contain_text("RETRYING SIGN_ERROR")
-    call = page.locator("details").last
+    call = page.locator("#story details").last
     expect(call.locator("summary")).to_contain_text("SIGN_ERROR, signature not verified")
     call.locator("summary").click()
     expect(call).to_contain_text("it is the serial of a former key of the merchant")
     expect(call).to_contain_text("POST\\n")
     assert call.locator("pre").first.inner_text().startswith("POST\\n\n/v3/payscore/serviceorder/ROTATE-1/sync\\n")
-    page.goto("/signature")
+    page.goto("/merchants")
     page.locator(f"#store-{OTHER_MERCHANT}").click()
     expect(page.locator(f"#merchant-{OTHER_MERCHANT}")).to_contain_text("the same key")
     page.goto(order_path(f"{OTHER_MERCHANT}#ROTATE-1"))
     expect(page.locator("#story")).to_contain_text(f"item {OTHER_MERCHANT}#ROTATE-1: SYNCED")
-    newest = page.locator("details").first
+    newest = page.locator("#story details").first
     expect(newest.locator("summary")).to_contain_text("200 , signature verified")
     newest.locator("summary").click()
     expect(newest).to_contain_text("the signature covers exactly this text")
@@ -108,8 +108,8 @@ def test_the_timeline_is_there_as_json(page: Page, desk: Desk) -> None:
 def test_a_step_that_is_not_allowed_now_is_refused(page: Page, desk: Desk) -> None:
     """A step that the order's state no longer allows is refused in one line that names the others."""
     desk.wechat_pay.ready_to_sync(MERCHANT, "LATE-STEP-1")
-    page.goto(order_path(f"{MERCHANT}#LATE-STEP-1"))
     page.route("**/part.html", lambda route: route.fulfill(status=204))  # the page is not fetched again
+    page.goto(order_path(f"{MERCHANT}#LATE-STEP-1"))
     desk.wechat_pay.deduct(MERCHANT, "LATE-STEP-1")
     page.locator("#step-deduct").click()
     expect(page.get_by_role("alert")).to_have_text(re.compile("The order's state does not allow that now"))
@@ -125,7 +125,7 @@ def test_an_orders_page_is_accessible(open_page: Callable[..., Page], desk: Desk
     page = open_page(language=language)
     page.goto(order_path(f"{MERCHANT}#{number}"))
     expect(page.locator("#story")).to_contain_text("PAID_BY_WECHAT NEWTON")
-    page.locator("details summary").first.click()
+    page.locator("#story details summary").first.click()
     page.evaluate(axe.SCRIPT.read_text(encoding="utf-8"))
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")

@@ -9,23 +9,27 @@ import pytest
 from sandbox.console import pages, texts
 from sandbox.console.templates import ENVIRONMENT
 from sandbox.console.templates import FOLDER as TEMPLATES
+from sandbox.triggers import TRIGGERS
 from sandbox.wechat_pay.faults import KINDS
 from sandbox.wechat_pay.faults.registry import When
+from sandbox.wechat_pay.switches import QUESTIONS
+from sandbox.wechat_pay.verbs import VERBS
 
 ENGLISH, CHINESE = (texts.catalogue(language).texts for language in texts.LANGUAGES)
-FAULTS = {f"faults.{name}" for name in KINDS}  # in English by their functions' docstrings
+DECLARATIONS = {"faults": KINDS, "triggers": TRIGGERS, "questions": QUESTIONS, "verbs": VERBS}
+DECLARED = {f"{file}.{name}" for file, names in DECLARATIONS.items() for name in names}  # in English where declared
 SOURCES = [*sorted(Path(texts.__file__).parent.rglob("*.py")), *sorted(TEMPLATES.glob("*.html"))]
 TEMPLATE_FILES = sorted(TEMPLATES.glob("*.html"))
 
 
 def test_the_languages_have_the_same_keys() -> None:
-    """English and Chinese have the same texts; the faults' are English in their functions."""
-    assert set(ENGLISH) == set(CHINESE) - FAULTS
+    """English and Chinese have the same texts; of what is declared elsewhere the English is there."""
+    assert set(ENGLISH) == set(CHINESE) - DECLARED
 
 
-def test_every_fault_is_explained_in_chinese() -> None:
-    """Each fault of the registry has its Chinese line, and no line is of a fault that is gone."""
-    assert {key for key in CHINESE if key.startswith("faults.")} == FAULTS
+def test_everything_that_is_declared_is_explained_in_chinese() -> None:
+    """Each fault, trigger, switch and verb has its Chinese line, and no line is of one that is gone."""
+    assert {key for key in CHINESE if key.partition(".")[0] in DECLARATIONS} == DECLARED
 
 
 @pytest.mark.parametrize("key", sorted(ENGLISH))
@@ -70,7 +74,7 @@ def _used() -> set[str]:
 
 def test_every_text_that_is_used_exists_and_every_text_is_used() -> None:
     """Pages and templates name texts that exist."""
-    whole = {key for key in _used() if key not in FAULTS}
+    whole = {key for key in _used() if key not in DECLARED}
     assert {key for key in whole if not key.endswith(("_", "."))} - set(ENGLISH) == set()
     assert set(ENGLISH) - whole == set()
 

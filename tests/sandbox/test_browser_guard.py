@@ -198,7 +198,7 @@ def test_a_merchant_number_is_digits_before_it_is_anything(tmp_path: Path, mchid
             headers = {"Content-Type": "application/json"}
             status, _, body = ask(simulator.control_url, "POST", f"/__sandbox__/{verb}", headers, order)
             assert status == 400
-            assert b"mchid must be 1 to 32 digits" in body
+            assert (b"mchid must be 1 to 32 digits" if isinstance(mchid, str) else b"mchid must be text") in body
         assert ask(simulator.control_url, "GET", "/__sandbox__/secret?mchid=../../x", {})[0] == 400
         assert ask(simulator.control_url, "GET", "/__sandbox__/secret?mchid=..%2F..%2Fx", {})[0] == 400
         assert simulator.ledger() == []

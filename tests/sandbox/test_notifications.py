@@ -15,7 +15,8 @@ from sandbox.wechat_pay.courier import Courier, objection
 from sandbox.wechat_pay.forgeries import FORGERIES, Forgery, SignedNotification
 from sandbox.wechat_pay.keys import Mode
 from sandbox.wechat_pay.message import as_json
-from sandbox.wechat_pay.notifications import LADDER, SUMMARIES, Notification
+from sandbox.wechat_pay.notifications import LADDER, SUMMARIES, Attempt, Notification
+from sandbox.wechat_pay.outbox import Outbox
 from sandbox.wechat_pay.service import SimulatedService
 from sandbox.wechat_pay.verbs import CommandError
 from tests.sandbox.handler import Handler, listening, open_resource, verify
@@ -320,3 +321,18 @@ def test_an_address_that_gets_nothing_is_recorded_with_the_reason(key_ring: Path
     assert notification.delivery == "not sent"
     assert "set the switch notify_beyond_loopback" in notification.attempts[0].problem
     assert notification.next_at is None
+
+
+def test_ended_notifications_are_kept_up_to_a_number_and_those_that_wait_always(key_ring: Path) -> None:
+    """Of the notifications whose delivery has ended the oldest are removed; one that waits stays, however old it is."""
+    service = SimulatedService(keys=key_ring, clock=lambda: NOON, notify_url="http://127.0.0.1:9/")
+    service.outbox = Outbox(service._state, keep=2)
+    for number in range(5):
+        service.ready_to_sync(MCHID, f"K{number}")
+    waiting, *others = service.outbox.newest()
+    for one in others:
+        service.record_attempt(one, Attempt(NOON, 204, "", "S"))
+    assert [one.out_order_no for one in service.outbox.newest()] == ["K0", "K3", "K4"]
+    assert [one.id for one in service.outbox.due(NOON)] == [waiting.id]
+    service.record_unsent(waiting, "no address")
+    assert [one.out_order_no for one in service.outbox.newest()] == ["K3", "K4"]

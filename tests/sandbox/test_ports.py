@@ -2,14 +2,14 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from sandbox import ports
 from sandbox.errors import PlaceError
-from sandbox.place import Place
+from sandbox.place import Place, read_place
 
 
 @contextmanager
@@ -65,6 +65,21 @@ def test_a_silent_program_is_named_by_its_process() -> None:
     """A program that answers nothing over HTTP is named by its process, after a third of a second."""
     with ports.listen("127.0.0.1", 0) as listener, pytest.raises(PlaceError, match=r"is taken by process \d+ \("):
         ports.refuse_taken(Place(aws=listener.getsockname()[1]))
+
+
+def test_the_ports_that_are_offered_are_free_for_the_whole_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the last port of a row is taken the row is passed over: a sandbox on the offered port finds all free."""
+    taken_port = 4600 + len(Place().ports) - 1
+
+    def listen(_: str, port: int) -> AbstractContextManager[None]:
+        if port == taken_port:
+            raise PlaceError(f"{port} is taken")
+        return nullcontext()
+
+    monkeypatch.setattr(ports, "listen", listen)
+    offered = ports.spare("127.0.0.1")
+    assert offered > taken_port
+    assert set(read_place([f"--port={offered}"]).ports.values()) == set(range(offered, offered + len(Place().ports)))
 
 
 def test_free_ports_are_not_refused() -> None:

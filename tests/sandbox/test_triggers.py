@@ -1,6 +1,5 @@
 """Triggers are declared once: for the stories of the demo, the command line and the console."""
 
-import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +11,10 @@ from orders.event import Message, read
 from sandbox import triggers
 from sandbox.stories import STORIES
 from sandbox.till import ledger_act
+from sandbox.till_events import FAMILIES, Dispatch, Family, Way, key_of, own_dispatch
 from sandbox.triggers import SHORT_NAMES, SITUATIONS, TRIGGERS, NoSuchTriggerError, fresh_number, trigger_of
 from sandbox.wechat_pay.control import VERBS
+from sandbox.wechat_pay.families import ENDPOINTS, IDENTITY
 from sandbox.wechat_pay.service import SimulatedService
 
 NOW = datetime(2026, 1, 1, 4, tzinfo=UTC)
@@ -44,10 +45,11 @@ def test_a_situation_is_reached_by_its_steps(situation: str, key_ring: Path) -> 
     """The steps of each situation are verbs of the control port, and the simulated WeChat Pay takes them in order."""
     service = SimulatedService(keys=key_ring)
     act = ledger_act(service)
-    for step in SITUATIONS[situation]:
-        assert step.verb in VERBS
-        act(step.verb, mchid="1", out_order_no="A-1", **step.arguments)
-    assert len(service.ledger()) == (situation != "absent")
+    for family in FAMILIES.values():
+        for step in triggers.steps(situation, "1", "A-1", family, NOW.timestamp()):
+            assert step.verb in VERBS
+            act(step.verb, **step.arguments)
+    assert len(service.ledger()) == (0 if situation == "absent" else 2)  # with and without a sub-merchant
 
 
 def test_the_situations_are_those_of_the_events() -> None:
@@ -62,9 +64,9 @@ def test_a_triggers_events_are_as_it_says(name: str) -> None:
     trigger = TRIGGERS[name]
     number = fresh_number(name)
     problems = []
-    for _, payload in triggers.events(trigger, number, NOW):
+    for dispatch in triggers.dispatches(trigger, number, now=NOW):
         try:
-            event = read(Message("m", json.dumps(payload)), NOW.timestamp())
+            event = read(Message("m", dispatch.text), NOW.timestamp())
             assert event.payment.key == f"{trigger.mchid}#{number}"
         except MalformedEventError as error:
             problems.append(str(error))
@@ -78,3 +80,45 @@ def test_a_fresh_number_is_one_of_wechat_pay() -> None:
     numbers = [fresh_number(name) for name in [*TRIGGERS, "a very long name / with signs ÄÖ"] for _ in range(3)]
     assert len(set(numbers)) == len(numbers)
     assert all(re.fullmatch(r"[0-9A-Za-z_\-|*]{1,32}", number) for number in numbers)
+
+
+# ---- what a till sends -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "way", "dispatch", "key"),
+    [
+        ("not JSON", "queue", Dispatch("not JSON", "queue"), ""),
+        ("[1]", "bus", Dispatch("[1]", "bus"), ""),
+        ('{"mchid": "1", "out_order_no": "A"}', "bus", Dispatch('{"mchid": "1", "out_order_no": "A"}'), "1#A"),
+        ('{"mchid": 1, "out_order_no": "A"}', "bus", Dispatch('{"mchid": 1, "out_order_no": "A"}'), ""),
+        (
+            '{"detail-type": "T", "source": "s", "detail": {"mchid": "1", "out_order_no": "A"}}',
+            "bus",
+            Dispatch('{"mchid": "1", "out_order_no": "A"}', "bus", "s", "T"),
+            "1#A",
+        ),
+        ('{"detail-type": "T", "detail": "x"}', "bus", Dispatch('"x"', "bus", "", "T"), ""),
+        ('{"detail-type": "T", "detail": {}}', "queue", Dispatch('{"detail-type": "T", "detail": {}}', "queue"), ""),
+    ],
+)
+def test_what_a_person_types_is_sent_as_it_is(text: str, way: Way, dispatch: Dispatch, key: str) -> None:
+    """A payload goes as it is; of a whole event the bus gets source, type and detail; what is no JSON is sent too."""
+    assert own_dispatch(text, way) == dispatch
+    assert key_of(text) == key
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: str(family.endpoint))
+def test_the_events_of_every_family_are_read_as_theirs(family: Family) -> None:
+    """The function reads an event of each family under the key that the till expects, with its endpoint."""
+    [dispatch] = triggers.dispatches(TRIGGERS["paid-offline"], "A-1", family, NOW)
+    payment = read(Message("m", dispatch.text), NOW.timestamp()).payment
+    assert payment.key == family.key(TRIGGERS["paid-offline"].mchid, "A-1")
+    assert (payment.endpoint or "") == family.endpoint
+
+
+def test_the_families_are_those_of_the_simulated_wechat_pay() -> None:
+    """There is a family of each endpoint, and it names what every request of the endpoint names."""
+    assert list(FAMILIES) == ["", *ENDPOINTS]
+    for endpoint, names in IDENTITY.items():
+        assert set(FAMILIES[endpoint].fields) == {"endpoint", *names} - {"service_id", "appid"}

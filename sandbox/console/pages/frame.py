@@ -31,4 +31,4 @@ def dismiss(visit: Visit) -> Response:
     return visit.done("frame.dismissed")
 
 
-PAGE = Page("frame", "/frame", {"jobs": jobs}, {"choose": choose, "dismiss": dismiss}, in_navigation=False)
+PAGE: Page[Visit] = Page("frame", "/frame", {"jobs": jobs}, {"choose": choose, "dismiss": dismiss}, in_navigation=False)

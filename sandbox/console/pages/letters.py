@@ -77,7 +77,7 @@ def _lines(visit: Visit) -> list[Line]:
     return [Line(letter, advice.for_reason(letter.reason), order_path(letter.key)) for letter in letters]
 
 
-PAGE = Page(
+PAGE: Page[Visit] = Page(
     "letters",
     "/dead-letters",
     {"": show, "list": listing},

@@ -3,7 +3,7 @@
 The page of an event shows the same of what is known by the event's id.
 """
 
-from datetime import UTC, datetime
+from dataclasses import replace
 
 from starlette.responses import JSONResponse, Response
 
@@ -11,13 +11,17 @@ from ops import advice, dead_letters
 from sandbox.console import bulletin, stories
 from sandbox.console.errors import ConsoleError
 from sandbox.console.page import Page
-from sandbox.console.steps import STEPS, OrderStep, allowed
+from sandbox.console.steps import OrderStep, allowed, take
+from sandbox.console.till import USUAL
 from sandbox.console.visit import Visit
-from sandbox.till import Till
+from sandbox.till_events import Family
 from sandbox.timeline import Subject
-from sandbox.triggers import Event
+from sandbox.wechat_pay.notifications import Notification
 from sandbox.wechat_pay.orders import SimulatedOrder
+from sandbox.wechat_pay.verbs import VERBS
 
+TOPICS = (bulletin.FLOW, bulletin.CALLS, bulletin.ORDERS, bulletin.LETTERS, bulletin.NOTIFICATIONS)
+VERBS_OF_ORDERS = ("automate", "fill")  # further ones, with fields of their own
 AMOUNT = 3900  # fen that are due where the shop completes an order here
 
 
@@ -41,18 +45,17 @@ def step(visit: Visit) -> Response:
     order, name = _order(visit), visit.field("step")
     if order is None or name not in allowed(order):
         raise ConsoleError("order.not_now", names=", ".join(allowed(order)) if order else "-")
-    STEPS[name].execute(visit.desk.wechat_pay, order, AMOUNT)
+    take(visit.desk.wechat_pay, name, order, AMOUNT)
     return visit.done("order.done", topics=[bulletin.ORDERS], step=visit.text(f"orders.{name}"))
 
 
 def report(visit: Visit) -> Response:
     """Report the payment by the event bus, as a till does."""
-    subject = _subject(visit)
-    own = {"sub_mchid": subject.sub_mchid} if subject.sub_mchid else {}
-    event = Event(changes=own)
-    payload = event.payload(subject.mchid, subject.out_order_no, datetime.now(UTC))
-    event_id = Till(visit.desk.deployment).send(event, payload)
-    return visit.done("order.reported", topics=[bulletin.FLOW], event=event_id)
+    subject, order = _subject(visit), _order(visit)
+    family = Family(order.endpoint, order.sub_mchid, order.channel_id) if order else Family("", subject.sub_mchid)
+    trigger = replace(USUAL, mchid=subject.mchid, situation="absent")
+    visit.desk.till.fire(trigger, subject.out_order_no, family)
+    return visit.done("order.reported", topics=[bulletin.FLOW])
 
 
 def redrive(visit: Visit) -> Response:
@@ -72,9 +75,19 @@ def _values(visit: Visit) -> dict[str, object]:
         "story": story,
         "letters": [(letter, advice.for_reason(letter.reason)) for letter in story.timeline.facts.letters],
         "steps": _steps(order),
-        "topics": (bulletin.FLOW, bulletin.CALLS, bulletin.ORDERS, bulletin.LETTERS),
+        "notifications": _notifications(visit, subject),
+        "verbs": [VERBS[name] for name in VERBS_OF_ORDERS] if order else [],
+        "identity": {"mchid": subject.mchid, "out_order_no": subject.out_order_no, "sub_mchid": subject.sub_mchid},
+        "topics": TOPICS,
         "base": visit.request.url.path.removesuffix("/part.html"),
     }
+
+
+def _notifications(visit: Visit, subject: Subject) -> list[Notification]:
+    """Return those about the order, the newest first."""
+    if not subject.out_order_no:
+        return []
+    return visit.desk.wechat_pay.outbox.newest(subject.mchid, subject.out_order_no)[::-1]
 
 
 def _steps(order: SimulatedOrder | None) -> dict[str, OrderStep]:
@@ -101,14 +114,14 @@ _VIEWS = {"": show, "/part.html": part, "/timeline.json": as_json}
 _ACTIONS = {"/step": step, "/report": report, "/redrive": redrive}
 _PATHS = ("{mchid}/{out_order_no}", "{mchid}/{sub_mchid}/{out_order_no}")  # a number has no point, as files have
 
-PAGE = Page(
+PAGE: Page[Visit] = Page(
     "order",
     "/order",
     {f"{path}{rest}": view for path in _PATHS for rest, view in reversed(_VIEWS.items())},
     {f"{path}/do{rest}": action for path in _PATHS for rest, action in _ACTIONS.items()},
     in_navigation=False,
 )
-EVENT_PAGE = Page(
+EVENT_PAGE: Page[Visit] = Page(
     "event",
     "/event",
     {f"{{event_id}}{rest}": view for rest, view in reversed(_VIEWS.items())},

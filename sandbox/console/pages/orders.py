@@ -11,11 +11,14 @@ from sandbox.console.desk import Desk
 from sandbox.console.errors import ConsoleError
 from sandbox.console.links import order_path
 from sandbox.console.page import Page
-from sandbox.console.steps import STEPS, OrderStep, allowed
-from sandbox.console.till import FAMILY_FIELDS
+from sandbox.console.pages.till import family_of
+from sandbox.console.steps import STEPS, OrderStep, allowed, take
 from sandbox.console.visit import Visit
 from sandbox.testbed import MERCHANT
+from sandbox.till_events import FAMILIES
+from sandbox.wechat_pay import control
 from sandbox.wechat_pay.orders import SimulatedOrder
+from sandbox.wechat_pay.verbs import VERBS
 
 MOST = 50  # orders on the page; the search finds the others
 NUMBER = re.compile(r"[0-9A-Za-z_\-|*]{1,32}")  # of an order (doc 4012587962)
@@ -34,7 +37,7 @@ class Line:
 
 def show(visit: Visit) -> Response:
     """Show the page."""
-    return visit.show("orders.html", endpoints=FAMILY_FIELDS, **_values(visit))
+    return visit.show("orders.html", endpoints=FAMILIES, automate=VERBS["automate"], **_values(visit))
 
 
 def table(visit: Visit) -> Response:
@@ -47,21 +50,21 @@ def step(visit: Visit) -> Response:
     name, order = visit.field("step"), _order(visit)
     if name not in STEPS:
         raise ConsoleError("orders.no_such_step", names=", ".join(STEPS))
-    STEPS[name].execute(visit.desk.wechat_pay, order, _fen(visit.field("amount")) if STEPS[name].amount else 0)
+    take(visit.desk.wechat_pay, name, order, _fen(visit.field("amount")) if STEPS[name].amount else 0)
     text = visit.text(f"orders.{name}")
     return visit.done("orders.done", topics=[bulletin.ORDERS], number=order.out_order_no, step=text)
 
 
 def create(visit: Visit) -> Response:
     """Open an order, as the shop does, or one that waits for its money already."""
-    number, endpoint, desk = visit.field("out_order_no"), visit.field("endpoint"), visit.desk
+    number, family = visit.field("out_order_no"), family_of(visit)
     if not NUMBER.fullmatch(number):
         raise ConsoleError("orders.no_number")
-    if endpoint not in FAMILY_FIELDS:
-        raise ConsoleError("till.no_such_endpoint", endpoint=endpoint, names=", ".join(filter(None, FAMILY_FIELDS)))
-    fields = FAMILY_FIELDS[endpoint]
-    verb = desk.wechat_pay.ready_to_sync if visit.field("state") == "ready" else desk.wechat_pay.open
-    verb(MERCHANT, number, endpoint=endpoint, **fields)
+    verb = "ready_to_sync" if visit.field("state") == "ready" else "open"
+    address = {"notify_url": url} if (url := visit.field("notify_url")) else {}
+    control.execute(
+        visit.desk.wechat_pay, verb, {"mchid": MERCHANT, "out_order_no": number, **family.fields, **address}
+    )
     return visit.done("orders.opened", topics=[bulletin.ORDERS], number=number)
 
 
@@ -95,4 +98,4 @@ def _fen(text: str) -> int:
     return int(yuan) * 100 + int(rest.ljust(2, "0"))
 
 
-PAGE = Page("orders", "/orders", {"": show, "table": table}, {"step": step, "create": create})
+PAGE: Page[Visit] = Page("orders", "/orders", {"": show, "table": table}, {"step": step, "create": create})

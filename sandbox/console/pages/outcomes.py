@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from sandbox.console.outcomes import NotifyingWeChatPay, outcome_events
+from sandbox.console.outcomes import outcome_events
 from sandbox.console.page import Page
 from sandbox.console.visit import Visit
 
@@ -20,14 +20,10 @@ def feed(visit: Visit) -> Response:
 
 
 def _values(visit: Visit) -> dict[str, object]:
-    wechat_pay: object = visit.desk.wechat_pay
-    is_notifying = isinstance(wechat_pay, NotifyingWeChatPay)
-    notifications = list(wechat_pay.notifications())[-MOST:] if isinstance(wechat_pay, NotifyingWeChatPay) else []
     return {
         "outcomes": outcome_events(visit.desk.feed.entries)[:MOST],
-        "is_notifying": is_notifying,
-        "notifications": notifications[::-1],
+        "notifications": visit.desk.wechat_pay.outbox.newest(limit=MOST)[::-1],
     }
 
 
-PAGE = Page("outcomes", "/outcomes", {"": show, "feed": feed})
+PAGE: Page[Visit] = Page("outcomes", "/outcomes", {"": show, "feed": feed})

@@ -30,4 +30,4 @@ def _depth(desk: Desk, output: str) -> Depth:
     return Depth(*(int(attributes[name]) for name in names))
 
 
-PAGE = Page("overview", "/", {"": show, "way": way})
+PAGE: Page[Visit] = Page("overview", "/", {"": show, "way": way})

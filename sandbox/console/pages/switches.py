@@ -1,7 +1,8 @@
-"""A switch for every misbehaviour of WeChat Pay and the network, with its options, from the registry of faults."""
+"""Faults with their options, from their registry, and the named switches, where WeChat Pay's pages are silent."""
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -9,20 +10,42 @@ from starlette.responses import Response
 
 from sandbox.console import bulletin
 from sandbox.console.errors import ConsoleError
+from sandbox.console.fields import Field, argument_field, option_field
 from sandbox.console.page import Page
 from sandbox.console.visit import Visit
+from sandbox.wechat_pay import switches
 from sandbox.wechat_pay.faults import KINDS, FaultKind, When
 from sandbox.wechat_pay.faults.registry import Option
 
 
 def show(visit: Visit) -> Response:
     """Show the page."""
-    return visit.show("switches.html", groups=_groups(), operations=OPERATIONS, **_active(visit))
+    return visit.show(
+        "switches.html",
+        groups=_groups(),
+        operations=OPERATIONS,
+        option_field=option_field,
+        **_active(visit),
+        **_choices(visit),
+    )
 
 
 def active(visit: Visit) -> Response:
     """Show the faults that are on."""
     return visit.show("active_faults.html", **_active(visit))
+
+
+def choices(visit: Visit) -> Response:
+    """Show the named switches with their values."""
+    return visit.show("choices.html", **_choices(visit))
+
+
+def choose(visit: Visit) -> Response:
+    """Set a named switch."""
+    name = visit.field("switch")
+    value = switches.read(name, visit.field(name))
+    visit.desk.wechat_pay.switch(name, value)  # type: ignore[arg-type]  # it checks
+    return visit.done("switches.chosen", topics=[bulletin.SWITCHES], name=name, value=visit.field(name) or "-")
 
 
 def misbehave(visit: Visit) -> Response:
@@ -39,6 +62,34 @@ def behave(visit: Visit) -> Response:
     """Switch every fault off."""
     visit.desk.wechat_pay.behave()
     return visit.done("switches.switched_off", topics=[bulletin.FAULTS])
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A named switch with its field, and its default as a form shows it."""
+
+    field: Field
+    question: str
+    default: str
+
+    @property
+    def is_default(self) -> bool:
+        """Whether it has not been changed."""
+        return self.field.value == self.default
+
+
+def _choices(visit: Visit) -> dict[str, object]:
+    values = visit.desk.wechat_pay.switches
+    return {
+        "choices": [
+            Choice(
+                argument_field(argument, getattr(values, name)),
+                switches.QUESTIONS[name],
+                argument_field(argument).value,
+            )
+            for name, argument in switches.ARGUMENTS.items()
+        ]
+    }
 
 
 def _groups() -> list[tuple[When, list[FaultKind]]]:
@@ -90,4 +141,9 @@ def _is_json(text: str) -> bool:
 OPERATIONS: Sequence[str] = ("sync", "query", "create", "complete", "modify", "cancel", "certificates", "echo")
 """Offered for the field `operation`; any other may be typed."""
 
-PAGE = Page("switches", "/switches", {"": show, "active": active}, {"misbehave": misbehave, "behave": behave})
+PAGE: Page[Visit] = Page(
+    "switches",
+    "/switches",
+    {"": show, "active": active, "choices": choices},
+    {"misbehave": misbehave, "behave": behave, "choose": choose},
+)

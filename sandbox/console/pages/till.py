@@ -1,7 +1,7 @@
 """A till that sends events, right and wrong ones, and what became of each."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,51 +10,19 @@ from starlette.responses import Response
 from sandbox.console import bulletin
 from sandbox.console.desk import Desk
 from sandbox.console.errors import ConsoleError
-from sandbox.console.flow import OUTCOMES
+from sandbox.console.jobs import Step
 from sandbox.console.links import order_path
 from sandbox.console.page import Page
-from sandbox.console.till import FAMILY_FIELDS, LATE, Event, Report, Sale, Way, own_event
-from sandbox.console.unmatched import Difference, differences
+from sandbox.console.till import Report
 from sandbox.console.visit import Visit
-from sandbox.journal import JournalEntry
+from sandbox.journal import OUTCOMES, JournalEntry
+from sandbox.place import MERCHANT
+from sandbox.till_events import FAMILIES, Family, Way, payload_of
+from sandbox.timeline.unmatched import unmatched_events
+from sandbox.triggers import TRIGGERS, Trigger
 
 UNMATCHED = 10  # events that no rule matched, on the page
-
-
-def _valid(sale: Sale, way: Way) -> list[Event]:
-    return [Event(json.dumps(sale.payload()), way, sale.key)]
-
-
-def _twice(sale: Sale, way: Way) -> list[Event]:
-    return _valid(sale, way) * 2
-
-
-def _without_time(sale: Sale, way: Way) -> list[Event]:
-    return [Event(json.dumps(sale.payload() | {"detail": {}}), way, sale.key)]
-
-
-def _other_source(sale: Sale, _: Way) -> list[Event]:
-    return [Event(json.dumps(sale.payload()), "bus", sale.key, source="shop.console")]
-
-
-def _other_type(sale: Sale, _: Way) -> list[Event]:
-    return [Event(json.dumps(sale.payload()), "bus", sale.key, detail_type="Order_Refunded")]
-
-
-def _not_json(sale: Sale, _: Way) -> list[Event]:
-    return [Event(f"{sale.out_order_no}: not JSON", "queue", sale.key)]
-
-
-KINDS: Mapping[str, Callable[[Sale, Way], list[Event]]] = {
-    "valid": _valid,
-    "twice": _twice,
-    "late": _valid,
-    "without_time": _without_time,
-    "not_json": _not_json,
-    "other_source": _other_source,
-    "other_type": _other_type,
-}
-"""What a till may send, right and wrong, by the button's value."""
+TOPICS = [bulletin.FLOW, bulletin.ORDERS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +39,10 @@ class Line:
     dead: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Unmatched:
-    """An event that no rule matched, or that the bus refused, and why."""
-
-    entry: JournalEntry
-    differences: Sequence[Difference]
-
-
 def show(visit: Visit) -> Response:
     """Show the page."""
     return visit.show(
-        "till.html", kinds=[*KINDS, "hundred"], endpoints=FAMILY_FIELDS, example=_example(visit), **_values(visit.desk)
+        "till.html", triggers=TRIGGERS, endpoints=FAMILIES, example=_example(visit), **_values(visit.desk)
     )
 
 
@@ -92,15 +52,18 @@ def events(visit: Visit) -> Response:
 
 
 def send(visit: Visit) -> Response:
-    """Send what the button says, about the order that is named or a new one."""
-    desk, kind, endpoint, way = visit.desk, visit.field("kind"), visit.field("endpoint"), _way(visit)
-    if kind == "hundred":
-        desk.jobs.start("till.hundred", lambda: desk.till.send_hundred(endpoint, way), [bulletin.FLOW])
+    """Fire the trigger that the button names, about the order that is named or a new one."""
+    desk, name, family = visit.desk, visit.field("trigger"), family_of(visit)
+    if name == "hundred":
+        desk.jobs.start("till.hundred", lambda: desk.till.send_hundred(family), TOPICS)
         return visit.done("till.hundred_begun")
-    if kind not in KINDS:
-        raise ConsoleError("till.no_such_kind", names=", ".join(KINDS))
-    sale = desk.till.sale(visit.field("out_order_no"), endpoint, ago=LATE if kind == "late" else 0.0)
-    return _done(visit, desk.till.send(kind, KINDS[kind](sale, way)))
+    if name not in TRIGGERS:
+        raise ConsoleError("till.no_such_trigger", names=", ".join(TRIGGERS))
+    trigger, number = TRIGGERS[name], visit.field("out_order_no")
+    if trigger.fault:
+        desk.jobs.start("till.firing", lambda: _fire(desk, trigger, number, family), TOPICS)
+        return visit.done("till.begun")
+    return _done(visit, desk.till.fire(trigger, number, family), len(trigger.events))
 
 
 def send_own(visit: Visit) -> Response:
@@ -108,22 +71,30 @@ def send_own(visit: Visit) -> Response:
     text = visit.field("text")
     if not text:
         raise ConsoleError("till.nothing_typed")
-    return _done(visit, visit.desk.till.send("own", [own_event(text, _way(visit))]))
+    way: Way = "queue" if visit.field("way") == "queue" else "bus"
+    try:
+        key = visit.desk.till.send_own(text, way)
+    finally:
+        visit.desk.board.publish([bulletin.FLOW])  # the list has what was refused, too
+    return _done(visit, key, 1)
 
 
-def _done(visit: Visit, reports: Sequence[Report]) -> Response:
-    if errors := [report.error for report in reports if report.error]:
-        visit.desk.board.publish([bulletin.FLOW])
-        raise ConsoleError("till.refused", error=errors[0])
-    key = reports[0].event.key
-    number = key.rpartition("#")[2] or "-"
+def family_of(visit: Visit) -> Family:
+    """Return the family that a form has chosen."""
+    endpoint = visit.field("endpoint")
+    if endpoint not in FAMILIES:
+        raise ConsoleError("till.no_such_endpoint", endpoint=endpoint, names=", ".join(filter(None, FAMILIES)))
+    return FAMILIES[endpoint]
+
+
+def _fire(desk: Desk, trigger: Trigger, number: str, family: Family) -> Iterator[Step]:
+    """Fire a trigger that waits for an attempt."""
+    yield Step(line=desk.till.fire(trigger, number, family))
+
+
+def _done(visit: Visit, key: str, count: int) -> Response:
     where = {"path": order_path(key), "path_text": visit.text("till.look")} if key else {}
-    topics = [bulletin.FLOW, bulletin.ORDERS]
-    return visit.done("till.sent", topics=topics, count=len(reports), number=number, **where)
-
-
-def _way(visit: Visit) -> Way:
-    return "queue" if visit.field("way") == "queue" else "bus"
+    return visit.done("till.sent", topics=TOPICS, count=count, number=key.rpartition("#")[2] or "-", **where)
 
 
 def _values(desk: Desk) -> dict[str, object]:
@@ -131,10 +102,10 @@ def _values(desk: Desk) -> dict[str, object]:
     published = {entry.fields["event_id"]: entry for entry in entries if entry.kind == "event_published"}
     reports = desk.till.newest_first
     dead = dead_reports(reports, entries)
-    lines = [_line(report, published, desk, report.id in dead) for report in reports]
-    strays = [entry for entry in published.values() if _is_stray(entry)][-UNMATCHED:]
-    patterns = _patterns(desk) if strays else {}
-    return {"lines": lines, "unmatched": [_explain(entry, patterns) for entry in reversed(strays)]}
+    lines = [_line(report, published, desk, report.receipt.id in dead) for report in reports]
+    strays = [entry for entry in published.values() if not entry.fields["rules"] and entry.fields["source"] != OUTCOMES]
+    unmatched = unmatched_events(strays[-UNMATCHED:], desk.rules()) if strays else []
+    return {"lines": lines, "unmatched": unmatched[::-1]}
 
 
 def dead_reports(reports: Sequence[Report], entries: Sequence[JournalEntry]) -> set[str]:
@@ -147,42 +118,23 @@ def dead_reports(reports: Sequence[Report], entries: Sequence[JournalEntry]) -> 
         for entry in entries
         if entry.kind == "message_sent" and entry.fields["message_id"] in messages
     ]
-    ids = [report.id for report in reports if report.id]
+    ids = [report.receipt.id for report in reports if report.receipt.id]
     return {id_ for id_ in ids if id_ in messages or any(id_ in body for body in bodies)}
 
 
 def _line(report: Report, published: Mapping[object, JournalEntry], desk: Desk, dead: bool) -> Line:
-    entry = published.get(report.id)
-    matched = True if report.event.way == "queue" else bool(entry.fields["rules"]) if entry else None
-    status = desk.feed.flow.statuses.get(report.event.key, "") if matched else ""
-    return Line(report, order_path(report.event.key), matched, status, dead)
-
-
-def _is_stray(entry: JournalEntry) -> bool:
-    return not entry.fields["rules"] and entry.fields["source"] != OUTCOMES
-
-
-def _patterns(desk: Desk) -> dict[str, Mapping[str, object]]:
-    """Return the pattern of each rule of the bus that has one."""
-    bus = desk.deployment.outputs["EventBusName"]
-    rules = desk.deployment.client("events").list_rules(EventBusName=bus)["Rules"]
-    return {rule["Name"]: json.loads(rule["EventPattern"]) for rule in rules if rule.get("EventPattern")}
-
-
-def _explain(entry: JournalEntry, patterns: Mapping[str, Mapping[str, object]]) -> Unmatched:
-    names = {"source": "source", "detail-type": "detail_type", "detail": "detail"}
-    event = {name: entry.fields[field] for name, field in names.items()}
-    lines = [line for rule, pattern in patterns.items() for line in differences(rule, pattern, event)]
-    return Unmatched(entry, [] if entry.fields["error"] else lines)
+    entry = published.get(report.receipt.id)
+    is_message = report.receipt.dispatch.way == "queue"
+    matched = True if is_message else bool(entry.fields["rules"]) if entry else None
+    status = desk.feed.flow.statuses.get(report.key, "") if matched else ""
+    return Line(report, order_path(report.key), matched, status, dead)
 
 
 def _example(visit: Visit) -> str:
     """Return a payload for an order of the sandbox that waits for its money."""
     waiting = [order for order in visit.desk.wechat_pay.ledger() if order["collection_state"] == "USER_PAYING"]
-    number = waiting[0]["out_order_no"] if waiting else "MINE-1"
-    mchid = waiting[0]["mchid"] if waiting else "1230000109"
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return json.dumps({"mchid": mchid, "out_order_no": number, "detail": {"paid_time": now}}, indent=2)
+    mchid, number = (waiting[0]["mchid"], waiting[0]["out_order_no"]) if waiting else (MERCHANT, "MINE-1")
+    return json.dumps(payload_of(mchid, number, datetime.now(UTC).isoformat(timespec="seconds")), indent=2)
 
 
-PAGE = Page("till", "/till", {"": show, "events": events}, {"send": send, "own": send_own})
+PAGE: Page[Visit] = Page("till", "/till", {"": show, "events": events}, {"send": send, "own": send_own})
