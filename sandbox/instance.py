@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ops.installation import HERE
 from sandbox.errors import PlaceError
 from sandbox.listeners import command_of
 from sandbox.place import PLACE
@@ -31,7 +32,7 @@ def alone(directory: Path) -> Iterator[None]:
             lock.seek(0)
             raise PlaceError(
                 f"this sandbox runs already (process {lock.read().strip() or 'unknown'}): end it there with Ctrl-C, or "
-                f"start a second one: make sandbox PORT={spare(PLACE.address)}"
+                f"start a second one: {HERE.start_on(spare(PLACE.address))}"
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))

@@ -11,6 +11,8 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
+from ops.installation import HERE
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedTemplate:
@@ -35,7 +37,8 @@ def _archive(resources: Mapping[str, Any], build: Path, bucket: str) -> dict[str
         for uri in ("CodeUri", "ContentUri"):
             folder = resource.get("Properties", {}).get(uri)
             if isinstance(folder, str):
-                code = _zip(build / folder)
+                path = build / folder
+                code = path.read_bytes() if path.is_file() else _zip(path)  # the package has archives
                 key = f"{name}-{hashlib.sha256(code).hexdigest()}.zip"
                 archives[key] = code
                 resource["Properties"][uri] = f"s3://{bucket}/{key}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ops import items
+from ops.installation import HERE
 from ops.stack import Deployment
 from orders.order import order_key
 from sandbox import triggers
@@ -84,7 +85,7 @@ class Till:
         try:
             until(lambda: items.find(self.deployment, key), state=f"an attempt of {number}")
         except NotReachedError as error:
-            raise TillError(f"{error}; see `python -m sandbox timeline {trigger.mchid} {number}`") from None
+            raise TillError(f"{error}; see `{HERE.sandbox} timeline {trigger.mchid} {number}`") from None
 
 
 def ledger_act(simulator: Any) -> Act:  # noqa: ANN401  its verbs are methods with arguments of their own
