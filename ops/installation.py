@@ -27,6 +27,7 @@ class Installation:
     start: str = "make sandbox"
     install: str = "make venv"
     port_option: str = "PORT="
+    state_option: str = ""  # chooses `state`; a clone has none
 
     def start_on(self, port: int) -> str:
         """Return the command that starts a sandbox on this port."""
@@ -50,10 +51,12 @@ def installation_at(root: Path, environment: Mapping[str, str], home: Path) -> I
     if root.parent.name != PACKAGE:
         return Installation(root, root / ".sandbox", is_package=False)
     base = Path(environment.get("XDG_STATE_HOME", ""))
-    default = (base if base.is_absolute() else home / ".local/state") / PROGRAM  # the specification: relative is ignored
+    default = (
+        base if base.is_absolute() else home / ".local/state"
+    ) / PROGRAM  # the specification: relative is ignored
     state = Path(environment[STATE]).absolute() if environment.get(STATE) else default
     again = f"pip install --force-reinstall {PROGRAM}"
-    return Installation(root, state, True, f"{PROGRAM} ops", PROGRAM, PROGRAM, again, "--port ")
+    return Installation(root, state, True, f"{PROGRAM} ops", PROGRAM, PROGRAM, again, "--port ", "--state")
 
 
 HERE = installation_at(Path(__file__).parents[1], os.environ, Path.home())

@@ -217,7 +217,8 @@ class Cloud:
 
 
 def _environment(files: Path, address: str, port: int) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "POWERTOOLS_"))}
+    foreign = ("AWS_", "POWERTOOLS_", "PYTHONSAFEPATH")  # the last would keep `-m` from finding the program in ROOT
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return inherited | {
         "MINISTACK_HOST": address,
         "GATEWAY_PORT": str(port),

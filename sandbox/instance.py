@@ -22,10 +22,16 @@ CHILD = "aws.json"  # pid of the embedded AWS, and the word on its command line 
 def alone(directory: Path) -> Iterator[None]:
     """Lock the folder for the length of the block, and end what a run that was killed has left of its embedded AWS.
 
-    Raise PlaceError where another sandbox has the lock. The kernel releases it however that process ends.
+    Raise PlaceError where another sandbox has the lock, and where the folder cannot be written. The kernel releases the
+    lock however that process ends.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("a+") as lock:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = (directory / "lock").open("a+")
+    except OSError as error:
+        remedy = f"name another one with {HERE.state_option}" if HERE.state_option else "change its owner or remove it"
+        raise PlaceError(f"{directory} cannot be written ({error.strerror}): {remedy}") from None
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -56,9 +56,7 @@ def read_place(arguments: Sequence[str]) -> Place:
 
     With a port of its own the rest follows on the next six, so that one number moves the whole sandbox.
     """
-    parser = argparse.ArgumentParser(
-        usage=f"{HERE.sandbox} {USAGE}", description="Keep the sandbox up until Ctrl-C."
-    )
+    parser = argparse.ArgumentParser(usage=f"{HERE.sandbox} {USAGE}", description="Keep the sandbox up until Ctrl-C.")
     parser.add_argument("address", nargs="?", default=PLACE.address, help="127.0.0.1, or that of a container bridge")
     add_ports(parser)
     parser.add_argument("--no-move-tasks", action="store_true", help="SQS has no message move tasks, as in China")

@@ -11,8 +11,6 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
-from ops.installation import HERE
-
 
 @dataclass(frozen=True, slots=True)
 class PreparedTemplate:

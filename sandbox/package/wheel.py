@@ -1,7 +1,7 @@
 """What the wheel holds: hooks of hatchling that collect it from the repository, as a clone has it.
 
-The function is the one that `sam build` and `tools.package` have made in `.aws-sam/sandbox`: the files that ship, for this
-machine. Its folders of code become archives, so that an installation neither unpacks nor compiles a thousand files.
+The function is the one that `sam build` and `tools.package` have made in `.aws-sam/sandbox`: the files that ship, for
+this machine. Its folders of code become archives: an installation neither unpacks nor compiles a thousand files.
 """
 
 import re
@@ -72,8 +72,8 @@ def pins(groups: Mapping[str, Any], group: str) -> Iterator[str]:
 def sources(root: Path) -> dict[str, Path]:
     """Return the files of the program but for the function, by their names in the program."""
     paths = (path for folder in FOLDERS for path in sorted((root / folder).rglob("*")) if path.is_file())
-    named = {path.relative_to(root).as_posix(): path for path in paths}
-    return {name: path for name, path in named.items() if "__pycache__" not in path.parts and not _is_left_out(name)}
+    by_name = {path.relative_to(root).as_posix(): path for path in paths}
+    return {name: path for name, path in by_name.items() if "__pycache__" not in path.parts and not _is_left_out(name)}
 
 
 def _is_left_out(name: str) -> bool:

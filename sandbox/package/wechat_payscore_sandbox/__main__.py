@@ -6,9 +6,8 @@ The folders of the program are on the path of this process alone: its packages h
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
-
-from wechat_payscore_sandbox.version import __version__
 
 PROGRAM = Path(__file__).with_name("program")
 FOLDERS = tuple(str(PROGRAM / name) for name in ("", "functions", "layers/wechatpay/python"))
@@ -57,7 +56,7 @@ def _run(words: list[str]) -> int:
         os.environ[STATE] = value
     match words[:1]:
         case ["--version"]:
-            print(f"wechat-payscore-sandbox {__version__}")
+            print(f"wechat-payscore-sandbox {version('wechat-payscore-sandbox')}")
             return 0
         case ["-h" | "--help" | "help"]:
             print(HELP, end="")
