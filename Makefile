@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run on this machine. `make deploy` builds for ARCHITECTURE.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox axe screenshots sam-local conformance build deploy deploy-built models docs soak property-tests fuzz dynamodb-local chaos day coverage bench throughput estimates mutation interop pos-examples python-versions library-lowest library sbom lint-workflows audit audit-dependencies venv venv-sam venv-bench venv-audit venv-release lint format lock clean
+.PHONY: help demo test sandbox axe screenshots sam-local conformance build deploy deploy-built models docs soak property-tests fuzz dynamodb-local chaos day coverage bench throughput estimates mutation interop pos-examples python-versions library-lowest library sandbox-package sandbox-package-trial sbom lint-workflows audit audit-dependencies venv venv-sam venv-bench venv-audit venv-release lint format lock clean
 .PHONY: law witnesses reckonings
 
 help: ## list the targets
@@ -135,6 +135,21 @@ library: venv ## the library's wheel and source distribution, in build/library (
 		*) echo "The tag $$TAG does not name the library's version: expected library-v$$version" >&2; exit 1 ;; \
 	esac
 
+# One wheel for this machine's architecture: it holds the built function.
+sandbox-package: venv .aws-sam/sandbox/template.yaml ## the sandbox as a wheel that needs no clone, in build/sandbox-package (TAG=sandbox-v0.1.0: for this release)
+	rm -rf build/sandbox-package
+	@cd sandbox/package && version=$$(python -m hatchling version) && case "$${TAG:-}" in \
+		"") ;; \
+		"sandbox-v$$version") grep -q "^## \[$$version\] - " ../../CHANGELOG.md || { \
+			echo "CHANGELOG.md has no dated entry for $$version" >&2; exit 1; } ;; \
+		*) echo "The tag $$TAG does not name the package's version: expected sandbox-v$$version" >&2; exit 1 ;; \
+	esac
+	cd sandbox/package && python -m hatchling build --target wheel --directory ../../build/sandbox-package
+	@python -m tools.sandbox_package_contents build/sandbox-package/*.whl
+
+sandbox-package-trial: sandbox-package ## install that wheel with pip, uvx and pipx as its users do, and run each until an order is synced (WAYS="pip uvx": these)
+	python -m tools.sandbox_package_trial build/sandbox-package/*.whl $(WAYS)
+
 sbom: venv-release ## CycloneDX bills of materials of what ships, in build/sbom
 	mkdir -p build/sbom
 	.venv-release/bin/cyclonedx-py requirements functions/requirements.txt \
@@ -229,7 +244,7 @@ lock: venv ## pin every dependency again, with hashes, from pyproject.toml; what
 	$(COMPILE) --group dev --no-header -o requirements/dev.lock
 	$(COMPILE) --group function -c requirements/dev.lock --no-annotate -o functions/requirements.txt
 	$(COMPILE) --group layer -c requirements/dev.lock --no-annotate -o layers/wechatpay/python/requirements.txt
-	for name in ministack sam audit installer; do $(COMPILE) --group $$name --no-header -o requirements/$$name.lock; done
+	for name in ministack sandbox sam audit installer; do $(COMPILE) --group $$name --no-header -o requirements/$$name.lock; done
 	for name in bench interop mutation release; do $(COMPILE) --group $$name -c requirements/dev.lock --no-header -o requirements/$$name.lock; done
 	$(MAKE) conformance
 

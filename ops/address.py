@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ops.installation import HERE
 from ops.stack import OpsError, UsageError
 
 STACK = "wechat-payscore-sync"  # as samconfig.toml names it
-FOLDER = Path(__file__).parents[1] / ".sandbox"
+FOLDER = HERE.state
 FILE = "ops.json"
 
 
@@ -92,7 +93,7 @@ def choose(
     if not matches and require_sandbox:
         words = ", ".join(f"{sandbox.stack} on {sandbox.endpoint_url}" for sandbox in sandboxes)
         raise OpsError(
-            f"the sandbox that runs is {words}" if words else "no sandbox runs: start it with `make sandbox`"
+            f"the sandbox that runs is {words}" if words else f"no sandbox runs: start it with `{HERE.start}`"
         )
     if not matches:
         return Address(stack or STACK, region, endpoint_url)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from ops.installation import HERE
 from orders.order import Attempt, Order, Status
 from orders.rules import RETRIES_EXHAUSTED
 
@@ -36,9 +37,9 @@ class Advice:
     @property
     def page(self) -> str:
         """The page of the runbook about it."""
-        return f"docs/operate/reasons/{self.name}.md"
+        return HERE.page(f"docs/operate/reasons/{self.name}.md")
 
-    def command_lines(self, owner: str, out_order_no: str, program: str = "bin/ops") -> list[str]:
+    def command_lines(self, owner: str, out_order_no: str, program: str = HERE.ops) -> list[str]:
         """Return the commands for an order of `owner`: the mchid, with a sub-merchant `mchid/sub_mchid`."""
         mchid, _, sub_mchid = owner.partition("/")
         order = f"{mchid} {out_order_no}" + (f" --sub-mchid {sub_mchid}" if sub_mchid else "")

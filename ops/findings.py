@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ops.installation import HERE
+
 
 class State(StrEnum):
     """How a check ended."""
@@ -25,7 +27,8 @@ class Finding:
 
     def document(self) -> dict[str, str]:
         """Return the finding for `--json`."""
-        return {"subject": self.subject, "state": self.state.value, "words": self.words, "remedy": self.remedy}
+        remedy = HERE.words(self.remedy)
+        return {"subject": self.subject, "state": self.state.value, "words": self.words, "remedy": remedy}
 
 
 def ok(subject: str, words: str) -> Finding:

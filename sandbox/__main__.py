@@ -16,6 +16,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from types import FrameType
 
+from ops.installation import HERE
 from sandbox import client_environment, commands, instance, place, ports
 from sandbox.errors import SandboxError
 
@@ -105,7 +106,7 @@ def run(arguments: Sequence[str]) -> int:
             _say(f"sandbox: there is no command {name}: do you mean {nearest[0]}?")
         load = " | ".join(f"{one} [--orders N] [--seed N]" for one in ("chaos", "day"))
         sys.exit(
-            f"usage: python -m sandbox demo | {place.USAGE} | {load} | {client_environment.USAGE} | faults | {others}"
+            f"usage: {HERE.sandbox} demo | {place.USAGE} | {load} | {client_environment.USAGE} | faults | {others}"
         )
     return actions[name](rest)
 

@@ -16,6 +16,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import ProxyHandler, build_opener
 
+from ops.installation import HERE
 from sandbox.errors import SandboxError
 from sandbox.place import MERCHANT, Place, add_ports, directory_of, place_of
 
@@ -38,7 +39,7 @@ def exports(proxy_url: str, folder: Path) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Write a merchant's files as the running sandbox has them now, and print where, with the two lines."""
     parser = argparse.ArgumentParser(
-        usage=f"python -m sandbox {USAGE}", description="Write a merchant's keys and certificates as files."
+        usage=f"{HERE.sandbox} {USAGE}", description="Write a merchant's keys and certificates as files."
     )
     parser.add_argument("mchid", nargs="?", default=MERCHANT, type=_mchid)
     parser.add_argument("directory", nargs="?", type=Path)
@@ -76,7 +77,7 @@ def fetch(place: Place, mchid: str, mode: str | None) -> Mapping[str, bytes]:
         raise SandboxError(f"the sandbox at {control} refuses: {reason}") from None
     except (OSError, HTTPException, ValueError, LookupError, TypeError, AttributeError):
         raise SandboxError(
-            f"no sandbox answers at {control}: start it with `make sandbox`, or name its --port"
+            f"no sandbox answers at {control}: start it with `{HERE.start}`, or name its --port"
         ) from None
 
 

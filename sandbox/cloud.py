@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ import requests
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ops.installation import HERE
 from sandbox import instance, ports
 from sandbox.errors import SandboxError
 from sandbox.template import prepare
@@ -36,8 +38,9 @@ TEMPLATE = "template.json"  # its key in the bucket
 ROOT = Path(__file__).parents[1]
 MOVE_TASKS = "/__sandbox__/move_tasks"  # the switch, see sandbox/aws_front/control.py
 START = 120  # seconds that the embedded AWS may take to answer, on a machine that is busy
-MINISTACK_PYTHON = ROOT / ".venv-ministack/bin/python"
-"""An environment of its own: the botocore that MiniStack pins must not hold back the one that ships."""
+MINISTACK_PYTHON = Path(sys.executable) if HERE.is_package else ROOT / ".venv-ministack/bin/python"
+"""An environment of its own: the botocore that MiniStack pins must not hold back the one that ships. The package holds
+the function as it ships, so that there is one environment."""
 
 
 class CloudError(SandboxError):
@@ -72,7 +75,7 @@ class Cloud:
         ends with this process, however that ends. Raise CloudError, and PlaceError where another program has the port.
         """
         if not MINISTACK_PYTHON.exists():
-            raise CloudError("the embedded AWS is not installed: run `make venv`, which makes .venv-ministack")
+            raise CloudError(f"the embedded AWS is not installed: run `{HERE.install}`")
         files = directory / "aws"
         shutil.rmtree(files, ignore_errors=True)  # a run that was killed has left it
         files.mkdir(parents=True)
@@ -212,7 +215,8 @@ class Cloud:
 
 
 def _environment(files: Path, address: str, port: int) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "POWERTOOLS_"))}
+    foreign = ("AWS_", "POWERTOOLS_", "PYTHONSAFEPATH")  # the last would keep `-m` from finding the program in ROOT
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return inherited | {
         "MINISTACK_HOST": address,
         "GATEWAY_PORT": str(port),

@@ -5,6 +5,7 @@ from typing import Any
 
 import requests
 
+from ops.installation import HERE
 from sandbox.errors import SandboxError
 from sandbox.wechat_pay.control import PREFIX
 
@@ -38,7 +39,7 @@ class ControlClient:
             value = answer.json()
         except (requests.RequestException, ValueError) as error:
             words = f"{self._url}{name} did not answer: {type(error).__name__}"
-            raise ControlError(f"{words}; is the sandbox running? start it with `make sandbox`") from error
+            raise ControlError(f"{words}; is the sandbox running? start it with `{HERE.start}`") from error
         if answer.status_code >= 400:
             why = value.get("error") if isinstance(value, dict) else None
             raise ControlError(str(why or f"{name} was refused with {answer.status_code}"))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ops.installation import HERE
 from sandbox.errors import PlaceError
 from sandbox.listeners import command_of
 from sandbox.place import PLACE
@@ -21,17 +22,23 @@ CHILD = "aws.json"  # pid of the embedded AWS, and the word on its command line 
 def alone(directory: Path) -> Iterator[None]:
     """Lock the folder for the length of the block, and end what a run that was killed has left of its embedded AWS.
 
-    Raise PlaceError where another sandbox has the lock. The kernel releases it however that process ends.
+    Raise PlaceError where another sandbox has the lock, and where the folder cannot be written. The kernel releases the
+    lock however that process ends.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("a+") as lock:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = (directory / "lock").open("a+")
+    except OSError as error:
+        remedy = f"name another one with {HERE.state_option}" if HERE.state_option else "change its owner or remove it"
+        raise PlaceError(f"{directory} cannot be written ({error.strerror}): {remedy}") from None
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             lock.seek(0)
             raise PlaceError(
                 f"this sandbox runs already (process {lock.read().strip() or 'unknown'}): end it there with Ctrl-C, or "
-                f"start a second one: make sandbox PORT={spare(PLACE.address)}"
+                f"start a second one: {HERE.start_on(spare(PLACE.address))}"
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ops.installation import HERE
 from sandbox.addresses import admissible
 from sandbox.errors import PlaceError
 
@@ -46,7 +47,7 @@ class Place:
 
 
 PLACE = Place("127.0.0.1", 4566, *range(4510, 4516))
-FOLDER = Path(__file__).parents[1] / ".sandbox"
+FOLDER = HERE.state
 USAGE = "up [ADDRESS] [--port N] [--wechat-pay-port N] [--no-move-tasks] [--keep]"
 
 
@@ -55,9 +56,7 @@ def read_place(arguments: Sequence[str]) -> Place:
 
     With a port of its own the rest follows on the next six, so that one number moves the whole sandbox.
     """
-    parser = argparse.ArgumentParser(
-        usage=f"python -m sandbox {USAGE}", description="Keep the sandbox up until Ctrl-C."
-    )
+    parser = argparse.ArgumentParser(usage=f"{HERE.sandbox} {USAGE}", description="Keep the sandbox up until Ctrl-C.")
     parser.add_argument("address", nargs="?", default=PLACE.address, help="127.0.0.1, or that of a container bridge")
     add_ports(parser)
     parser.add_argument("--no-move-tasks", action="store_true", help="SQS has no message move tasks, as in China")

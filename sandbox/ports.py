@@ -3,6 +3,7 @@
 import socket
 from contextlib import ExitStack, suppress
 
+from ops.installation import HERE
 from sandbox.errors import PlaceError
 from sandbox.listeners import describe_listener
 from sandbox.place import LAST_PORT, Place
@@ -26,7 +27,7 @@ def refuse_taken(place: Place) -> None:
             why = f"{place.address}:{port} is taken by {program}" if program else str(error)
             raise PlaceError(
                 f"{why}; {purpose} needs this port. Stop that program, or choose others: "
-                f"make sandbox PORT={spare(place.address)}"
+                f"{HERE.start_on(spare(place.address))}"
             ) from None
 
 

@@ -7,6 +7,7 @@ import boto3
 
 from ops import address
 from ops.address import Sandbox
+from ops.installation import HERE
 from ops.stack import Deployment
 from sandbox.control_client import ControlClient
 from sandbox.errors import SandboxError
@@ -41,5 +42,5 @@ def find(endpoint_url: str | None = None) -> Running:
         None, None, endpoint_url, environment=environment, sandboxes=sandboxes, require_sandbox=True
     ).sandbox
     if place is None or not place.control_url:
-        raise NotRunningError("the sandbox that runs is of an earlier version: end it, and start `make sandbox` again")
+        raise NotRunningError(f"the sandbox that runs is of an earlier version: end it, and start `{HERE.start}` again")
     return Running(place)

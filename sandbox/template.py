@@ -37,7 +37,8 @@ def _archive(resources: Mapping[str, Any], build: Path, bucket: str) -> dict[str
             folder = resource.get("Properties", {}).get(uri)
             if isinstance(folder, str):
                 if folder not in keys:
-                    code = _zip(build / folder)
+                    path = build / folder
+                    code = path.read_bytes() if path.is_file() else _zip(path)  # the package has archives
                     keys[folder] = f"{Path(folder).name}-{hashlib.sha256(code).hexdigest()}.zip"
                     archives[keys[folder]] = code
                 resource["Properties"][uri] = f"s3://{bucket}/{keys[folder]}"

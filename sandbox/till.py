@@ -6,6 +6,7 @@ from itertools import batched, groupby
 from typing import Any
 
 from ops import items
+from ops.installation import HERE
 from ops.stack import Deployment
 from sandbox import triggers
 from sandbox.errors import SandboxError
@@ -100,7 +101,7 @@ class Till:
         try:
             until(lambda: items.find(self.deployment, key), state=f"an attempt of {number}")
         except NotReachedError as error:
-            raise TillError(f"{error}; see `python -m sandbox timeline {trigger.mchid} {number}`") from None
+            raise TillError(f"{error}; see `{HERE.sandbox} timeline {trigger.mchid} {number}`") from None
 
     def _put(self, dispatches: Sequence[Dispatch], bus: str) -> list[Receipt]:
         entries = [dispatch.entry(bus or self.deployment.outputs["EventBusName"]) for dispatch in dispatches]

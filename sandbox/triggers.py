@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any
 
+from ops.installation import HERE
 from sandbox.errors import SandboxError
 from sandbox.place import MERCHANT
 from sandbox.till_events import FAMILIES, OTHER_MERCHANT, Dispatch, Event, Family
@@ -160,7 +161,7 @@ def trigger_of(name: str) -> Trigger:
     names = [*TRIGGERS, *SHORT_NAMES]
     if name not in names:
         nearest = get_close_matches(name, names, n=1, cutoff=0.4)
-        remedy = f"do you mean {nearest[0]}?" if nearest else "`python -m sandbox trigger --list` has all of them"
+        remedy = f"do you mean {nearest[0]}?" if nearest else f"`{HERE.sandbox} trigger --list` has all of them"
         raise NoSuchTriggerError(f"there is no trigger {name}: {remedy}")
     return TRIGGERS[SHORT_NAMES.get(name, name)]
 

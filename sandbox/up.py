@@ -9,6 +9,7 @@ from textwrap import indent
 from typing import NoReturn
 
 from ops.address import Sandbox
+from ops.installation import HERE
 from sandbox import client_environment, ports
 from sandbox.cloud import REGION
 from sandbox.console import server
@@ -95,18 +96,18 @@ def _welcome(testbed: Testbed, directory: Path, console: str) -> None:
 console      {console}   (for a browser: send events, follow orders, switch faults, redrive)
 AWS          {aws}   (any credentials, region us-east-1)
 WeChat Pay   {wechat_pay.base_url}   (backup {wechat_pay.backup_url})
-control      {wechat_pay.control_url}   (what shops and customers do, and outages: sandbox/README.md)
+control      {wechat_pay.control_url}   (what shops and customers do, and outages: {HERE.page("sandbox/README.md")})
 merchants    {MERCHANT}; {OTHER_MERCHANT}, whose secret has an old key
 notify_url   {notify_url}   (where WeChat Pay tells of this merchant's orders)
 queue        {testbed.stack.outputs["OrderQueueUrl"]}
 function     {testbed.function}
 the orders of events/ wait; waits between retries are a hundredth of production's
 
-  bin/ops order list --attention
+  {HERE.ops} order list --attention
   curl {wechat_pay.control_url}/__sandbox__/ready_to_sync -H 'Content-Type: application/json' \\
       -d '{order}'
-  bin/ops event send --mchid {MERCHANT} --out-order-no MINE-2 --paid-time "$(date -u +%FT%TZ)"
-  bin/ops order show {MERCHANT} MINE-2
+  {HERE.ops} event send --mchid {MERCHANT} --out-order-no MINE-2 --paid-time "$(date -u +%FT%TZ)"
+  {HERE.ops} order show {MERCHANT} MINE-2
 
 any client of WeChat Pay, with its own host names and the keys in {folder}:
 

@@ -29,9 +29,10 @@ import yaml
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ops.__main__ import main
+from ops.installation import PROGRAM
 from orders.order import Status
 from sandbox import client_environment, up
-from sandbox.place import Place
+from sandbox.place import Place, read_place
 from sandbox.testbed import BUILD, MERCHANT, OTHER_MERCHANT, ROOT, Testbed, until
 from tests import page_programs
 from tests.ops.merchant_files import MerchantFiles
@@ -47,6 +48,7 @@ PAGES = (
     "layers/wechatpay/README.md",
 )
 PROGRAMS = ("make", "bin/ops", ".venv/bin/python", ".venv-sam/bin/sam", "aws", "curl", "pip", "export", "env", "eval")
+PROGRAMS += ("uvx", "pipx", PROGRAM)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EVENT_FILES = dict(
     re.findall(
@@ -502,6 +504,8 @@ NOT_RUN: Mapping[str, str] = {
     "demo": "tests/test_end_to_end.py runs its stories; .ci/run runs it",
     "test": "runs this test",
     "sandbox": "does not end; this module runs next to such a sandbox, and tests/sandbox tries its start",
+    "sandbox-package": "tests/sandbox/test_package.py builds the same wheel",
+    "sandbox-package-trial": "asks the package index, minutes; the release workflow runs it",
     "sam-local": "needs a container engine; tests/sandbox/test_sam_local.py tries its parts",
     "conformance": "runs a file of this suite",
     "lock": "asks the package index; tests/test_supply_chain.py reads what it writes",
@@ -550,6 +554,27 @@ def _installs(shell: Shell, command: str) -> None:
     assert (target / "wechatpay/__init__.py").is_file()
 
 
+def _installs_the_sandbox(shell: Shell, command: str) -> None:
+    """The file is what `make sandbox-package` builds. Not run: it asks the package index for fifty packages.
+
+    `make sandbox-package-trial` runs all three ways; tests/sandbox/test_package.py tries what the file holds.
+    """
+    [file] = re.findall(r"\S+\.whl", command)
+    assert f"--directory ../../{Path(file).parent}" in shell.run("make --dry-run sandbox-package").stdout
+    assert command.endswith((file, PROGRAM))
+
+
+def _is_installed(shell: Shell, command: str) -> None:
+    """The installed program has the commands of a clone (tests/sandbox/test_package.py); here the clone runs them."""
+    words = command.removeprefix(f"{PROGRAM} ")
+    _works(shell, f"bin/{words}" if words.startswith("ops ") else f".venv/bin/python -m sandbox {words}")
+
+
+def _does_not_end(_: Shell, command: str) -> None:
+    """The program reads this command line. `make sandbox-package-trial` starts it."""
+    assert read_place(shlex.split(command)[1:])
+
+
 def _prints(text: str) -> Rule:
     def rule(shell: Shell, command: str) -> None:
         assert text in _succeeds(shell, command)
@@ -596,6 +621,9 @@ RULES: Mapping[str, Rule] = {
     r"env AWS_ENDPOINT_URL=\S+ \.venv-sam/bin/sam ": _prints(""),
     r"\.venv-sam/bin/sam (delete|deploy) ": _is_a_command_of_sam,
     r"pip install \./layers/wechatpay": _installs,
+    r"(uvx|pipx run|pip install) .*build/sandbox-package/": _installs_the_sandbox,
+    rf"{PROGRAM} --port": _does_not_end,
+    rf"{PROGRAM} ": _is_installed,
 }
 
 

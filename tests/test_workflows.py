@@ -25,6 +25,8 @@ PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 MORE_THAN_READING = {
     ("release.yml", "attest"): {"id-token": "write", "attestations": "write"},
     ("release.yml", "publish"): {"id-token": "write"},
+    ("release.yml", "sandbox-attest"): {"id-token": "write", "attestations": "write"},
+    ("release.yml", "sandbox-publish"): {"id-token": "write"},
     ("deploy.yml", "deploy"): {"contents": "read", "id-token": "write"},
 }
 """The permissions of each job that does not only read the repository's contents."""
@@ -109,12 +111,16 @@ def test_the_build_is_made_for_both_architectures() -> None:
 
 
 def test_a_release_is_published_only_by_a_tag_after_every_check() -> None:
-    """Checks, then the files, then their attestation, then the index; nothing but a tag of the library starts it."""
+    """Checks, then the files, then their attestation, then the index; nothing but a tag of one of the two starts it."""
     release = WORKFLOWS["release.yml"]
-    assert release[ON] == {"push": {"tags": ["library-v*"]}}
+    assert release[ON] == {"push": {"tags": ["library-v*", "sandbox-v*"]}}
     needs = {name: job.get("needs") for name, job in release["jobs"].items()}
-    assert needs == {"ci": None, "distribution": "ci", "attest": "distribution", "publish": "attest"}
-    assert release["jobs"]["publish"]["environment"] == "package-index"
+    chain = {"distribution": "ci", "attest": "distribution", "publish": "attest"}
+    sandbox = {f"sandbox-{name}": need if need == "ci" else f"sandbox-{need}" for name, need in chain.items()}
+    assert needs == {"ci": None} | chain | sandbox
+    for job, tag in {"distribution": "library-v", "sandbox-distribution": "sandbox-v"}.items():
+        assert release["jobs"][job]["if"] == f"startsWith(github.ref_name, '{tag}')"
+    assert {release["jobs"][job]["environment"] for job in ("publish", "sandbox-publish")} == {"package-index"}
     assert "secrets." not in (ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8")
 
 

@@ -4,6 +4,7 @@ import argparse
 import re
 from datetime import timedelta
 
+from ops.installation import HERE
 from ops.stack import OPTIONS
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -46,9 +47,9 @@ def program(options: argparse.Namespace) -> str:
     names = {"--profile": "profile", "--region": "region", "--stack": "stack", "--endpoint-url": "endpoint_url"}
     names |= {option: output for output, option in OPTIONS.items()}
     words = [f"{option} {value}" for option, name in names.items() if (value := getattr(options, name))]
-    return " ".join(["bin/ops", *(["--sandbox"] if options.sandbox else []), *words])
+    return " ".join([HERE.ops, *(["--sandbox"] if options.sandbox else []), *words])
 
 
 def complete(text: str, options: argparse.Namespace) -> str:
     """Return a text whose commands of `bin/ops` name the same stack as this one."""
-    return text.replace("bin/ops ", f"{program(options)} ")
+    return HERE.words(text).replace(f"{HERE.ops} ", f"{program(options)} ")

@@ -11,6 +11,7 @@ from ops import items, screen
 from ops.commands import moves
 from ops.commands.arguments import complete, program
 from ops.commands.parser import Nouns
+from ops.installation import HERE
 from ops.letters import browse, runs, tasks
 from ops.letters.history import REDRIVEN, History
 from ops.letters.mover import interruptible
@@ -185,7 +186,7 @@ def _group_row(group: Group, diagnosis: Diagnosis, remedy: str) -> Row:
         "explanation": group.explanation,
         "verdict": diagnosis.verdict,
         "evidence": diagnosis.evidence,
-        "remedy": diagnosis.remedy,
+        "remedy": HERE.words(diagnosis.remedy),
     }
     return Row(cells, document, "; ".join(filter(None, (diagnosis.evidence, remedy))))
 
@@ -235,7 +236,7 @@ def _redriven(deployment: Deployment, options: argparse.Namespace) -> Iterator[P
         yield moves.dry_run(plan, "redriven")
         return
     path = runs.save(plan, "redrive", time.time())
-    yield Report((f"the plan is {path}; if this run is interrupted: bin/ops dead-letters redrive --plan {path}",))
+    yield Report((f"the plan is {path}; if this run is interrupted: {HERE.ops} dead-letters redrive --plan {path}",))
     yield from _move(deployment, plan, path, options)
 
 
@@ -249,7 +250,7 @@ def _move(deployment: Deployment, plan: Plan, path: Path, options: argparse.Name
             yield Report((f"SQS has no move task here ({error}); this program moves the letters",))
         else:
             return
-    again = f"bin/ops dead-letters redrive --plan {path}"
+    again = f"{HERE.ops} dead-letters redrive --plan {path}"
     with runs.redrive(deployment, plan, path, rate=options.rate, hold=options.hold) as mover:
         yield from moves.progress(mover, "redriven")
     yield moves.report(mover, plan, "back in OrderQueue", again)

@@ -8,10 +8,11 @@ from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from ops import address, screen
+from ops.installation import HERE
 from ops.output import EXITS, Exit, Output
 from ops.stack import OPTIONS, Deployment
 
-PROGRAM = "bin/ops"
+PROGRAM = HERE.ops
 
 type Command = Callable[[Deployment, argparse.Namespace], Output]
 """What a noun and a verb stand for."""
@@ -22,6 +23,10 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **arguments: Any) -> None:  # noqa: ANN401  argparse's own
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **arguments)
+
+    def format_help(self) -> str:
+        """Return the help, with the commands as this installation has them."""
+        return HERE.words(super().format_help())
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong with the command line, the nearest match if there is one, and where help is."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ops import items, undelivered
 from ops.commands import moves
 from ops.commands.parser import Nouns
+from ops.installation import HERE
 from ops.letters import runs
 from ops.letters.plan import Entry, Selection
 from ops.letters.reading import Position
@@ -44,7 +45,7 @@ def _rows(deployment: Deployment) -> Iterator[Row | Progress | Report]:
         owner, number = items.owner_and_number(step.key)
         cells = (step.message_id, moves.instant(step.sent_at), f"{owner} {number}".strip() or "-", step.code)
         yield Row(cells, _document(step), _note(step))
-    advice = ("remove the cause, then: bin/ops undelivered send",) if count else ()
+    advice = (f"remove the cause, then: {HERE.ops} undelivered send",) if count else ()
     yield Report((f"{count:,} undelivered event(s)", *advice), status=Exit.ACTION if count else Exit.DONE)
 
 
@@ -92,7 +93,7 @@ def _sent(deployment: Deployment, options: argparse.Namespace) -> Iterator[Progr
             yield moves.dry_run(plan, "sent to OrderQueue")
             return
         path = runs.save(plan, "undelivered", time.time())
-        yield Report((f"the plan is {path}; if this run is interrupted: bin/ops undelivered send --plan {path}",))
+        yield Report((f"the plan is {path}; if this run is interrupted: {HERE.ops} undelivered send --plan {path}",))
     with undelivered.send(deployment, plan, path, rate=options.rate, hold=options.hold) as mover:
         yield from moves.progress(mover, "sent")
-    yield moves.report(mover, plan, "in OrderQueue", f"bin/ops undelivered send --plan {path}")
+    yield moves.report(mover, plan, "in OrderQueue", f"{HERE.ops} undelivered send --plan {path}")

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from ops.installation import HERE
 from ops.letters.reasons import Letter
 from ops.letters.verdicts import Cause
 from ops.stack import OpsError
@@ -126,7 +127,7 @@ def read_plan(text: str, name: str) -> Plan:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise OpsError(f"{name} is not JSON: {error}; write a plan with bin/ops dead-letters plan > FILE") from error
+        raise OpsError(f"{name} is not JSON: {error}; write a plan with {HERE.ops} dead-letters plan > FILE") from error
     schema = document.get("schema") if isinstance(document, dict) else None
     if schema != SCHEMA:
         raise OpsError(f"{name} is not a plan of this version: its schema is {schema!r}, not {SCHEMA!r}")
@@ -146,7 +147,7 @@ def read_plan(text: str, name: str) -> Plan:
     except (LookupError, TypeError, AttributeError) as error:
         problem = f"{type(error).__name__}: {error}"
         raise OpsError(
-            f"{name} is a damaged plan ({problem}): write it again with bin/ops dead-letters plan"
+            f"{name} is a damaged plan ({problem}): write it again with {HERE.ops} dead-letters plan"
         ) from error
 
 

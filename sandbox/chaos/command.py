@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from ops.installation import HERE
 from sandbox.audit import Findings
 from sandbox.chaos.environment import AWS_FAILURES, prepare
 from sandbox.chaos.run import ChaosRun
@@ -16,7 +17,7 @@ _ENDED = {"SYNCED", "PAID_BY_WECHAT", "NOTHING_DUE", "REJECTED", "unreadable"}
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Run it and print the result; 0 only if the audit has no finding and every order has ended."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox chaos", description="All faults at once, then an audit.")
+    parser = argparse.ArgumentParser(prog=f"{HERE.sandbox} chaos", description="All faults at once, then an audit.")
     parser.add_argument("--orders", type=int, default=2000, help="how many orders; default: 2000")
     parser.add_argument("--seed", type=int, default=1, help="decides what is sent and which call fails; default: 1")
     options = parser.parse_args(arguments)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ops.installation import HERE
 from sandbox.commands import parser
 from sandbox.place import MERCHANT
 from sandbox.till_events import DETAIL_TYPE, SOURCE, payload_of
@@ -80,7 +81,7 @@ def _send(options: argparse.Namespace) -> "Output":
     sandbox = running.find(options.endpoint_url)
     sent_id = _unchecked(sandbox, options, text) if options.unchecked else _checked(sandbox, options, text)
     by = "message" if options.queue else "event"
-    lines = (f"{by:<9} {sent_id}", f"timeline  python -m sandbox timeline {sent_id}")
+    lines = (f"{by:<9} {sent_id}", f"timeline  {HERE.sandbox} timeline {sent_id}")
     return Report(lines, {f"{by}_id": sent_id, "by": "the queue" if options.queue else "the event bus"})
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ops.installation import HERE
 from sandbox.commands import parser
 
 if TYPE_CHECKING:
@@ -142,11 +143,11 @@ def _show(sandbox: "Running", options: argparse.Namespace) -> "Output":
     order = next((dict(one) for one in ledger if options.sub_mchid in {None, one["sub_mchid"]}), None)
     item = items.find(sandbox.deployment, subject.key)
     if order is None and item is None:
-        remedy = f"open it: python -m sandbox order ready {options.mchid} {options.out_order_no}"
+        remedy = f"open it: {HERE.sandbox} order ready {options.mchid} {options.out_order_no}"
         raise OpsError(f"WeChat Pay has no order {options.out_order_no} of merchant {options.mchid}; {remedy}")
     lines: list[str | Table] = ["at WeChat Pay" if order else "WeChat Pay has no such order"]
     lines += [f"  {name:<18}{order[name]}" for name in _FIELDS if order.get(name)] if order else []
-    lines += ["", *(view(item, "bin/ops") if item else ["no item in the table: no event of it has been read"])]
+    lines += ["", *(view(item, HERE.ops) if item else ["no item in the table: no event of it has been read"])]
     return Report(tuple(lines), {"order": order, "item": item.document if item else None})
 
 

@@ -5,6 +5,8 @@ import re
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
+from ops.installation import HERE
+
 USAGE = 2  # the exit status of a wrong command line
 
 _MCHID = re.compile(r"[0-9]{1,32}", re.ASCII)
@@ -33,7 +35,7 @@ class Parser(argparse.ArgumentParser):
 
 def command(name: str, description: str) -> Parser:
     """Return the parser of a command."""
-    return Parser(prog=f"python -m sandbox {name}", description=description)
+    return Parser(prog=f"{HERE.sandbox} {name}", description=description)
 
 
 def add_output(parser: argparse.ArgumentParser, *, url: bool = True) -> None:

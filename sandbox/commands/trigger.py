@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ops.installation import HERE
 from sandbox import triggers
 from sandbox.commands import parser
 from sandbox.till_events import FAMILIES
@@ -77,9 +78,9 @@ def _report(firing: "Firing") -> "Report":
         f"order     {firing.order}",
         *(f"event     {event_id}" for event_id in firing.event_ids),
         f"ends as   {trigger.ends}",
-        f"timeline  python -m sandbox timeline {firing.order}",
+        f"timeline  {HERE.sandbox} timeline {firing.order}",
     ]
     if trigger.hint:
-        lines.append(f"then      {trigger.hint.format(order=firing.order)}")
+        lines.append(f"then      {HERE.words(trigger.hint.format(order=firing.order))}")
     more = {"mchid": trigger.mchid, "out_order_no": firing.out_order_no, "event_ids": list(firing.event_ids)}
     return Report(tuple(lines), _document(trigger) | more)

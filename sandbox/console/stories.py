@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ops.installation import HERE
 from ops.items import Item
 from ops.order_view import view
 from ops.output import Report
@@ -88,5 +89,5 @@ def _call(exchange: Exchange, book: KeyBook) -> CallStory:
 def _text(item: Item) -> str:
     """Return an item as `bin/ops order show` prints it."""
     output = io.StringIO()
-    Printer(output, output).print(Report(tuple(view(item, "bin/ops"))))
+    Printer(output, output).print(Report(tuple(view(item, HERE.ops))))
     return output.getvalue()

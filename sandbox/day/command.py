@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ops.installation import HERE
 from sandbox.day.run import Day, Figures
 
 MEMORY = 24.0  # MB that the process may grow from the second hour to the last: less than the orders of the day take
@@ -14,7 +15,7 @@ MEMORY = 24.0  # MB that the process may grow from the second hour to the last: 
 def main(arguments: Sequence[str]) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(
-        prog="python -m sandbox day", description="24 hours of orders at the simulated WeChat Pay, compressed."
+        prog=f"{HERE.sandbox} day", description="24 hours of orders at the simulated WeChat Pay, compressed."
     )
     parser.add_argument("--orders", type=int, default=5000, help="how many; 5000 by default")
     parser.add_argument("--seed", type=int, default=1, help="of behaviour and refusals; 1 by default")

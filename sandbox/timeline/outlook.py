@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ops import advice
+from ops.installation import HERE
 from ops.letters.reasons import UNREADABLE
 from sandbox.journal import JournalEntry
 from sandbox.timeline.facts import Facts
@@ -66,7 +67,7 @@ def _position(message_id: str, entries: Sequence[JournalEntry], facts: Facts) ->
         return _letter(message_id, facts)
     if queue == facts.queues.get("undelivered"):
         words = f"message {message_id} is among the undelivered events"
-        return Note(words, Level.BAD, "see `bin/ops undelivered list`")
+        return Note(words, Level.BAD, f"see `{HERE.ops} undelivered list`")
     if last.kind == "visibility_changed":
         seconds = last.fields.get("seconds")
         return _in_flight(message_id, last.at + (seconds if isinstance(seconds, int | float) else 0), facts.now)
@@ -95,7 +96,7 @@ def _arrival(trail: Trail, facts: Facts) -> Iterator[Note]:
     events = [entry for entry in facts.entries if entry.kind == "event_published"]
     messages = [entry for entry in facts.entries if entry.kind == "message_sent"]
     if not events and not messages:
-        remedy = "send one: `python -m sandbox event send --help`; or search by the event's id"
+        remedy = f"send one: `{HERE.sandbox} event send --help`; or search by the event's id"
         yield Note(f"no event and no message about {trail.subject} has arrived here", Level.BAD, remedy)
     elif not messages and not any(entry.fields.get("rules") for entry in events):
         yield Note(
@@ -109,7 +110,7 @@ def _at_wechat_pay(trail: Trail, facts: Facts) -> Iterator[Note]:
         if facts.entries:
             yield Note("the event names no order", Level.BAD, "send mchid and out_order_no in the payload")
     elif not facts.ledger:
-        remedy = f"create it: `python -m sandbox order ready {order.mchid} {order.out_order_no}`"
+        remedy = f"create it: `{HERE.sandbox} order ready {order.mchid} {order.out_order_no}`"
         yield Note(f"WeChat Pay has no order {order.out_order_no} of merchant {order.mchid}", Level.BAD, remedy)
     for one in facts.ledger:
         parts = (one.get("state"), one.get("state_description"), one.get("collection_state"), one.get("paid_type"))
