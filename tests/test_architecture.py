@@ -140,6 +140,7 @@ TABLE = {
         "orders.order",
         "orders.ports",
         "orders.recorder",
+        "orders.rules",
         "wechatpay",
     },
     "notifications.report": {"notifications.endings", "aws_lambda_powertools"},

@@ -29,6 +29,7 @@ from orders.notices import record_notification
 from orders.order import Order, Outcome, Status
 from orders.ports import Table
 from orders.recorder import Amended, amend
+from orders.rules import raised_alarm
 
 START_LIMIT = 2.0  # seconds: the longest start of an environment; a larger difference lies between two clocks
 
@@ -136,15 +137,16 @@ _EFFECTS: Mapping[Status, Effect] = {
 def _without_change(order: Order | None, outcome: Outcome, message_id: str) -> Effect:
     """Return why nothing was written.
 
-    A notification that had made the order PAID_BY_WECHAT, and is sent again, had no answer: it may be that the alarm
-    was not raised either.
+    A notification that had brought a double payment or a contradiction, and is sent again, had no answer: it may be
+    that the alarm was not raised either.
     """
     if outcome.reason == UNKNOWN_STATE.reason:
         return Effect.NOT_UNDERSTOOD
     if order is None:
         return Effect.NOT_REPORTED
-    is_own = any((one.message_id, one.outcome) == (message_id, Status.PAID_BY_WECHAT) for one in order.history)
-    return Effect.REPEATED if is_own and order.status is Status.PAID_BY_WECHAT else Effect.UNCHANGED
+    if not raised_alarm(order, message_id):
+        return Effect.UNCHANGED
+    return Effect.REPEATED if outcome.status is order.status else Effect.CONTRADICTION
 
 
 class _PunctualTable(NamedTuple):

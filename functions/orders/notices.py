@@ -69,6 +69,7 @@ def _with_status(order: Order, outcome: Outcome, notification: Reporter, at: str
         outcome_unknown=False,
         messages={},
         rejected_at=None,
+        was_rejected=order.was_rejected or order.status is Status.REJECTED,
         last_error=None,
         version=order.version + 1,
         updated_at=at,

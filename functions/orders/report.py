@@ -14,7 +14,7 @@ from orders.cases import SECOND_REPORT, UNEXPECTED, UNREADABLE_ITEM
 from orders.errors import MalformedEventError
 from orders.order import Outcome, Status
 from orders.results import Done, Result
-from orders.rules import contradicts
+from orders.rules import contradicts, raised_alarm
 from orders.settlement import KEY_REASONS
 from wechatpay import times
 
@@ -105,7 +105,7 @@ class Report:
 
     def _add_without_conversation(self, result: Result, fields: Fields) -> None:
         if not result.failed:
-            self.logger.info("already settled", extra=fields)
+            self._add_settled(result, fields)
         elif result.problem:
             self._count("Deferred")
             if result.event is not None and result.event.reporter.last:
@@ -117,6 +117,14 @@ class Report:
             self.logger.warning("deferred", extra=fields)
         else:
             self.logger.debug("rejected, reported before", extra=fields)
+
+    def _add_settled(self, result: Result, fields: Fields) -> None:
+        """Report a message of a settled order; a second time if its first report may have been lost by a crash."""
+        if result.order is not None and raised_alarm(result.order, result.message.message_id):
+            self._count("PaidByWeChat")
+            self.logger.error("a double payment, delivered again: refund", extra=story(result))
+        else:
+            self.logger.info("already settled", extra=fields)
 
     def _add_outcome(self, outcome: Outcome, fields: Fields) -> None:
         self.faulty += outcome.reason in FAULTS

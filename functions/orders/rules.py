@@ -242,6 +242,19 @@ def contradicts(order: Order, outcome: Outcome) -> bool:
     return order.status.final and outcome.status.final and outcome.status is not order.status
 
 
+def raised_alarm(order: Order, message_id: str) -> bool:
+    """Whether this message, or the notification of this id, has brought a double payment or a contradicting verdict.
+
+    One that comes again finds nothing to write, and the first time may have ended between the write and its metric. It
+    rests on the newest lines of the history: a line that was cut off costs the repetition of an alarm, no verdict.
+    """
+    verdicts = {one.outcome for one in order.history if one.message_id == message_id and one.outcome in _VERDICTS}
+    return any(verdict == Status.PAID_BY_WECHAT or verdict != order.status for verdict in verdicts)
+
+
+_VERDICTS = frozenset(status.value for status in Status if status.final)
+
+
 def same_write(order: Order, other: Order) -> bool:
     """Whether both are one write: DynamoDB took it, answered too late, and boto3 repeated it."""
     return (order.version, order.updated_at, order.history) == (other.version, other.updated_at, other.history)

@@ -1,9 +1,8 @@
-"""The event bus that outcomes go to: PutEvents, ten entries a call."""
+"""The event bus that outcomes go to: PutEvents, ten entries a call at most, each of another order."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import batched
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
 SOURCE = "payscore.orders"
 ENTRIES = 10  # the most that PutEvents takes in one call
+NOT_SENT = "not sent, because an earlier one was not taken"
 
 
 class Bus:
@@ -28,16 +28,22 @@ class Bus:
     def publish(self, announcements: Sequence[Announcement]) -> list[str]:
         """Publish in this order; return the problem of each announcement, empty where EventBridge took it.
 
-        After a call without an answer nothing more is sent, so that an order's later event does not overtake.
+        After a call of which anything was not taken nothing more is sent, and two events of an order never share a
+        call: so an order's later event does not overtake the earlier one.
         """
         problems: list[str] = []
-        for chunk in batched(announcements, ENTRIES, strict=False):
-            try:
-                answer = self._client.put_events(Entries=[self._entry(one) for one in chunk])
-            except (BotoCoreError, ClientError) as error:
-                return problems + [f"PutEvents: {error}"] * (len(announcements) - len(problems))
-            problems += [entry.get("ErrorCode", "") for entry in answer["Entries"]]
-        return problems
+        for call in _calls(announcements):
+            problems += self._put(call)
+            if any(problems):
+                break
+        return problems + [NOT_SENT] * (len(announcements) - len(problems))
+
+    def _put(self, announcements: Sequence[Announcement]) -> list[str]:
+        try:
+            answer = self._client.put_events(Entries=[self._entry(one) for one in announcements])
+        except (BotoCoreError, ClientError) as error:
+            return [f"PutEvents: {error}"] * len(announcements)
+        return [entry.get("ErrorCode", "") for entry in answer["Entries"]]
 
     def _entry(self, announcement: Announcement) -> "PutEventsRequestEntryTypeDef":
         return {
@@ -47,3 +53,15 @@ class Bus:
             "Time": datetime.fromisoformat(announcement.at),
             "Detail": json.dumps(announcement.detail, ensure_ascii=False, separators=(",", ":")),
         }
+
+
+def _calls(announcements: Iterable[Announcement]) -> Iterator[list[Announcement]]:
+    """Yield what each call takes, in this order."""
+    call: list[Announcement] = []
+    for announcement in announcements:
+        if len(call) == ENTRIES or announcement.key in {one.key for one in call}:
+            yield call
+            call = []
+        call.append(announcement)
+    if call:
+        yield call

@@ -106,12 +106,12 @@ def test_a_payment_that_no_till_has_reported_is_not_remembered(doorway: Doorway)
 
 @pytest.mark.parametrize("status", [Status.SYNCED, Status.NOTHING_DUE])
 def test_a_final_status_stays_and_the_contradiction_is_kept_once(doorway: Doorway, status: Status) -> None:
-    """NEWTON for an order that is final goes into the history; sent again, it is written no second time."""
+    """NEWTON for an order that is final goes into the history; sent again, it is counted again and not written."""
     before = _reported(doorway, doorway.collected("A1"), status)
     headers, body = doorway.notification("A1")
     endings = [doorway.deliver(headers, body) for _ in range(2)]
     effects = [ending.effect for ending in endings if isinstance(ending, Received)]
-    assert effects == [Effect.CONTRADICTION, Effect.UNCHANGED]
+    assert effects == [Effect.CONTRADICTION, Effect.CONTRADICTION]
     order = doorway.item("A1")
     assert order is not None
     assert (order.status, order.facts, order.version) == (status, before.facts, 2)

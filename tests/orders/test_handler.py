@@ -270,6 +270,23 @@ def test_a_duplicate_is_logged_as_settled_and_a_rejected_message_is_not_logged_a
     assert [line["message"] for line in lines[2:]] == ["already settled"]
 
 
+def test_a_double_payment_is_counted_for_each_delivery_of_its_message(door: Door) -> None:
+    """The message that found the double payment counts it again when it comes again; a duplicate of it does not."""
+    number = door.order_no()
+    door.wechat_pay.deduct(MERCHANT, number)
+    counts = []
+    for message_id, receive_count in (("m1", 1), ("m1", 2), ("m2", 1)):
+        door.output()
+        door.invoke({"Records": [a_record(number, message_id, receive_count)]})
+        lines, metrics = door.output()
+        counts.append((metrics.get("PaidByWeChat", [0])[0], lines[0]["message"]))
+    assert counts == [
+        (1.0, "the customer has paid twice: refund"),
+        (1.0, "a double payment, delivered again: refund"),
+        (0, "already settled"),
+    ]
+
+
 def test_a_dead_letter_is_logged_and_counted_once(door: Door) -> None:
     """A rejected and an unreadable message have one line each, though SQS delivers each of them twelve times."""
     closed = door.order_no()

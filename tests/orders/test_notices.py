@@ -8,6 +8,7 @@ from orders.items import item_of, order_of
 from orders.notices import DAY, record_notification
 from orders.order import Facts, Order, Outcome, Payment, Reporter, Status, instant
 from orders.rules import Step, plan, record, remembered, settled_by_item
+from outcomes.announcement import DetailType, announce_again
 
 from .values import FINAL, NOW, OPEN, PAYMENT, TILL, an_attempt, an_order
 
@@ -63,6 +64,17 @@ def test_a_verified_payment_settles_an_open_order(status: Status, outcome: Outco
     assert after is not None
     assert (after.status, after.payment, after.event_id, after.version) == (outcome.status, PAYMENT, "e1", 2)
     assert (after.outcome_unknown, after.rest) == (False, before.rest)
+
+
+@pytest.mark.parametrize(("status", "earlier"), [(Status.REJECTED, False), (Status.RETRYING, True)])
+def test_a_rejection_is_not_forgotten(status: Status, earlier: bool) -> None:
+    """An order that was rejected says so after the notification: its outcome event, sent again, is OrderRecovered."""
+    after = _after_notice(an_order(status, was_rejected=earlier), MCH)
+    assert after is not None
+    assert after.was_rejected
+    announcement = announce_again(after)
+    assert announcement is not None
+    assert announcement.detail_type is DetailType.RECOVERED
 
 
 @pytest.mark.parametrize("status", OPEN)

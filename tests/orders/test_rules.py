@@ -13,6 +13,7 @@ from orders.rules import (
     Step,
     payment_to_send,
     plan,
+    raised_alarm,
     record,
     same_write,
     used_retry,
@@ -302,3 +303,24 @@ class TestRememberedMessages:
         theirs = written(record(None, Outcome(Status.SYNCED, PAYMENT), [received("m2")], NOW))
         assert same_write(ours, replace(ours))
         assert not same_write(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("status", "lines", "expected"),
+    [
+        (Status.PAID_BY_WECHAT, [("m1", "PAID_BY_WECHAT")], True),
+        (Status.PAID_BY_WECHAT, [("m1", "RETRYING"), ("n1", "PAID_BY_WECHAT")], False),
+        (Status.PAID_BY_WECHAT, [("m1", "COLLECTED"), ("m2", "PAID_BY_WECHAT")], False),
+        (Status.PAID_BY_WECHAT, [("m2", "PAID_BY_WECHAT"), ("m1", "SYNCED")], True),
+        (Status.SYNCED, [("m2", "SYNCED"), ("m1", "PAID_BY_WECHAT")], True),
+        (Status.SYNCED, [("m1", "UNKNOWN"), ("m1", "SYNCED")], False),
+        (Status.NOTHING_DUE, [("m1", "NOTHING_DUE")], False),
+        (Status.SYNCED, [], False),
+    ],
+)
+def test_an_alarm_is_raised_again_for_the_message_that_raised_it(
+    status: Status, lines: list[tuple[str, str]], expected: bool
+) -> None:
+    """A message that brought the double payment or the contradiction, and no other, raises the alarm again."""
+    order = an_order(status, *(an_attempt(*line) for line in lines))
+    assert raised_alarm(order, "m1") is expected

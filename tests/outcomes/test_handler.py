@@ -4,6 +4,7 @@ import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -17,7 +18,7 @@ from orders.items import item_of
 from orders.order import Facts, Order, Status
 from outcomes.settings import Settings
 from sandbox.testbed import EVENTS
-from tests.orders.values import an_order
+from tests.orders.values import PAYMENT, an_order
 
 SCHEMA = json.loads((EVENTS / "outcome.schema.json").read_text(encoding="utf-8"))
 ENVIRONMENT = {
@@ -75,13 +76,19 @@ def _record(number: int, after: Order | None, before: Order | None = None) -> di
     return {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": f"{number}", "Keys": {"pk": {"S": "x"}}, **images}}
 
 
+def _numbered(number: int) -> Order:
+    """Return a settled order of its own: its number is in its key and its version."""
+    payment = replace(PAYMENT, out_order_no=f"A{number}")
+    return an_order(Status.SYNCED, attempts=1, version=number, payment=payment)
+
+
 def _batch(*records: dict[str, Any]) -> dict[str, Any]:
     return {"Records": list(records)}
 
 
 def test_outcomes_are_published_in_order(function: ModuleType, bus: FakeBus) -> None:
     """A batch is published in the stream's order, ten entries a call; writes without an outcome are left out."""
-    orders = [an_order(Status.SYNCED, attempts=1, version=version) for version in range(1, 24)]
+    orders = [_numbered(number) for number in range(1, 24)]
     retried = an_order(Status.RETRYING, attempts=1)
     batch = _batch(*(_record(order.version, order, retried) for order in orders), _record(99, retried))
     assert function.lambda_handler(batch, None) == {"batchItemFailures": []}
@@ -92,14 +99,32 @@ def test_outcomes_are_published_in_order(function: ModuleType, bus: FakeBus) -> 
 def test_the_batch_is_repeated_from_the_first_failure(function: ModuleType, bus: FakeBus) -> None:
     """Where EventBridge refuses an entry, Lambda repeats the batch from that record: nothing is lost."""
     bus.refuse = lambda entry: '"version":2' in entry["Detail"]
-    batch = _batch(*(_record(n, an_order(Status.SYNCED, attempts=1, version=n)) for n in (1, 2, 3)))
+    batch = _batch(*(_record(n, _numbered(n)) for n in range(1, 13)))
     assert function.lambda_handler(batch, None) == {"batchItemFailures": [{"itemIdentifier": "2"}]}
+    assert [len(call) for call in bus.calls] == [10], "nothing is sent after a call of which something was not taken"
+
+
+def test_an_order_is_never_overtaken_by_itself(function: ModuleType, bus: FakeBus) -> None:
+    """Two events of an order never share a call, so a refused one holds back the later one."""
+    rejected = an_order(Status.REJECTED, attempts=1, version=1)
+    settled = an_order(Status.SYNCED, attempts=2, version=2, was_rejected=True)
+    batch = _batch(_record(1, rejected), _record(2, _numbered(7)), _record(3, settled, rejected))
+    bus.refuse = lambda entry: entry["DetailType"] == "OrderRejected"
+    assert function.lambda_handler(batch, None) == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    assert [entry["DetailType"] for call in bus.calls for entry in call] == ["OrderRejected", "OrderSynced"]
+    bus.calls.clear()
+    bus.refuse = lambda _: False
+    assert function.lambda_handler(batch, None) == {"batchItemFailures": []}
+    assert [[entry["DetailType"] for entry in call] for call in bus.calls] == [
+        ["OrderRejected", "OrderSynced"],
+        ["OrderRecovered"],
+    ]
 
 
 def test_nothing_overtakes_a_call_that_failed(function: ModuleType, bus: FakeBus) -> None:
     """After a call that EventBridge does not answer nothing more of the batch is sent."""
     bus.error = boto3.client("events", region_name="us-east-1").exceptions.InternalException({}, "PutEvents")
-    batch = _batch(*(_record(n, an_order(Status.SYNCED, attempts=1, version=n)) for n in range(1, 13)))
+    batch = _batch(*(_record(n, _numbered(n)) for n in range(1, 13)))
     assert function.lambda_handler(batch, None) == {"batchItemFailures": [{"itemIdentifier": "1"}]}
     assert len(bus.calls) == 1
 
@@ -149,7 +174,7 @@ def test_every_event_is_as_its_schema_says(function: ModuleType, bus: FakeBus, s
     full = an_order(status, attempts=1, reason="X", event_id="e", facts=Facts({"total_amount": 1}, transaction_id="42"))
     batch = _batch(_record(1, full), _record(2, an_order(status, attempts=1)))
     function.lambda_handler(batch, None)
-    for entry in bus.calls[0]:
+    for entry in [entry for call in bus.calls for entry in call]:
         event = {
             "source": entry["Source"],
             "detail-type": entry["DetailType"],
@@ -157,7 +182,7 @@ def test_every_event_is_as_its_schema_says(function: ModuleType, bus: FakeBus, s
             "detail": json.loads(entry["Detail"]),
         }
         Draft202012Validator(SCHEMA, format_checker=FormatChecker()).validate(event)
-    assert {entry["EventBusName"] for entry in bus.calls[0]} == {"outcomes"}
+    assert {entry["EventBusName"] for call in bus.calls for entry in call} == {"outcomes"}
 
 
 def test_the_request_is_as_aws_has_it(function: ModuleType) -> None:
