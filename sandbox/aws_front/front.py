@@ -11,6 +11,7 @@ from sandbox.aws_front.journal import Journal
 from sandbox.aws_front.move_tasks import MoveTasks
 from sandbox.aws_front.pipes import Pipes
 from sandbox.aws_front.queues import QueueEntries, one_lock
+from sandbox.aws_front.stream_batches import StreamBatches
 from sandbox.aws_front.streams import Streams
 
 # As the ASGI specification has them; hypercorn's own types enumerate the messages.
@@ -30,6 +31,7 @@ def install() -> Control:
     pipes = Pipes()
     pipes.install()
     Streams(journal, pipes.wake).install()
+    StreamBatches().install()
     tasks = MoveTasks(lock)
     tasks.install()
     return Control(journal, tasks)

@@ -19,7 +19,8 @@ PAID = "PAYSCORE.USER_PAID"
 def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     """The template, deployed with a front for notifications."""
     waits = {**SHORT_WAITS, "RetryScale": "1"}  # so that no retry comes before WeChat Pay tells
-    with Testbed.open(tmp_path_factory.mktemp("notifications"), parameters=waits, notifications=True) as bed:
+    with Testbed.open(tmp_path_factory.mktemp("notifications"), parameters=waits, doorways=True) as bed:
+        bed.wechat_pay.notify_url = None  # the tests send notifications themselves
         yield bed
 
 
