@@ -1,6 +1,7 @@
 """Everything on one machine: the embedded AWS with the real template, and the simulated WeChat Pay. Loopback only."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ DOORWAYS = {
     "OutcomeEvents": "yes",
 }
 """Parameters with which notifications come in and outcome events go out."""
+
+AT_ONCE = 2  # notifications in hand: every concurrent invocation starts a Python process of its own
 
 ANYWHERE = Place()  # free ports of loopback
 
@@ -165,6 +168,13 @@ class Testbed:
         return order
 
     @property
+    def functions(self) -> dict[str, str]:
+        """The names of the deployed functions, by what they do."""
+        names = {"orders": "Orders", "notifications": "Notifications", "outcomes": "Outcomes"}
+        outputs = {does: self.stack.outputs.get(f"{name}FunctionName") for does, name in names.items()}
+        return {does: name for does, name in outputs.items() if name}
+
+    @property
     def function(self) -> str:
         """The function's name."""
         return self.stack.outputs["OrdersFunctionName"]
@@ -183,8 +193,11 @@ def invoke_by(cloud: Cloud, stack: Stack) -> Invoke:
     """Return what a front invokes: the deployed function that receives notifications."""
     name = stack.outputs["NotificationsFunctionName"]
 
+    turns = threading.BoundedSemaphore(AT_ONCE)
+
     def invoke(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        answer = cloud.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
+        with turns:
+            answer = cloud.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
         payload: Mapping[str, Any] = json.loads(answer["Payload"].read())
         return None if "FunctionError" in answer else payload
 

@@ -65,24 +65,34 @@ class Till:
         number = out_order_no or triggers.fresh_number(trigger.name)
         for step in triggers.steps(trigger, number):
             act(step.verb, **step.arguments)
-        if not trigger.fault:
+        if trigger.told:
+            self._wait_for_the_item(trigger, number)
+        if not trigger.fault and not trigger.then:
             return self._report(trigger, number)
-        act("misbehave", name=trigger.fault)
+        return self._report_and_wait(trigger, act, number)
+
+    def _report_and_wait(self, trigger: Trigger, act: Act, number: str) -> Firing:
+        """Report while the trigger's fault is on, and let follow what follows once the order waits."""
+        if trigger.fault:
+            act("misbehave", name=trigger.fault)
         try:
             firing = self._report(trigger, number)
-            self._wait_for_an_attempt(trigger, number)
+            self._wait_for_the_item(trigger, number)
         finally:
-            act("behave")
+            if trigger.fault:
+                act("behave")
+        for step in triggers.later_steps(trigger, number):
+            act(step.verb, **step.arguments)
         return firing
 
     def _report(self, trigger: Trigger, number: str) -> Firing:
         ids = [self.send(event, payload) for event, payload in triggers.events(trigger, number)]
         return Firing(trigger, number, tuple(ids))
 
-    def _wait_for_an_attempt(self, trigger: Trigger, number: str) -> None:
+    def _wait_for_the_item(self, trigger: Trigger, number: str) -> None:
         key = order_key(trigger.mchid, number, None, None)
         try:
-            until(lambda: items.find(self.deployment, key), state=f"an attempt of {number}")
+            until(lambda: items.find(self.deployment, key), state=f"an item of {number}")
         except NotReachedError as error:
             raise TillError(f"{error}; see `python -m sandbox timeline {trigger.mchid} {number}`") from None
 

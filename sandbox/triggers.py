@@ -31,7 +31,8 @@ class Step:
 SITUATIONS: Mapping[str, Sequence[Step]] = {
     "absent": (),
     "ready": (Step("ready_to_sync"),),
-    "won-by-wechat": (Step("ready_to_sync"), Step("deduct")),
+    "won-by-wechat": (Step("ready_to_sync", {"notify_url": ""}), Step("deduct")),  # nobody is told
+    "collected-first": (Step("ready_to_sync"), Step("deduct")),
     "deducting": (Step("ready_to_sync"), Step("deducting")),
     "nothing-due": (Step("open"), Step("confirm"), Step("complete", {"total_amount": 0})),
     "confirmed": (Step("open"), Step("confirm")),
@@ -75,8 +76,9 @@ def payload_of(mchid: str, out_order_no: str, paid_time: str) -> dict[str, objec
 class Trigger:
     """What one trigger does: the order's situation, the events of the till, and how it ends.
 
-    `fault` is switched on before the events are sent, and off again once the order waits. `hint` is what may follow,
-    with `{order}` for the order's arguments.
+    `told`: the events are sent once the table has what WeChat Pay told. `fault` is switched on before the events are
+    sent, and off again once the order waits; then come the steps `then`. `hint` is what may follow, with `{order}` for
+    the order's arguments.
     """
 
     name: str
@@ -85,7 +87,9 @@ class Trigger:
     situation: str = "ready"
     events: tuple[Event, ...] = (Event(),)
     mchid: str = MERCHANT
+    told: bool = False
     fault: str = ""
+    then: tuple[Step, ...] = ()
     hint: str = ""
 
 
@@ -128,6 +132,20 @@ TRIGGERS: Mapping[str, Trigger] = {
             mchid=KEYLESS_MERCHANT,
         ),
         Trigger("wrong-key", "A merchant with a wrong key", "RETRYING SIGN_ERROR", mchid=OTHER_MERCHANT),
+        Trigger(
+            "collected-first",
+            "WeChat Pay tells before the till",
+            "COLLECTED, then PAID_BY_WECHAT NEWTON without a call",
+            "collected-first",
+            told=True,
+        ),
+        Trigger(
+            "refund-team",
+            "The refund team hears of it",
+            "PAID_BY_WECHAT NEWTON, told by WeChat Pay while the order waits, and OrderPaidByWeChat on the bus",
+            "deducting",
+            then=(Step("deduct"),),
+        ),
         Trigger("outage", "WeChat Pay is down for a while", "SYNCED", fault="connection_refused"),
         # the till's own mistakes, and orders that need no money
         Trigger("late", "Reported 50 minutes after the payment", "SYNCED", events=(Event(paid=-3000.0),)),
@@ -204,8 +222,17 @@ def fresh_number(name: str) -> str:
 
 def steps(trigger: Trigger, number: str) -> Iterator[Step]:
     """Yield the steps that bring the trigger's order into its situation, with all their arguments."""
+    return _about(trigger, number, SITUATIONS[trigger.situation])
+
+
+def later_steps(trigger: Trigger, number: str) -> Iterator[Step]:
+    """Yield the steps that follow once the order waits."""
+    return _about(trigger, number, trigger.then)
+
+
+def _about(trigger: Trigger, number: str, steps: Sequence[Step]) -> Iterator[Step]:
     order = {"mchid": trigger.mchid, "out_order_no": number}
-    return (Step(step.verb, order | dict(step.arguments)) for step in SITUATIONS[trigger.situation])
+    return (Step(step.verb, order | dict(step.arguments)) for step in steps)
 
 
 def events(trigger: Trigger, number: str, now: datetime | None = None) -> Iterator[tuple[Event, dict[str, object]]]:
