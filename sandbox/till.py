@@ -65,7 +65,7 @@ class Till:
         number = out_order_no or triggers.fresh_number(trigger.name)
         for step in triggers.steps(trigger, number):
             act(step.verb, **step.arguments)
-        if trigger.told:
+        if trigger.after_notification:
             self._wait_for_the_item(trigger, number)
         if not trigger.fault and not trigger.then:
             return self._report(trigger, number)

@@ -31,7 +31,7 @@ class Step:
 SITUATIONS: Mapping[str, Sequence[Step]] = {
     "absent": (),
     "ready": (Step("ready_to_sync"),),
-    "won-by-wechat": (Step("ready_to_sync", {"notify_url": ""}), Step("deduct")),  # nobody is told
+    "won-by-wechat": (Step("ready_to_sync", {"notify_url": ""}), Step("deduct")),  # without a notification
     "collected-first": (Step("ready_to_sync"), Step("deduct")),
     "deducting": (Step("ready_to_sync"), Step("deducting")),
     "nothing-due": (Step("open"), Step("confirm"), Step("complete", {"total_amount": 0})),
@@ -76,7 +76,7 @@ def payload_of(mchid: str, out_order_no: str, paid_time: str) -> dict[str, objec
 class Trigger:
     """What one trigger does: the order's situation, the events of the till, and how it ends.
 
-    `told`: the events are sent once the table has what WeChat Pay told. `fault` is switched on before the events are
+    `after_notification`: the events are sent once the table has what WeChat Pay tells. `fault` is switched on before the events are
     sent, and off again once the order waits; then come the steps `then`. `hint` is what may follow, with `{order}` for
     the order's arguments.
     """
@@ -87,7 +87,7 @@ class Trigger:
     situation: str = "ready"
     events: tuple[Event, ...] = (Event(),)
     mchid: str = MERCHANT
-    told: bool = False
+    after_notification: bool = False
     fault: str = ""
     then: tuple[Step, ...] = ()
     hint: str = ""
@@ -137,7 +137,7 @@ TRIGGERS: Mapping[str, Trigger] = {
             "WeChat Pay tells before the till",
             "COLLECTED, then PAID_BY_WECHAT NEWTON without a call",
             "collected-first",
-            told=True,
+            after_notification=True,
         ),
         Trigger(
             "refund-team",

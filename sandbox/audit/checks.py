@@ -15,7 +15,7 @@ IN_FLIGHT = 5.0  # seconds that a call may have begun before a verdict that it f
 def check(evidence: AuditEvidence, changed: Set[str]) -> Findings:
     """Run every check; `changed` are the orders whose final status was seen to change."""
     return Findings(
-        orders=len(evidence.known),
+        orders=len(evidence.orders),
         lost_orders=list(_lost_orders(evidence)),
         wrong_statuses=list(_wrong_statuses(evidence)),
         changed_statuses=sorted(changed),
@@ -30,7 +30,7 @@ def check(evidence: AuditEvidence, changed: Set[str]) -> Findings:
         untold_collections=list(untold_collections(evidence)),
         missing_events=list(missing_events(evidence)),
         false_events=list(false_events(evidence)),
-        ledger=Counter((evidence.truth(key), evidence.status(key)) for key in evidence.known),
+        ledger=Counter((evidence.truth(key), evidence.status(key)) for key in evidence.orders),
         open=Counter(_open_orders(evidence)),
         dead=Counter(filter(None, _explanations(evidence))),
     )

@@ -25,7 +25,7 @@ def untold_collections(evidence: AuditEvidence) -> Iterator[str]:
 
     An order that a till has reported is PAID_BY_WECHAT; COLLECTED while the report waits, or after it was given up.
     """
-    for key in evidence.doorways.told if evidence.doorways else ():
+    for key in evidence.doorways.collections if evidence.doorways else ():
         expected = {"PAID_BY_WECHAT", "COLLECTED"} if key in evidence.times else {"COLLECTED"}
         if evidence.status(key) not in expected:
             yield f"{key} is {evidence.status(key)}"

@@ -38,5 +38,5 @@ class OutcomeEvent:
 class Doorways:
     """The orders of which WeChat Pay told that it collected, and was answered; and every outcome event, in turn."""
 
-    told: Set[str]
+    collections: Set[str]
     events: Sequence[OutcomeEvent]

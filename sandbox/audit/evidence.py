@@ -54,9 +54,9 @@ class AuditEvidence:
         return str(self.items.get(key, {}).get("reason", ""))
 
     @property
-    def known(self) -> Set[str]:
+    def orders(self) -> Set[str]:
         """The orders that a till or WeChat Pay has named."""
-        return self.times.keys() | (self.doorways.told if self.doorways else set())
+        return self.times.keys() | (self.doorways.collections if self.doorways else set())
 
     @property
     def dead_orders(self) -> list[str]:

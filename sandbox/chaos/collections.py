@@ -12,7 +12,7 @@ from sandbox.wechat_pay import Simulator
 
 SOON = 3.0  # seconds, at most, until a deduction begins
 LENGTH = 1.0  # seconds that half of the deductions take; a sync is refused in the meantime
-DAY = 86_400.0  # seconds; orders that nobody confirms expire later
+DAY = 86_400.0  # seconds; an order that is not confirmed expires later
 PAID = "PAYSCORE.USER_PAID"
 
 
@@ -37,7 +37,7 @@ class Collections:
             self.wechat_pay.automate(sale.mchid, sale.out_order_no, deduct_after=0.0)
 
     @property
-    def left(self) -> int:
+    def number_left(self) -> int:
         """How many deductions have not been planned yet."""
         return len(self._waiting)
 
@@ -65,13 +65,13 @@ class Collections:
     def is_told(self) -> bool:
         """Whether every deduction has ended, and no notification waits."""
         due = self.wechat_pay.next_due
-        return self.left == 0 and (due is None or due > time.time() + DAY)
+        return self.number_left == 0 and (due is None or due > time.time() + DAY)
 
-    def told(self) -> set[str]:
+    def accepted(self) -> set[str]:
         """Return the orders whose collection WeChat Pay has told, and was answered."""
-        return set(self._told())
+        return set(self._accepted_keys())
 
-    def _told(self) -> Iterator[str]:
+    def _accepted_keys(self) -> Iterator[str]:
         keys = {(sale.mchid, sale.out_order_no): sale.key for sales in self.workload.kinds.values() for sale in sales}
         for notification in self.wechat_pay.outbox.newest(limit=1_000_000):
             if (notification.event_type, notification.delivery) == (PAID, "accepted"):

@@ -55,7 +55,7 @@ def _print(console: Console, findings: Findings, drawn_faults: Counter[str], run
 
 
 def _print_doorways(console: Console, run: ChaosRun) -> None:
-    told, events = len(run.collections.told()), run.outcomes.events
+    number, events = len(run.collections.accepted()), run.outcomes.events
     different = len({(event.key, event.version) for event in events})
-    console.print(f"Collections told: {told:,}; at the front: {dict(run.front_faults.counts)}.", soft_wrap=True)
+    console.print(f"Collections told: {number:,}; at the front: {dict(run.front_faults.counts)}.", soft_wrap=True)
     console.print(f"Outcome events: {len(events):,}, of them repeated: {len(events) - different:,}.", soft_wrap=True)

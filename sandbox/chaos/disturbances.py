@@ -88,7 +88,9 @@ class Disturbances:
 
     def _deduct(self) -> None:
         """Spread WeChat Pay's own deductions over the run."""
-        at_once = max(1, round(self.collections.left * CALLS_BETWEEN_DEDUCTIONS / (2 * len(self.workload.reports))))
+        at_once = max(
+            1, round(self.collections.number_left * CALLS_BETWEEN_DEDUCTIONS / (2 * len(self.workload.reports)))
+        )
         while self._wait_for_calls(CALLS_BETWEEN_DEDUCTIONS):
             self.collections.plan(at_once)
 

@@ -18,9 +18,10 @@ class FrontFaults:
     A slow or a lost answer belongs to a notification that was dealt with, and that WeChat Pay sends again.
     """
 
-    def __init__(self, invoke: Invoke, seed: int) -> None:
+    def __init__(self, invoke: Invoke, seed: int, slowness: float = SLOWNESS) -> None:
         self.counts: Counter[str] = Counter()
         self.are_over = False
+        self._slowness = slowness
         self._invoke_function = invoke
         self._dice = random.Random(seed)  # noqa: S311  not for secrets
 
@@ -32,7 +33,7 @@ class FrontFaults:
             return {"statusCode": 429, "body": '{"message":"Too Many Requests"}'}
         answer = self._invoke_function(event)
         if fault == "slow":
-            time.sleep(SLOWNESS)  # the fault itself
+            time.sleep(self._slowness)  # the fault itself
         return None if fault == "lost" else answer
 
     def _draw(self) -> str:

@@ -84,7 +84,7 @@ class ChaosRun:
             self._calls(),
             self._queues.dead_letters(),
             self._queues.depth(),
-            Doorways(self.collections.told(), list(self.outcomes.events)),
+            Doorways(self.collections.accepted(), list(self.outcomes.events)),
         )
 
     def _insert_items(self) -> None:
@@ -104,7 +104,7 @@ class ChaosRun:
         self.proxy.decide = lambda _: "pass"
         self.front_faults.are_over = True
         self.collections.settle()
-        self.collections.plan(self.collections.left)
+        self.collections.plan(self.collections.number_left)
         for sale in kinds["not completed yet"]:
             wechat_pay.complete(sale.mchid, sale.out_order_no, at=BEFORE_THE_EVENTS)
         for sale in kinds["not created yet"]:

@@ -12,7 +12,7 @@ from sandbox.wechat_pay import Simulator
 # percent of the orders, by kind
 ORDER_KINDS = {
     "ready": 58,
-    "won by WeChat Pay": 4,  # before the first message; nobody is told
+    "won by WeChat Pay": 4,  # before the first message, and not told
     "deducted before": 4,  # told before most reports
     "deducted meanwhile": 8,  # by itself, before or after the report, or not at all because it is synced
     "never reported": 4,  # deducted meanwhile: how most orders end
@@ -27,7 +27,7 @@ ORDER_KINDS = {
     "item of a later version": 2,  # of an earlier attempt, with unknown members: readable
     "poison": 2,
 }
-TOLD = {"deducted before", "deducted meanwhile", "never reported", "deducting"}
+NOTIFIED_KINDS = {"deducted before", "deducted meanwhile", "never reported", "deducting"}
 """The kinds of orders whose shop has named a notify_url."""
 
 
@@ -57,7 +57,7 @@ def draw_workload(orders: int, seed: int, wechat_pay: Simulator) -> Workload:
 
 
 def _open(wechat_pay: Simulator, kind: str, sale: Sale) -> None:
-    notify_url = None if kind in TOLD else ""
+    notify_url = None if kind in NOTIFIED_KINDS else ""
     match kind:
         case "not created yet":
             return
