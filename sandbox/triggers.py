@@ -76,9 +76,9 @@ def payload_of(mchid: str, out_order_no: str, paid_time: str) -> dict[str, objec
 class Trigger:
     """What one trigger does: the order's situation, the events of the till, and how it ends.
 
-    `after_notification`: the events are sent once the table has what WeChat Pay tells. `fault` is switched on before the events are
-    sent, and off again once the order waits; then come the steps `then`. `hint` is what may follow, with `{order}` for
-    the order's arguments.
+    `after_notification`: the events are sent once the table has what WeChat Pay tells. `fault` is switched on before
+    the events are sent, and off again once the order waits; then come the steps `then`. `hint` is what may follow, with
+    `{order}` for the order's arguments.
     """
 
     name: str
