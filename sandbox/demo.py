@@ -81,12 +81,13 @@ def run(directory: Path, console: Console | None = None) -> int:
     """Open the testbed, run every story, list the dead letters; 0 if all ended as promised. Files go to `directory`."""
     console = console or _console()
     started = time.monotonic()
-    with Testbed.open(directory, say=lambda step: console.print(f"{step} …", style="dim")) as testbed:
+    with Testbed.open(directory, doorways=True, say=lambda step: console.print(f"{step} …", style="dim")) as testbed:
         aws, wechat_pay = testbed.cloud.endpoint_url, testbed.wechat_pay.base_url
         console.print(f"The template is deployed: AWS on {aws}, WeChat Pay on {wechat_pay}.\n")
         broken = _run_all(testbed, console)
         _list_letters(testbed, console)
-        (directory / "function.log").write_text("\n".join(testbed.cloud.logs(testbed.function)), encoding="utf-8")
+        for does, function in testbed.functions.items():
+            (directory / f"{does}.log").write_text("\n".join(testbed.cloud.logs(function)), encoding="utf-8")
     successes = len(STORIES) - len(broken)
     console.print(f"{successes} of {len(STORIES)} stories ended as promised, in {time.monotonic() - started:.0f} s.")
     for story, error in broken:

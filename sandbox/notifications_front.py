@@ -26,6 +26,7 @@ class SimulatedFront:
     """Listens on `address` and `port` (0 takes a free one); use it in a `with` block."""
 
     def __init__(self, invoke: Invoke, *, address: str = "127.0.0.1", port: int = 0) -> None:
+        self._invoke = invoke
         self._server = _FrontServer(invoke, address, port)
 
     def __enter__(self) -> Self:
@@ -33,8 +34,18 @@ class SimulatedFront:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Refuse connections from now on."""
         self._server.shutdown()
         self._server.server_close()
+
+    def restart(self) -> None:
+        """Listen again, on the same port."""
+        address, port = self._server.server_address[:2]
+        self._server = _FrontServer(self._invoke, str(address), port)
+        self.__enter__()
 
     @property
     def url(self) -> str:

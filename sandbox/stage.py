@@ -7,6 +7,8 @@ from ops import dead_letters
 from ops.letters.reasons import Letter
 from orders.order import Order, Status
 from sandbox.testbed import MERCHANT, Testbed
+from sandbox.till import Till
+from sandbox.triggers import Event, payload_of
 from sandbox.waiting import NotReachedError, until
 
 
@@ -28,6 +30,11 @@ class Stage:
         """Send what an event file contains, as the till does."""
         self.event = file
         self.testbed.publish(file)
+
+    def report(self, number: str) -> None:
+        """Report an order's payment by the bus, at the time that the event files have."""
+        till, paid_time = Till(self.testbed.deployment), "2026-01-01T12:00:00+08:00"
+        till.send(Event(), payload_of(self.mchid, number, paid_time))
 
     def ready(self, *numbers: str) -> None:
         """Complete these orders at WeChat Pay: they wait for their money."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ops import dead_letters
 from orders.order import Status
+from sandbox.refund_team import SimulatedRefundTeam
 from sandbox.stage import Stage
 from sandbox.testbed import MERCHANT, OTHER_MERCHANT
 from sandbox.triggers import TRIGGERS
@@ -131,6 +132,31 @@ def wrong_key(stage: Stage) -> None:
     stage.require("nothing was dead-lettered for it", not any("WRONG-KEY-1" in body for body in bodies))
 
 
+def collected_first(stage: Stage) -> None:
+    """WeChat Pay tells that it has collected before the till reports: the report is answered from the item."""
+    stage.bring("collected-first", "COLLECTED-1")
+    stage.expect("COLLECTED-1", Status.COLLECTED)
+    stage.report("COLLECTED-1")
+    order = stage.expect("COLLECTED-1", Status.PAID_BY_WECHAT)
+    stage.require("nothing was asked", not stage.calls())
+    collected = stage.testbed.wechat_pay.order(MERCHANT, "COLLECTED-1")
+    transaction_id = order.facts.transaction_id if order.facts else None
+    stage.require("the item has what a refund needs", transaction_id == collected.transaction_id)
+
+
+def refund_team(stage: Stage) -> None:
+    """WeChat Pay collects while the till's report waits, and tells; the rule on the outcome events sends a mail."""
+    team = SimulatedRefundTeam.of(stage.testbed.cloud)
+    stage.bring("deducting", "REFUND-1")
+    stage.report("REFUND-1")
+    stage.expect("REFUND-1", Status.RETRYING, "DEDUCTING")
+    deducted = stage.testbed.wechat_pay.deduct(MERCHANT, "REFUND-1")
+    stage.expect("REFUND-1", Status.PAID_BY_WECHAT)
+    mail = stage.wait(lambda: team.mail_about("REFUND-1"), "the refund team has a mail", lambda: team.mails)
+    stage.require("the mail names the transaction", f"Refund WeChat Pay transaction {deducted.transaction_id}." in mail)
+    stage.show("mail to the refund team")
+
+
 def outage(stage: Stage) -> None:
     """WeChat Pay is down for a while: every order waits, and is synced afterwards."""
     numbers = ("OUTAGE-1", "OUTAGE-2", "OUTAGE-3")
@@ -158,6 +184,8 @@ STORIES = tuple(
         order_unknown,
         unknown_merchant,
         wrong_key,
+        collected_first,
+        refund_team,
         outage,  # alone and last: it strikes all calls
     )
 )

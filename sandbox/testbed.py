@@ -1,6 +1,7 @@
 """Everything on one machine: the embedded AWS with the real template, and the simulated WeChat Pay. Loopback only."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from ops.stack import Deployment
 from orders.errors import UnreadableItemError
 from orders.order import Order
 from sandbox.cloud import Cloud, Stack
-from sandbox.notifications_front import SimulatedFront
+from sandbox.notifications_front import Invoke, SimulatedFront
 from sandbox.place import MERCHANT as MERCHANT  # noqa: PLC0414  for those that use a testbed
 from sandbox.place import Place
 from sandbox.till import Till, ledger_act
@@ -25,11 +26,14 @@ ROOT = Path(__file__).parents[1]
 BUILD = ROOT / ".aws-sam/sandbox"  # the output of `sam build`: the files that ship
 EVENTS = ROOT / "events"
 
-NOTIFICATIONS = {
+DOORWAYS = {
     "NotificationsFront": "http-api",
     "NotificationsTimeout": "30",  # seconds: on a slow machine an answer must not look like silence
+    "OutcomeEvents": "yes",
 }
-"""Parameters with which the function that receives notifications is deployed."""
+"""Parameters with which notifications come in and outcome events go out."""
+
+AT_ONCE = 2  # notifications in hand: every concurrent invocation starts a Python process of its own
 
 ANYWHERE = Place()  # free ports of loopback
 
@@ -52,7 +56,7 @@ SHORT_WAITS = {
 class Testbed:
     """Everything that a till or an operator can reach: queues and bus, the table, WeChat Pay.
 
-    `front` is where WeChat Pay sends its notifications, if they were asked for.
+    `front` is where WeChat Pay sends its notifications, if the doorways are open.
     """
 
     __test__ = False  # pytest would collect a class of this name
@@ -70,13 +74,13 @@ class Testbed:
         *,
         place: Place = ANYWHERE,
         parameters: Mapping[str, str] = SHORT_WAITS,
-        notifications: bool = False,
+        doorways: bool = False,
         say: Callable[[str], object] = lambda _: None,
     ) -> Iterator["Testbed"]:
         """Start both, deploy the template, store the two merchants' secrets; everything ends with the block.
 
-        With `notifications` the second function is deployed as well, with a front to which WeChat Pay can send. `say`
-        receives each step as it begins.
+        With `doorways` WeChat Pay tells of every order, by a front and the function behind it, and outcome events are
+        published. `say` receives each step as it begins.
         """
         with ExitStack() as stack:
             say("starting WeChat Pay")
@@ -98,9 +102,14 @@ class Testbed:
             topic = cloud.client("sns").create_topic(Name=TOPIC)["TopicArn"]
             hosts = {"WeChatPayBaseUrl": wechat_pay.base_url, "WeChatPayBackupUrl": wechat_pay.backup_url}
             say("deploying template.yaml on it")
-            more = NOTIFICATIONS if notifications else {}
+            more = DOORWAYS if doorways else {}
             deployed = cloud.deploy({**hosts, "OrderTopicArn": topic, **parameters, **more}, build=BUILD)
-            front = stack.enter_context(_front(cloud, deployed, place)) if notifications else None
+            front = None
+            if doorways:
+                front = stack.enter_context(
+                    SimulatedFront(invoke_by(cloud, deployed), address=place.address, port=place.notifications)
+                )
+                wechat_pay.notify_url = front.notify_url("{mchid}")
             testbed = cls(cloud, deployed, wechat_pay, front)
             say("storing the merchants' keys")
             for mchid in (MERCHANT, OTHER_MERCHANT):
@@ -143,6 +152,13 @@ class Testbed:
         return order
 
     @property
+    def functions(self) -> dict[str, str]:
+        """The names of the deployed functions, by what they do."""
+        names = {"orders": "Orders", "notifications": "Notifications", "outcomes": "Outcomes"}
+        outputs = {does: self.stack.outputs.get(f"{name}FunctionName") for does, name in names.items()}
+        return {does: name for does, name in outputs.items() if name}
+
+    @property
     def function(self) -> str:
         """The function's name."""
         return self.stack.outputs["OrdersFunctionName"]
@@ -157,16 +173,19 @@ class Testbed:
         return [line["wait"] for line in self.lines(out_order_no) if "wait" in line]
 
 
-def _front(cloud: Cloud, stack: Stack, place: Place) -> SimulatedFront:
-    """Return the front of the deployed function."""
+def invoke_by(cloud: Cloud, stack: Stack) -> Invoke:
+    """Return what a front invokes: the deployed function that receives notifications."""
     name = stack.outputs["NotificationsFunctionName"]
 
+    turns = threading.BoundedSemaphore(AT_ONCE)
+
     def invoke(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        answer = cloud.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
+        with turns:
+            answer = cloud.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
         payload: Mapping[str, Any] = json.loads(answer["Payload"].read())
         return None if "FunctionError" in answer else payload
 
-    return SimulatedFront(invoke, address=place.address, port=place.notifications)
+    return invoke
 
 
 def _dispatch(body: str) -> Dispatch:

@@ -80,14 +80,24 @@ class Till:
         number = out_order_no or triggers.fresh_number(trigger.name)
         for step in triggers.steps(trigger.situation, trigger.mchid, number, family):
             act(step.verb, **step.arguments)
-        if not trigger.fault:
+        if trigger.after_notification:
+            self._wait_for_the_item(trigger, number, family)
+        if not trigger.fault and not trigger.then:
             return self._report(trigger, number, family)
-        act("misbehave", name=trigger.fault)
+        return self._report_and_wait(trigger, act, number, family)
+
+    def _report_and_wait(self, trigger: Trigger, act: Act, number: str, family: Family) -> Firing:
+        """Report while the trigger's fault is on, and let follow what follows once the order waits."""
+        if trigger.fault:
+            act("misbehave", name=trigger.fault)
         try:
             firing = self._report(trigger, number, family)
-            self._wait_for_an_attempt(trigger, number, family)
+            self._wait_for_the_item(trigger, number, family)
         finally:
-            act("behave")
+            if trigger.fault:
+                act("behave")
+        for step in triggers.later_steps(trigger, number, family):
+            act(step.verb, **step.arguments)
         return firing
 
     def _report(self, trigger: Trigger, number: str, family: Family) -> Firing:
@@ -96,10 +106,10 @@ class Till:
             raise TillError(f"it was refused: {errors[0]}")
         return Firing(trigger, number, family, tuple(receipts))
 
-    def _wait_for_an_attempt(self, trigger: Trigger, number: str, family: Family) -> None:
+    def _wait_for_the_item(self, trigger: Trigger, number: str, family: Family) -> None:
         key = family.key(trigger.mchid, number)
         try:
-            until(lambda: items.find(self.deployment, key), state=f"an attempt of {number}")
+            until(lambda: items.find(self.deployment, key), state=f"an item of {number}")
         except NotReachedError as error:
             raise TillError(f"{error}; see `{HERE.sandbox} timeline {trigger.mchid} {number}`") from None
 

@@ -31,7 +31,8 @@ class Step:
 SITUATIONS: Mapping[str, Sequence[Step]] = {
     "absent": (),
     "ready": (Step("ready_to_sync"),),
-    "won-by-wechat": (Step("ready_to_sync"), Step("deduct")),
+    "won-by-wechat": (Step("ready_to_sync", {"notify_url": ""}), Step("deduct")),  # without a notification
+    "collected-first": (Step("ready_to_sync"), Step("deduct")),
     "deducting": (Step("ready_to_sync"), Step("deducting")),
     "nothing-due": (Step("open"), Step("confirm"), Step("complete", {"total_amount": 0})),
     "confirmed": (Step("open"), Step("confirm")),
@@ -44,8 +45,9 @@ SITUATIONS: Mapping[str, Sequence[Step]] = {
 class Trigger:
     """What one trigger does: the order's situation, the events of the till, and how it ends.
 
-    `fault` is switched on before the events are sent, and off again once the order waits. `hint` is what may follow,
-    with `{order}` for the order's arguments.
+    `after_notification`: the events are sent once the table has what WeChat Pay tells. `fault` is switched on before
+    the events are sent, and off again once the order waits; then come the steps `then`. `hint` is what may follow, with
+    `{order}` for the order's arguments.
     """
 
     name: str
@@ -54,7 +56,9 @@ class Trigger:
     situation: str = "ready"
     events: tuple[Event, ...] = (Event(),)
     mchid: str = MERCHANT
+    after_notification: bool = False
     fault: str = ""
+    then: tuple[Step, ...] = ()
     hint: str = ""
 
 
@@ -97,6 +101,20 @@ TRIGGERS: Mapping[str, Trigger] = {
             mchid=KEYLESS_MERCHANT,
         ),
         Trigger("wrong-key", "A merchant with a wrong key", "RETRYING SIGN_ERROR", mchid=OTHER_MERCHANT),
+        Trigger(
+            "collected-first",
+            "WeChat Pay tells before the till",
+            "COLLECTED, then PAID_BY_WECHAT NEWTON without a call",
+            "collected-first",
+            after_notification=True,
+        ),
+        Trigger(
+            "refund-team",
+            "The refund team hears of it",
+            "PAID_BY_WECHAT NEWTON, told by WeChat Pay while the order waits, and OrderPaidByWeChat on the bus",
+            "deducting",
+            then=(Step("deduct"),),
+        ),
         Trigger("outage", "WeChat Pay is down for a while", "SYNCED", fault="connection_refused"),
         # the till's own mistakes, and orders that need no money
         Trigger("late", "Reported 50 minutes after the payment", "SYNCED", events=(Event(paid=-3000.0),)),
@@ -175,9 +193,18 @@ def steps(
     situation: str, mchid: str, number: str, family: Family = FAMILIES[""], at: float | None = None
 ) -> Iterator[Step]:
     """Yield the steps that bring an order into a situation, with all their arguments; `at` is Unix seconds."""
+    return _about(SITUATIONS[situation], mchid, number, family, at)
+
+
+def later_steps(trigger: Trigger, number: str, family: Family = FAMILIES[""]) -> Iterator[Step]:
+    """Yield the steps that follow once the order waits."""
+    return _about(trigger.then, trigger.mchid, number, family)
+
+
+def _about(steps: Sequence[Step], mchid: str, number: str, family: Family, at: float | None = None) -> Iterator[Step]:
     order = {"mchid": mchid, "out_order_no": number}
     sub = {"sub_mchid": family.sub_mchid} if family.sub_mchid else {}
-    for step in SITUATIONS[situation]:
+    for step in steps:
         own = family.fields if step.verb in {"open", "ready_to_sync"} else sub
         when = {"at": at} if at is not None and step.verb in {"open", "ready_to_sync", "complete"} else {}
         yield Step(step.verb, {**order, **own, **when, **step.arguments})

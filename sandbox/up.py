@@ -29,7 +29,7 @@ def main(place: Place, directory: Path) -> NoReturn:
     say = _clock()
     with (
         ports.listen(server.ADDRESS, place.console) as listener,
-        Testbed.open(directory, place=place, notifications=True, say=say) as testbed,
+        Testbed.open(directory, place=place, doorways=True, say=say) as testbed,
         Desk.of(testbed, directory) as desk,
         server.serving(desk, listener) as console,
     ):

@@ -15,12 +15,12 @@ def test_the_demo_succeeds(evidence: tuple[DemoRun, list[SimulatedMerchant]]) ->
     """The demo ends with exit code 0 and the line that the README shows."""
     run, _ = evidence
     assert run.code == 0, run.output
-    assert "10 of 10 stories ended as promised" in run.output
+    assert "12 of 12 stories ended as promised" in run.output
 
 
 def test_the_function_has_logged_each_outcome(evidence: tuple[DemoRun, list[SimulatedMerchant]]) -> None:
     """The log has one line for each message, and every outcome of the stories is among them."""
-    lines = [json.loads(line) for line in evidence[0].files["function.log"].splitlines() if line.startswith('{"level"')]
+    lines = [json.loads(line) for line in evidence[0].files["orders.log"].splitlines() if line.startswith('{"level"')]
     outcomes = {line.get("status", line["message"]) for line in lines}
     assert {"synced", "PAID_BY_WECHAT", "RETRYING", "REJECTED"} <= outcomes
 

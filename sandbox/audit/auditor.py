@@ -6,6 +6,7 @@ It shares nothing with the function: it reads raw items and raw messages, and de
 from collections.abc import Callable, Iterable, Sequence
 
 from sandbox.audit.checks import check
+from sandbox.audit.doorways import Doorways
 from sandbox.audit.evidence import FINAL, AuditEvidence, LedgerEntry, RawItem, Untouched, by_key, reported_times
 from sandbox.audit.findings import Findings
 from sandbox.audit.till_report import TillReport
@@ -46,11 +47,12 @@ class Auditor:
         calls: Iterable[tuple[str, float]],
         letters: Iterable[str],
         waiting: int,
+        doorways: Doorways | None = None,
     ) -> Findings:
         """Compare everything.
 
         `orders`: WeChat Pay's ledger; `calls`: order and Unix time of each call; `letters`: bodies of the dead letters;
-        `waiting`: messages in the queue.
+        `waiting`: messages in the queue; `doorways`: what was told and announced, None where they are shut.
         """
         items, times = self.look(), reported_times(reports)
         evidence = AuditEvidence(
@@ -62,5 +64,6 @@ class Auditor:
             letters=list(letters),
             waiting=waiting,
             untouched=self._untouched,
+            doorways=doorways,
         )
         return check(evidence, self._changed)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Set
 
+from sandbox.audit.doorway_checks import false_events, missing_events, untold_collections
 from sandbox.audit.evidence import FINAL, FINAL_STATUSES, AuditEvidence
 from sandbox.audit.findings import Findings
 from sandbox.audit.texts import unsafe_texts
@@ -14,7 +15,7 @@ IN_FLIGHT = 5.0  # seconds that a call may have begun before a verdict that it f
 def check(evidence: AuditEvidence, changed: Set[str]) -> Findings:
     """Run every check; `changed` are the orders whose final status was seen to change."""
     return Findings(
-        orders=len(evidence.times),
+        orders=len(evidence.orders),
         lost_orders=list(_lost_orders(evidence)),
         wrong_statuses=list(_wrong_statuses(evidence)),
         changed_statuses=sorted(changed),
@@ -26,7 +27,10 @@ def check(evidence: AuditEvidence, changed: Set[str]) -> Findings:
         unsafe_texts=[f"{key} {name}" for key, item in evidence.items.items() for name in unsafe_texts(item)],
         hidden_reports=list(_hidden_reports(evidence)),
         false_collections=list(_false_collections(evidence)),
-        ledger=Counter((evidence.truth(key), evidence.status(key)) for key in evidence.times),
+        untold_collections=list(untold_collections(evidence)),
+        missing_events=list(missing_events(evidence)),
+        false_events=list(false_events(evidence)),
+        ledger=Counter((evidence.truth(key), evidence.status(key)) for key in evidence.orders),
         open=Counter(_open_orders(evidence)),
         dead=Counter(filter(None, _explanations(evidence))),
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.audit.doorways import Doorways
 from sandbox.audit.till_report import TillReport, instant, moment, order_key, order_of
 
 type RawItem = dict[str, Any]  # of whatever form the function or another program has written
@@ -39,6 +40,7 @@ class AuditEvidence:
     letters: Sequence[str] = ()  # bodies of the dead letters
     waiting: int = 0  # messages in the queue
     untouched: Mapping[str, Untouched] = field(default_factory=dict)
+    doorways: Doorways | None = None  # both are shut
 
     def status(self, key: str) -> str:
         """Return the status of an order's item: `unreadable` where it was made so, `-` where there is no item."""
@@ -50,6 +52,11 @@ class AuditEvidence:
     def reason(self, key: str) -> str:
         """Return the reason in an order's item; empty where there is none."""
         return str(self.items.get(key, {}).get("reason", ""))
+
+    @property
+    def orders(self) -> Set[str]:
+        """The orders that a till or WeChat Pay has named."""
+        return self.times.keys() | (self.doorways.collections if self.doorways else set())
 
     @property
     def dead_orders(self) -> list[str]:
@@ -66,16 +73,21 @@ class AuditEvidence:
         return f"{order['state']} {order['state_description'] or ''}".strip()
 
     def verdict_times(self) -> dict[str, float]:
-        """Return since when each order has its verdict: a final status, the last rejection, or an unreadable item."""
-        times = {key: _final_since(item) for key, item in self.items.items() if item.get("status") in FINAL}
+        """Return since when each order has its verdict: a final status, the last rejection, or an unreadable item.
+
+        What WeChat Pay told of an order that no till had reported is a verdict too.
+        """
+        verdicts = FINAL | {"COLLECTED"}
+        times = {key: _final_since(item) for key, item in self.items.items() if item.get("status") in verdicts}
         rejections = {key: item for key, item in self.items.items() if item.get("status") == "REJECTED"}
         times |= {key: instant(item["updated_at"]) for key, item in rejections.items()}
         return times | {key: untouched.since for key, untouched in self.untouched.items()}
 
 
 def _final_since(item: RawItem) -> float:
-    """Return when the item became final, in Unix seconds: the first entry of its history with that status."""
-    entries = [entry["at"] for entry in item.get("history", []) if entry["outcome"] == item["status"]]
+    """Return when the item got its verdict, in Unix seconds: the first entry of its history with that status."""
+    verdicts = {item["status"], "COLLECTED"}
+    entries = [entry["at"] for entry in item.get("history", []) if entry["outcome"] in verdicts]
     return instant(entries[0] if entries else item["updated_at"])
 
 

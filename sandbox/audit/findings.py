@@ -20,6 +20,9 @@ class Findings:
     unsafe_texts: list[str] = field(default_factory=list)
     hidden_reports: list[str] = field(default_factory=list)
     false_collections: list[str] = field(default_factory=list)
+    untold_collections: list[str] = field(default_factory=list)
+    missing_events: list[str] = field(default_factory=list)
+    false_events: list[str] = field(default_factory=list)
     ledger: Counter[tuple[str, str]] = field(default_factory=Counter)
     open: Counter[str] = field(default_factory=Counter)
     dead: Counter[str] = field(default_factory=Counter)
@@ -53,4 +56,7 @@ class Findings:
             ("unsafe text", self.unsafe_texts),
             ("report hidden behind COLLECTED", self.hidden_reports),
             ("false collection", self.false_collections),
+            ("told, but not in the table", self.untold_collections),
+            ("outcome without its event", self.missing_events),
+            ("event that the table does not bear out", self.false_events),
         )

@@ -10,6 +10,7 @@ from sandbox.aws_front.items import ItemEntries
 from sandbox.aws_front.journal import Journal
 from sandbox.aws_front.move_tasks import MoveTasks
 from sandbox.aws_front.queues import QueueEntries, one_lock
+from sandbox.aws_front.stream_batches import StreamBatches
 from sandbox.aws_front.streams import Streams
 
 # As the ASGI specification has them; hypercorn's own types enumerate the messages.
@@ -27,6 +28,7 @@ def install() -> Control:
     FunctionEntries(journal).install()
     ItemEntries(journal).install()
     Streams(journal).install()
+    StreamBatches().install()
     tasks = MoveTasks(lock)
     tasks.install()
     return Control(journal, tasks)

@@ -12,7 +12,7 @@ from sandbox.audit import Findings
 from sandbox.chaos.environment import AWS_FAILURES, prepare
 from sandbox.chaos.run import ChaosRun
 
-_ENDED = {"SYNCED", "PAID_BY_WECHAT", "NOTHING_DUE", "REJECTED", "unreadable"}
+_ENDED = {"SYNCED", "PAID_BY_WECHAT", "NOTHING_DUE", "COLLECTED", "REJECTED", "unreadable"}
 
 
 def main(arguments: Sequence[str] = ()) -> int:
@@ -46,9 +46,17 @@ def _print(console: Console, findings: Findings, drawn_faults: Counter[str], run
     console.print(f"Calls to WeChat Pay: {calls:,}; {faults}.", soft_wrap=True)
     killed = run.disturbances.killed
     console.print(f"Requests to AWS struck: {dict(failures)}; workers killed: {killed}.", soft_wrap=True)
+    _print_doorways(console, run)
     console.print(f"Dead letters that stay: {dict(findings.dead)}.", soft_wrap=True)
     console.print(f"Not final, each with its reason: {dict(findings.open)}.", soft_wrap=True)
     for example in findings.examples:
         console.print(f"[red]{example}[/red]", highlight=False, soft_wrap=True)
     counts = ", ".join(f"{count} {what}" for what, count in findings.counts.items())
     console.print(f"{counts}.", highlight=False, soft_wrap=True)
+
+
+def _print_doorways(console: Console, run: ChaosRun) -> None:
+    number, events = len(run.collections.accepted()), run.outcomes.events
+    different = len({(event.key, event.version) for event in events})
+    console.print(f"Collections told: {number:,}; at the front: {dict(run.front_faults.counts)}.", soft_wrap=True)
+    console.print(f"Outcome events: {len(events):,}, of them repeated: {len(events) - different:,}.", soft_wrap=True)

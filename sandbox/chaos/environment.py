@@ -4,16 +4,18 @@ import random
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from rich.console import Console
 
 from sandbox.aws_proxy import AwsProxy, ProxyAction
+from sandbox.chaos.front import FrontFaults
 from sandbox.chaos.run import ChaosRun
 from sandbox.chaos.workload import draw_workload
 from sandbox.cloud import Cloud
-from sandbox.testbed import BUILD, MERCHANT, OTHER_MERCHANT, Testbed
+from sandbox.notifications_front import SimulatedFront
+from sandbox.testbed import BUILD, DOORWAYS, MERCHANT, OTHER_MERCHANT, Testbed, invoke_by
 from sandbox.wechat_pay import Simulator
 from sandbox.wechat_pay.random_faults import RandomFaults
 
@@ -56,8 +58,9 @@ def prepare(orders: int, seed: int, console: Console) -> Iterator[ChaosRun]:
     faults = AwsFaults(seed)
     with (
         tempfile.TemporaryDirectory() as directory,
-        Simulator() as wechat_pay,
+        Simulator(ladder_scale=float(PARAMETERS["RetryScale"])) as wechat_pay,
         Cloud.start(Path(directory)) as cloud,
+        ExitStack() as context,
         AwsProxy(cloud.endpoint_url, faults.decide, inspect=faults.inspect) as proxy,
     ):
         endpoints = {
@@ -65,7 +68,11 @@ def prepare(orders: int, seed: int, console: Console) -> Iterator[ChaosRun]:
             "WeChatPayBaseUrl": wechat_pay.base_url,
             "WeChatPayBackupUrl": wechat_pay.backup_url,
         }
-        testbed = Testbed(cloud, cloud.deploy({**endpoints, **PARAMETERS}, build=BUILD), wechat_pay)
+        stack = cloud.deploy({**endpoints, **DOORWAYS, **PARAMETERS}, build=BUILD)
+        front_faults = FrontFaults(invoke_by(cloud, stack), seed)
+        front = context.enter_context(SimulatedFront(front_faults.invoke))
+        wechat_pay.notify_url = front.notify_url("{mchid}")
+        testbed = Testbed(cloud, stack, wechat_pay, front)
         cloud.client("sqs").set_queue_attributes(
             QueueUrl=testbed.stack.outputs["OrderQueueUrl"], Attributes={"VisibilityTimeout": str(CRASHED_FOR)}
         )
@@ -74,4 +81,4 @@ def prepare(orders: int, seed: int, console: Console) -> Iterator[ChaosRun]:
         wechat_pay.call_log.keep(None)  # the audit reads every one
         workload = draw_workload(orders, seed, wechat_pay)
         wechat_pay.random_faults = RandomFaults(seed, WECHAT_PAY_FAULTS)
-        yield ChaosRun(testbed, proxy, workload, seed, console)
+        yield ChaosRun(testbed, proxy, front, front_faults, workload, seed, console)

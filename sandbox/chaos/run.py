@@ -9,13 +9,17 @@ from urllib.parse import parse_qs
 
 from rich.console import Console
 
-from sandbox.audit import Auditor, Findings, order_key
+from sandbox.audit import Auditor, Doorways, Findings, order_key
 from sandbox.aws_proxy import AwsProxy
+from sandbox.chaos.collections import Collections
 from sandbox.chaos.disturbances import Disturbances
+from sandbox.chaos.front import FrontFaults
 from sandbox.chaos.items import later_version_item, put_item, read_items, unreadable_item
+from sandbox.chaos.outcomes import OutcomeQueue
 from sandbox.chaos.queues import ChaosQueues
 from sandbox.chaos.sales import KEYLESS_MERCHANT
 from sandbox.chaos.workload import Workload
+from sandbox.notifications_front import SimulatedFront
 from sandbox.testbed import BEFORE_THE_EVENTS, MERCHANT, OTHER_MERCHANT, Testbed
 from sandbox.wechat_pay import SimulatedCall
 
@@ -29,43 +33,59 @@ class ChaosRun:
 
     testbed: Testbed
     proxy: AwsProxy
+    front: SimulatedFront
+    front_faults: FrontFaults
     workload: Workload
     seed: int
     console: Console
     auditor: Auditor = field(init=False)
     disturbances: Disturbances = field(init=False)
+    collections: Collections = field(init=False)
+    outcomes: OutcomeQueue = field(init=False)
     _queues: ChaosQueues = field(init=False)
     _began: float = 0.0
 
     def __post_init__(self) -> None:
         self.auditor = Auditor(lambda: read_items(self.testbed))
-        self.disturbances = Disturbances(self.testbed, self.workload, self.auditor, self.seed)
+        self.collections = Collections(self.testbed.wechat_pay, self.workload, self.seed)
+        self.disturbances = Disturbances(
+            self.testbed, self.workload, self.auditor, self.collections, self.front, self.seed
+        )
+        self.outcomes = OutcomeQueue(self.testbed)
         self._queues = ChaosQueues(self.testbed)
 
     def run(self) -> Findings:
         """Send everything under faults, repair, redrive once, audit."""
         self._began = time.monotonic()
         reports = self.workload.reports
+        self.outcomes.open()
         self._insert_items()
         self.disturbances.start()
+        self.collections.begin()
         self._queues.send(reports)
         self._say(f"{len(reports):,} messages sent")
         self._wait("under faults", self._only_unrepaired_orders_wait, 60 + 0.2 * len(reports))
         self.disturbances.stop()
         self._repair()
-        self._wait("after the repair", self._queue_is_empty, 120 + 0.2 * len(reports))
+        self._wait("after the repair", self._everything_is_told, 120 + 0.2 * len(reports))
         self._say(f"{len(self._queues.dead_letters()):,} dead letters, redriven once")
         self._queues.redrive()
         self._wait("after the redrive", self._queue_is_empty, 120 + 0.1 * len(reports))
-        findings = self.auditor.compare(
-            reports,
+        self._wait("until outcomes are announced", self._outcomes_are_announced, 60 + 0.05 * len(reports))
+        self.outcomes.close()
+        findings = self._compare()
+        self._say("audited")
+        return findings
+
+    def _compare(self) -> Findings:
+        return self.auditor.compare(
+            self.workload.reports,
             self.testbed.wechat_pay.ledger(),
             self._calls(),
             self._queues.dead_letters(),
             self._queues.depth(),
+            Doorways(self.collections.accepted(), list(self.outcomes.events)),
         )
-        self._say("audited")
-        return findings
 
     def _insert_items(self) -> None:
         """Before the first message: items that cannot be read, and items with unknown members."""
@@ -82,8 +102,9 @@ class ChaosRun:
         wechat_pay.random_faults = None
         wechat_pay.behave()
         self.proxy.decide = lambda _: "pass"
-        for sale in kinds["deducting"]:
-            wechat_pay.deducting(sale.mchid, sale.out_order_no, on=False)
+        self.front_faults.are_over = True
+        self.collections.settle()
+        self.collections.plan(self.collections.number_left)
         for sale in kinds["not completed yet"]:
             wechat_pay.complete(sale.mchid, sale.out_order_no, at=BEFORE_THE_EVENTS)
         for sale in kinds["not created yet"]:
@@ -109,6 +130,13 @@ class ChaosRun:
         keys = {sale.key for kind in NEEDS_REPAIR for sale in self.workload.kinds[kind]}
         copies = sum(report.key in keys for report in self.workload.reports if report.readable)
         return self._queues.depth() <= copies
+
+    def _everything_is_told(self) -> bool:
+        return self._queue_is_empty() and self.collections.is_told
+
+    def _outcomes_are_announced(self) -> bool:
+        """Return whether every item's outcome has an event, and no further one has come for a while."""
+        return not self._compare().missing_events
 
     def _queue_is_empty(self) -> bool:
         return self._queues.depth() == 0

@@ -32,10 +32,11 @@ class Ledger(Merchants):
     ) -> None:
         """Start with what the folder `state` has; `clock`, `keys` and `state` are those of the merchants.
 
-        `notify_url` is where the notifications about orders go that a verb has opened, none by default.
+        `notify_url` is where the notifications about orders go that a verb has opened, none by default; `{mchid}` in it
+        stands for the merchant. It may be set later: what receives them often needs the simulator first.
         """
         super().__init__(clock=clock, keys=keys, state=state)
-        self._notify_url = notify_url
+        self.notify_url = notify_url
         self._orders = OrderStore(self._state)
 
     @property
@@ -58,18 +59,20 @@ class Ledger(Merchants):
         currency: str = "HKD",
         endpoint: str = "",
         every_field: bool = False,
-        notify_url: str = "",
+        notify_url: str | None = None,
         at: float | None = None,
     ) -> SimulatedOrder:
         """Create an order, as the shop does; a number that exists starts over.
 
         `at` is Unix seconds, now by default. `endpoint` is one of `families.ENDPOINTS`; without it the order belongs to
         the first that a request names. `every_field`: its answers have every field of the response dictionary.
+        `notify_url` "" stands for an order without one; without the argument it has that of the ledger.
         """
         if endpoint not in {"", *ENDPOINTS}:
             raise ValueError(f"endpoint must be one of {', '.join(ENDPOINTS)}")
         now = self._clock() if at is None else at
-        notify_url = notify_url or self._notify_url or ""
+        if notify_url is None:
+            notify_url = (self.notify_url or "").replace("{mchid}", mchid)
         order = SimulatedOrder(
             mchid,
             out_order_no,
@@ -141,7 +144,7 @@ class Ledger(Merchants):
         channel_id: str = "",
         currency: str = "HKD",
         endpoint: str = "",
-        notify_url: str = "",
+        notify_url: str | None = None,
     ) -> SimulatedOrder:
         """Open, confirm and complete an order at once: it waits for its money since `at`, an hour ago by default."""
         since = self._clock() - 3600 if at is None else at

@@ -10,42 +10,23 @@ import pytest
 from orders.order import Facts, Order, Payment, Status
 from outcomes.announcement import announce_again
 from outcomes.bus import Bus
-from sandbox.testbed import EVENTS, MERCHANT, Testbed, until
+from sandbox.refund_team import RULES, SimulatedRefundTeam
+from sandbox.testbed import MERCHANT, Testbed, until
 
-TEMPLATE = EVENTS / "outcome-rules.yaml"
 AT = "2026-01-01T04:00:00.000Z"
 
 
 def test_the_rules_are_a_valid_template() -> None:
     """cfn-lint finds nothing in the rules."""
     cfn_lint = Path(__file__).parents[2] / ".venv-sam/bin/cfn-lint"
-    process = subprocess.run([cfn_lint, TEMPLATE], capture_output=True, text=True, check=False)
+    process = subprocess.run([cfn_lint, RULES], capture_output=True, text=True, check=False)
     assert (process.returncode, process.stdout) == (0, "")
 
 
 @pytest.fixture(scope="module")
-def outputs(world: Testbed) -> dict[str, str]:
-    """The deployed rules; a queue stands for the mail."""
-    cloudformation = world.cloud.client("cloudformation")
-    cloudformation.create_stack(
-        StackName="outcome-rules",
-        TemplateBody=TEMPLATE.read_text(encoding="utf-8"),
-        Parameters=[{"ParameterKey": "RefundMail", "ParameterValue": "refunds@example.com"}],
-    )
-
-    def deployed() -> dict[str, str] | None:
-        [stack] = cloudformation.describe_stacks(StackName="outcome-rules")["Stacks"]
-        assert "FAILED" not in stack["StackStatus"], stack
-        if stack["StackStatus"] != "CREATE_COMPLETE":
-            return None
-        return {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
-
-    outputs = until(deployed, state="the rules are deployed")
-    sqs = world.cloud.client("sqs")
-    mail = sqs.create_queue(QueueName="mail")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=mail, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    world.cloud.client("sns").subscribe(TopicArn=outputs["RefundTopicArn"], Protocol="sqs", Endpoint=arn)
-    return outputs | {"Mail": mail}
+def team(world: Testbed) -> SimulatedRefundTeam:
+    """The deployed rules, and the one who reads the mail."""
+    return SimulatedRefundTeam.of(world.cloud)
 
 
 def _publish(world: Testbed, number: str, status: Status, **changes: Any) -> None:
@@ -65,19 +46,18 @@ def _message(world: Testbed, queue: str) -> Any:
     return json.loads(message["Body"])
 
 
-def test_the_refund_team_gets_a_mail(world: Testbed, outputs: dict[str, str]) -> None:
+def test_the_refund_team_gets_a_mail(world: Testbed, team: SimulatedRefundTeam) -> None:
     """A double payment becomes one sentence with the order, the amount and the transaction to refund."""
     facts = Facts({"total_amount": 3900}, transaction_id="4200001")
     _publish(world, "RULE-1", Status.PAID_BY_WECHAT, facts=facts)
-    text = _message(world, outputs["Mail"])["Message"]
     sentence = f"Paid twice: order RULE-1 of merchant {MERCHANT}, 3900 fen. Refund WeChat Pay transaction 4200001."
-    assert json.loads(text) == sentence
+    assert until(lambda: team.mail_about("RULE-1"), state="a mail") == sentence
 
 
-def test_the_pos_hears_of_a_rejection(world: Testbed, outputs: dict[str, str]) -> None:
+def test_the_pos_hears_of_a_rejection(world: Testbed, team: SimulatedRefundTeam) -> None:
     """A rejected order is told to the POS, whole, with its reason; a synced one is not."""
     _publish(world, "RULE-2", Status.SYNCED, facts=None)
     _publish(world, "RULE-3", Status.REJECTED, facts=None, reason="REVOKED")
-    event = _message(world, outputs["TillQueueUrl"])
+    event = _message(world, team.outputs["TillQueueUrl"])
     assert (event["detail-type"], event["detail"]["out_order_no"]) == ("OrderRejected", "RULE-3")
     assert event["detail"]["reason"] == "REVOKED"

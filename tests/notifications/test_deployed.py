@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import requests
 
+from ops import attention
 from orders.order import Order, Status
+from sandbox.journal import Journal
 from sandbox.testbed import MERCHANT, SHORT_WAITS, Testbed
 from sandbox.waiting import until
 
@@ -19,7 +21,8 @@ PAID = "PAYSCORE.USER_PAID"
 def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     """The template, deployed with a front for notifications."""
     waits = {**SHORT_WAITS, "RetryScale": "1"}  # so that no retry comes before WeChat Pay tells
-    with Testbed.open(tmp_path_factory.mktemp("notifications"), parameters=waits, notifications=True) as bed:
+    with Testbed.open(tmp_path_factory.mktemp("notifications"), parameters=waits, doorways=True) as bed:
+        bed.wechat_pay.notify_url = None  # the tests send notifications themselves
         yield bed
 
 
@@ -68,6 +71,34 @@ def test_a_double_payment_is_in_the_item_when_wechat_pay_has_its_answer(bed: Tes
     assert order.facts.transaction_id == bed.wechat_pay.order(MERCHANT, number).transaction_id
     assert [line.outcome for line in order.history] == [Status.RETRYING, Status.PAID_BY_WECHAT]
     assert _calls(bed, number) == ["sync"]
+
+
+def test_a_double_payment_is_visible_wherever_someone_looks(bed: Testbed) -> None:
+    """What WeChat Pay tells of a double payment is in the item, a metric, an outcome event and the list of orders."""
+    number, journal = "VISIBLE-1", Journal(bed.cloud.endpoint_url)
+    bed.ready(number)
+    bed.wechat_pay.deducting(MERCHANT, number)
+    _report(bed, number)
+    _becomes(bed, number, Status.RETRYING)
+    before = journal.entries()[-1].n
+    transaction_id = bed.wechat_pay.deduct(MERCHANT, number).transaction_id
+    assert _notify(bed, number) == 204
+    assert [one.facts.transaction_id for one in (bed.order(number),) if one and one.facts] == [transaction_id]
+    double_payments = attention.items(bed.deployment, [Status.PAID_BY_WECHAT])
+    assert f"{MERCHANT}#{number}" in {item.key for item in double_payments}
+
+    def details() -> list[Any]:
+        entries = [entry.fields for entry in journal.entries(before) if entry.kind == "event_published"]
+        return [one["detail"] for one in entries if one["detail_type"] == "OrderPaidByWeChat"]
+
+    [detail] = until(lambda: details() or None, state="the outcome event")
+    assert (detail["out_order_no"], detail["transaction_id"]) == (number, transaction_id)
+
+    def metrics() -> list[str]:
+        lines = bed.cloud.logs(bed.functions["notifications"])
+        return [line for line in lines if '"DoublePaymentNotified":[1.0]' in line.replace(" ", "")]
+
+    until(metrics, state="the metric")
 
 
 def test_a_report_after_the_notification_is_answered_from_the_item(bed: Testbed) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.audit import Auditor, Findings, RawItem, TillReport
+from sandbox.audit import Auditor, Doorways, Findings, OutcomeEvent, RawItem, TillReport
 
 MCHID = "1230000109"
 AT = "2026-01-01T04:00:00.000Z"
@@ -71,6 +71,77 @@ def test_a_false_collection_is_found() -> None:
     assert compare(item, an_order(), reports=[]).false_collections == [f"{MCHID}#A: WeChat Pay has DONE MCH"]
     assert len(compare(an_item("COLLECTED"), an_order(paid_type="NEWTON"), reports=[]).false_collections) == 1
     assert len(compare(an_item("SYNCED", expires_at=1), an_order()).false_collections) == 1
+
+
+def an_event(status: str = "SYNCED", version: int = 1, **changes: Any) -> OutcomeEvent:
+    """An outcome event about the order, of the type that belongs to the status."""
+    types = {"SYNCED": "OrderSynced", "PAID_BY_WECHAT": "OrderPaidByWeChat", "REJECTED": "OrderRejected"}
+    values = {"detail_type": types[status], "key": f"{MCHID}#A", "status": status, "version": version, "at": AT}
+    return OutcomeEvent(**{**values, **changes})
+
+
+def open_doorways(*events: OutcomeEvent, with_collection: bool = False) -> dict[str, Any]:
+    """What went through the doorways."""
+    return {"doorways": Doorways({f"{MCHID}#A"} if with_collection else set(), events)}
+
+
+def test_a_final_status_needs_its_event() -> None:
+    """An item with an outcome that no event of its version or an earlier one has announced is found."""
+    item, order = an_item("SYNCED", version=1), an_order()
+    assert compare(item, order, **open_doorways(an_event(), an_event())).faults == []
+    assert compare(item, order, **open_doorways()).missing_events == [f"{MCHID}#A is SYNCED"]
+    later = compare(an_item("SYNCED", version=1), order, **open_doorways(an_event(version=2)))
+    assert len(later.missing_events) == len(later.false_events) == 1
+    rejected, revoked = an_item("REJECTED", version=1, reason="REVOKED"), an_order("REVOKED", "")
+    assert len(compare(rejected, revoked, **open_doorways()).missing_events) == 1
+    assert compare(an_item("RETRYING", version=1), an_order("DOING", ""), **open_doorways()).missing_events == []
+
+
+def test_an_event_that_the_table_does_not_bear_out_is_found() -> None:
+    """An event without an item, of another status, of a time that the history does not have, or of another type."""
+    item, order = an_item("SYNCED", version=2), an_order()
+
+    def false(*events: OutcomeEvent) -> list[str]:
+        objections = compare(item, order, **open_doorways(an_event(), *events)).false_events
+        return [text.rpartition(": ")[2] for text in objections]
+
+    assert false() == []
+    assert false(an_event(key=f"{MCHID}#B")) == ["there is no item"]
+    assert false(an_event("PAID_BY_WECHAT")) == ["the item is SYNCED"]
+    assert false(an_event(detail_type="OrderRejected")) == ["it reports SYNCED"]
+    assert false(an_event(at="2026-01-01T05:00:00.000Z")) == ["the item's history does not have it"]
+    assert false(an_event("REJECTED")) == ["the item's history does not have it"]
+    item[f"{MCHID}#A"]["history"].insert(0, {"at": AT, "outcome": "RETRYING"})
+    assert false(an_event("REJECTED", reason="RETRIES_EXHAUSTED")) == []
+    twice = an_item("PAID_BY_WECHAT", version=1)
+    unnamed = compare(twice, an_order(paid_type="NEWTON"), **open_doorways(an_event("PAID_BY_WECHAT")))
+    assert len(unnamed.false_events) == 1
+
+
+def test_a_history_that_was_cut_off_bears_out_what_is_older() -> None:
+    """An event that is older than the twenty attempts of the history is no finding."""
+    item = an_item("SYNCED", version=30)
+    item[f"{MCHID}#A"]["history"] *= 20
+    older = an_event("REJECTED", at="2026-01-01T03:00:00.000Z")
+    assert compare(item, an_order(), **open_doorways(an_event(), older)).faults == []
+
+
+def test_a_collection_that_was_told_is_in_the_table() -> None:
+    """What WeChat Pay told and was answered is COLLECTED, or PAID_BY_WECHAT where a till has reported the order."""
+    newton, collected = an_order(paid_type="NEWTON"), an_item("COLLECTED", version=1, expires_at=1)
+    doorways = open_doorways(with_collection=True)
+    assert compare(collected, newton, reports=[], **doorways).faults == []
+    assert compare({}, newton, reports=[], **doorways).untold_collections == [f"{MCHID}#A is -"]
+    assert compare(an_item("RETRYING", version=1), newton, **doorways).untold_collections == [f"{MCHID}#A is RETRYING"]
+    assert compare(an_item("PAID_BY_WECHAT", version=1), newton, **doorways).untold_collections == []
+
+
+def test_a_call_about_what_was_told_before_is_found() -> None:
+    """A call about an order that was COLLECTED before the till reported it is found: the item answers the report."""
+    item = an_item("PAID_BY_WECHAT")
+    item[f"{MCHID}#A"]["history"] = [{"at": AT, "outcome": "COLLECTED"}]
+    calls = [(f"{MCHID}#A", NOW + 60)]
+    assert compare(item, an_order(paid_type="NEWTON"), calls=calls).late_calls == [f"{MCHID}#A"]
 
 
 def test_a_lost_order_is_found() -> None:

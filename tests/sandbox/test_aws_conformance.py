@@ -632,6 +632,50 @@ def handler(event, context):
 """
 
 
+STREAM_CODE = """
+import json, os
+import boto3
+
+SQS = boto3.client("sqs")
+
+
+def handler(event, context):
+    for record in event["Records"]:
+        SQS.send_message(QueueUrl=os.environ["SEEN"], MessageBody=record["dynamodb"]["Keys"]["pk"]["S"])
+    numbers = [record["dynamodb"]["SequenceNumber"] for record in event["Records"]]
+    return {"batchItemFailures": [{"itemIdentifier": numbers[-1]}]}
+"""
+
+
+@needs_role
+def test_a_record_of_a_stream_that_failed_comes_again(aws: Aws) -> None:
+    """A function that names a record of a stream's batch as failed is invoked with it again.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
+    """
+    reports, table = aws.queue(), aws.table(stream="NEW_IMAGE")
+    name = aws.function(STREAM_CODE, {"SEEN": reports.url})
+    functions, dynamodb = aws.client("lambda"), aws.client("dynamodb")
+    uuid_ = functions.create_event_source_mapping(
+        EventSourceArn=dynamodb.describe_table(TableName=table)["Table"]["LatestStreamArn"],
+        FunctionName=name,
+        StartingPosition="TRIM_HORIZON",
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+    )["UUID"]
+    aws.undo.callback(functions.delete_event_source_mapping, UUID=uuid_)
+    dynamodb.put_item(TableName=table, Item=an_item("a"))
+    keys: list[str] = []
+
+    def is_seen_twice() -> bool:
+        messages = reports.sqs.receive_message(QueueUrl=reports.url).get("Messages", [])
+        keys.extend(message["Body"] for message in messages)
+        for message in messages:
+            reports.sqs.delete_message(QueueUrl=reports.url, ReceiptHandle=message["ReceiptHandle"])
+        return keys.count("a") >= 2
+
+    until(is_seen_twice, state="the record comes again", instead=lambda: keys)
+
+
 @dataclass(frozen=True)
 class Mapping:
     """A queue that a function reads, and the queue to which it reports what it saw."""

@@ -33,7 +33,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, Terminal
         cloud = SimpleNamespace(endpoint_url="http://127.0.0.1:45555", logs=lambda _: [])
         yield SimpleNamespace(
             cloud=cloud,
-            function="f",
+            functions={"orders": "f"},
             deployment=None,
             wechat_pay=SimpleNamespace(base_url="http://127.0.0.1:45556", calls=[]),
         )
@@ -86,7 +86,7 @@ def test_the_screen_holds_each_story_once(played: Any, tmp_path: Path, columns: 
         assert sum(story.title in line for line in lines) == 1
     assert len(lines) < 12 + 6 * len(STORIES)
     words = re.sub(r"\s+", " ", " ".join(lines))
-    assert "10 of 10 stories ended as promised" in words
+    assert "12 of 12 stories ended as promised" in words
 
 
 def test_a_broken_promise_is_shown(played: Any, tmp_path: Path) -> None:
