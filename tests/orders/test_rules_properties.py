@@ -507,7 +507,6 @@ class Orders(RuleBasedStateMachine):
                 why = item.history[-1].reason if item.reason == RETRIES_EXHAUSTED else item.reason
                 assert (item.status, why) == (Status.REJECTED, EXPLAINED[order.state_description or state])
 
-
     def _compare_with_events(self, item: Order) -> None:
         """Compare the outcome events with the item that they are about."""
         *earlier, last = self.table.of(item.key) or [None]
