@@ -3,16 +3,19 @@
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import requests
 
 from sandbox.browser_guard import Guard
 
-ProxyAction = Literal["pass", "throttle", "conflict", "fail", "cut before", "cut after"]
-"""What happens to a request: passed on, refused as AWS refuses, or cut off before or after AWS has executed it."""
+ProxyAction = Literal["pass", "throttle", "conflict", "fail", "part", "cut before", "cut after"]
+"""What happens to a request: passed on, refused as AWS refuses, or cut off before or after AWS has executed it.
+
+`part`: of PutEvents AWS takes the first entry and refuses the others.
+"""
 
 _REFUSALS = {
     "throttle": (400, "ThrottlingException"),
@@ -97,6 +100,8 @@ class _ProxyHandler(BaseHTTPRequestHandler):
         proxy.actions[operation, action] += 1
         if action == "conflict" and operation == "BatchExecuteStatement":
             self._answer(200, {}, _conflicts(body))
+        elif action == "part":
+            self._answer(200, {}, _taken_in_part(self._ask(_first_entry(body)).json(), body))
         elif action in _REFUSALS:
             status, kind = _REFUSALS[action]
             self._answer(status, {}, json.dumps({"__type": kind, "message": action}).encode())
@@ -115,7 +120,7 @@ class _ProxyHandler(BaseHTTPRequestHandler):
         self._answer(answer.status_code, dict(answer.headers), answer.content)
 
     def _ask(self, body: bytes) -> requests.Response:
-        hop = {"connection", "host"}  # headers of this hop alone
+        hop = {"connection", "host", "content-length"}  # headers of this hop alone
         headers = {name: value for name, value in self.headers.items() if name.lower() not in hop}
         url = self.server.proxy.behind + self.path
         return self.server.session.request(
@@ -133,6 +138,18 @@ class _ProxyHandler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Print nothing: `AwsProxy.actions` counts."""
+
+
+def _first_entry(body: bytes) -> bytes:
+    request = json.loads(body)
+    return json.dumps({**request, "Entries": request["Entries"][:1]}).encode()
+
+
+def _taken_in_part(answer: Mapping[str, Any], body: bytes) -> bytes:
+    """Return the answer of PutEvents to all entries, of which the first alone was passed on."""
+    others = len(json.loads(body)["Entries"]) - 1
+    refusal = {"ErrorCode": "InternalFailure", "ErrorMessage": "part"}
+    return json.dumps({"FailedEntryCount": others, "Entries": [*answer["Entries"], *[refusal] * others]}).encode()
 
 
 def _conflicts(body: bytes) -> bytes:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from orders.errors import UnreadableItemError
+from orders.items import item_of
 from orders.order import Order, Payment, Status, instant
 from orders.table import OrdersTable
 from sandbox.aws_proxy import AwsProxy, ProxyAction
@@ -29,6 +30,7 @@ from .gate import hold_answers
 from .lambda_runtime import PATH, Function, a_function
 
 LONG_AGO = 1_764_547_200.0
+BUS = "outcomes"
 
 
 @dataclass
@@ -62,6 +64,7 @@ class Scene:
     faults: FaultPlan
     wechat_pay: Simulator
     table: OrdersTable
+    cloud: Cloud
 
     def deliver(self, number: str, message_id: str, receive_count: int) -> list[str]:
         """Deliver a message; return the ids of the messages that stay in the queue."""
@@ -91,6 +94,11 @@ class Scene:
         assert not isinstance(order, UnreadableItemError)
         return order
 
+    def counted(self, number: str) -> list[dict[str, Any]]:
+        """Return the log lines about a double payment of the order; each comes with the metric of the alarm."""
+        lines = self.function.log_lines()
+        return [line for line in lines if line.get("out_order_no") == number and line.get("level") == "ERROR"]
+
     def calls(self, number: str) -> list[str]:
         """Return the calls that WeChat Pay received for the order."""
         return [call.operation for call in self.wechat_pay.calls if call.out_order_no == number]
@@ -117,9 +125,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory, key_ring: Path) -> Iterator[
             hosts["PYTHONPATH"] = path
             changes = {"AWS_ENDPOINT_URL": proxy.url, "WECHATPAY_TIMEOUT": "60,300", "RETRY_SCALE": "0.01", **hosts}
             changes["ANSWER_WITHIN"] = "300"  # seconds: on a slow machine no notification is late
+            changes["EVENT_BUS_NAME"] = BUS
             with a_function(directory / "output", **changes) as function:
                 faults.function = function
-                yield Scene(function, faults, wechat_pay, OrdersTable(cloud.client("dynamodb"), "orders"))
+                yield Scene(function, faults, wechat_pay, OrdersTable(cloud.client("dynamodb"), "orders"), cloud)
 
 
 @pytest.fixture(autouse=True)
@@ -261,6 +270,25 @@ def test_a_write_that_lost_a_race_is_repeated_in_the_same_attempt(scene: Scene) 
     _check_row(f"| write lost a race | none needed | sync | {item.status} |")
 
 
+def test_a_double_payment_is_counted_though_the_first_report_of_it_was_lost(scene: Scene) -> None:
+    """Killed after the write of a double payment and before its metric, the message counts it when it comes again."""
+    number = _collected(scene)
+    scene.faults.plan["BatchExecuteStatement"] = "cut after", 1
+    scene.deliver_and_crash((number, "m1", 1))
+    item = scene.item(number)
+    assert item is not None
+    assert item.status is Status.PAID_BY_WECHAT
+    assert scene.counted(number) == []
+    scene.function.start()
+    assert scene.deliver(number, "m1", 2) == []
+    lines = until(lambda: scene.counted(number), state="the double payment is reported")
+    assert [line["message"] for line in lines] == ["a double payment, delivered again: refund"]
+    assert scene.calls(number) == ["sync", "query"]
+    _check_row(
+        f"| killed after the write of a double payment | the same message | sync, query | {item.status}, counted |"
+    )
+
+
 # ---- notifications: killed at every call, and sent again -------------------------------------------------------------
 
 WRITES = {"no report": "BatchExecuteStatement", "a report that is retried": "PutItem"}
@@ -350,6 +378,129 @@ def test_a_report_of_a_collected_order_survives_a_kill(second: Scene, action: Pr
     assert (item.status, item.expires_at, second.calls(number)) == (Status.PAID_BY_WECHAT, None, [])
     point = f"{'before' if action == 'cut before' else 'after'} the write"
     _check_row(f"| COLLECTED, then a report | killed {point} of the report | the same message | {item.status} |")
+
+
+# ---- outcome events: the stream's batch is repeated until EventBridge has taken each ---------------------------------
+
+
+@dataclass
+class Consumer:
+    """The third function in the place of the first, the mapping that feeds it, and a queue behind the bus."""
+
+    scene: Scene
+    sqs: Any
+    queue: str
+
+    def feed(self, records: list[dict[str, Any]]) -> None:
+        """Deliver records of the stream as Lambda does, from the first that failed, until none fails."""
+        while records:
+            kind, answer = self.scene.function.api.invoke({"Records": records})
+            assert kind == "response", answer
+            failed = [one["itemIdentifier"] for one in answer["batchItemFailures"]]
+            numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
+            records = records[numbers.index(failed[0]) :] if failed else []
+
+    def feed_and_crash(self, records: list[dict[str, Any]]) -> None:
+        """Deliver records to a process that is killed before it answers; Lambda then delivers the batch again."""
+        self.scene.function.api.events.put({"Records": records})
+        assert self.scene.faults.has_killed.wait(PATIENCE), "the process was not killed"
+        self.scene.function.start("outcomes.handler")
+        self.feed(records)
+
+    def received(self, number: str, last: str) -> list[str]:
+        """Return the events of the orders of a test in their sequence, once the last one is there."""
+        events: list[str] = []
+
+        def has_last() -> bool:
+            answer = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10)
+            for message in answer.get("Messages", []):
+                event = json.loads(message["Body"])
+                self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+                if event["detail"]["out_order_no"].startswith(number):
+                    events.append(f"{event['detail']['out_order_no'].removeprefix(number)} {event['detail-type']}")
+            return last in events
+
+        until(has_last, state=f"{last} has arrived")
+        return events
+
+
+@pytest.fixture
+def third(scene: Scene) -> Iterator[Consumer]:
+    """The outcomes function in the place of the first, for one test."""
+    events, sqs = (scene.cloud.client(service) for service in ("events", "sqs"))
+    queue = sqs.create_queue(QueueName="consumer")["QueueUrl"]
+    if BUS not in {bus["Name"] for bus in events.list_event_buses()["EventBuses"]}:
+        events.create_event_bus(Name=BUS)
+        pattern = json.dumps({"source": ["payscore.orders"]})
+        events.put_rule(Name="all", EventBusName=BUS, EventPattern=pattern, State="ENABLED")
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        events.put_targets(Rule="all", EventBusName=BUS, Targets=[{"Id": "consumer", "Arn": arn}])
+    scene.function.kill()
+    scene.function.start("outcomes.handler")
+    yield Consumer(scene, sqs, queue)
+    scene.function.kill()
+
+
+A_REJECTED, B, A_RECOVERED = "A OrderRejected", "B OrderSynced", "A OrderRecovered"
+
+
+@pytest.mark.parametrize(
+    ("action", "times", "events"),
+    [
+        ("cut before", 1, [A_REJECTED, B, A_RECOVERED]),
+        ("cut after", 1, [A_REJECTED, B, A_REJECTED, B, A_RECOVERED]),
+        ("throttle", 3, [A_REJECTED, B, A_RECOVERED]),
+        ("fail", 3, [A_REJECTED, B, A_RECOVERED]),
+        ("part", 1, [A_REJECTED, B, A_RECOVERED]),
+    ],
+)
+def test_no_outcome_event_is_lost_or_overtaken(
+    third: Consumer, action: ProxyAction, times: int, events: list[str]
+) -> None:
+    """Whatever happens to PutEvents, each event arrives, and those of an order in their sequence."""
+    number = f"O{time.monotonic_ns()}"
+    third.scene.faults.plan["PutEvents"] = action, times
+    if action.startswith("cut"):
+        third.feed_and_crash(_changes(number))
+    else:
+        third.feed(_changes(number))
+    assert third.received(number, A_RECOVERED) == events
+    _check_row(f"| {EVENT_FAULTS[action]} | {', '.join(events)} |")
+
+
+def test_a_stream_record_that_is_repeated_is_an_event_that_is_repeated(third: Consumer) -> None:
+    """Lambda may deliver a batch twice: its events come again with the same order and version."""
+    number = f"O{time.monotonic_ns()}"
+    third.feed(_changes(number))
+    third.received(number, A_RECOVERED)
+    third.feed(_changes(number))
+    events = third.received(number, A_RECOVERED)
+    assert events == [A_REJECTED, B, A_RECOVERED]
+    _check_row(f"| the batch is delivered a second time | the same again: {', '.join(events)} |")
+
+
+EVENT_FAULTS: dict[ProxyAction, str] = {
+    "cut before": "killed before PutEvents",
+    "cut after": "killed after PutEvents",
+    "throttle": "PutEvents throttled, the SDK's three attempts",
+    "fail": "PutEvents fails, the SDK's three attempts",
+    "part": "PutEvents takes the first entry only",
+}
+
+
+def _changes(number: str) -> list[dict[str, Any]]:
+    """Return the stream's records of order A, which is rejected and then settled, and of order B in between."""
+    at = instant(LONG_AGO)
+    orders = [
+        Order(Payment(MERCHANT, f"{number}{name}", "20260101120000"), None, status, version, at, at, attempts=version)
+        for name, status, version in [("A", Status.REJECTED, 1), ("B", Status.SYNCED, 1), ("A", Status.SYNCED, 2)]
+    ]
+    images: list[dict[str, Any]] = [{"NewImage": item_of(order)} for order in orders]
+    images[2]["OldImage"] = images[0]["NewImage"]
+    return [
+        {"eventSource": "aws:dynamodb", "dynamodb": {"SequenceNumber": str(place), **each}}
+        for place, each in enumerate(images, 1)
+    ]
 
 
 def _collected(scene: Scene) -> str:
