@@ -1,5 +1,6 @@
 """Where one story of the demo runs: send its events, wait for its states, and require what was promised."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -8,7 +9,7 @@ from ops.letters.reasons import Letter
 from orders.order import Order, Status
 from sandbox.testbed import MERCHANT, Testbed
 from sandbox.till import Till
-from sandbox.triggers import Event, payload_of
+from sandbox.till_events import Dispatch, payload_of
 from sandbox.waiting import NotReachedError, until
 
 
@@ -33,8 +34,8 @@ class Stage:
 
     def report(self, number: str) -> None:
         """Report an order's payment by the bus, at the time that the event files have."""
-        till, paid_time = Till(self.testbed.deployment), "2026-01-01T12:00:00+08:00"
-        till.send(Event(), payload_of(self.mchid, number, paid_time))
+        payload = payload_of(self.mchid, number, "2026-01-01T12:00:00+08:00")
+        Till(self.testbed.deployment).send_one(Dispatch(json.dumps(payload)))
 
     def ready(self, *numbers: str) -> None:
         """Complete these orders at WeChat Pay: they wait for their money."""

@@ -47,8 +47,10 @@ PAGES = (
     "events/README.md",
     "layers/wechatpay/README.md",
 )
-PROGRAMS = ("make", "bin/ops", ".venv/bin/python", ".venv-sam/bin/sam", "aws", "curl", "pip", "export", "env", "eval")
-PROGRAMS += ("uvx", "pipx", PROGRAM)
+PROGRAMS = (
+    *("make", "bin/ops", ".venv/bin/python", ".venv-sam/bin/sam", "aws", "curl", "pip", "export", "env", "eval"),
+    *("uvx", "pipx", PROGRAM),
+)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EVENT_FILES = dict(
     re.findall(
@@ -572,7 +574,7 @@ def _is_installed(shell: Shell, command: str) -> None:
 
 def _does_not_end(_: Shell, command: str) -> None:
     """The program reads this command line. `make sandbox-package-trial` starts it."""
-    assert read_place(shlex.split(command)[1:])
+    assert read_place(shlex.split(command)[1:]) is not None
 
 
 def _prints(text: str) -> Rule:
