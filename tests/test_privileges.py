@@ -25,7 +25,7 @@ from orders.order import Order, Payment, Status, instant
 from sandbox.aws_proxy import AwsProxy, ProxyAction
 from sandbox.cloud import Cloud
 from sandbox.notifications_front import event_of
-from sandbox.testbed import APPID, BUILD, MERCHANT, NOTIFICATIONS, SERVICE_ID, SHORT_WAITS, Testbed, until
+from sandbox.testbed import APPID, BUILD, DOORWAYS, MERCHANT, SERVICE_ID, SHORT_WAITS, Testbed, until
 from sandbox.wechat_pay import Simulator
 
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
@@ -109,7 +109,7 @@ def function(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedFunct
     ):
         hosts = {"WeChatPayBaseUrl": wechat_pay.base_url, "WeChatPayBackupUrl": wechat_pay.backup_url}
         waits = {**SHORT_WAITS, "MaximumConcurrency": "2"}
-        parameters = {"AwsEndpointUrl": proxy.url, **hosts, **waits, **NOTIFICATIONS}
+        parameters = {"AwsEndpointUrl": proxy.url, **hosts, **waits, **DOORWAYS}
         world = Testbed(cloud, cloud.deploy(parameters, build=BUILD), wechat_pay)
         world.put_secret(MERCHANT)
         function = ObservedFunction(world, proxy, requests)
