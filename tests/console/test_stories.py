@@ -314,7 +314,7 @@ def test_a_notification_is_followed_to_its_handler(
         expect(of_the_order).to_have_count(1)
         of_the_order.get_by_role("button", name="Send again").click()
         expect(of_the_order.locator("li")).to_have_count(3)
-    assert len(handler.requests) == 3
+    assert len(handler.calls) == 3
 
 
 def test_an_order_goes_by_itself(page: Page, number: str, desk: Desk) -> None:
