@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         chance.shuffle(modules)
         for tests in modules:
             chance.shuffle(tests)
-    if config.pluginmanager.hasplugin("xdist"):
+    if config.getoption("loadgroup", default=False):
         modules.sort(key=lambda tests: not _shares_the_sandbox(tests))
         for tests in modules:
             group = "sandbox" if _shares_the_sandbox(tests) else tests[0].path.stem

@@ -124,3 +124,9 @@ def test_the_sandbox_ends_with_the_make_that_started_it(tmp_path: Path) -> None:
 
     assert until(is_free, LIMIT), log.read_text()
     shutil.rmtree(directory_of(place), ignore_errors=True)
+
+
+def test_a_module_stays_in_one_process(request: pytest.FixtureRequest) -> None:
+    """Where `make test` divides the suite, a test's id names its module's group: pytest-xdist divides by that alone."""
+    is_divided = bool(request.config.getoption("loadgroup", default=False))
+    assert request.node.nodeid.endswith("@test_make") is is_divided

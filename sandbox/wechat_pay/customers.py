@@ -1,4 +1,4 @@
-"""What customers give a merchant in addition to an order: permissions; and what follows a payment: refunds, bills."""
+"""Permissions, which customers give a merchant, and what follows from a payment: refunds and bills."""
 
 import time
 from collections.abc import Callable

@@ -1,8 +1,9 @@
 """What every family does with a service order: find it and its owner, keep its terms, answer a sync."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
-from sandbox.wechat_pay import refusals, times, vocabulary
+from sandbox.wechat_pay import numbers, refusals, times, vocabulary
 from sandbox.wechat_pay.exchange import Exchange, Parameters
 from sandbox.wechat_pay.families import IDENTITY
 from sandbox.wechat_pay.message import SimulatedReply, no_content, ok
@@ -32,6 +33,27 @@ def adopt(order: SimulatedOrder, endpoint: str, parameters: Parameters) -> Simul
         sub_mchid=order.sub_mchid or (str(parameters.get("sub_mchid", "")) if "sub_mchid" in names else ""),
         channel_id=order.channel_id or (str(parameters.get("channel_id", "")) if "channel_id" in names else ""),
     )
+
+
+def new_order(exchange: Exchange, terms: Collection[str]) -> SimulatedOrder:
+    """Return the order that a request creates; of its fields it keeps `terms`."""
+    parameters = exchange.parameters
+    order = SimulatedOrder(
+        exchange.mchid,
+        exchange.out_order_no,
+        parameters["appid"],
+        parameters["service_id"],
+        service_introduction=parameters.get("service_introduction", ""),
+        created_at=exchange.at,
+        order_id=numbers.order_id(exchange.at),
+        terms={name: value for name, value in parameters.items() if name in terms},
+        currency=parameters.get("currency", "CNY"),
+        openid=parameters.get("openid", ""),
+        sub_openid=parameters.get("sub_openid", ""),
+        query_id=numbers.query_id(),
+        created_with=parameters,
+    )
+    return adopt(order, exchange.endpoint, parameters)
 
 
 TERMS = (

@@ -55,26 +55,8 @@ def _require_new(exchange: Exchange) -> None:
 
 
 def _new(exchange: Exchange) -> SimulatedOrder:
-    parameters = exchange.parameters
-    order = SimulatedOrder(
-        exchange.mchid,
-        exchange.out_order_no,
-        parameters["appid"],
-        parameters["service_id"],
-        service_introduction=parameters["service_introduction"],
-        created_at=exchange.at,
-        order_id=numbers.order_id(exchange.at),
-        sub_mchid=parameters["sub_mchid"],
-        terms={name: parameters[name] for name in _TERMS if name in parameters},
-        endpoint=exchange.endpoint,
-        channel_id=parameters.get("channel_id", ""),
-        currency=parameters.get("currency", "CNY"),
-        openid=parameters.get("openid", ""),
-        sub_openid=parameters.get("sub_openid", ""),
-        query_id=numbers.query_id(),
-        created_with=parameters,
-    )
-    return order if parameters.get("need_user_confirm", True) else orders.confirm(order, exchange.at)
+    order = operations.new_order(exchange, _TERMS)
+    return order if exchange.parameters.get("need_user_confirm", True) else orders.confirm(order, exchange.at)
 
 
 def query(exchange: Exchange) -> Executed:

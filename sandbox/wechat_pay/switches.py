@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from sandbox.wechat_pay.verbs import Argument, CommandError, nearest, types_of
+from sandbox.wechat_pay.verbs import Argument, CommandError, nearest, require_name, types_of
 
 SecondSync = Literal["ORDER_DONE", "INVALID_ORDER_STATE", "INVALID_REQUEST", "200"]
 DeductingCode = Literal["INVALID_REQUEST", "INVALID_ORDER_STATE", "SYSTEM_ERROR"]
@@ -103,16 +103,8 @@ class Switches:
 
     def changed(self, name: object, value: object) -> "Switches":
         """Return the switches with another choice; raise CommandError that says which there are."""
-        names = [one.name for one in fields(self)]
-        if not isinstance(name, str) or name not in names:
-            likely = nearest(name, names)
-            hint = f"did you mean {likely}? " if likely else ""
-            raise CommandError(
-                f"there is no switch {name!r:.80}; {hint}switches: {', '.join(names)}",
-                field="name",
-                accepted=names,
-                nearest=likely,
-            )
+        require_name("switch", name, QUESTIONS, field="name")
+        name = str(name)
         if problem := _problem(name, value):
             raise CommandError(
                 f"switch {name}: value must be {problem}, not {value!r:.80}",

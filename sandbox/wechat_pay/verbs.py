@@ -4,7 +4,7 @@ The table of `sandbox/README.md`, `GET /__sandbox__/verbs` and every refusal der
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import NoneType
@@ -30,6 +30,21 @@ def nearest(name: object, names: object) -> str:
     """Return the name that was probably meant; empty where none is like it."""
     candidates = [str(one) for one in names] if isinstance(names, list | tuple | set | frozenset | dict) else []
     return next(iter(get_close_matches(str(name), candidates, 1, 0.6)), "")
+
+
+def require_name(kind: str, name: object, names: Collection[str], field: str = "") -> None:
+    """Raise CommandError with the nearest name and all of them unless there is a thing of this kind and name."""
+    if isinstance(name, str) and name in names:
+        return
+    likely = nearest(name, list(names))
+    hint = f"did you mean {likely}? " if likely else ""
+    plural = f"{kind}es" if kind.endswith("ch") else f"{kind}s"
+    raise CommandError(
+        f"there is no {kind} {name!r:.80}; {hint}{plural}: {', '.join(names)}",
+        field=field,
+        accepted=list(names),
+        nearest=likely,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +178,8 @@ def _does(one: Verb) -> str:
 
 def verb_of(name: str) -> Verb:
     """Return the verb of this name; raise CommandError with the nearest one where there is none."""
-    if name in VERBS:
-        return VERBS[name]
-    likely = nearest(name, list(VERBS))
-    hint = f"did you mean {likely}? " if likely else ""
-    raise CommandError(
-        f"there is no verb {name!r:.80}; {hint}verbs: {', '.join(VERBS)}", accepted=list(VERBS), nearest=likely
-    )
+    require_name("verb", name, VERBS)
+    return VERBS[name]
 
 
 def arguments_of(method: Callable[..., Any]) -> dict[str, Argument]:

@@ -14,7 +14,7 @@ from sandbox.wechat_pay.faults import KINDS
 from sandbox.wechat_pay.keys import Mode
 from sandbox.wechat_pay.service import SimulatedService
 from sandbox.wechat_pay.switches import listing
-from sandbox.wechat_pay.verbs import VERBS, CommandError, Verb, arguments_of, nearest
+from sandbox.wechat_pay.verbs import VERBS, Verb, arguments_of, require_name
 
 _CALL_FIELDS = [one.name for one in fields(SimulatedCall) if one.repr]
 
@@ -40,12 +40,7 @@ def view[F: Callable[..., object]](function: F) -> F:
 
 def look(service: SimulatedService, name: str, query: str) -> object:
     """Return a view; raise CommandError that names what is at fault."""
-    if name not in VIEWS:
-        likely = nearest(name, list(VIEWS))
-        hint = f"did you mean {likely}? " if likely else ""
-        raise CommandError(
-            f"there is no view {name!r:.80}; {hint}views: {', '.join(VIEWS)}", accepted=list(VIEWS), nearest=likely
-        )
+    require_name("view", name, VIEWS)
     one, texts = VIEWS[name], dict(parse_qsl(query, keep_blank_values=True))
     arguments = one.declaration.arguments
     values = {key: arguments[key].read(text) if key in arguments else text for key, text in texts.items()}

@@ -108,7 +108,7 @@ def test_the_timeline_is_there_as_json(page: Page, desk: Desk) -> None:
 def test_a_step_that_is_not_allowed_now_is_refused(page: Page, desk: Desk) -> None:
     """A step that the order's state no longer allows is refused in one line that names the others."""
     desk.wechat_pay.ready_to_sync(MERCHANT, "LATE-STEP-1")
-    page.route("**/part.html", lambda route: route.fulfill(status=204))  # the page is not fetched again
+    page.route("**/stream*", lambda route: route.fulfill(status=204))  # the page does not learn of the change
     page.goto(order_path(f"{MERCHANT}#LATE-STEP-1"))
     desk.wechat_pay.deduct(MERCHANT, "LATE-STEP-1")
     page.locator("#step-deduct").click()

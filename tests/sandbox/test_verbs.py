@@ -43,7 +43,7 @@ def refusal(wechat_pay: Simulator, verb: str, **arguments: Any) -> dict[str, Any
         ("complete", {**S1, "at": "now"}, "at must be a number, not 'now'", "at", None),
         ("deducting", {**S1, "on": "yes"}, "on must be true or false, not 'yes'", "on", None),
         ("open", {**S1, "mchid": "x"}, "mchid must be 1 to 32 digits, not 'x'", None, None),
-        ("misbehave", {"name": "slow", "operation": "snyc"}, "no operation is named 'snyc'; did you mean sync?",
+        ("misbehave", {"name": "slow", "operation": "snyc"}, "there is no operation 'snyc'; did you mean sync?",
          "operation", "sync"),
         ("misbehave", {"name": "slow", "out_order_no": 5}, "out_order_no must be text, not 5", "out_order_no", None),
         ("misbehave", {}, "misbehave needs name: text", "name", None),

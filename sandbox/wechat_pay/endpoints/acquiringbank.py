@@ -1,4 +1,4 @@
-"""Service orders of an acquiring bank's sub-merchant, and the deductions that the bank registers for them."""
+"""The deductions that an acquiring bank registers for the orders of its sub-merchants."""
 
 from sandbox.wechat_pay import deductions, refusals, sub_merchant_orders
 from sandbox.wechat_pay.exchange import Exchange, Executed
@@ -10,42 +10,6 @@ from sandbox.wechat_pay.routes import operation
 _FAMILY = "acquiringbank"
 _ORDERS = ENDPOINTS[_FAMILY]
 _ORDER = _ORDERS + "/{out_order_no}"
-
-
-@operation("POST", _ORDERS, _FAMILY, fields=fields.CREATE)
-def create(exchange: Exchange) -> Executed:
-    """Create an order (doc partner 4013194023)."""
-    return sub_merchant_orders.create(exchange)
-
-
-@operation("GET", _ORDERS, _FAMILY, fields=fields.QUERY)
-def query(exchange: Exchange) -> Executed:
-    """Answer with the order (doc partner 4013194035)."""
-    return sub_merchant_orders.query(exchange)
-
-
-@operation("POST", f"{_ORDER}/complete", _FAMILY, fields=fields.COMPLETE)
-def complete(exchange: Exchange) -> Executed:
-    """Complete the order: ask for its money (doc partner 4013194080)."""
-    return sub_merchant_orders.complete(exchange)
-
-
-@operation("POST", f"{_ORDER}/modify", _FAMILY, fields=fields.MODIFY)
-def modify(exchange: Exchange) -> Executed:
-    """Change the amount that the shop asks for (doc partner 4013194282)."""
-    return sub_merchant_orders.modify(exchange)
-
-
-@operation("POST", f"{_ORDER}/cancel", _FAMILY, fields=fields.CANCEL)
-def cancel(exchange: Exchange) -> Executed:
-    """Cancel the order (doc partner 4013194058)."""
-    return sub_merchant_orders.cancel(exchange)
-
-
-@operation("POST", f"{_ORDER}/sync", _FAMILY, fields=fields.SYNC)
-def sync(exchange: Exchange) -> Executed:
-    """Record that the shop was paid elsewhere (doc partner 4013194292)."""
-    return sub_merchant_orders.sync(exchange)
 
 
 @operation("POST", f"{_ORDER}/registerdeductinfo", _FAMILY, fields=fields.REGISTER_DEDUCTION)

@@ -1,6 +1,6 @@
 """Asking for money: `pay`, and an order that is created and completed by one call."""
 
-from sandbox.wechat_pay import amounts, numbers, operations, orders, refusals, service_time, vocabulary
+from sandbox.wechat_pay import amounts, operations, orders, refusals, service_time, vocabulary
 from sandbox.wechat_pay.exchange import Exchange, Executed
 from sandbox.wechat_pay.families import ENDPOINTS
 from sandbox.wechat_pay.fields import collection, partner
@@ -61,22 +61,7 @@ def _completed(exchange: Exchange) -> SimulatedOrder:
     amounts.require_rows(parameters)
     amounts.require_total(parameters, {"name": "ESTIMATE_ORDER_COST", "amount": INT64}, exchange.switches)
     service_time.require_actual(parameters["time_range"], parameters["time_range"], at, exchange.switches)
-    order = SimulatedOrder(
-        exchange.mchid,
-        exchange.out_order_no,
-        parameters["appid"],
-        parameters["service_id"],
-        service_introduction=parameters["service_introduction"],
-        created_at=at,
-        order_id=numbers.order_id(at),
-        sub_mchid=parameters.get("sub_mchid", ""),
-        terms={name: parameters[name] for name in _TERMS if name in parameters},
-        endpoint=exchange.endpoint,
-        openid=parameters.get("openid", ""),
-        sub_openid=parameters.get("sub_openid", ""),
-        query_id=numbers.query_id(),
-        created_with=parameters,
-    )
+    order = operations.new_order(exchange, _TERMS)
     return orders.complete(orders.confirm(order, at), parameters["total_amount"], at)
 
 

@@ -50,22 +50,8 @@ def _require_location(exchange: Exchange) -> None:
 
 
 def _new(exchange: Exchange) -> SimulatedOrder:
-    parameters = exchange.parameters
-    order = SimulatedOrder(
-        exchange.mchid,
-        exchange.out_order_no,
-        parameters["appid"],
-        parameters["service_id"],
-        service_introduction=parameters["service_introduction"],
-        created_at=exchange.at,
-        order_id=numbers.order_id(exchange.at),
-        terms={name: value for name, value in parameters.items() if name in _TERMS},
-        endpoint=_FAMILY,
-        openid=parameters.get("openid", ""),
-        query_id=numbers.query_id(),
-        created_with=parameters,
-    )
-    return order if parameters.get("need_user_confirm", True) else orders.confirm(order, exchange.at)
+    order = operations.new_order(exchange, _TERMS)
+    return order if exchange.parameters.get("need_user_confirm", True) else orders.confirm(order, exchange.at)
 
 
 @operation("GET", _ORDERS, _FAMILY, fields=fields.QUERY)

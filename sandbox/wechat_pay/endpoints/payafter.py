@@ -31,30 +31,12 @@ def create(exchange: Exchange) -> Executed:
     if order is None:
         if not confirms and "openid" not in parameters:
             raise wrong_parameter("/openid", "", "need_user_confirm为false时必填")
-        order = _new(exchange)
+        order = operations.new_order(exchange, _TERMS)
         order = order if confirms else orders.confirm(order, exchange.at)
     elif order.created_with != parameters:
         raise refusals.OTHER_PARAMETERS
     package = {"package": numbers.package(order.order_id)} if confirms else {}
     return Executed(ok(vocabulary.create_answer(order) | package), order)
-
-
-def _new(exchange: Exchange) -> SimulatedOrder:
-    parameters = exchange.parameters
-    return SimulatedOrder(
-        exchange.mchid,
-        exchange.out_order_no,
-        parameters["appid"],
-        parameters["service_id"],
-        service_introduction=parameters.get("service_introduction", ""),
-        created_at=exchange.at,
-        order_id=numbers.order_id(exchange.at),
-        terms={name: parameters[name] for name in _TERMS if name in parameters},
-        endpoint=_FAMILY,
-        openid=parameters.get("openid", ""),
-        query_id=numbers.query_id(),
-        created_with=parameters,
-    )
 
 
 @operation("GET", _ORDERS, _FAMILY, fields=fields.QUERY)
