@@ -23,7 +23,7 @@ class Installation:
     state: Path  # where sandboxes keep their files
     is_package: bool  # installed, not a clone
     ops: str = "bin/ops"
-    sandbox: str = "python -m sandbox"
+    sandbox: str = ".venv/bin/python -m sandbox"
     start: str = "make sandbox"
     install: str = "make venv"
     port_option: str = "PORT="

@@ -510,6 +510,8 @@ NOT_RUN: Mapping[str, str] = {
     "demo": "tests/test_end_to_end.py runs its stories; .ci/run runs it",
     "test": "runs this test",
     "sandbox": "does not end; this module runs next to such a sandbox, and tests/sandbox tries its start",
+    "axe": "fetches axe-core from npm; tests/console uses it where it is",
+    "pos-examples": "fetches SDKs for Node.js and Go; tests/pos runs the examples that need no download",
     "sandbox-package": "tests/sandbox/test_package.py builds the same wheel",
     "sandbox-package-trial": "asks the package index, minutes; the release workflow runs it",
     "sam-local": "needs a container engine; tests/sandbox/test_sam_local.py tries its parts",

@@ -82,7 +82,7 @@ def test_a_trigger_prints_its_order_and_how_to_see_it(run: Run) -> None:
     lines = dict(line.split(None, 1) for line in output.splitlines()[1:])
     number = lines["order"].split()[1]
     assert code == Exit.DONE
-    assert lines["timeline"] == f"python -m sandbox timeline {MERCHANT} {number}"
+    assert lines["timeline"] == f".venv/bin/python -m sandbox timeline {MERCHANT} {number}"
     story = ends(run, number, "PAID_BY_WECHAT NEWTON")
     for words in ("published on the bus", "matched by", "receive 1", "400 ORDER_DONE: 订单已完成", "query: 200"):
         assert words in story
@@ -293,9 +293,9 @@ def test_the_program_names_the_nearest_command() -> None:
     output = subprocess.run([*command, "tigger"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert output.returncode == 1
     assert "there is no command tigger: do you mean trigger?" in output.stderr
-    assert "usage: python -m sandbox demo" in output.stderr
+    assert "usage: .venv/bin/python -m sandbox demo" in output.stderr
     output = subprocess.run([*command, "trigger", "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "usage: python -m sandbox trigger" in output.stdout
+    assert "usage: .venv/bin/python -m sandbox trigger" in output.stdout
 
 
 def test_without_a_sandbox_the_remedy_is_named(run: Run, record: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -244,7 +244,7 @@ def test_a_wrong_command_line_is_refused(arguments: list[str], words: str) -> No
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 2
     assert words in done.stderr
-    assert "usage: python -m sandbox credentials [MCHID]" in done.stderr
+    assert "usage: .venv/bin/python -m sandbox credentials [MCHID]" in done.stderr
 
 
 def test_the_default_is_the_first_merchant_in_the_sandboxs_folder() -> None:
