@@ -26,11 +26,13 @@ ROOT = Path(__file__).parents[1]
 BUILD = ROOT / ".aws-sam/sandbox"  # the output of `sam build`: the files that ship
 EVENTS = ROOT / "events"
 
-DOORWAYS = {
+NOTIFICATIONS = {
     "NotificationsFront": "http-api",
     "NotificationsTimeout": "30",  # seconds: on a slow machine an answer must not look like silence
-    "OutcomeEvents": "yes",
 }
+"""Parameters with which the function that receives notifications is deployed."""
+
+DOORWAYS = {**NOTIFICATIONS, "OutcomeEvents": "yes"}
 """Parameters with which notifications come in and outcome events go out."""
 
 AT_ONCE = 2  # notifications in hand: every concurrent invocation starts a Python process of its own
