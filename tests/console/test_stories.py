@@ -336,7 +336,8 @@ def test_an_order_goes_by_itself(page: Page, number: str, desk: Desk) -> None:
     page.get_by_label("deduct_after").fill("0")
     page.locator("#do-automate").click()
     expect(page.locator("#notices")).to_contain_text("Done: Let an order be confirmed")
-    expect(page.locator("#story")).to_contain_text("paid by NEWTON")
+    expect(page.locator("#step-deduct")).to_have_count(0)
+    assert desk.wechat_pay.order(MERCHANT, number).paid_type == "NEWTON"
 
 
 def test_a_named_switch_is_set_and_is_refused_in_one_line(page: Page, desk: Desk) -> None:
