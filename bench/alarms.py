@@ -182,6 +182,7 @@ def rows() -> Iterator[Row]:
     yield Row("a customer has paid twice", ("PaidByWeChatAlarm",), *_at_once())
     yield Row("the function crashes or times out", ("ErrorsAlarm",), *_at_once())
     yield from _notification_rows()
+    yield from _outcome_rows()
     during = "while CodeDeploy moves the traffic"
     yield Row(f"a new version crashes or times out, {during}", ("VersionErrorsAlarm", "ErrorsAlarm"), *_at_once())
     faulty = int(setting("VersionFaultyAlarm", "DatapointsToAlarm")) + EVALUATED
@@ -230,6 +231,19 @@ def _notification_rows() -> Iterator[Row]:
     yield Row(untrusted, ("NotificationsUntrustedAlarm",), None, None, period)
     throttled = int(setting("NotificationsThrottlesAlarm", "DatapointsToAlarm")) + EVALUATED
     yield Row("Lambda throttles the notifications", ("NotificationsThrottlesAlarm",), None, None, throttled)
+
+
+def _outcome_rows() -> Iterator[Row]:
+    """Yield the rows of the third function, which only a deployment with OutcomeEvents has."""
+    age = int(setting("OutcomesLateAlarm", "Threshold")) // 1000 // MINUTE
+    late = age + int(setting("OutcomesLateAlarm", "EvaluationPeriods")) + EVALUATED
+    wrong = "EventBridge takes no outcome event, or the function of the outcomes fails"
+    yield Row(wrong, ("OutcomesLateAlarm",), late, late, late, "Lambda repeats the batch all the time")
+    given_up = int(setting("OutcomesFunction", "      MaximumRecordAgeInSeconds")) // MINUTE
+    hours = f"the same for {given_up // 60} hours, after which an event is given up"
+    yield Row(hours, ("UndeliveredOutcomesAlarm",), *[given_up + AT_ONCE] * 3)
+    unreadable = "an outcome event cannot be made, because the item cannot be read"
+    yield Row(unreadable, ("OutcomeUnreadableAlarm",), *_at_once())
 
 
 def _at_once() -> tuple[int, int, int]:

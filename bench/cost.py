@@ -131,6 +131,69 @@ def memories(prices: Prices, design: Design = OURS) -> str:
     return figures.table(["MemorySize, MB", "a batch of ten, ms", "Lambda, $ for a million orders"], rows)
 
 
+@dataclass(frozen=True, slots=True)
+class Doorway:
+    """What a parameter adds to each order that it is about. `cpu` and `wait` are ms of a function of its own."""
+
+    parameter: str
+    orders: str
+    requests: float  # of its function
+    wait: float = 0.0
+    cpu: float = 0.0
+    front: float = 0.0  # dollars for a million requests at the front
+    events: float = 0.0
+    write_units: float = 0.0
+    read_units: float = 0.0
+    log_lines: float = 0.0
+    log_bytes: float = 0.0
+
+
+HTTP_API = 1.00  # dollars for a million requests, API Gateway's first tier
+# Log lines as the functions write them; waits are the 4 ms of DynamoDB and twice that of EventBridge, assumed.
+OUTCOME = Doorway(
+    "OutcomeEvents", "every order, one a batch", 1.0, wait=8.0, cpu=2.0, events=1.0, log_lines=2.0, log_bytes=439.0
+)
+NOTICE = Doorway(
+    "NotificationsFront=function-url",
+    "one that WeChat Pay tells of",
+    1.0,
+    wait=8.0,
+    cpu=3.0,
+    write_units=3.0,
+    read_units=1.0,
+    log_lines=2.0,
+    log_bytes=488.0,
+)
+DOORWAYS = (
+    OUTCOME,
+    replace(
+        OUTCOME, orders="every order, ten a batch", requests=0.1, wait=0.8, cpu=0.4, log_lines=1.1, log_bytes=171.0
+    ),
+    replace(NOTICE, parameter="NotificationsFront=http-api", front=HTTP_API),
+    NOTICE,
+)
+
+
+def doorway_cost(doorway: Doorway, prices: Prices, memory: int = OURS.memory) -> float:
+    """Return dollars for a million such orders, on top of what they cost without the parameter."""
+    milliseconds = doorway.wait + doorway.cpu * max(1.0, WHOLE_CPU / memory)
+    return (
+        prices.lambda_request * doorway.requests
+        + prices.gb_second * milliseconds / 1000 * memory / 1024
+        + doorway.front
+        + prices.event * doorway.events
+        + prices.write_unit * doorway.write_units
+        + prices.read_unit * doorway.read_units
+        + prices.log_byte * (doorway.log_bytes + doorway.log_lines * LINE_OVERHEAD)
+    )
+
+
+def doorways(prices: Prices) -> str:
+    """Return what the parameters that are off by default add, as a Markdown table."""
+    rows = [[one.parameter, one.orders, f"{doorway_cost(one, prices):.2f}"] for one in DOORWAYS]
+    return figures.table(["parameter", "orders", "$ more for a million of them"], rows)
+
+
 def main() -> None:
     """Print the tables; flags change a price or a figure of our designs."""
     parser = argparse.ArgumentParser(prog="python -m bench.cost", description="Dollars for a million orders.")
@@ -143,7 +206,7 @@ def main() -> None:
     changes = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     prices = _change(Prices(), changes)
     ours = {name: design if design is NAIVE else _change(design, changes) for name, design in DESIGNS.items()}
-    print(table(prices, ours), memories(prices, _change(OURS, changes)), sep="\n\n")
+    print(table(prices, ours), memories(prices, _change(OURS, changes)), doorways(prices), sep="\n\n")
 
 
 def _change[T: (Prices, Design)](record: T, changes: Mapping[str, float]) -> T:

@@ -25,6 +25,7 @@ ENVIRONMENT = {
     "ORDERS_TABLE": "orders",
     "ORDER_QUEUE_URL": "http://127.0.0.1:9/000000000000/orders",
     "MERCHANT_SECRET_PREFIX": "wechatpay",
+    "EVENT_BUS_NAME": "outcomes",
     "POWERTOOLS_SERVICE_NAME": "orders",
     "POWERTOOLS_METRICS_NAMESPACE": "WeChatPayScore",
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",  # no server listens there: AWS is down

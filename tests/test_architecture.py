@@ -12,6 +12,7 @@ from tests.imports import graph, imports, modules
 ROOT = Path(__file__).parents[1]
 ORDERS = ROOT / "functions/orders"
 NOTIFICATIONS = ROOT / "functions/notifications"
+OUTCOMES = ROOT / "functions/outcomes"
 LIBRARY = ROOT / "layers/wechatpay/python/wechatpay"
 
 # What each module may import, the standard library aside. `orders` and `wechatpay` alone stand for the whole package.
@@ -160,6 +161,13 @@ TABLE = {
         "aws_lambda_powertools",
     },
     "notifications": set(),
+    # the third function: reads items, publishes events
+    "outcomes.announcement": {"orders.order"},
+    "outcomes.changes": {"orders.errors", "orders.items", "orders.order"},
+    "outcomes.bus": {"outcomes.announcement", "botocore", "mypy_boto3_events"},
+    "outcomes.settings": {"orders.errors"},
+    "outcomes.handler": {"outcomes", "orders.aws", "wechatpay", "aws_lambda_powertools"},
+    "outcomes": set(),
     # the library: pure text first, then keys, then the network; never AWS, never orders
     "wechatpay.version": set(),
     "wechatpay.text": set(),
@@ -307,7 +315,11 @@ TABLE = {
     "wechatpay.client": {"wechatpay", "requests", "cryptography"},
     "wechatpay": {"wechatpay"},
 }
-FILES = modules(ORDERS, ORDERS.parent) | modules(NOTIFICATIONS, NOTIFICATIONS.parent) | modules(LIBRARY, LIBRARY.parent)
+FILES = {
+    name: path
+    for folder in (ORDERS, NOTIFICATIONS, OUTCOMES, LIBRARY)
+    for name, path in modules(folder, folder.parent).items()
+}
 
 
 def _allowed(name: str, allowed: set[str]) -> bool:
@@ -336,14 +348,15 @@ def test_only_settings_reads_the_environment() -> None:
     readers = {
         name for name, path in FILES.items() if re.search(r"os\.environ|getenv", path.read_text(encoding="utf-8"))
     }
-    assert readers == {"orders.settings", "notifications.settings", "wechatpay.tls"}
+    assert readers == {"orders.settings", "notifications.settings", "outcomes.settings", "wechatpay.tls"}
 
 
-def test_the_first_function_knows_nothing_of_the_second() -> None:
-    """The second function imports the first, and never the other way round."""
+@pytest.mark.parametrize("function", ["notifications", "outcomes"])
+def test_the_first_function_knows_nothing_of_the_others(function: str) -> None:
+    """The other functions import the first, and never the other way round, nor one another."""
     for name, path in FILES.items():
-        if not name.startswith("notifications"):
-            assert not [one for one in imports(path, FILES) if one.startswith("notifications")]
+        if name.partition(".")[0] != function:
+            assert not [one for one in imports(path, FILES) if one.partition(".")[0] == function]
 
 
 def test_what_ships_knows_nothing_of_what_does_not() -> None:

@@ -27,10 +27,10 @@ from sandbox.waiting import PATIENCE, until
 from sandbox.wechat_pay import Simulator
 
 from .gate import hold_answers
-from .lambda_runtime import PATH, Function, a_function
+from .lambda_runtime import ENVIRONMENT, PATH, Function, a_function
 
 LONG_AGO = 1_764_547_200.0
-BUS = "outcomes"
+BUS = ENVIRONMENT["EVENT_BUS_NAME"]
 
 
 @dataclass
@@ -125,7 +125,6 @@ def scene(tmp_path_factory: pytest.TempPathFactory, key_ring: Path) -> Iterator[
             hosts["PYTHONPATH"] = path
             changes = {"AWS_ENDPOINT_URL": proxy.url, "WECHATPAY_TIMEOUT": "60,300", "RETRY_SCALE": "0.01", **hosts}
             changes["ANSWER_WITHIN"] = "300"  # seconds: on a slow machine no notification is late
-            changes["EVENT_BUS_NAME"] = BUS
             with a_function(directory / "output", **changes) as function:
                 faults.function = function
                 yield Scene(function, faults, wechat_pay, OrdersTable(cloud.client("dynamodb"), "orders"), cloud)

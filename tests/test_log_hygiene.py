@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from orders.items import item_of
+from orders.order import Facts, Refusal, Status
+from sandbox.waiting import until
 from sandbox.wechat_pay import SimulatedMerchant, Simulator
 from tests.conftest import DemoRun
+from tests.lambda_runtime import a_function
+from tests.orders.values import an_order
 
 
 def test_the_demo_succeeds(evidence: tuple[DemoRun, list[SimulatedMerchant]]) -> None:
@@ -46,6 +51,29 @@ def test_no_secret_header_body_or_openid_is_logged(
 ) -> None:
     """Neither the function nor the embedded AWS nor the screen shows a secret, a header, a body or an openid."""
     assert re.findall(pattern, evidence[0].all) == []
+
+
+def test_the_outcomes_functions_log_has_no_identity_of_a_customer(tmp_path: Path) -> None:
+    """Of an item with WeChat Pay's whole answer, the log of the third function has the key and words alone."""
+    openid = "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"
+    facts = Facts({"openid": openid, "attach": "13800138000"}, "DONE", transaction_id="4200001")
+    order = an_order(Status.SYNCED, attempts=1, facts=facts, last_error=Refusal("X", f"said {openid}"))
+    broken = item_of(order) | {"history": {"S": openid}}
+    images = [item_of(order), broken]
+    records = [{"dynamodb": {"SequenceNumber": str(place), "NewImage": image}} for place, image in enumerate(images, 1)]
+    with a_function(tmp_path / "output") as function:  # whose AWS is down: it also logs why nothing was taken
+        function.kill()
+        function.start("outcomes.handler")
+        kind, answer = function.api.invoke({"Records": records})
+        lines = until(lambda: [line for line in function.log_lines() if "problem" in line], state="both lines")
+    assert (kind, answer) == ("response", {"batchItemFailures": [{"itemIdentifier": "1"}]})
+    assert {line["message"] for line in lines} == {
+        "no outcome event: unreadable item",
+        "outcome event not taken, comes again",
+    }
+    output = (tmp_path / "output").read_text(encoding="utf-8")
+    assert order.key in output
+    assert [word for word in (openid, "openid", "13800138000", "4200001") if word in output] == []
 
 
 def test_no_piece_of_a_key_is_logged(evidence: tuple[DemoRun, list[SimulatedMerchant]]) -> None:

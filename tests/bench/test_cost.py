@@ -3,14 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
-from bench.cost import DESIGNS, OURS, Prices, batch_ms, memories, per_million, table
+from bench.cost import DESIGNS, DOORWAYS, OURS, Prices, batch_ms, doorway_cost, doorways, memories, per_million, table
 
 PAGE = Path(__file__).parents[2] / "docs/operate/cost.md"
 
 
 def test_the_page_has_what_the_calculator_prints() -> None:
-    """Both tables."""
+    """All three tables."""
     text = PAGE.read_text(encoding="utf-8")
+    assert doorways(Prices()) in text
     assert table(Prices()) in text
     assert memories(Prices()) in text
 
@@ -56,3 +57,10 @@ def test_every_design_has_every_part() -> None:
     """So that the columns of the table mean the same in each row."""
     parts = {tuple(per_million(design, Prices())) for design in DESIGNS.values()}
     assert len(parts) == 1
+
+
+def test_what_is_off_by_default_costs_no_more_than_promised() -> None:
+    """Outcome events cost less than two dollars for a million orders, a notification less than four."""
+    for doorway in DOORWAYS:
+        assert doorway_cost(doorway, Prices()) < (2.0 if doorway.events else 4.0)
+        assert doorway_cost(doorway, Prices(), memory=1769) >= doorway.events + doorway.front

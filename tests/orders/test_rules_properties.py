@@ -125,7 +125,7 @@ class Truth:
 
 @dataclass(slots=True)
 class Journal(MemoryTable):
-    """A table with its stream: what the outcomes function announces of each write, whoever made it."""
+    """A table with its stream: what the outcomes function announces of each write."""
 
     announced: list[Announcement] = field(default_factory=list)
     rejected: set[str] = field(default_factory=set)

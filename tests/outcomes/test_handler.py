@@ -106,9 +106,9 @@ def test_the_batch_is_repeated_from_the_first_failure(function: ModuleType, bus:
 
 def test_an_order_is_never_overtaken_by_itself(function: ModuleType, bus: FakeBus) -> None:
     """Two events of an order never share a call, so a refused one holds back the later one."""
-    rejected = an_order(Status.REJECTED, attempts=1, version=1)
-    settled = an_order(Status.SYNCED, attempts=2, version=2, was_rejected=True)
-    batch = _batch(_record(1, rejected), _record(2, _numbered(7)), _record(3, settled, rejected))
+    rejection = an_order(Status.REJECTED, attempts=1, version=1)
+    success = an_order(Status.SYNCED, attempts=2, version=2, was_rejected=True)
+    batch = _batch(_record(1, rejection), _record(2, _numbered(7)), _record(3, success, rejection))
     bus.refuse = lambda entry: entry["DetailType"] == "OrderRejected"
     assert function.lambda_handler(batch, None) == {"batchItemFailures": [{"itemIdentifier": "1"}]}
     assert [entry["DetailType"] for call in bus.calls for entry in call] == ["OrderRejected", "OrderSynced"]

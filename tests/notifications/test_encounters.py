@@ -1,4 +1,4 @@
-"""The law of notifications as a table: each status of an item, each kind of notification, each way in which both meet.
+"""The rules of notifications as a table: each status of an item, each kind of notification, each way in which both meet.
 
 A till's report comes before the notification, after it, between its read and its write, or with the notification
 between those of the report; its message is delivered again, or is redriven under another id. Whatever the sequence, the
@@ -101,7 +101,7 @@ class Scene:
 
     @property
     def item(self) -> Order | None:
-        """The order's item; in each state it is as the law has it."""
+        """The order's item; in each state it is as the rules have it."""
         item = self.doorway.item(self.number)
         if item is not None:
             attributes = item_of(item)
@@ -125,9 +125,9 @@ def _item(status: Status, number: str = "A1") -> Order:
     order = Order(payment, None, status, 3, instant(0), instant(0), event_id="e1", message_id="m1", attempts=3)
     match status:
         case Status.COLLECTED:
-            told = replace(payment, paid_time="")
+            notice = replace(payment, paid_time="")
             facts = Facts({"state": "DONE"}, "DONE", None, "USER_PAID", "NEWTON", "T1")
-            return replace(order, payment=told, facts=facts, reason="NEWTON", attempts=0, expires_at=2_000_000_000)
+            return replace(order, payment=notice, facts=facts, reason="NEWTON", attempts=0, expires_at=2_000_000_000)
         case Status.RETRYING:
             return replace(order, reason="DEDUCTING", messages={"m1": Receipt(1)}, was_rejected=True)
         case Status.REJECTED:
@@ -152,14 +152,14 @@ def _scene(doorway: Doorway, status: Status | None, kind: str, message: str = "r
     return Scene(doorway, number, doorway.notification(number), Message(id_, json.dumps(payload), receives))
 
 
-def _told(status: Status | None, kind: str) -> Status | None:
+def _after_notification(status: Status | None, kind: str) -> Status | None:
     """Return the status after the notification alone."""
     if status is None:
         return Status.COLLECTED if kind == "NEWTON" else None
     return KINDS[kind] or status if status in OPEN else status
 
 
-def _told_and_reported(status: Status | None, kind: str, message: str) -> Status:
+def _after_both(status: Status | None, kind: str, message: str) -> Status:
     """Return the status after both, whatever the sequence."""
     if status is Status.COLLECTED:
         return Status.PAID_BY_WECHAT
@@ -178,7 +178,7 @@ def test_a_notification_alone(doorway: Doorway, status: Status | None, kind: str
     before = scene.item
     assert isinstance(scene.tell(), Received)
     item = scene.item
-    assert (item.status if item else None) is _told(status, kind)
+    assert (item.status if item else None) is _after_notification(status, kind)
     assert scene.calls == 0
     if item is None or before is None:
         assert item is None or not item.status.needs_attention
@@ -204,10 +204,13 @@ def test_a_notification_and_a_report(doorway: Doorway, status: Status | None, ki
         SEQUENCES[sequence](scene)
         item = scene.item
         assert item is not None
-        assert item.status is _told_and_reported(status, kind, message), (message, sequence)
+        assert item.status is _after_both(status, kind, message), (message, sequence)
         assert item.payment.paid_time == PAYMENT.paid_time
         assert item.was_rejected or item.status is Status.REJECTED or status not in OPEN
-        if Status.COLLECTED in {status, _told(status, kind) if sequence == "told, then reported" else None}:
+        if Status.COLLECTED in {
+            status,
+            _after_notification(status, kind) if sequence == "told, then reported" else None,
+        }:
             assert scene.calls == 0
         SEQUENCES[sequence](scene)
         assert scene.item is not None
@@ -238,6 +241,6 @@ def test_a_notification_of_a_sub_merchants_order(doorway: Doorway, status: Statu
     doorway.wechat_pay.deduct(MERCHANT, "A1", sub_mchid="1900000109")
     doorway.notify("A1")
     assert doorway.item("A1") == (None if status is None else _item(status))
-    told = doorway.item("A1", owner=f"{MERCHANT}/1900000109")
-    assert told is not None
-    assert told.status is Status.COLLECTED
+    other = doorway.item("A1", owner=f"{MERCHANT}/1900000109")
+    assert other is not None
+    assert other.status is Status.COLLECTED
