@@ -1,4 +1,4 @@
-"""The rules of notifications as a table: each status of an item, each kind of notification, each way in which both meet.
+"""The rules of notifications as a table: each status of an item, each kind of notification, each way that both meet.
 
 A till's report comes before the notification, after it, between its read and its write, or with the notification
 between those of the report; its message is delivered again, or is redriven under another id. Whatever the sequence, the
@@ -85,7 +85,11 @@ class Scene:
         lookups: Any = self.doorway.receiver.lookups
         relay = Relay(
             table=table or self.doorway.table,
-            wechat_pay=WeChatPay(Keys({MERCHANT: lookups.get(MERCHANT)}), call_budget=1.0, clock=self.doorway.clock),
+            wechat_pay=WeChatPay(
+                Keys({MERCHANT: lookups.get(MERCHANT)}),
+                call_budget=1.0,  # seconds of the doorway's own clock
+                clock=self.doorway.clock,
+            ),
             queue=NoQueue(),
             circuit=Switch(),
             executor=InTurn(),

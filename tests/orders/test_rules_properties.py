@@ -173,7 +173,11 @@ class Orders(RuleBasedStateMachine):
         self.circuit = Switch()
         self.relay = Relay(
             table=self.table,
-            wechat_pay=WeChatPay(Keys({MERCHANT: profile}), call_budget=1.0, clock=lambda: self.now),
+            wechat_pay=WeChatPay(
+                Keys({MERCHANT: profile}),
+                call_budget=1.0,  # seconds of the model's own clock
+                clock=lambda: self.now,
+            ),
             queue=NoQueue(),
             circuit=self.circuit,
             executor=InTurn(),

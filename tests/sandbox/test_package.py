@@ -29,10 +29,10 @@ from tools import sandbox_package_contents
 from tools.sandbox_package_trial import fresh_environment
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "sandbox/package/pyproject.toml").read_text(encoding="utf-8"))
-VENDORED = {"sandbox", "ops", "orders", "wechatpay"}
+VENDORED = {"sandbox", "ops", "orders", "notifications", "outcomes", "wechatpay"}
 NAMES = {"samtranslator": "aws-sam-translator", "multipart": "python-multipart"}  # import name → distribution
 BY_MINISTACK = {"boto3", "botocore", "hypercorn"}  # of the versions that it requires
-FOR_TYPES = {"_typeshed", "mypy_boto3_dynamodb", "mypy_boto3_sqs", "mypy_boto3_secretsmanager"}
+FOR_TYPES = {"_typeshed", *(f"mypy_boto3_{name}" for name in ("dynamodb", "events", "secretsmanager", "sqs"))}
 
 
 @pytest.fixture(scope="module")
