@@ -1,4 +1,4 @@
-"""The rules of notifications as a table: each status of an item, each kind of notification, each way in which both meet.
+"""Notifications as a table: each status of an item, each kind of notification, each way in which both meet.
 
 A till's report comes before the notification, after it, between its read and its write, or with the notification
 between those of the report; its message is delivered again, or is redriven under another id. Whatever the sequence, the

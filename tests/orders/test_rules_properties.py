@@ -545,6 +545,25 @@ def test_the_rules_hold_whatever_happens(key_ring: Path) -> None:
     _run(key_ring, EXAMPLES)
 
 
+def test_an_environment_that_is_overtaken_raises_the_alarm_of_its_message(key_ring: Path) -> None:
+    """The alarm is raised though the writer had no answer, and the other copy of the message had no verdict."""
+    Orders.keys = key_ring
+    model = Orders()
+    model.a_till_reports("C", 1)
+    model.an_order_becomes_ready("C", 3900)
+    model.wechat_pay_collects("C")
+    model.writes_go_wrong(["written, no answer"])
+    letters = dict(model.queue)
+
+    def meanwhile() -> None:
+        model._deliver(["m1"])
+        model.wechat_pay_misbehaves("redirect", 2, None)
+
+    model._deliver(["m1"], replace(model.relay, table=_Stale(model.table, meanwhile)), letters)
+    assert (model.queue, model.reported_twice) == ({}, {"C"})
+    model.teardown()
+
+
 def test_the_machines_clock_decides_nothing(key_ring: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The model holds on a machine that stalls for an hour between any two looks at its clock."""
     hours = itertools.count(0, 3600)
