@@ -112,8 +112,8 @@ class Scene:
 
 
 SEQUENCES: dict[str, Callable[[Scene], object]] = {
-    "told, then reported": lambda scene: (scene.tell(), scene.report()),
-    "reported, then told": lambda scene: (scene.report(), scene.tell()),
+    "told, then reported": lambda scene: [call() for call in (scene.tell, scene.report)],
+    "reported, then told": lambda scene: [call() for call in (scene.report, scene.tell)],
     "told while it is reported": lambda scene: scene.report(Meanwhile(scene.doorway.table, scene.tell)),
     "reported while it is told": lambda scene: scene.tell(Meanwhile(scene.doorway.table, scene.report)),
 }
@@ -222,7 +222,10 @@ def test_a_notification_and_a_report(doorway: Doorway, status: Status | None, ki
 def test_a_notification_of_another_merchant(doorway: Doorway, status: Status | None) -> None:
     """A genuine notification of one merchant changes nothing of another, not even with the same keys."""
     scene = _scene(doorway, status, "NEWTON")
-    doorway.secrets.secrets[f"wechatpay/{OTHER}"] = doorway.secrets.secrets[f"wechatpay/{MERCHANT}"] | {"mchid": OTHER}
+    doorway.secrets.secrets[f"wechatpay/{OTHER}"] = {
+        **doorway.secrets.secrets[f"wechatpay/{MERCHANT}"],
+        "mchid": OTHER,
+    }
     if status is not None:
         other = replace(_item(status), payment=replace(_item(status).payment, mchid=OTHER))
         doorway.table.items[other.key] = other

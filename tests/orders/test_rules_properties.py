@@ -383,8 +383,8 @@ class Orders(RuleBasedStateMachine):
             self._drain()
             self.an_operator_redrives()
             self._drain()
-            for item in self.table.items.values():
-                self._compare_with_events(item)
+            for order in self.table.items.values():
+                self._compare_with_events(order)
             for number, truth in self.truth.items():
                 if truth.times:
                     self._compare(number)
@@ -509,7 +509,8 @@ class Orders(RuleBasedStateMachine):
 
     def _compare_with_events(self, item: Order) -> None:
         """Compare the outcome events with the item that they are about."""
-        *earlier, last = self.table.of(item.key) or [None]
+        events = self.table.of(item.key)
+        earlier, last = events[:-1], next(reversed(events), None)
         repeated = announce_again(item)
         assert last == (repeated.detail_type if repeated else None)
         assert set(earlier) <= {DetailType.REJECTED}, "an outcome was announced that the table does not bear out"
