@@ -241,7 +241,8 @@ def _outcome_rows() -> Iterator[Row]:
     yield Row(wrong, ("OutcomesLateAlarm",), late, late, late, "Lambda repeats the batch all the time")
     given_up = int(setting("OutcomesFunction", "      MaximumRecordAgeInSeconds")) // MINUTE
     hours = f"the same for {given_up // 60} hours, after which an event is given up"
-    yield Row(hours, ("UndeliveredOutcomesAlarm",), *[given_up + AT_ONCE] * 3)
+    late = given_up + AT_ONCE
+    yield Row(hours, ("UndeliveredOutcomesAlarm",), late, late, late)
     unreadable = "an outcome event cannot be made, because the item cannot be read"
     yield Row(unreadable, ("OutcomeUnreadableAlarm",), *_at_once())
 

@@ -69,6 +69,8 @@ class Report:
         elif result.order is not None and contradicts(result.order, result.outcome):
             self._count("PaidByWeChat")
             self.logger.error("verdicts contradict each other, see the order's history", extra=fields)
+        elif not result.failed and not result.outcome.status.final:
+            self._add_overtaken(result, result.outcome, fields)
         else:
             self._add_outcome(result.outcome, fields)
 
@@ -125,6 +127,12 @@ class Report:
             self.logger.error("a double payment, delivered again: refund", extra=story(result))
         else:
             self.logger.info("already settled", extra=fields)
+
+    def _add_overtaken(self, result: Result, outcome: Outcome, fields: Fields) -> None:
+        """Report a conversation that settled nothing, about an order that another environment settled meanwhile."""
+        self.faulty += outcome.reason in FAULTS
+        self._count_reason(outcome)
+        self._add_settled(result, fields)
 
     def _add_outcome(self, outcome: Outcome, fields: Fields) -> None:
         self.faulty += outcome.reason in FAULTS

@@ -1,4 +1,4 @@
-"""The rules of notifications as a table: each status of an item, each kind of notification, each way that both meet.
+"""Notifications as a table: each status of an item, each kind of notification, each way in which both meet.
 
 A till's report comes before the notification, after it, between its read and its write, or with the notification
 between those of the report; its message is delivered again, or is redriven under another id. Whatever the sequence, the
@@ -85,11 +85,7 @@ class Scene:
         lookups: Any = self.doorway.receiver.lookups
         relay = Relay(
             table=table or self.doorway.table,
-            wechat_pay=WeChatPay(
-                Keys({MERCHANT: lookups.get(MERCHANT)}),
-                call_budget=1.0,  # seconds of the doorway's own clock
-                clock=self.doorway.clock,
-            ),
+            wechat_pay=WeChatPay(Keys({MERCHANT: lookups.get(MERCHANT)}), call_budget=1.0, clock=self.doorway.clock),
             queue=NoQueue(),
             circuit=Switch(),
             executor=InTurn(),
@@ -116,8 +112,8 @@ class Scene:
 
 
 SEQUENCES: dict[str, Callable[[Scene], object]] = {
-    "told, then reported": lambda scene: [scene.tell(), scene.report()],
-    "reported, then told": lambda scene: [scene.report(), scene.tell()],
+    "told, then reported": lambda scene: [call() for call in (scene.tell, scene.report)],
+    "reported, then told": lambda scene: [call() for call in (scene.report, scene.tell)],
     "told while it is reported": lambda scene: scene.report(Meanwhile(scene.doorway.table, scene.tell)),
     "reported while it is told": lambda scene: scene.tell(Meanwhile(scene.doorway.table, scene.report)),
 }
@@ -226,8 +222,10 @@ def test_a_notification_and_a_report(doorway: Doorway, status: Status | None, ki
 def test_a_notification_of_another_merchant(doorway: Doorway, status: Status | None) -> None:
     """A genuine notification of one merchant changes nothing of another, not even with the same keys."""
     scene = _scene(doorway, status, "NEWTON")
-    secrets = doorway.secrets.secrets
-    secrets[f"wechatpay/{OTHER}"] = {**secrets[f"wechatpay/{MERCHANT}"], "mchid": OTHER}
+    doorway.secrets.secrets[f"wechatpay/{OTHER}"] = {
+        **doorway.secrets.secrets[f"wechatpay/{MERCHANT}"],
+        "mchid": OTHER,
+    }
     if status is not None:
         other = replace(_item(status), payment=replace(_item(status).payment, mchid=OTHER))
         doorway.table.items[other.key] = other

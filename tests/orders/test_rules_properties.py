@@ -387,8 +387,8 @@ class Orders(RuleBasedStateMachine):
             self._drain()
             self.an_operator_redrives()
             self._drain()
-            for item in self.table.items.values():
-                self._compare_with_events(item)
+            for order in self.table.items.values():
+                self._compare_with_events(order)
             for number, truth in self.truth.items():
                 if truth.times:
                     self._compare(number)
@@ -513,7 +513,8 @@ class Orders(RuleBasedStateMachine):
 
     def _compare_with_events(self, item: Order) -> None:
         """Compare the outcome events with the item that they are about."""
-        *earlier, last = self.table.of(item.key) or [None]
+        events = self.table.of(item.key)
+        earlier, last = events[:-1], next(reversed(events), None)
         repeated = announce_again(item)
         assert last == (repeated.detail_type if repeated else None)
         assert set(earlier) <= {DetailType.REJECTED}, "an outcome was announced that the table does not bear out"
@@ -547,6 +548,25 @@ class _Stale:
 def test_the_rules_hold_whatever_happens(key_ring: Path) -> None:
     """No sequence of events breaks an invariant; `make property-tests` runs a hundred times as many."""
     _run(key_ring, EXAMPLES)
+
+
+def test_an_environment_that_is_overtaken_raises_the_alarm_of_its_message(key_ring: Path) -> None:
+    """The alarm is raised though the writer had no answer, and the other copy of the message had no verdict."""
+    Orders.keys = key_ring
+    model = Orders()
+    model.a_till_reports("C", 1)
+    model.an_order_becomes_ready("C", 3900)
+    model.wechat_pay_collects("C")
+    model.writes_go_wrong(["written, no answer"])
+    letters = dict(model.queue)
+
+    def meanwhile() -> None:
+        model._deliver(["m1"])
+        model.wechat_pay_misbehaves("redirect", 2, None)
+
+    model._deliver(["m1"], replace(model.relay, table=_Stale(model.table, meanwhile)), letters)
+    assert (model.queue, model.reported_twice) == ({}, {"C"})
+    model.teardown()
 
 
 def test_the_machines_clock_decides_nothing(key_ring: Path, monkeypatch: pytest.MonkeyPatch) -> None:
