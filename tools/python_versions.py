@@ -186,6 +186,16 @@ def copy_tests(tree: Path, version: str) -> Path:
     return tree
 
 
+def _after_brackets(text: str) -> str:
+    """Return what follows the bracket that closes the one before this text."""
+    depth = 1
+    for place, sign in enumerate(text):
+        depth += {"[": 1, "]": -1}.get(sign, 0)
+        if not depth:
+            return text[place + 1 :]
+    raise ValueError(f"no bracket closes the type parameters of {text!r:.80}")
+
+
 def without_pep_695(source: str) -> str:
     """Return the source with `type X = …` and `def f[T](…)` as Python 3.11 spells them, line by line.
 
@@ -201,7 +211,7 @@ def without_pep_695(source: str) -> str:
         last = node.type_params[-1].end_lineno or node.lineno
         head = "".join(lines[index:last])
         name, _, rest = head.partition("[")
-        lines[index:last] = [name + rest.partition("]")[2]]
+        lines[index:last] = [name + _after_brackets(rest)]
         decorators = [] if isinstance(node, ast.TypeAlias) else node.decorator_list
         first = min([node.lineno, *(decorator.lineno for decorator in decorators)]) - 1
         indent = lines[first][: len(lines[first]) - len(lines[first].lstrip())]

@@ -48,7 +48,7 @@ def read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_order(show)
     parser.add_output(show)
     listing = verbs.add_parser("list", help="the orders at WeChat Pay, the newest last")
-    listing.add_argument("--mchid", type=parser.mchid, default="", help="of this merchant")
+    listing.add_argument("--mchid", type=parser.mchid, help="of this merchant")
     parser.add_output(listing)
     return noun.parse_args(arguments)
 
@@ -154,7 +154,7 @@ def _show(sandbox: "Running", options: argparse.Namespace) -> "Output":
 def _list(sandbox: "Running", options: argparse.Namespace) -> "Output":
     from ops.output import Report, Table  # noqa: PLC0415
 
-    orders = sandbox.control.view("ledger", mchid=options.mchid)
+    orders = sandbox.control.view("ledger", mchid=options.mchid or "")
     columns = ("mchid", "out_order_no", "state", "state_description", "collection_state", "paid_type")
     rows = tuple(tuple(one.get(name) for name in columns) for one in orders)
     return Report((Table(columns, rows),) if rows else ("WeChat Pay has no order",), orders)

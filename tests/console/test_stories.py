@@ -21,7 +21,7 @@ numbers = itertools.count(1)
 @pytest.fixture
 def number() -> str:
     """The number of an order that no other test has."""
-    return f"BROWSER-{next(numbers)}"
+    return f"BROWSER-{next(numbers):03}"
 
 
 def send(page: Page, trigger: str, number: str = "") -> None:
@@ -108,7 +108,7 @@ def test_a_broken_event_becomes_a_dead_letter_with_its_reason(page: Page, number
     row(page, number).get_by_role("link", name="a dead letter: why?").click()
     letters = page.locator("#letters tbody tr").filter(has_text="paid_time: is missing")
     expect(letters).not_to_have_count(0)
-    before = letters.count()
+    message_id = letters.first.get_by_role("checkbox").get_attribute("value")
     page.locator("#delete-chosen").click()
     expect(page.get_by_role("alert")).to_contain_text("tick at least one letter first")
     letters.first.get_by_role("checkbox").check()
@@ -117,7 +117,7 @@ def test_a_broken_event_becomes_a_dead_letter_with_its_reason(page: Page, number
     page.locator("#delete").click()
     expect(page.locator("#jobs")).to_contain_text("1 message(s) are deleted and kept in")
     page.goto("/dead-letters")
-    expect(page.locator("#letters tbody tr").filter(has_text="paid_time: is missing")).to_have_count(before - 1)
+    expect(page.locator(f"#letters [value='{message_id}']")).to_have_count(0)
 
 
 def test_an_event_that_no_rule_matches_says_why(page: Page, number: str, keep: Callable[[str], object]) -> None:
@@ -188,7 +188,7 @@ def test_a_switch_takes_its_options(page: Page, number: str, desk: Desk) -> None
 
 def test_chosen_and_all_dead_letters_are_redriven(page: Page, desk: Desk, keep: Callable[[str], object]) -> None:
     """Letters are analysed; once their cause is mended the ticked one is redriven and synced, then all."""
-    first, second = f"BROWSER-{next(numbers)}", f"BROWSER-{next(numbers)}"
+    first, second = f"BROWSER-{next(numbers):03}", f"BROWSER-{next(numbers):03}"
     dead_letter(desk, page, first)
     dead_letter(desk, page, second)
     page.locator("#analyse").click()
@@ -211,7 +211,7 @@ def test_chosen_and_all_dead_letters_are_redriven(page: Page, desk: Desk, keep: 
 
 def test_a_tick_stays_while_the_list_changes(page: Page, desk: Desk) -> None:
     """A letter that is ticked stays ticked when another arrives, and an empty choice is refused in one line."""
-    first, second = f"BROWSER-{next(numbers)}", f"BROWSER-{next(numbers)}"
+    first, second = f"BROWSER-{next(numbers):03}", f"BROWSER-{next(numbers):03}"
     dead_letter(desk, page, first)
     page.locator("#redrive-chosen").click()
     expect(page.get_by_role("alert")).to_have_text("Nothing was done: tick at least one letter first.")
