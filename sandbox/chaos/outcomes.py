@@ -2,8 +2,11 @@
 
 import json
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+
+from botocore.exceptions import BotoCoreError
 
 from sandbox.audit import OutcomeEvent
 from sandbox.testbed import Testbed
@@ -40,8 +43,9 @@ class OutcomeQueue:
 
     def _collect(self) -> None:
         while not self._over.is_set():
-            while self._receive():
-                pass
+            with suppress(BotoCoreError):  # a busy machine, or the end of the run
+                while self._receive():
+                    pass
             self._over.wait(0.5)  # a queue is polled
 
     def _receive(self) -> bool:
