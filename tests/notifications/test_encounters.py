@@ -85,7 +85,11 @@ class Scene:
         lookups: Any = self.doorway.receiver.lookups
         relay = Relay(
             table=table or self.doorway.table,
-            wechat_pay=WeChatPay(Keys({MERCHANT: lookups.get(MERCHANT)}), call_budget=1.0, clock=self.doorway.clock),
+            wechat_pay=WeChatPay(
+                Keys({MERCHANT: lookups.get(MERCHANT)}),
+                call_budget=1.0,  # seconds of the doorway's own clock
+                clock=self.doorway.clock,
+            ),
             queue=NoQueue(),
             circuit=Switch(),
             executor=InTurn(),
