@@ -18,6 +18,7 @@ from sandbox.wechat_pay.notifications import LIMIT, Attempt, Notification
 from sandbox.wechat_pay.notifier import Notifier
 
 THREADS = 8
+IN_HAND = THREADS * 4  # notifications that the threads have or will have next; all of them are read at each look
 ACCEPTED = (200, 204)
 
 type Post = Callable[[str, SignedNotification], int]  # returns the status; raises OSError or HTTPException
@@ -118,7 +119,7 @@ class Courier:
 
     def _take(self) -> list[Notification]:
         with self._lock:
-            due = self._notifier.outbox.due(self._clock(), THREADS * 4 + len(self._in_flight))
+            due = self._notifier.outbox.due(self._clock(), IN_HAND)  # those in flight are still due, and the earliest
             due = [one for one in due if one.id not in self._in_flight]
             self._in_flight |= {one.id for one in due}
         return due

@@ -117,6 +117,6 @@ def test_the_columns_are_those_of_the_readme() -> None:
     console.print(screen.head())
     stage: Any = SimpleNamespace(calls=lambda: ["sync 400 INVALID_REQUEST", "sync 200"])
     stage.steps = ["RETRYING DEDUCTING", "wait 2 s", "SYNCED"]
-    console.print(screen.story(STORIES[5], "kept", stage, 2.2))
+    console.print(screen.story(STORIES[5], "kept", stage, 2.3))
     for line in console.export_text().splitlines():
         assert line.rstrip() in readme
