@@ -25,8 +25,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Shuffle if the option is given; a module stays together, because its fixtures take seconds.
 
-    With pytest-xdist (`make test`) modules are divided among processes, those that share the session's sandbox to one
-    of them, first: they take the longest.
+    With pytest-xdist (`make test`) modules are divided among processes, those that share the session's sandbox in two
+    groups, first: they take the longest.
     """
     modules = [list(tests) for _, tests in groupby(items, key=lambda item: item.path)]
     if (seed := config.getoption("--shuffle")) is not None:
@@ -37,10 +37,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("loadgroup", default=False):
         modules.sort(key=lambda tests: not _shares_the_sandbox(tests))
         for tests in modules:
-            group = "sandbox" if _shares_the_sandbox(tests) else tests[0].path.stem
             for test in tests:
-                _put_into(group, test)
+                _put_into(_group_of(tests), test)
     items[:] = [test for tests in modules for test in tests]
+
+
+def _group_of(tests: Sequence[pytest.Item]) -> str:
+    """Return the group of a module; the console's tests take as long as all others that share a sandbox."""
+    path = tests[0].path
+    if not _shares_the_sandbox(tests):
+        return path.stem
+    return "console" if "console" in path.parts else "sandbox"
 
 
 def _put_into(group: str, test: pytest.Item) -> None:
