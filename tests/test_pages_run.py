@@ -217,7 +217,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if path.name.startswith((".venv", ".aws-sam")) or not path.name.startswith("."):
             (clone / path.name).symlink_to(path)
     (clone / ".sandbox").mkdir()
-    [payload] = [block for block in re.findall(r"```json\n(.*?)```", README, re.DOTALL) if "paid_time" in block]
+    payload, _ = [block for block in re.findall(r"```json\n(.*?)```", README, re.DOTALL) if "paid_time" in block]
     (clone / "mine.json").write_text(payload, encoding="utf-8")
     return clone
 

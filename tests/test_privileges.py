@@ -124,7 +124,8 @@ def function(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedFunct
 def _disable_the_mapping(cloud: Cloud) -> None:
     """Let the first function rest."""
     functions = cloud.client("lambda")
-    [mapping] = functions.list_event_source_mappings()["EventSourceMappings"]
+    mappings = functions.list_event_source_mappings()["EventSourceMappings"]
+    [mapping] = [one for one in mappings if ":sqs:" in one["EventSourceArn"]]
     functions.delete_event_source_mapping(UUID=mapping["UUID"])
 
 

@@ -19,7 +19,7 @@ OF_AWS: Mapping[str, frozenset[str]] = {
     "AWS/SQS": frozenset(
         {"ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible", "ApproximateAgeOfOldestMessage"}
     ),
-    "AWS/Lambda": frozenset({"Errors", "Throttles", "Duration", "Invocations", "ConcurrentExecutions"}),
+    "AWS/Lambda": frozenset({"Errors", "Throttles", "Duration", "Invocations", "ConcurrentExecutions", "IteratorAge"}),
     "AWS/Events": frozenset(
         {"FailedInvocations", "InvocationsFailedToBeSentToDlq", "InvocationsSentToDlq", "Invocations", "MatchedEvents"}
     ),

@@ -30,9 +30,9 @@ def console(desk: Desk) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium for all tests."""
+    """A headless Chromium for a module: while it runs, Playwright's event loop does, and nothing else may await."""
     if MISSING:
         pytest.skip(MISSING)
     expect.set_options(timeout=LIMIT)

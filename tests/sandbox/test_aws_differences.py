@@ -2,11 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
+import requests
 
+from sandbox.notifications_front import SimulatedFront
 from sandbox.testbed import MERCHANT, ROOT, Testbed
 from sandbox.waiting import until
 
@@ -39,6 +42,32 @@ def test_resources_that_do_not_exist_here_are_left_out(world: Testbed) -> None:
     kinds = {resource["ResourceType"] for resource in resources}
     assert not [kind for kind in kinds if kind.startswith(("AWS::Logs::QueryDefinition", "AWS::CodeDeploy"))]
     assert "AWS::CloudWatch::Dashboard" in kinds
+
+
+@differs("The front of the notifications is")
+def test_the_front_throttles_nothing() -> None:
+    """Requests that come at once are all answered, two at a time."""
+    running: list[int] = []
+    most: list[int] = []
+
+    def invoke(_: Mapping[str, Any]) -> Mapping[str, Any]:
+        running.append(1)
+        most.append(len(running))
+        running.pop()
+        return {"statusCode": 204}
+
+    with SimulatedFront(invoke) as front, ThreadPoolExecutor(12) as pool:
+        url = front.notify_url(MERCHANT)
+        answers = list(pool.map(lambda _: requests.post(url, data=b"{}", timeout=60).status_code, range(24)))
+    assert answers == [204] * 24
+    assert max(most) <= 2
+
+
+@differs("The table's time to live is not switched on")
+def test_time_to_live_is_not_switched_on(world: Testbed) -> None:
+    """The table that the template wants with a time to live has none."""
+    answer = world.cloud.client("dynamodb").describe_time_to_live(TableName=world.stack.outputs["OrdersTableName"])
+    assert answer["TimeToLiveDescription"]["TimeToLiveStatus"] == "DISABLED"
 
 
 @differs("Alarms are never evaluated")

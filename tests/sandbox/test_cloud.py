@@ -25,7 +25,15 @@ def test_every_resource_of_the_template_is_deployed(world: Testbed, declared: di
     resources = world.cloud.client("cloudformation").describe_stack_resources(StackName="sandbox")["StackResources"]
     deployed = [resource["LogicalResourceId"] for resource in resources]
     absent = {name for name in declared if not any(one.startswith(name) for one in deployed)}
-    left_out = ("MovesInSteps", "OnAws", "HasArchive", "HasNotifications", "HasHttpApi", "HasFunctionUrl")
+    left_out = (
+        "MovesInSteps",
+        "OnAws",
+        "HasArchive",
+        "HasNotifications",
+        "HasHttpApi",
+        "HasFunctionUrl",
+        "HasOutcomes",
+    )
     assert absent == {name for condition in left_out for name in CONDITIONAL[condition]}
     assert "OperationsDashboard" in deployed
 
