@@ -586,6 +586,12 @@ def _prints(text: str) -> Rule:
     return rule
 
 
+def _may_need_action(shell: Shell, command: str) -> None:
+    """The command does its work, says that something needs action, or that the order has no outcome."""
+    process = shell.run(command)
+    assert process.returncode in {0, 1, NEEDS_ACTION} and "Traceback" not in process.stderr, process
+
+
 OPS = r"(?:bin/ops|\.venv/bin/python -m ops)(?: --(?!help)[\w-]+ \S+)*"
 RULES: Mapping[str, Rule] = {
     r"export ": _sets_variables,
@@ -604,6 +610,7 @@ RULES: Mapping[str, Rule] = {
     rf"{OPS} dead-letters redrive --plan ": _redrives_a_plan,
     rf"{OPS} dead-letters (redrive|delete)": _moves,
     rf"{OPS} undelivered ": _sends_undelivered,
+    rf"{OPS} outcome send ": _may_need_action,
     rf"{OPS} event send .*--dry-run": _asks_the_till,
     rf"{OPS} event send ": _prints("-"),  # an id
     rf"{OPS} keys check ": _checks_keys,

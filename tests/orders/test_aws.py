@@ -117,7 +117,7 @@ def _host(make: Any, service: str) -> str:
     """Return the host of a client's first call, or the text of its refusal."""
     calls: dict[str, Callable[[Any], Any]] = {
         "dynamodb": lambda client: client.get_item(TableName="orders", Key={"pk": {"S": "1#2"}}),
-        "events": lambda client: client.put_events(Entries=[]),
+        "events": lambda client: client.put_events(Entries=[{"Detail": "{}"}]),
         "secretsmanager": lambda client: client.get_secret_value(SecretId="wechatpay/1"),
         "sqs": lambda client: client.change_message_visibility_batch(QueueUrl="https://queue.test/1/2", Entries=[]),
     }
