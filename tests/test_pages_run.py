@@ -589,7 +589,8 @@ def _prints(text: str) -> Rule:
 def _may_need_action(shell: Shell, command: str) -> None:
     """The command does its work, says that something needs action, or that the order has no outcome."""
     process = shell.run(command)
-    assert process.returncode in {0, 1, NEEDS_ACTION} and "Traceback" not in process.stderr, process
+    assert process.returncode in {0, 1, NEEDS_ACTION}, process
+    assert "Traceback" not in process.stderr
 
 
 OPS = r"(?:bin/ops|\.venv/bin/python -m ops)(?: --(?!help)[\w-]+ \S+)*"

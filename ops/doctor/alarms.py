@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 import notifications
 import orders
+import outcomes
 from ops.doctor.mapping import ALIAS
 from ops.doctor.resources import resources
 from ops.findings import Finding, failed, not_checked, ok, warning
@@ -82,8 +83,9 @@ def _alarms(deployment: Deployment, names: Sequence[str]) -> list[Mapping[str, A
 
 @cache
 def emitted() -> frozenset[str]:
-    """Return the words in both functions' source that may be the name of a metric: capital letter, no blank."""
-    paths = [path for package in (orders, notifications) for path in Path(next(iter(package.__path__))).glob("*.py")]
+    """Return the words in the functions' source that may be the name of a metric: capital letter, no blank."""
+    packages = (orders, notifications, outcomes)
+    paths = [path for package in packages for path in Path(next(iter(package.__path__))).glob("*.py")]
     return frozenset(word for path in paths for word in _METRIC.findall(path.read_text(encoding="utf-8")))
 
 
