@@ -109,7 +109,7 @@ def function(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObservedFunct
     ):
         hosts = {"WeChatPayBaseUrl": wechat_pay.base_url, "WeChatPayBackupUrl": wechat_pay.backup_url}
         waits = {**SHORT_WAITS, "MaximumConcurrency": "2"}
-        parameters = {"AwsEndpointUrl": proxy.url, **hosts, **waits, **DOORWAYS}
+        parameters = {"AwsEndpointUrl": proxy.url, **hosts, **waits, **DOORWAYS, "OutcomeEvents": "no"}
         world = Testbed(cloud, cloud.deploy(parameters, build=BUILD), wechat_pay)
         world.put_secret(MERCHANT)
         function = ObservedFunction(world, proxy, requests)
