@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from ops.stack import Deployment
+from ops.stack import Deployment, OpsError
 from orders.errors import UnreadableItemError
 from orders.items import document_of, order_of
 from orders.order import Order
@@ -58,6 +58,15 @@ def find(deployment: Deployment, key: str) -> Item | None:
         TableName=deployment.outputs["OrdersTableName"], Key={"pk": {"S": key}}, ConsistentRead=True
     )
     return Item.of(answer["Item"]) if "Item" in answer else None
+
+
+def require(deployment: Deployment, key: str) -> Item:
+    """Return the item with this key; OpsError if there is none."""
+    item = find(deployment, key)
+    if item is None:
+        remedy = "" if "/" in key else "; for an order of a sub-merchant give --sub-mchid"
+        raise OpsError(f"no item {key}: no event of this order has been read{remedy}")
+    return item
 
 
 def owner_and_number(key: str) -> tuple[str, str]:

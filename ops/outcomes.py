@@ -15,10 +15,8 @@ ANNOUNCED = tuple(status for status in Status if status.final or status is Statu
 
 
 def of_order(deployment: Deployment, key: str) -> Announcement:
-    """Return the outcome of an order as its item stands; OpsError if it has none."""
-    item = items.find(deployment, key)
-    if item is None:
-        raise OpsError(f"no item {key}: no event of this order has been read")
+    """Return the outcome of an order as its item stands; OpsError if it has neither."""
+    item = items.require(deployment, key)
     if item.order is None:
         raise OpsError(f"the item {key} cannot be read: {item.problem}")
     if announcement := announce_again(item.order):

@@ -165,7 +165,7 @@ TABLE = {
     "outcomes.announcement": {"orders.order"},
     "outcomes.changes": {"orders.errors", "orders.items", "orders.order"},
     "outcomes.bus": {"outcomes.announcement", "botocore", "mypy_boto3_events"},
-    "outcomes.settings": {"orders.errors"},
+    "outcomes.settings": {"orders.settings"},
     "outcomes.handler": {"outcomes", "orders.aws", "wechatpay", "aws_lambda_powertools"},
     "outcomes": set(),
     # the library: pure text first, then keys, then the network; never AWS, never orders

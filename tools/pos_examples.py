@@ -4,16 +4,16 @@ Python's is here already, Java's example needs none. What cannot be fetched is s
 """
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+
+from tools.interop.installation import InstallationError, UnavailableError, install
 
 FOLDER = Path(__file__).parents[1] / ".pos-examples"
 NODE_MODULES = FOLDER / "node/node_modules"
 GO = FOLDER / "go"
 NODE_SDK = "@aws-sdk/client-eventbridge@3.1169.0"
 GO_MODULES = ("github.com/aws/aws-sdk-go-v2/config@v1.29.13", "github.com/aws/aws-sdk-go-v2/service/sqs@v1.38.4")
-LIMIT = 300  # seconds, for a slow network
 
 
 def main() -> int:
@@ -31,9 +31,8 @@ def _node() -> str:
     directory = NODE_MODULES.parent
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "package.json").write_text('{"private": true}')  # without it npm uses a project in a parent folder
-    return _fetch(
-        ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1", NODE_SDK], directory
-    )
+    npm = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1", NODE_SDK]
+    return _fetch("npm's registry", npm, directory)
 
 
 def _go() -> str:
@@ -43,16 +42,16 @@ def _go() -> str:
         return "skipped: go is not on PATH"
     shutil.rmtree(GO, ignore_errors=True)
     GO.mkdir(parents=True)
-    module = _fetch(["go", "mod", "init", "example"], GO)
-    return _fetch(["go", "get", *GO_MODULES], GO) if module == "fetched" else module
+    module = _fetch("go", ["go", "mod", "init", "example"], GO)
+    return _fetch("Go's module proxy", ["go", "get", *GO_MODULES], GO) if module == "fetched" else module
 
 
-def _fetch(command: list[str], directory: Path) -> str:
+def _fetch(source: str, command: list[str], directory: Path) -> str:
     try:
-        run = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False, timeout=LIMIT)
-    except subprocess.TimeoutExpired:
-        return f"skipped: not fetched within {LIMIT} s"
-    return "fetched" if run.returncode == 0 else f"skipped: {' '.join(run.stderr.split())[-200:]}"
+        install(source, command, directory)
+    except (UnavailableError, InstallationError) as error:
+        return f"skipped: {error}"
+    return "fetched"
 
 
 if __name__ == "__main__":

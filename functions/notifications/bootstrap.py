@@ -3,22 +3,14 @@
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
 
 import wechatpay
 from notifications.lookups import Lookups
 from notifications.receiver import Receiver
 from notifications.settings import Settings
-from orders.aws import Aws
+from orders.aws import Aws, Clients
 from orders.merchants import Merchants
 from orders.table import OrdersTable
-
-
-class Clients(Protocol):
-    """Makes boto3's clients."""
-
-    def client(self, service: str) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
-        """Return the client of an AWS service, such as `dynamodb`."""
 
 
 def bootstrap(settings: Settings, *, aws: Clients | None = None, clock: Callable[[], float] = time.time) -> Receiver:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from orders.errors import SettingsError
-from orders.settings import positive, required, url
+from orders.settings import ca_bundle, positive, required, url
 
 CALL_SHARE = 5  # a call of AWS may take a fifth of the time to connect, and a fifth to be answered
 
@@ -43,7 +43,7 @@ class Settings:
         return cls(
             orders_table=required(environ, "ORDERS_TABLE"),
             merchant_secret_prefix=required(environ, "MERCHANT_SECRET_PREFIX").rstrip("/"),
-            aws_ca_bundle=environ.get("AWS_CA_BUNDLE") or environ.get("REQUESTS_CA_BUNDLE"),  # as boto3 takes them
+            aws_ca_bundle=ca_bundle(environ),
             wechatpay_base_url=url(environ, "WECHATPAY_BASE_URL", "https://api.mch.weixin.qq.com"),
             wechatpay_backup_url=url(environ, "WECHATPAY_BACKUP_URL", "https://api2.mch.weixin.qq.com"),
             collected_days=_days(environ.get("COLLECTED_DAYS", "14")),

@@ -8,7 +8,7 @@ from `models`, which `make models` writes.
 import socket
 import ssl
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -20,6 +20,13 @@ from botocore.utils import get_environ_proxies
 from orders.lean_boto3 import boto3
 
 MODELS = Path(__file__).with_name("models")
+
+
+class Clients(Protocol):
+    """Makes boto3's clients."""
+
+    def client(self, service: str) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
+        """Return the client of an AWS service, such as `sqs`."""
 
 
 class Aws:

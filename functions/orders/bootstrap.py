@@ -5,12 +5,11 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol
 
 from aws_lambda_powertools.utilities.circuit_breaker import CircuitTransition
 
 import wechatpay
-from orders.aws import Aws
+from orders.aws import Aws, Clients
 from orders.circuit import NAME, Circuit
 from orders.conversation import WeChatPay
 from orders.merchants import Merchants
@@ -20,13 +19,6 @@ from orders.settings import Settings
 from orders.table import OrdersTable
 
 THREADS = 100  # as many conversations as a batch ever has: they wait for the network, one core serves them all
-
-
-class Clients(Protocol):
-    """Makes boto3's clients."""
-
-    def client(self, service: str) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
-        """Return the client of an AWS service, such as `sqs`."""
 
 
 def bootstrap(

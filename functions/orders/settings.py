@@ -45,7 +45,7 @@ class Settings:
             orders_table=required(environ, "ORDERS_TABLE"),
             order_queue_url=required(environ, "ORDER_QUEUE_URL"),
             merchant_secret_prefix=required(environ, "MERCHANT_SECRET_PREFIX").rstrip("/"),
-            aws_ca_bundle=environ.get("AWS_CA_BUNDLE") or environ.get("REQUESTS_CA_BUNDLE"),  # as boto3 takes them
+            aws_ca_bundle=ca_bundle(environ),
             wechatpay_base_url=url(environ, "WECHATPAY_BASE_URL", "https://api.mch.weixin.qq.com"),
             wechatpay_backup_url=url(environ, "WECHATPAY_BACKUP_URL", "https://api2.mch.weixin.qq.com"),
             connect_timeout=connect,
@@ -63,6 +63,11 @@ def required(environ: Mapping[str, str], name: str) -> str:
     if not value:
         raise SettingsError(name, "is missing: the template sets it")
     return value
+
+
+def ca_bundle(environ: Mapping[str, str]) -> str | None:
+    """Return the file of certificate authorities that boto3 takes too; None for the usual ones."""
+    return environ.get("AWS_CA_BUNDLE") or environ.get("REQUESTS_CA_BUNDLE")
 
 
 def url(environ: Mapping[str, str], name: str, default: str) -> str:

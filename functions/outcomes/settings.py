@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from orders.errors import SettingsError
+from orders.settings import ca_bundle, required
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,4 @@ class Settings:
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """Read every variable; raise SettingsError naming the one that is missing."""
-        name = environ.get("EVENT_BUS_NAME", "").strip()
-        if not name:
-            raise SettingsError("EVENT_BUS_NAME", "is missing: the template sets it")
-        return cls(name, environ.get("AWS_CA_BUNDLE") or environ.get("REQUESTS_CA_BUNDLE"))  # as boto3 takes them
+        return cls(required(environ, "EVENT_BUS_NAME"), ca_bundle(environ))

@@ -27,10 +27,11 @@ def count(text: str) -> int:
     return int(text)
 
 
-def add_order(parser: argparse.ArgumentParser) -> None:
+def add_order(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     """Add the arguments that name an order."""
-    parser.add_argument("mchid", metavar="MCHID", help="the merchant, or its service provider")
-    parser.add_argument("out_order_no", metavar="OUT_ORDER_NO", help="the merchant's number of the order")
+    nargs = "?" if optional else None
+    parser.add_argument("mchid", nargs=nargs, metavar="MCHID", help="the merchant, or its service provider")
+    parser.add_argument("out_order_no", nargs=nargs, metavar="OUT_ORDER_NO", help="the merchant's number of the order")
     parser.add_argument(
         "--sub-mchid", metavar="MCHID", help="sub-merchant of the order (endpoints partner, acquiringbank, oversea)"
     )

@@ -15,7 +15,7 @@ from ops.items import Item
 from ops.log_lines import LogLine, Span
 from ops.order_view import view
 from ops.output import Output, Progress, Report, Row, Stream
-from ops.stack import Deployment, OpsError
+from ops.stack import Deployment
 from orders.order import Status, instant
 from orders.rules import RETRIES_EXHAUSTED
 
@@ -75,20 +75,11 @@ records another attempt, the order is in the list again. A dead-letter message o
 
 
 def _show(deployment: Deployment, options: argparse.Namespace) -> Output:
-    item = _find(deployment, options)
+    item = items.require(deployment, key_of(options))
     report = Report(tuple(view(item, program(options))), _document(item))
     if not options.logs:
         return report
     return Stream(("at", "level", "message", "fields"), _with_logs(deployment, item, report, options.since))
-
-
-def _find(deployment: Deployment, options: argparse.Namespace) -> Item:
-    key = key_of(options)
-    item = items.find(deployment, key)
-    if item is None:
-        remedy = "" if options.sub_mchid else "; for an order of a sub-merchant give --sub-mchid"
-        raise OpsError(f"no item {key}: no event of this order has been read{remedy}")
-    return item
 
 
 def _document(item: Item) -> dict[str, object]:
@@ -216,7 +207,7 @@ def _cells(item: Item) -> tuple[object, ...]:
 
 
 def _acknowledge(deployment: Deployment, options: argparse.Namespace) -> Output:
-    item = _find(deployment, options)
+    item = items.require(deployment, key_of(options))
     end = acknowledgement.acknowledge(deployment, item, who=options.who, why=options.why, now=time.time())
     words = f"{item.key} is not in `order list` any more: acknowledged by {end.who} at {end.at}: {end.why}"
     return Report((words,), {"pk": item.key, "acknowledged": end.document})

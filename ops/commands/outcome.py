@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from ops import outcomes
-from ops.commands.arguments import duration, key_of, program
+from ops.commands.arguments import add_order, duration, key_of, program
 from ops.commands.parser import Nouns
 from ops.output import Exit, Output, Progress, Report, Row, Stream
 from ops.stack import Deployment, UsageError
@@ -21,11 +21,7 @@ def register(nouns: Nouns) -> None:
     """Add the noun and its verb."""
     outcome = nouns.noun("outcome", "publish what became of orders again")
     send = outcome.command("send", _send, "publish lost outcome events again", _ABOUT_SEND)
-    send.add_argument("mchid", nargs="?", metavar="MCHID", help="the merchant, or its service provider")
-    send.add_argument("out_order_no", nargs="?", metavar="OUT_ORDER_NO", help="the merchant's number of the order")
-    send.add_argument(
-        "--sub-mchid", metavar="MCHID", help="sub-merchant of the order (endpoints partner, acquiringbank, oversea)"
-    )
+    add_order(send, optional=True)
     send.add_argument("--since", type=duration, metavar="TIME", help="every order written in the last 30m, 4h, 2d")
     send.add_argument(
         "--until", type=duration, metavar="TIME", help="with --since: but not in the last 10m; default: 0"

@@ -1,7 +1,6 @@
 """Follow the embedded AWS and the simulator in the background, and publish what has changed."""
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,7 +17,6 @@ from sandbox.wechat_pay import Simulator
 MOST = 20_000  # entries that are remembered, as many as the embedded AWS itself remembers
 WAIT = 5.0  # seconds that one request for entries may wait
 PAUSE = 0.5  # seconds between two looks at the simulator
-SHARE = 20  # a look at every order costs at most a twentieth of the time
 
 LETTER_KINDS = frozenset({"message_dead", "message_sent", "message_deleted"})
 
@@ -91,20 +89,17 @@ class Feed:
         looks: dict[str, Callable[[], object]] = {
             bulletin.CALLS: lambda: len(wechat_pay.calls),
             bulletin.FAULTS: lambda: (wechat_pay.refusing, repr(wechat_pay.active_faults)),
-            bulletin.ORDERS: lambda: hash(repr(wechat_pay.ledger())),
+            bulletin.ORDERS: lambda: wechat_pay.order_changes,
             bulletin.MERCHANTS: lambda: hash(repr(_platform(wechat_pay))),
             bulletin.NOTIFICATIONS: lambda: wechat_pay.outbox.changes,
             bulletin.SWITCHES: lambda: wechat_pay.switches,
         }
         before = {topic: look() for topic, look in looks.items()}
-        pause = PAUSE
-        while not self._closing.wait(pause):
-            start = time.monotonic()
+        while not self._closing.wait(PAUSE):
             now = {topic: look() for topic, look in looks.items()}
             if topics := [topic for topic in now if now[topic] != before[topic]]:
                 self._board.publish(topics)
             before = now
-            pause = max(PAUSE, (time.monotonic() - start) * SHARE)
 
 
 def _platform(wechat_pay: Simulator) -> tuple[object, ...]:

@@ -1,11 +1,9 @@
 """Permissions, which customers give a merchant, and what follows from a payment: refunds and bills."""
 
-import time
-from collections.abc import Callable
-from pathlib import Path
+from typing import Unpack
 
 from sandbox.wechat_pay import permissions, refunds
-from sandbox.wechat_pay.ledger import APPID, SERVICE_ID, Ledger
+from sandbox.wechat_pay.ledger import APPID, SERVICE_ID, Ledger, LedgerOptions
 from sandbox.wechat_pay.notification_facts import NotificationFacts
 from sandbox.wechat_pay.payments import SimulatedPayment, payment_of
 from sandbox.wechat_pay.permissions import SimulatedPermission
@@ -17,16 +15,9 @@ from sandbox.wechat_pay.verbs import verb
 class Customers(Ledger):
     """A ledger with its merchants' permissions and refunds."""
 
-    def __init__(
-        self,
-        *,
-        clock: Callable[[], float] = time.time,
-        keys: Path | None = None,
-        state: Path | None = None,
-        notify_url: str | None = None,
-    ) -> None:
+    def __init__(self, **options: Unpack[LedgerOptions]) -> None:
         """Start as a ledger, with the permissions and refunds that the folder `state` has."""
-        super().__init__(clock=clock, keys=keys, state=state, notify_url=notify_url)
+        super().__init__(**options)
         self.permissions, self.refunds = Permissions(self._state.put_record), Refunds(self._state.put_record)
         self.permissions.restore(self._state.records("permission"))
         self.refunds.restore(self._state.records("refund"))
@@ -76,8 +67,7 @@ class Customers(Ledger):
 
     def payments(self, mchid: str) -> list[SimulatedPayment]:
         """Return what WeChat Pay has collected for a merchant."""
-        own = [order for order in self._orders.all() if order.mchid == mchid]
-        return [payment for order in own if (payment := payment_of(order))]
+        return [payment for order in self._orders.all(mchid) if (payment := payment_of(order))]
 
     def _changed(self, permission: SimulatedPermission) -> SimulatedPermission:
         self.permissions.store(permission)

@@ -1,14 +1,12 @@
 """The merchants and orders of WeChat Pay, and what shops, customers and WeChat Pay itself do to an order."""
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from sandbox.wechat_pay import numbers, orders
 from sandbox.wechat_pay.families import ENDPOINTS
-from sandbox.wechat_pay.merchants import Merchants
+from sandbox.wechat_pay.merchants import Merchants, MerchantsOptions
 from sandbox.wechat_pay.order_store import OrderStore
 from sandbox.wechat_pay.orders import SimulatedOrder
 from sandbox.wechat_pay.refusals import NOT_EXIST
@@ -19,32 +17,29 @@ APPID = "wxd678efh567hg6787"
 SERVICE_ID = "500001"
 
 
+class LedgerOptions(MerchantsOptions, total=False):
+    """What the ledger is started with."""
+
+    notify_url: str | None
+
+
 class Ledger(Merchants):
     """Merchants and their orders; one thread at a time changes them."""
 
-    def __init__(
-        self,
-        *,
-        clock: Callable[[], float] = time.time,
-        keys: Path | None = None,
-        state: Path | None = None,
-        notify_url: str | None = None,
-    ) -> None:
-        """Start with what the folder `state` has; `clock`, `keys` and `state` are those of the merchants.
+    def __init__(self, *, notify_url: str | None = None, **options: Unpack[MerchantsOptions]) -> None:
+        """Start with what the folder `state` has.
 
         `notify_url` is where the notifications about orders go that a verb has opened, none by default; `{mchid}` in it
         stands for the merchant. It may be set later: what receives them often needs the simulator first.
         """
-        super().__init__(clock=clock, keys=keys, state=state)
+        super().__init__(**options)
         self.notify_url = notify_url
         self._orders = OrderStore(self._state)
 
     @property
-    def public_keys(self) -> dict[str, dict[str, str]]:
-        """Every public key as PEM by owner and serial: WeChat Pay's, and each merchant's, its present one last."""
-        with self._lock:
-            merchants = list(self._merchants.values())
-        return {"WeChat Pay": self.platform.keys("both")} | {one.mchid: one.public_keys for one in merchants}
+    def order_changes(self) -> int:
+        """How often an order was stored: a follower reads the ledger again when it has grown."""
+        return self._orders.changes
 
     @verb()
     def open(  # noqa: PLR0913  an order has these

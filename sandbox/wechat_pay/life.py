@@ -3,18 +3,15 @@
 The clock is an argument: who lets the time pass calls `pass_time`. A request does so before it is answered.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from sandbox.wechat_pay import orders
 from sandbox.wechat_pay.automation import NOTHING, Automation
-from sandbox.wechat_pay.notifier import Notifier
+from sandbox.wechat_pay.notifier import Notifier, NotifierOptions
 from sandbox.wechat_pay.orders import SimulatedOrder
 from sandbox.wechat_pay.schedule import Schedule, Task
-from sandbox.wechat_pay.switches import DEFAULTS, Switches
 from sandbox.wechat_pay.verbs import CommandError, verb
 from sandbox.wechat_pay.wanted_states import COMPLETED
 
@@ -27,20 +24,9 @@ EVERY_ORDER = "*"
 class Life(Notifier):
     """A ledger whose orders change by themselves, and whose changes are told to the merchants."""
 
-    def __init__(
-        self,
-        *,
-        clock: Callable[[], float] = time.time,
-        keys: Path | None = None,
-        state: Path | None = None,
-        notify_url: str | None = None,
-        switches: Switches = DEFAULTS,
-        ladder_scale: float = 1.0,
-    ) -> None:
+    def __init__(self, **options: Unpack[NotifierOptions]) -> None:
         """Start as a notifier; what was due while the process was down happens at the first look at the clock."""
-        super().__init__(
-            clock=clock, keys=keys, state=state, notify_url=notify_url, switches=switches, ladder_scale=ladder_scale
-        )
+        super().__init__(**options)
         acts = {"confirm": self._confirm, "pay": self._pay, "deduct": self._deduct, "settle": self._settle}
         handlers = {kind: self._at_its_time(act) for kind, act in {**acts, "expire": self._expire}.items()}
         self._schedule = Schedule(self._state, handlers, lambda: self.wake())  # noqa: PLW0108  `wake` is set later

@@ -3,11 +3,19 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from sandbox.wechat_pay.keys import KeyRing, Mode, SimulatedMerchant, SimulatedPlatform
 from sandbox.wechat_pay.state import State
 from sandbox.wechat_pay.verbs import CommandError, verb
+
+
+class MerchantsOptions(TypedDict, total=False):
+    """What the merchants are started with."""
+
+    clock: Callable[[], float]
+    keys: Path | None
+    state: Path | None
 
 
 class Merchants:
@@ -35,6 +43,13 @@ class Merchants:
             if mchid not in self._merchants:
                 self._merchants[mchid] = SimulatedMerchant(mchid, self._ring, self.platform, self._state)
             return self._merchants[mchid]
+
+    @property
+    def public_keys(self) -> dict[str, dict[str, str]]:
+        """Every public key as PEM by owner and serial: WeChat Pay's, and each merchant's, its present one last."""
+        with self._lock:
+            merchants = list(self._merchants.values())
+        return {"WeChat Pay": self.platform.keys("both")} | {one.mchid: one.public_keys for one in merchants}
 
     def merchants(self) -> list[dict[str, Any]]:
         """Return every merchant with its kind and serial."""

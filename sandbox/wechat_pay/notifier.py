@@ -1,15 +1,15 @@
 """A ledger whose changes are told to the merchants: notifications are made with the change, and sent by a courier."""
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from typing import Unpack
 
 from sandbox.wechat_pay import forgeries, notifications
 from sandbox.wechat_pay.customers import Customers
 from sandbox.wechat_pay.draft import Signing
 from sandbox.wechat_pay.forgeries import Forgery, SignedNotification
+from sandbox.wechat_pay.ledger import LedgerOptions
 from sandbox.wechat_pay.notification_facts import NotificationFacts
 from sandbox.wechat_pay.notifications import Attempt, Notification
 from sandbox.wechat_pay.orders import SimulatedOrder
@@ -21,24 +21,24 @@ from sandbox.wechat_pay.verbs import CommandError, nearest, verb
 REPLAYS = 100  # notifications that were returned and can be returned once more
 
 
+class NotifierOptions(LedgerOptions, total=False):
+    """What the notifier is started with."""
+
+    switches: Switches
+    ladder_scale: float
+
+
 class Notifier(Customers):
     """A ledger with an outbox: what is in it is sent until it is accepted or the ladder ends."""
 
     def __init__(
-        self,
-        *,
-        clock: Callable[[], float] = time.time,
-        keys: Path | None = None,
-        state: Path | None = None,
-        notify_url: str | None = None,
-        switches: Switches = DEFAULTS,
-        ladder_scale: float = 1.0,
+        self, *, switches: Switches = DEFAULTS, ladder_scale: float = 1.0, **options: Unpack[LedgerOptions]
     ) -> None:
         """Start as a ledger; `switches` are those that no command has changed.
 
         The waits between the attempts of a notification are those of the official ladder times `ladder_scale`.
         """
-        super().__init__(clock=clock, keys=keys, state=state, notify_url=notify_url)
+        super().__init__(**options)
         self._ladder_scale = ladder_scale
         self._moment: float | None = None  # of what happens by itself, while it happens
         for name, value in (self._state.record("settings", "switches") or {}).items():

@@ -17,6 +17,7 @@ class OrderStore:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self.changes = 0  # how often an order was stored, for those that follow
 
     def __contains__(self, key: tuple[str, str]) -> bool:
         return bool(self._state.rows("SELECT 1 FROM orders WHERE mchid = ? AND out_order_no = ? LIMIT 1", *key))
@@ -45,13 +46,15 @@ class OrderStore:
                 "ON CONFLICT DO UPDATE SET record = excluded.record",
                 (*key, order.sub_mchid, json.dumps(order.as_dict(), ensure_ascii=False)),
             )
+            self.changes += 1
 
-    def all(self) -> Iterator[SimulatedOrder]:
-        """Yield every order, the oldest first, a page at a time."""
+    def all(self, mchid: str | None = None) -> Iterator[SimulatedOrder]:
+        """Yield every order, or those of one merchant, the oldest first, a page at a time."""
         last = 0
-        while rows := self._state.rows(
-            "SELECT number, record FROM orders WHERE number > ? ORDER BY number LIMIT ?", last, PAGE
-        ):
+        question = (
+            "SELECT number, record FROM orders WHERE number > ? AND mchid = coalesce(?, mchid) ORDER BY number LIMIT ?"
+        )
+        while rows := self._state.rows(question, last, mchid, PAGE):
             yield from (_order(text) for _, text in rows)
             last = rows[-1][0]
 

@@ -4,10 +4,8 @@ It repeats the protocol and shares no line with the library `wechatpay`, so that
 other.
 """
 
-import time
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from typing import Unpack
 
 from sandbox.wechat_pay import credentials, open_questions, operations, second_sync
 from sandbox.wechat_pay.authentication import authenticate, require_framing
@@ -23,12 +21,12 @@ from sandbox.wechat_pay.keys import Mode
 from sandbox.wechat_pay.lag import Lag
 from sandbox.wechat_pay.life import Life
 from sandbox.wechat_pay.message import Request, SimulatedReply, ok
+from sandbox.wechat_pay.notifier import NotifierOptions
 from sandbox.wechat_pay.orders import SimulatedOrder
 from sandbox.wechat_pay.pace import Pace
 from sandbox.wechat_pay.random_faults import RandomFaults
 from sandbox.wechat_pay.refusals import STATE_CODES, SimulatedRefusal, wrong_parameter
 from sandbox.wechat_pay.routes import Operation
-from sandbox.wechat_pay.switches import DEFAULTS, Switches
 from sandbox.wechat_pay.verbs import verb
 
 HOSTS = ("main", "backup")
@@ -37,20 +35,9 @@ HOSTS = ("main", "backup")
 class SimulatedService(Life):
     """Answers requests as the hosts of WeChat Pay do; a caller in the same process needs no network."""
 
-    def __init__(
-        self,
-        *,
-        clock: Callable[[], float] = time.time,
-        keys: Path | None = None,
-        switches: Switches = DEFAULTS,
-        state: Path | None = None,
-        notify_url: str | None = None,
-        ladder_scale: float = 1.0,
-    ) -> None:
-        """Start with what `state` has, and without faults; the arguments are those of ledger and notifier."""
-        super().__init__(
-            clock=clock, keys=keys, state=state, notify_url=notify_url, switches=switches, ladder_scale=ladder_scale
-        )
+    def __init__(self, **options: Unpack[NotifierOptions]) -> None:
+        """Start with what `state` has, and without faults."""
+        super().__init__(**options)
         self.call_log = CallLog()
         self._faults = ActiveFaults()
         self._pace = Pace()

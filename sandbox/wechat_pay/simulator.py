@@ -1,10 +1,8 @@
 """The WeChat Pay of the sandbox on the network: three hosts, a control port and a proxy around the service."""
 
-import time
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Self, Unpack
 
 from sandbox.wechat_pay import control, credentials
 from sandbox.wechat_pay.clockwork import Clockwork
@@ -13,40 +11,33 @@ from sandbox.wechat_pay.draft import Response
 from sandbox.wechat_pay.host import Host
 from sandbox.wechat_pay.keys import Mode
 from sandbox.wechat_pay.message import Request
+from sandbox.wechat_pay.notifier import NotifierOptions
 from sandbox.wechat_pay.proxy import Proxy
 from sandbox.wechat_pay.proxy_authority import ProxyAuthority
 from sandbox.wechat_pay.service import SimulatedService
-from sandbox.wechat_pay.switches import DEFAULTS, Switches
 
 
 class Simulator(SimulatedService):
     """A WeChat Pay in this process, on `address` (loopback by default); use it in a `with` block."""
 
-    def __init__(  # noqa: PLR0913  where it listens, and those of the service
+    def __init__(
         self,
         *,
-        clock: Callable[[], float] = time.time,
         port: int = 0,
         backup_port: int = 0,
         control_port: int = 0,
         proxy_port: int = 0,
         address: str = "127.0.0.1",
-        keys: Path | None = None,
-        state: Path | None = None,
-        notify_url: str | None = None,
-        switches: Switches = DEFAULTS,
-        ladder_scale: float = 1.0,
         authority: Path | None = None,
+        **options: Unpack[NotifierOptions],
     ) -> None:
         """Prepare it; port 0 takes a free one. The other arguments are those of the service.
 
         `authority` is the folder where the certificate authority of the proxy outlives the process.
         """
-        super().__init__(
-            clock=clock, keys=keys, state=state, notify_url=notify_url, switches=switches, ladder_scale=ladder_scale
-        )
-        self._outlives_its_block = state is None
-        self._courier = Courier(self, clock=clock)
+        super().__init__(**options)
+        self._outlives_its_block = options.get("state") is None
+        self._courier = Courier(self, clock=self._clock)
         self._clockwork: Clockwork | None = None
         ports = {"main": port, "backup": backup_port, "overseas": 0}
         self._hosts = {name: Host(name, self.answer, number, address) for name, number in ports.items()}

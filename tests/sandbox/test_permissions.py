@@ -105,8 +105,8 @@ def test_a_permission_is_ended_once(asking: Asking) -> None:
     assert asking.post(f"{at}/terminate", reason).refusal == (400, "ORDER_CANCELED")
     assert asking.post(f"{at}2/terminate", reason).refusal == (404, "ORDER_NOT_EXIST")
     assert asking.get(f"{at}2", service_id=SERVICE_ID).refusal == (404, "ORDER_NOT_EXIST")
-    nobody = f"/v3/payscore/permissions/openid/{OTHER_OPENID}/terminate"
-    assert asking.post(nobody, {**reason, "appid": APPID}).refusal == (404, "ORDER_NOT_EXIST")
+    other = f"/v3/payscore/permissions/openid/{OTHER_OPENID}/terminate"
+    assert asking.post(other, {**reason, "appid": APPID}).refusal == (404, "ORDER_NOT_EXIST")
 
 
 def test_a_number_belongs_to_one_application(asking: Asking) -> None:
