@@ -226,7 +226,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shell(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """Yield a shell next to a sandbox like `make sandbox`, after a collected order and two that cannot be synced."""
     with ExitStack() as stack:
-        world = stack.enter_context(Testbed.open(clone / ".sandbox"))
+        world = stack.enter_context(Testbed.open(clone / ".sandbox", doorways=True))
         up.seed(world)
         up.write_addresses(world, clone / ".sandbox")
         for file in ("won-by-wechat.json", "revoked.json", "mixed-batch.json"):

@@ -63,6 +63,29 @@ def test_a_stream_that_breaks_is_told_and_continues(page: Page, desk: Desk) -> N
     expect(page.locator("#active")).to_contain_text("Nothing: WeChat Pay behaves.")
 
 
+# What a person sets in a part that fetches itself, and that the new part would take away.
+TAKEN_AWAY = "[hx-trigger*=changed-] :is(input:not([type=hidden]), select, textarea, details):not([id][hx-preserve])"
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_part_that_fetches_itself_keeps_every_field(page: Page, path: str) -> None:
+    """Each field and each fold of such a part stays as a person has left it."""
+    page.goto(path)
+    expect(page.locator(TAKEN_AWAY)).to_have_count(0)
+
+
+def test_what_is_being_typed_outlives_a_change(page: Page, desk: Desk) -> None:
+    """A value that is half written stays while its part shows what a script has changed."""
+    page.goto("/switches")
+    page.locator("#choices-title").click()
+    page.locator("#value-query_lag").fill("12")
+    desk.wechat_pay.switch("second_sync", "200")
+    expect(page.locator("#choice-second_sync")).to_contain_text("now 200, default: ORDER_DONE")
+    expect(page.locator("#value-query_lag")).to_have_value("12")
+    desk.wechat_pay.switch("second_sync", "ORDER_DONE")
+    expect(page.locator("#choice-second_sync")).not_to_contain_text("now")
+
+
 def test_a_form_that_cannot_be_sent_says_so(page: Page, misbehaviour: Misbehaviour) -> None:
     """Where the sandbox does not answer, the page says that nothing was sent and what to do."""
     page.goto("/switches")

@@ -347,7 +347,7 @@ def test_a_named_switch_is_set_and_is_refused_in_one_line(page: Page, desk: Desk
     expect(page.locator("#choices tbody tr")).to_have_count(len(ARGUMENTS))
     page.locator("#value-second_sync").select_option("200")
     page.locator("#choose-second_sync").click()
-    expect(page.locator("#choice-second_sync")).to_contain_text("default: ORDER_DONE")
+    expect(page.locator("#choice-second_sync")).to_contain_text("now 200, default: ORDER_DONE")
     assert desk.wechat_pay.switches.second_sync == "200"
     page.locator("#value-query_lag").fill("-1")
     page.locator("#choose-query_lag").click()
