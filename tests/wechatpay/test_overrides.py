@@ -140,8 +140,10 @@ def test_every_override_is_registered() -> None:
     """A new override of another library's method is a decision: it is listed here when its source has been read."""
     assert sorted(OVERRIDES) == [
         "Answer.__init__",
+        "Answer._close_conn",
         "Answer._read_status",
         "Answer.begin",
+        "Answer.close",
         "Connection._new_conn",
         "Connection._tunnel",
         "Connection.close",
@@ -166,6 +168,7 @@ def test_every_override_is_registered() -> None:
         "_Adapter.build_connection_pool_key_attributes",
         "_Adapter.build_response",
         "_Adapter.cert_verify",
+        "_Adapter.get_connection_with_tls_context",
         "_Adapter.init_poolmanager",
         "_Adapter.proxy_manager_for",
         "_Adapter.send",

@@ -4,13 +4,19 @@ Read from urllib3 2.8.0; `tests/wechatpay/test_overrides.py` fails where the ins
 """
 
 from collections import deque
+from contextlib import suppress
 from queue import Empty, LifoQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection
 
 from wechatpay.http1 import Connection, TLSConnection
+from wechatpay.limits import current_or_unlimited
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest
+    from urllib3.response import HTTPResponse as Response
 
 
 class IdleConnections(LifoQueue[Any]):  # Any: as urllib3 declares its queue
@@ -48,7 +54,40 @@ class IdleConnections(LifoQueue[Any]):  # Any: as urllib3 declares its queue
             raise Empty from None
 
 
-class Pool(HTTPConnectionPool):
+class _Kept(HTTPConnectionPool):
+    """A pool whose kept connections are used without the rest of urllib3: no redirect, no repetition, no new URL."""
+
+    def kept(self) -> Connection | None:
+        """Take a connection that has served and still can; None where there is none, or a fresh one is wanted."""
+        if self.pool is None or current_or_unlimited().fresh:
+            return None
+        while True:
+            try:
+                connection: Connection = self.pool.get()
+            except Empty:
+                return None
+            if connection.is_connected:
+                return connection
+            connection.close()
+
+    def exchange(self, connection: Connection, request: "PreparedRequest") -> "Response":
+        """Send a request over a kept connection, and return its answer with the head read.
+
+        A connection that broke while the request was sent may have an answer all the same.
+        """
+        self.num_requests += 1
+        try:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                connection.request(str(request.method), request.path_url, request.body, request.headers)
+            response = connection.getresponse()
+        except BaseException:
+            connection.close()
+            raise
+        response._pool, response._connection = self, connection
+        return response
+
+
+class Pool(_Kept):
     """Connections to one host."""
 
     ConnectionCls = Connection
@@ -57,7 +96,7 @@ class Pool(HTTPConnectionPool):
     """urllib3 2.8.0, connectionpool.py, HTTPConnectionPool._new_pool_queue."""
 
 
-class TLSPool(HTTPSConnectionPool):
+class TLSPool(_Kept, HTTPSConnectionPool):
     """Connections to one host over TLS."""
 
     ConnectionCls = TLSConnection

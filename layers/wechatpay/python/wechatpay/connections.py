@@ -8,24 +8,25 @@ import math
 import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, cast
-from weakref import WeakSet
+from weakref import WeakSet, WeakValueDictionary
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from wechatpay import forks, redaction
-from wechatpay.connection_pools import use_pools
+from wechatpay.connection_pools import Pool, TLSPool, use_pools
 from wechatpay.hosts import Failover
 from wechatpay.limits import Try, current, trying
 from wechatpay.tls import ca_bundle, tls_context
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from requests.adapters import _HostParams, _PoolKwargs
     from requests.sessions import _Settings
     from urllib3 import BaseHTTPResponse, HTTPConnectionPool, PoolManager
+    from urllib3.connectionpool import ConnectionPool
 
     class _Pickled(Protocol):
         """What the stubs leave out of HTTPAdapter."""
@@ -48,6 +49,7 @@ class _Adapter(HTTPAdapter):
 
     def __init__(self) -> None:
         """Make empty pools. requests 2.34.2, adapters.py, HTTPAdapter.__init__."""
+        self._pools: WeakValueDictionary[_Way, Pool | TLSPool] = WeakValueDictionary()  # the managers hold them
         super().__init__(pool_connections=HOSTS, pool_maxsize=POOL_SIZE)
         _adapters.add(self)
 
@@ -74,6 +76,9 @@ class _Adapter(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401  passed on
         """Send within the limits of this thread's try, or of `timeout` where there is none.
 
+        A try uses a kept connection without the rest of requests and urllib3, which then would take half of its CPU
+        time. A new connection is made by them, and so is everything for a session's other users.
+
         requests 2.34.2, adapters.py, HTTPAdapter.send.
         """
         attempt = current()
@@ -81,7 +86,26 @@ class _Adapter(HTTPAdapter):
             with trying(Try(time.time, *_seconds(kwargs.get("timeout")))):
                 return super().send(request, *args, **kwargs)
         attempt.observed = True
+        pool = self._pools.get(_way(request, **kwargs))
+        if pool is not None and (kept := pool.kept()) is not None:
+            return self.build_response(request, pool.exchange(kept, request))
         return super().send(request, *args, **kwargs)
+
+    def get_connection_with_tls_context(
+        self,
+        request: requests.PreparedRequest,
+        verify: bool | str | None,
+        proxies: "Mapping[str, str] | None" = None,
+        cert: str | tuple[str, str] | None = None,
+    ) -> "ConnectionPool":
+        """Remember the pool of a way, unless its requests name the whole URL, as those to an HTTP proxy do.
+
+        requests 2.34.2, adapters.py, HTTPAdapter.send calls this.
+        """
+        pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        if isinstance(pool, Pool | TLSPool) and (pool.proxy is None or pool.scheme == "https"):
+            self._pools[_way(request, verify=verify, proxies=proxies, cert=cert)] = pool
+        return pool
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: bool | str, cert: str | tuple[str, str] | None = None
@@ -121,14 +145,39 @@ class _Adapter(HTTPAdapter):
         """
         response = requests.Response()
         response.status_code, response.reason = resp.status, str(resp.reason)
-        response.headers = CaseInsensitiveDict(resp.headers)
+        response.headers = _headers(resp.headers.items())
         response.url, response.request, response.raw = str(req.url), req, resp
         return response
 
     def renew(self) -> None:
         """Start with empty pools; the locks of the old ones may be held."""
-        self.proxy_manager = {}
+        self.proxy_manager, self._pools = {}, WeakValueDictionary()
         self.init_poolmanager(HOSTS, POOL_SIZE)
+
+
+_Way = tuple[str, object, object, object]
+
+
+def _way(
+    request: requests.PreparedRequest,
+    *,
+    verify: object = True,
+    proxies: "Mapping[str, str] | None" = None,
+    cert: object = None,
+    **_: object,
+) -> _Way:
+    """Return what a pool depends on: scheme, host and port, the authorities, the certificate, the proxies."""
+    origin = "/".join(str(request.url).split("/", 3)[:3])
+    return origin, verify, cert, tuple(proxies.items()) if proxies else ()
+
+
+def _headers(items: "Iterable[tuple[str, str]]") -> "CaseInsensitiveDict[str]":
+    """Return headers; a repeated one has its values in one, as urllib3 has it, and a folded one is one line."""
+    headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+    for name, value in items:
+        line = " ".join(value.split()) if "\n" in value else value
+        headers[name] = f"{headers[name]}, {line}" if name in headers else line
+    return headers
 
 
 def _seconds(timeout: object) -> tuple[float, float]:

@@ -1,5 +1,8 @@
 """One HTTP/1.1 connection of urllib3's within the limits of a try, and the answer that is read from it.
 
+An answer within a try is read by http.client alone. urllib3's response around it takes as much CPU time again, and is
+made where it is needed: for a session's other users, and for a body that is not simply as long as its one length says.
+
 Each override names the source that it was read from: urllib3 2.8.0, and http.client of CPython 3.11 to 3.14.
 `tests/wechatpay/test_overrides.py` fails where the installed sources differ.
 """
@@ -8,6 +11,8 @@ import socket
 from http.client import HTTPResponse
 from typing import TYPE_CHECKING, Any
 
+from urllib3 import HTTPHeaderDict
+from urllib3 import HTTPResponse as Response
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError, NewConnectionError
 from urllib3.util.connection import allowed_gai_family
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
     from ssl import SSLSocket
 
     from _typeshed import ReadableBuffer
-    from urllib3.response import HTTPResponse as Response
+    from urllib3 import HTTPConnectionPool
 
 IDLE_LIMIT = 7.0
 """Seconds of wall clock after which an idle connection is not used again.
@@ -33,7 +38,17 @@ _LINE = 65_536  # bytes of a header line that are read at a time
 
 
 class Answer(HTTPResponse):
-    """An answer that is read within the limits of a try, after all interim ones."""
+    """An answer that is read within the limits of a try, after all interim ones.
+
+    `_pool` and `_connection` are where the connection goes at the end of the body, as those of urllib3's response.
+    """
+
+    _pool: "HTTPConnectionPool | None" = None
+    """urllib3 2.8.0, connectionpool.py, HTTPConnectionPool._make_request: sets it, `_connection` and `retries`."""
+    _connection: "Connection | None" = None
+    retries: object = None
+    version_string = "HTTP/1.1"
+    """urllib3 2.8.0, connectionpool.py, HTTPConnectionPool._make_request: logs it."""
 
     def __init__(
         self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
@@ -57,6 +72,34 @@ class Answer(HTTPResponse):
         self._attempt.allowed += ANSWER_LIMIT
         if self.status == _SWITCHING_PROTOCOLS:
             self.will_close = True
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the body is as long as its one `Content-Length` says, and neither encoded nor in chunks."""
+        lengths = self.headers.get_all("Content-Length", ())
+        others = self.headers.get("Content-Encoding"), self.headers.get("Transfer-Encoding")
+        return len(lengths) == 1 and lengths[0].isdecimal() and others == (None, None)
+
+    @property
+    def length_remaining(self) -> int | None:
+        """Return the bytes that remain. urllib3 2.8.0, connectionpool.py, HTTPConnectionPool._make_request: logs it."""
+        return self.length
+
+    def close(self) -> None:
+        """Let go of the answer; one that was not read to its end takes its connection along.
+
+        http.client, HTTPResponse.close.
+        """
+        if not self.isclosed() and self._connection is not None:
+            self._connection.close()
+        super().close()
+
+    def _close_conn(self) -> None:
+        """Hand the connection back. http.client, HTTPResponse.read and close: call this at the end of the body."""
+        super()._close_conn()  # type: ignore[misc]  # the stubs leave it out
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool._put_conn(self._connection)
 
 
 class Connection(HTTPConnection):
@@ -156,19 +199,38 @@ class Connection(HTTPConnection):
         else:
             self._outgoing.append(bytes(data))
 
-    def getresponse(self) -> "Response":  # type: ignore[override]  # as urllib3 has it
+    def getresponse(self) -> Response:  # type: ignore[override]  # as urllib3 has it
         """Read the head of the answer; the connection idles from here on, as far as can be seen.
 
-        urllib3 2.8.0, connection.py, HTTPConnection.getresponse.
+        urllib3 2.8.0, connection.py, HTTPConnection.getresponse: makes a response of its own, which can decode.
         """
-        response = super().getresponse()
-        self._idle_since = current_or_unlimited().clock()
-        return response
+        attempt = current_or_unlimited()
+        if attempt.observed:
+            self._response_options = None
+            answer: Answer = super(HTTPConnection, self).getresponse()  # type: ignore[assignment]  # `response_class`
+            response: Answer | Response = answer if answer.is_plain else _decoding(answer)
+        else:
+            response = super().getresponse()
+        self._idle_since = attempt.clock()
+        return response  # type: ignore[return-value]  # an `Answer` has all that is asked of it
 
     def close(self) -> None:
         """Close; what is connected next has not served before. urllib3 2.8.0, connection.py, HTTPConnection.close."""
         self._idle_since = None
         super().close()
+
+
+def _decoding(answer: HTTPResponse) -> Response:
+    """Return urllib3's response around an answer, which finds the end of the body and decodes it."""
+    return Response(
+        answer,
+        HTTPHeaderDict(answer.headers.items()),
+        answer.status,
+        answer.version,
+        reason=answer.reason,
+        preload_content=False,
+        original_response=answer,
+    )
 
 
 class TLSConnection(Connection, HTTPSConnection):

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException, HTTPResponse
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -15,7 +16,8 @@ from wechatpay.retries import Backup, FailedTry, GiveUp, Resend, next_try
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PIECE = 65_536  # bytes of a body that are read at a time
-_FAILURES = requests.RequestException, HTTPError, OSError, ValueError  # ValueError: of a bad Location
+# ValueError: of a bad Location
+_FAILURES = requests.RequestException, HTTPError, HTTPException, OSError, ValueError
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +114,19 @@ def _send(session: requests.Session, request: requests.PreparedRequest, attempt:
 
 def _content(response: requests.Response, attempt: Try) -> bytes:
     """Read the body; raise TooLongError, or OverdueError where the connection does not keep the limit itself."""
+    if isinstance(response.raw, HTTPResponse):  # it keeps the limit of time itself
+        _require_short(response.raw.length or 0)
+        return response.raw.read()
     pieces, size = [], 0
     while piece := response.raw.read1(_PIECE, decode_content=True):
         pieces.append(piece)
         size += len(piece)
-        if size > ANSWER_LIMIT:
-            raise TooLongError(f"the answer is longer than {ANSWER_LIMIT} bytes")
+        _require_short(size)
         if not attempt.observed and time.monotonic() > attempt.until and not response.raw.closed:
             raise OverdueError(f"no whole answer within {attempt.read:.3g} s")
     return b"".join(pieces)
+
+
+def _require_short(size: int) -> None:
+    if size > ANSWER_LIMIT:
+        raise TooLongError(f"the answer is longer than {ANSWER_LIMIT} bytes")
