@@ -5,22 +5,23 @@ A stage never takes the others down: one bad record, one unreadable item, one ba
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
-from itertools import chain
+from itertools import batched, chain
 from typing import NamedTuple
 
 from orders import batch
 from orders.cases import Case, Delivery, Failure
 from orders.errors import OrdersError, TableUnavailableError
 from orders.event import Message
-from orders.order import Order
+from orders.order import Order, Payment
 from orders.ports import Circuit, CircuitOpen, Conversation, Queue, Ran, Table, WeChatPay
 from orders.recorder import Draft, Entry, Recorded, Recorder, in_groups
 from orders.results import Done, Result, Schedule
 from orders.waits import BACKOFF_CAP
 
+SIGNED_TOGETHER = 10  # orders of one merchant that one thread signs
 JITTER = random.SystemRandom().random  # a restored snapshot would repeat a seeded one
 
 
@@ -67,8 +68,20 @@ class Relay:
         """Start in the background what the conversations need: signing takes as long as reading the table."""
         payments = {delivery.key: delivery.payment for delivery in reversed(deliveries)}  # of each key the first
         look = self.executor.submit(self.circuit.look)
-        prepare = self.wechat_pay.prepare
-        return _Ahead(look, {key: self.executor.submit(prepare, payments[key]) for key in reversed(payments)})
+        conversations: dict[str, Future[Conversation]] = {key: Future() for key in reversed(payments)}
+        for merchant in _by_merchant([payments[key] for key in conversations]):
+            for together in batched(merchant, SIGNED_TOGETHER, strict=False):
+                self.executor.submit(self._prepare, together, conversations)
+        return _Ahead(look, conversations)
+
+    def _prepare(self, payments: Sequence[Payment], conversations: Mapping[str, Future[Conversation]]) -> None:
+        """Begin conversations one after the other: a thread for each would cost more than it signs."""
+        for payment in payments:
+            future = conversations[payment.key]
+            try:
+                future.set_result(self.wechat_pay.prepare(payment))
+            except BaseException as error:  # noqa: BLE001  the edge of one order
+                future.set_exception(error)
 
     def _load(self, deliveries: Sequence[Delivery]) -> Mapping[str, Order | OrdersError]:
         """Load the orders of the batch; an order that cannot be had is an error among the values."""
@@ -162,3 +175,11 @@ def _ending(future: Future[Draft | Recorded]) -> Draft | Recorded | Exception:
         return future.result()
     except Exception as error:  # noqa: BLE001  the edge of one order: a bug here must not cost the batch
         return error
+
+
+def _by_merchant(payments: Sequence[Payment]) -> Iterable[Sequence[Payment]]:
+    """Return the payments of each merchant: its secret may have to be fetched, for which no other one waits."""
+    merchants: dict[str, list[Payment]] = {}
+    for payment in payments:
+        merchants.setdefault(payment.mchid, []).append(payment)
+    return merchants.values()

@@ -283,3 +283,41 @@ def test_boto3_asks_the_transfer_manager_for_one_class_alone() -> None:
     assert re.findall(r".*TransferConfig[,.)].*", source) == [
         "TRANSFER_CONFIG_SUPPORTS_CRT = hasattr(TransferConfig, 'UNSET_DEFAULT')"
     ]
+
+
+# ---- bodies that botocore does not write ----
+
+ATTRIBUTES: dict[str, dict[str, Any]] = {
+    "S": {"S": '充电宝 \u2028 \U0001f600 " \\ / \x7f'},
+    "N": {"N": "1" * 38},
+    "BOOL": {"BOOL": False},
+    "NULL": {"NULL": True},
+    "M": {"M": {"a b": {"L": [{"S": ""}, {"M": {}}, {"L": []}]}}},
+}
+
+
+@pytest.mark.parametrize("kinds", [["S"], [*ATTRIBUTES]], ids=["one", "every kind"])
+@pytest.mark.parametrize("statements", [1, 25])
+def test_a_body_that_is_written_as_it_stands_is_botocores(
+    monkeypatch: pytest.MonkeyPatch, kinds: list[str], statements: int
+) -> None:
+    """The request is the one that boto3 makes by its models: URL, target, and the same JSON."""
+    for name, value in {"REGION": "cn-north-1", "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b"}.items():
+        monkeypatch.setenv(f"AWS_DEFAULT_{name}" if name == "REGION" else f"AWS_{name}", value)
+    one = {"Statement": "INSERT INTO \"orders\" VALUE {'pk': ?}", "Parameters": [ATTRIBUTES[kind] for kind in kinds]}
+
+    def sent(client: Any) -> tuple[str, Any, Any, int]:
+        requests: list[Any] = []
+
+        def unsent(request: Any, **_: Any) -> None:
+            requests.append(request)
+            raise _UnsentError
+
+        client.meta.events.register_first("before-send", unsent)
+        with pytest.raises(_UnsentError):
+            client.batch_execute_statement(Statements=[one] * statements)
+        [request] = requests
+        body = json.loads(request.body)
+        return request.url, request.headers["X-Amz-Target"], body, len(body["Statements"])
+
+    assert sent(Aws(ssl.create_default_context(), connections=1).client("dynamodb")) == sent(boto3.client("dynamodb"))
