@@ -52,9 +52,11 @@ TABLE = {
     },
     "orders.batch": {"orders.cases", "orders.errors", "orders.event", "orders.order", "orders.results", "orders.rules"},
     "orders.recorder": {"orders.errors", "orders.order", "orders.ports", "orders.rules"},
+    "orders.conversations": {"orders.cases", "orders.order", "orders.ports", "orders.recorder"},
     "orders.relay": {
         "orders.batch",
         "orders.cases",
+        "orders.conversations",
         "orders.errors",
         "orders.event",
         "orders.order",
@@ -221,7 +223,7 @@ TABLE = {
         "_typeshed",
         "urllib3",
     },
-    "wechatpay.connection_pools": {"wechatpay.http1", "urllib3"},
+    "wechatpay.connection_pools": {"wechatpay.http1", "wechatpay.limits", "requests", "urllib3"},
     "wechatpay.connections": {
         "wechatpay.connection_pools",
         "wechatpay.forks",
@@ -235,6 +237,7 @@ TABLE = {
     "wechatpay.retries": set(),
     "wechatpay.failures": {"wechatpay.limits", "wechatpay.text", "requests", "urllib3"},
     "wechatpay.transport": {
+        "wechatpay.connections",
         "wechatpay.errors",
         "wechatpay.failures",
         "wechatpay.hosts",
@@ -271,7 +274,7 @@ TABLE = {
         "wechatpay.verification",
     },
     "wechatpay.pool": set(),
-    "wechatpay.signed_call": {"requests"},
+    "wechatpay.signed_call": {"wechatpay.transport", "requests"},
     "wechatpay.caller": {
         "wechatpay.answer",
         "wechatpay.chain",
@@ -282,6 +285,7 @@ TABLE = {
         "wechatpay.pool",
         "wechatpay.sender",
         "wechatpay.signed_call",
+        "wechatpay.transport",
         "wechatpay.trust",
         "requests",
     },

@@ -1,5 +1,6 @@
 """Conversations with WeChat Pay: the driver of `settlement`. It fetches keys, makes calls, and watches the time."""
 
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -101,10 +102,12 @@ class Conversation(NamedTuple):
     wechat_pay: WeChatPay
     signed: SignedSync | None = None
 
-    def settle(
+    def start(
         self, payment: Payment, *, query_first: bool, retried: str, since: float, time_left: Callable[[], float]
-    ) -> Outcome:
-        """Sync the payment, or find out what became of it; never raises for what WeChat Pay does.
+    ) -> "Exchange":
+        """Begin to sync the payment, or to find out what became of it; wait for nothing.
+
+        If the sync that is signed ahead is the first call, and a connection stands, it is sent now.
 
         Args:
             payment: what to report; the sync that is signed ahead is sent only if it is of this very payment.
@@ -116,52 +119,98 @@ class Conversation(NamedTuple):
         Raises:
             OutOfTimeError: the time does not suffice for a first call.
         """
-        started = time.monotonic()
-        exchange = _Exchange(self.wechat_pay, payment, since, time_left, self.signed)
-        outcome = exchange.run(settlement.settle(payment, query_first=query_first, retried=retried))
-        latency_ms = round((time.monotonic() - started) * 1000)
-        return replace(outcome, latency_ms=latency_ms, contact=exchange.contact)
+        dialogue = settlement.settle(payment, query_first=query_first, retried=retried)
+        exchange = Exchange(self.wechat_pay, payment, dialogue, since, time_left, self.signed)
+        exchange.start()
+        return exchange
 
 
 @dataclass(slots=True)
-class _Exchange:
-    """The calls of one conversation: the keys in use, the sync not yet sent, and whether WeChat Pay answered."""
+class Exchange:
+    """One conversation under way: the keys in use, the call that is out, and whether WeChat Pay answered."""
 
     wechat_pay: WeChatPay
     event: Payment
+    dialogue: Dialogue[Outcome]
     since: float
     time_left: Callable[[], float]
     signed: SignedSync | None
     profile: Profile | None = None
     contact: Contact = field(default=Contact.NONE)
+    _began: float = field(default_factory=time.monotonic)
+    _ask: FetchKeys | Ask | None = None  # without a reply yet; None before the first
+    _out: wechatpay.StartedCall[wechatpay.ServiceOrder | None] | None = None
 
-    def run(self, dialogue: Dialogue[Outcome]) -> Outcome:
-        """Reply to each ask of the dialogue until it returns."""
-        ask = next(dialogue)
+    @property
+    def socket(self) -> socket.socket | None:
+        """Where the answer to the first call comes; None where there is nothing to wait for."""
+        return None if self._out is None else self._out.socket
+
+    @property
+    def until(self) -> float:
+        """When the answer to the first call is overdue (`time.monotonic`)."""
+        return 0.0 if self._out is None else self._out.until
+
+    def start(self) -> None:
+        """Send the sync that is signed ahead, if it is what the dialogue asks for first."""
+        if self.signed is None:
+            return
+        self._ask = next(self.dialogue)
+        if isinstance(self._ask, FetchKeys):
+            self._ask = self.dialogue.send(self._use(self.signed.profile))
+        if isinstance(self._ask, Ask) and self._is_signed(self._ask):
+            if not self._has_time():
+                raise OutOfTimeError
+            signed, self.signed = self.signed, None
+            self._out = signed.call.start()
+
+    def answer(self) -> Outcome | None:
+        """Read the answer to the first call; return the outcome, or None where the dialogue asks for more."""
+        try:
+            self._reply()
+        except StopIteration as end:
+            return self._finished(end.value)
+        return None
+
+    def finish(self) -> Outcome:
+        """Reply to each ask of the dialogue until it returns; never raises for what WeChat Pay does.
+
+        Raises:
+            OutOfTimeError: the time does not suffice for a first call.
+        """
         while True:
-            reply = self._fetch(ask) if isinstance(ask, FetchKeys) else self._make(ask)
-            try:
-                ask = dialogue.send(reply)
-            except StopIteration as end:
-                outcome: Outcome = end.value
+            if (outcome := self.answer()) is not None:
                 return outcome
+
+    def _reply(self) -> None:
+        """Go on to the next ask; raise StopIteration at the end of the dialogue."""
+        if self._ask is None:
+            self._ask = next(self.dialogue)
+        reply = self._fetch(self._ask) if isinstance(self._ask, FetchKeys) else self._make(self._ask)
+        self._ask = self.dialogue.send(reply)
+
+    def _finished(self, outcome: Outcome) -> Outcome:
+        latency_ms = round((time.monotonic() - self._began) * 1000)
+        return replace(outcome, latency_ms=latency_ms, contact=self.contact)
 
     def _fetch(self, ask: FetchKeys) -> KeysReply:
         """Use the merchant's keys; if they cannot be had, those in use stay."""
         merchants, mchid = self.wechat_pay.merchants, self.event.mchid
         try:
-            profile = merchants.refresh(mchid, since=self.since) if ask.fresh else merchants.get(mchid)
+            return self._use(merchants.refresh(mchid, since=self.since) if ask.fresh else merchants.get(mchid))
         except UnknownMerchantError as error:
             return UnknownMerchant(str(error))
         except MerchantUnavailableError as error:
             return SecretUnavailable(str(error))
+
+    def _use(self, profile: Profile) -> Keys:
         changed, self.profile = profile is not self.profile, profile
         payment = requests.with_defaults(self.event, profile)
         return Keys(payment, requests.missing_fields(payment), changed)
 
     def _make(self, ask: Ask) -> AskReply:
         """Make one call, unless the invocation could end before it."""
-        if self.time_left() < self.wechat_pay.call_budget + RESERVE:
+        if self._out is None and not self._has_time():
             if self.contact is Contact.NONE:
                 raise OutOfTimeError
             return OutOfTime()
@@ -177,12 +226,24 @@ class _Exchange:
         return Acknowledged() if order is None else replies.order_reply(order, ask.payment)
 
     def _send(self, ask: Ask) -> wechatpay.ServiceOrder | None:
+        out, self._out = self._out, None
+        if out is not None:
+            return out.result()
         if self.profile is None:
             raise RuntimeError("a call was asked for before its keys")
         client = self.profile.client.backup if ask.backup else self.profile.client
         if ask.operation == "query":
             return client.payscore.query(**requests.order_query(ask.payment))
-        signed, self.signed = self.signed, None
-        if signed is not None and signed.profile is self.profile and signed.payment == ask.payment:
-            return signed.call.send()
-        return client.payscore.sync(**requests.sync_payment(ask.payment))
+        signed = self.signed if self._is_signed(ask) else None
+        self.signed = None
+        return client.payscore.sync(**requests.sync_payment(ask.payment)) if signed is None else signed.call.send()
+
+    def _is_signed(self, ask: Ask) -> bool:
+        """Whether an ask is the sync that is signed ahead, with the keys in use."""
+        signed = self.signed
+        if signed is None or ask.operation != "sync" or ask.backup:
+            return False
+        return signed.profile is self.profile and signed.payment == ask.payment
+
+    def _has_time(self) -> bool:
+        return self.time_left() >= self.wechat_pay.call_budget + RESERVE

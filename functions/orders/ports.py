@@ -1,5 +1,6 @@
 """What the relay needs of the worlds around it: the table, WeChat Pay, the circuit, the queue. Interfaces only."""
 
+import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -23,13 +24,31 @@ class Table(Protocol):
         """Write one order on top of its previous version; raise VersionConflictError or TableUnavailableError."""
 
 
+class Exchange(Protocol):
+    """A conversation with WeChat Pay under way."""
+
+    @property
+    def socket(self) -> socket.socket | None:
+        """Where the answer to its first call comes; None where that has not been sent."""
+
+    @property
+    def until(self) -> float:
+        """When the answer to its first call is overdue (`time.monotonic`)."""
+
+    def answer(self) -> Outcome | None:
+        """Read the answer to the first call; return the outcome, or None where more is to be asked."""
+
+    def finish(self) -> Outcome:
+        """Ask all that is to be asked; raise OutOfTimeError if no call can be made."""
+
+
 class Conversation(Protocol):
     """One conversation with WeChat Pay, not yet begun."""
 
-    def settle(
+    def start(
         self, payment: Payment, *, query_first: bool, retried: str, since: float, time_left: Callable[[], float]
-    ) -> Outcome:
-        """Sync the payment, or find out what became of it; raise OutOfTimeError if no call can be made."""
+    ) -> Exchange:
+        """Begin to sync the payment, or to find out what became of it; wait for nothing."""
 
 
 class WeChatPay(Protocol):

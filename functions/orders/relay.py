@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 from orders import batch
 from orders.cases import Case, Delivery, Failure
+from orders.conversations import Conversations
 from orders.errors import OrdersError, TableUnavailableError
 from orders.event import Message
-from orders.order import Order, Payment
-from orders.ports import Circuit, CircuitOpen, Conversation, Queue, Ran, Table, WeChatPay
+from orders.order import Order, Outcome, Payment
+from orders.ports import Circuit, CircuitOpen, Conversation, Exchange, Queue, Ran, Table, WeChatPay
 from orders.recorder import Draft, Entry, Recorded, Recorder, in_groups
 from orders.results import Done, Result, Schedule
 from orders.waits import BACKOFF_CAP
@@ -110,16 +111,20 @@ class Relay:
         if not cases:
             return []
 
-        def settle(case: Case) -> Draft | Recorded:
-            conversation = ahead.conversations[case.lead.key].result()
-            outcome = conversation.settle(
+        def prepared(case: Case) -> Future[Conversation]:
+            return ahead.conversations[case.lead.key]
+
+        def begin(case: Case, conversation: Conversation) -> Exchange:
+            return conversation.start(
                 case.payment, query_first=case.query_first, retried=case.retried, since=since, time_left=time_left
             )
+
+        def note(case: Case, outcome: Outcome) -> Draft | Recorded:
             entry = Entry(case.order, outcome, case.reporters(outcome))
             return self._recorder.draft(entry) if case.order is None else self._recorder.record(entry)
 
         def settle_all() -> Ran[list[Result]]:
-            pending = {self.executor.submit(settle, case): case for case in cases}
+            pending = Conversations(self.executor, prepared, begin, note).settle(cases)
             results: list[Result] = []
             for futures in in_groups(pending):
                 endings = self._recorder.create([_ending(future) for future in futures])

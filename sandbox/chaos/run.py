@@ -26,6 +26,8 @@ from sandbox.wechat_pay import SimulatedCall
 NEEDS_REPAIR = ("deducting", "not completed yet", "unreadable item", "unreadable later")
 """The kinds of orders whose messages keep coming back until the causes are repaired."""
 
+REST = 10  # times as long as a look took, until the next one: looking takes CPU from what is looked at
+
 
 @dataclass(slots=True)
 class ChaosRun:
@@ -43,6 +45,7 @@ class ChaosRun:
     collections: Collections = field(init=False)
     outcomes: OutcomeQueue = field(init=False)
     _queues: ChaosQueues = field(init=False)
+    _unrepaired: int = field(init=False)  # messages about orders that need a repair
     _began: float = 0.0
 
     def __post_init__(self) -> None:
@@ -53,6 +56,8 @@ class ChaosRun:
         )
         self.outcomes = OutcomeQueue(self.testbed)
         self._queues = ChaosQueues(self.testbed)
+        keys = {sale.key for kind in NEEDS_REPAIR for sale in self.workload.kinds[kind]}
+        self._unrepaired = sum(report.key in keys for report in self.workload.reports if report.readable)
 
     def run(self) -> Findings:
         """Send everything under faults, repair, redrive once, audit."""
@@ -114,22 +119,22 @@ class ChaosRun:
 
     def _wait(self, phase: str, is_over: Callable[[], bool], seconds: float) -> None:
         """Wait for the end of a phase, for so many seconds at most; show now and then what the table says."""
-        end, next_look = time.monotonic() + seconds, 0.0
-        while not is_over() and time.monotonic() < end:  # minutes, which the caller chooses
-            if time.monotonic() > next_look:
+        end, next_look, began = time.monotonic() + seconds, 0.0, time.monotonic()
+        while not is_over() and began < end:  # minutes, which the caller chooses
+            time.sleep(max(0.5, REST * (time.monotonic() - began)))  # a queue is polled
+            began = time.monotonic()
+            if began > next_look:
                 items = self.auditor.look()
-                next_look = time.monotonic() + max(10.0, len(items) / 400)  # a scan costs more the more there is
+                next_look = time.monotonic() + max(10.0, REST * (time.monotonic() - began))
                 counts = Counter(str(item.get("status", "no status")) for item in items.values())
                 statuses = ", ".join(f"{count:,} {status}" for status, count in counts.most_common())
                 line = f"          {phase}: {statuses}; {self._queues.depth():,} waiting"
                 self.console.print(line, style="dim", highlight=False, soft_wrap=True)
-            time.sleep(0.5)  # a queue is polled
+                began = time.monotonic()
 
     def _only_unrepaired_orders_wait(self) -> bool:
         """Return whether nothing more will happen under faults than messages of orders that need a repair returning."""
-        keys = {sale.key for kind in NEEDS_REPAIR for sale in self.workload.kinds[kind]}
-        copies = sum(report.key in keys for report in self.workload.reports if report.readable)
-        return self._queues.depth() <= copies
+        return self._queues.depth() <= self._unrepaired
 
     def _everything_is_told(self) -> bool:
         return self._queue_is_empty() and self.collections.is_told

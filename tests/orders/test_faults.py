@@ -249,7 +249,7 @@ class TestEvidence:
         [result] = shop.run(a_message(late, receive_count=receive_count), time_left=1.0)
         assert (result.ending, shop.item(late).reason) == (RetryNow(), RETRIES_EXHAUSTED)
         assert shop.item(late).history[-1].reason == "OUT_OF_TIME"
-        monkeypatch.setattr(Conversation, "settle", lambda *_, **__: 1 / 0)
+        monkeypatch.setattr(Conversation, "start", lambda *_, **__: 1 / 0)
         [result] = shop.run(a_message(broken, receive_count=receive_count))
         item = shop.item(broken)
         assert (result.ending, item.reason, item.outcome_unknown) == (RetryNow(), RETRIES_EXHAUSTED, True)

@@ -59,6 +59,7 @@ NAMES = {
     "ServiceOrder",
     "Session",
     "SignedCall",
+    "StartedCall",
     "SyncPayment",
     "TimeRange",
     "UnansweredError",

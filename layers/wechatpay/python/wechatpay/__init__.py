@@ -47,7 +47,7 @@ from wechatpay.service_order import (
     ServiceOrder,
     TimeRange,
 )
-from wechatpay.signed_call import SignedCall
+from wechatpay.signed_call import SignedCall, StartedCall
 from wechatpay.tls import tls_context
 from wechatpay.version import __version__ as __version__
 
@@ -88,6 +88,7 @@ __all__ = [
     "ServiceOrder",
     "Session",
     "SignedCall",
+    "StartedCall",
     "SyncPayment",
     "TimeRange",
     "UnansweredError",

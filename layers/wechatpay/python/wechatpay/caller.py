@@ -15,6 +15,7 @@ from wechatpay.platform_keys import PlatformKeys
 from wechatpay.pool import ThreadPool
 from wechatpay.sender import Sender, UnsignedRequest, deadline
 from wechatpay.signed_call import SIGNATURE_LIFE, SignedCall
+from wechatpay.transport import Started
 from wechatpay.trust import Trust
 
 T = TypeVar("T")
@@ -71,12 +72,21 @@ class Caller:
         """Sign the call, to be sent later."""
         request = self.sender.write(typed.call)
         signed, clock = self.sender.sign(request), self.sender.clock
-        return SignedCall(signed, lambda first: typed.read(self._send(request, first)), clock() + SIGNATURE_LIFE, clock)
 
-    def _send(self, request: UnsignedRequest, signed: PreparedRequest | None = None) -> Answer:
-        end = request.deadline()
+        def exchange(first: PreparedRequest | None, started: Started | None) -> T:
+            return typed.read(self._send(request, first, started))
+
+        def start(first: PreparedRequest) -> Started | None:
+            return self.sender.start(request, first) if self.trust.keys else None
+
+        return SignedCall(signed, exchange, start, clock() + SIGNATURE_LIFE, clock)
+
+    def _send(
+        self, request: UnsignedRequest, signed: PreparedRequest | None = None, started: Started | None = None
+    ) -> Answer:
+        end = request.deadline() if started is None else started.route.end
         self.trust.require_keys(end)
-        return self.trust.accept(request, self.sender.exchange(request, end, signed), end)
+        return self.trust.accept(request, self.sender.exchange(request, end, signed, started), end)
 
     def require_keys(self) -> PlatformKeys:
         """Return the keys to trust, after the first download of certificates where there is no key yet."""

@@ -5,6 +5,7 @@ Read from urllib3 2.8.0; `tests/wechatpay/test_overrides.py` fails where the ins
 
 from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
 from queue import Empty, LifoQueue
 from typing import TYPE_CHECKING, Any
 
@@ -70,20 +71,36 @@ class _Kept(HTTPConnectionPool):
                 return connection
             connection.close()
 
-    def exchange(self, connection: Connection, request: "PreparedRequest") -> "Response":
-        """Send a request over a kept connection, and return its answer with the head read.
+    def begin(self, connection: Connection, request: "PreparedRequest") -> "Pending":
+        """Send a request over a kept connection.
 
-        A connection that broke while the request was sent may have an answer all the same.
+        A connection that broke meanwhile may have brought an answer all the same.
         """
         self.num_requests += 1
         try:
             with suppress(BrokenPipeError, ConnectionResetError):
                 connection.request(str(request.method), request.path_url, request.body, request.headers)
-            response = connection.getresponse()
         except BaseException:
             connection.close()
             raise
-        response._pool, response._connection = self, connection
+        return Pending(self, connection)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A request that was sent over a kept connection, and whose answer is to be read."""
+
+    pool: _Kept
+    connection: Connection
+
+    def answer(self) -> "Response":
+        """Return the answer with its head read."""
+        try:
+            response = self.connection.getresponse()
+        except BaseException:
+            self.connection.close()
+            raise
+        response._pool, response._connection = self.pool, self.connection
         return response
 
 

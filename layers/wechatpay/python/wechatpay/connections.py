@@ -5,9 +5,10 @@ the installed one differs.
 """
 
 import math
+import socket
 import time
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 from weakref import WeakSet, WeakValueDictionary
 
 import requests
@@ -15,13 +16,13 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from wechatpay import forks, redaction
-from wechatpay.connection_pools import Pool, TLSPool, use_pools
+from wechatpay.connection_pools import Pending, Pool, TLSPool, use_pools
 from wechatpay.hosts import Failover
 from wechatpay.limits import Try, current, trying
 from wechatpay.tls import ca_bundle, tls_context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from requests.adapters import _HostParams, _PoolKwargs
     from requests.sessions import _Settings
@@ -86,10 +87,21 @@ class _Adapter(HTTPAdapter):
             with trying(Try(time.time, *_seconds(kwargs.get("timeout")))):
                 return super().send(request, *args, **kwargs)
         attempt.observed = True
-        pool = self._pools.get(_way(request, **kwargs))
-        if pool is not None and (kept := pool.kept()) is not None:
-            return self.build_response(request, pool.exchange(kept, request))
+        if (pending := self.begin(request, **kwargs)) is not None:
+            return self.build_response(request, pending.answer())
         return super().send(request, *args, **kwargs)
+
+    def begin(self, request: requests.PreparedRequest, **settings: Any) -> "Pending | None":  # noqa: ANN401  passed on
+        """Send a request over a kept connection; None, and nothing sent, where none stands.
+
+        None as well where another program has put a function of its own in the place of `HTTPAdapter.send`, as
+        instruments and mocks do: that is to see every request.
+        """
+        if HTTPAdapter.send is not _ADAPTER_SEND:
+            return None
+        pool = self._pools.get(_way(request, **settings))
+        kept = None if pool is None else pool.kept()
+        return None if pool is None or kept is None else pool.begin(kept, request)
 
     def get_connection_with_tls_context(
         self,
@@ -189,6 +201,13 @@ def _seconds(timeout: object) -> tuple[float, float]:
     )
 
 
+class Begun(NamedTuple):
+    """A request that was sent: the socket on which its answer comes, and what reads it, within the same try."""
+
+    socket: socket.socket
+    response: "Callable[[], requests.Response]"
+
+
 class Session(requests.Session):
     """Connections to WeChat Pay; one may serve many clients and threads, which share the outages of hosts.
 
@@ -223,6 +242,24 @@ class Session(requests.Session):
         """
         settings.pop("allow_redirects", None)
         return self.get_adapter(str(request.url)).send(request, **settings)
+
+    def begin(self, request: requests.PreparedRequest, attempt: Try) -> "Begun | None":
+        """Send a request over a connection that stands, within a try; None, and nothing sent, where none does.
+
+        None as well where a user has mounted an adapter, or a subclass has a `send`: that is to see every request.
+        """
+        adapter = self.get_adapter(str(request.url))
+        if type(self).send is not _SEND or not isinstance(adapter, _Adapter):
+            return None
+        attempt.observed = True
+        settings = self.merge_environment_settings(request.url, {}, True, None, None)
+        pending = adapter.begin(request, **settings)
+        if pending is None:
+            return None
+        return Begun(pending.connection.sock, lambda: adapter.build_response(request, pending.answer()))
+
+
+_SEND, _ADAPTER_SEND = Session.send, HTTPAdapter.send
 
 
 def keep_in_one_process(session: requests.Session) -> None:

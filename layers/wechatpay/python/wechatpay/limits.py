@@ -53,6 +53,11 @@ class Try:
     _end: float = math.inf
     _phase: str = ""
 
+    @property
+    def end(self) -> float:
+        """When the limit that runs is over (`time.monotonic`)."""
+        return self._end
+
     def begin_connecting(self) -> None:
         """Start the limit `connect`."""
         self._end = min(self.until, time.monotonic() + self.connect)

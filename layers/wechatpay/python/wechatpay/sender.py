@@ -9,14 +9,14 @@ import requests
 from requests.structures import CaseInsensitiveDict
 from requests.utils import check_header_validity
 
-from wechatpay import message
+from wechatpay import message, transport
 from wechatpay.authorization import Authorization
 from wechatpay.base_urls import BACKUP, MAIN, OVERSEA
 from wechatpay.chain import Call, Timeout
 from wechatpay.connections import Session, keep_in_one_process
 from wechatpay.hosts import Failover, Hosts
 from wechatpay.paths import expand
-from wechatpay.transport import Reply, Route, exchange
+from wechatpay.transport import Reply, Route, Started
 from wechatpay.version import __version__
 
 _USER_AGENT = f"wechatpay-python/{__version__} Python/{platform.python_version()} requests/{requests.__version__}"
@@ -115,22 +115,37 @@ class Sender:
         signed.headers, signed.body = request.headers.copy(), request.body or None
         return self.authorization(signed)
 
+    def start(self, request: UnsignedRequest, signed: requests.PreparedRequest) -> Started | None:
+        """Send the signed form of a request over a connection that stands; None, and nothing sent, where none does."""
+        return transport.start(self._route(request, request.deadline()), lambda host: _at(host, signed, request))
+
     def exchange(
-        self, request: UnsignedRequest, deadline: float, signed: requests.PreparedRequest | None = None
+        self,
+        request: UnsignedRequest,
+        deadline: float,
+        signed: requests.PreparedRequest | None = None,
+        started: Started | None = None,
     ) -> Reply:
-        """Send the request and return the reply; `signed` is its signed form where there is one already.
+        """Send the request and return the reply; `signed` is its signed form, `started` its first try, if it has one.
 
         Each further try is newly signed. Raises UnansweredError.
         """
         unsent = [] if signed is None else [signed]
 
         def prepare(host: str) -> requests.PreparedRequest:
-            attempt = unsent.pop() if unsent else self.sign(request)
-            attempt.url = host + request.target  # the signature covers the path and the query, not the host
-            return attempt
+            return _at(host, unsent.pop() if unsent else self.sign(request), request)
 
-        route = Route(self.session, self.hosts, self.order, request.timeout, deadline, self.clock)
-        return exchange(route, prepare, repeatable=request.repeatable)
+        route = self._route(request, deadline) if started is None else started.route
+        return transport.exchange(route, prepare, repeatable=request.repeatable, started=started)
+
+    def _route(self, request: UnsignedRequest, end: float) -> Route:
+        return Route(self.session, self.hosts, self.order, request.timeout, end, self.clock)
+
+
+def _at(host: str, signed: requests.PreparedRequest, request: UnsignedRequest) -> requests.PreparedRequest:
+    """Address a signed request to a host: the signature covers the path and the query alone."""
+    signed.url = host + request.target
+    return signed
 
 
 def session_hosts(session: requests.Session, main: str, backup: str) -> Hosts:

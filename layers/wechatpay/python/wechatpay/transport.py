@@ -1,14 +1,18 @@
 """Sending a call and reading its whole answer; `wechatpay.retries` decides about what may be sent again."""
 
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http.client import HTTPException, HTTPResponse
+from typing import NoReturn
 
 import requests
 from urllib3.exceptions import HTTPError
 
 from wechatpay import failures
+from wechatpay.connections import Session
 from wechatpay.errors import UnansweredError
 from wechatpay.hosts import Hosts
 from wechatpay.limits import ANSWER_LIMIT, OverdueError, TooLongError, Try, trying
@@ -45,22 +49,65 @@ class Route:
     clock: Callable[[], float]
 
 
-def exchange(route: Route, prepare: Callable[[str], requests.PreparedRequest], *, repeatable: bool) -> Reply:
+@dataclass(frozen=True, slots=True, eq=False)
+class Started:
+    """A call whose first try has been sent, or has failed while it was; `exchange` reads the answer.
+
+    `socket` is where the answer comes; None where the try has failed.
+    """
+
+    route: Route
+    request: requests.PreparedRequest
+    attempt: Try
+    response: Callable[[], requests.Response]
+    socket: socket.socket | None
+
+
+def start(route: Route, prepare: Callable[[str], requests.PreparedRequest]) -> Started | None:
+    """Send the first try of a call over a connection that stands; None, and nothing sent or signed, where none does."""
+    session = route.session
+    if not isinstance(session, Session):
+        return None
+    attempt = Try(route.clock, *route.timeout, route.end)
+    request = prepare(route.order[0])
+    with trying(attempt):
+        try:
+            begun = session.begin(request, attempt)
+        except _FAILURES as error:
+            return Started(route, request, attempt, partial(_fail, error), None)
+    return None if begun is None else Started(route, request, attempt, begun.response, begun.socket)
+
+
+def _fail(error: Exception) -> NoReturn:
+    raise error
+
+
+def exchange(
+    route: Route,
+    prepare: Callable[[str], requests.PreparedRequest],
+    *,
+    repeatable: bool,
+    started: Started | None = None,
+) -> Reply:
     """Send a call and read its whole answer; repeat it where `wechatpay.retries` allows that.
 
-    `prepare` makes the newly signed request for a host. `repeatable`: the call may be executed twice. Raise
-    UnansweredError. With a session that is not `wechatpay.Session` the limits hold for each single operation only, as
-    requests has them.
+    `prepare` makes the newly signed request for a host. `repeatable`: the call may be executed twice. `started` is the
+    first try over this route. Raise UnansweredError. With a session that is not `wechatpay.Session` the limits hold for
+    each single operation only, as requests has them.
     """
     host, other = route.order
     fresh = False
     tries: list[FailedTry] = []
     while True:
-        request = prepare(host)
-        attempt = Try(route.clock, *route.timeout, route.end, fresh)
+        if started is None:
+            request = prepare(host)
+            attempt = Try(route.clock, *route.timeout, route.end, fresh)
+            response: Callable[[], requests.Response] = partial(_send, route.session, request, attempt)
+        else:
+            request, attempt, response, started = started.request, started.attempt, started.response, None
         with trying(attempt):
             try:
-                reply = _send(route.session, request, attempt)
+                reply = _read(response(), attempt)
             except _FAILURES as error:
                 failed = _evidence(error, host, attempt, route.session, request)
                 cause = failures.words(error)
@@ -94,15 +141,19 @@ def _evidence(
     return FailedTry(host, sent, timed_out=timed_out)
 
 
-def _send(session: requests.Session, request: requests.PreparedRequest, attempt: Try) -> Reply:
-    """Send a request once and read its answer, within the limits of `attempt`."""
+def _send(session: requests.Session, request: requests.PreparedRequest, attempt: Try) -> requests.Response:
+    """Send a request once within the limits of `attempt`; return its answer with the head read."""
     seconds = max(attempt.until - time.monotonic(), 0.001)
     settings = session.merge_environment_settings(request.url, {}, True, None, None)
     timeout = min(attempt.connect, seconds), min(attempt.read, seconds)
-    response = session.send(request, timeout=timeout, allow_redirects=False, **settings)
+    return session.send(request, timeout=timeout, allow_redirects=False, **settings)
+
+
+def _read(response: requests.Response, attempt: Try) -> Reply:
+    """Read an answer to its end, but for the body of a redirect, which no caller reads."""
     attempt.sent = True
     try:
-        if response.status_code in _REDIRECTS:  # a body that no caller reads
+        if response.status_code in _REDIRECTS:
             response.close()
             return Reply(response.status_code, response.headers, b"")
         content = _content(response, attempt)
