@@ -97,7 +97,7 @@ class _Adapter(HTTPAdapter):
         None as well where another program has put a function of its own in the place of `HTTPAdapter.send`, as
         instruments and mocks do: that is to see every request.
         """
-        if HTTPAdapter.send is not _ADAPTER_SEND:
+        if HTTPAdapter.send is not _SENDS[2]:
             return None
         pool = self._pools.get(_way(request, **settings))
         kept = None if pool is None else pool.kept()
@@ -246,10 +246,11 @@ class Session(requests.Session):
     def begin(self, request: requests.PreparedRequest, attempt: Try) -> "Begun | None":
         """Send a request over a connection that stands, within a try; None, and nothing sent, where none does.
 
-        None as well where a user has mounted an adapter, or a subclass has a `send`: that is to see every request.
+        None as well where a user has mounted an adapter, or put a `send` in the place of ours: that is to see every
+        request.
         """
         adapter = self.get_adapter(str(request.url))
-        if type(self).send is not _SEND or not isinstance(adapter, _Adapter):
+        if not isinstance(adapter, _Adapter) or not (_is(self.send, _SENDS[0]) and _is(adapter.send, _SENDS[1])):
             return None
         attempt.observed = True
         settings = self.merge_environment_settings(request.url, {}, True, None, None)
@@ -259,7 +260,11 @@ class Session(requests.Session):
         return Begun(pending.connection.sock, lambda: adapter.build_response(request, pending.answer()))
 
 
-_SEND, _ADAPTER_SEND = Session.send, HTTPAdapter.send
+_SENDS = Session.send, _Adapter.send, HTTPAdapter.send  # as they are before anyone replaces them
+
+
+def _is(method: object, function: object) -> bool:
+    return getattr(method, "__func__", None) is function
 
 
 def keep_in_one_process(session: requests.Session) -> None:
