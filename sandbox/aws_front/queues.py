@@ -7,6 +7,7 @@ comes between a change and its entry, so that a message is never received before
 import json
 import threading
 from contextvars import ContextVar
+from itertools import islice
 from typing import Any
 
 from sandbox.aws_front.hooks import Around, HookError, MiniStackRecord, around, service
@@ -147,18 +148,22 @@ class QueueEntries:
         with self._lock:
             answer = original(data, qurl)
             queue = self._queue(data, qurl)
-            for entry in data.get("Entries", [data]):
-                for message in self._with_handles(queue, {entry.get("ReceiptHandle")}):
-                    seconds = int(entry.get("VisibilityTimeout", 30))
-                    self._message("visibility_changed", queue, message, seconds=seconds)
+            seconds = {
+                entry.get("ReceiptHandle"): int(entry.get("VisibilityTimeout", 30))
+                for entry in data.get("Entries", [data])
+            }
+            for message in self._with_handles(queue, set(seconds)):
+                self._message("visibility_changed", queue, message, seconds=seconds[message["receipt_handle"]])
         return answer
 
     def _message(self, kind: str, queue: MiniStackRecord, message: MiniStackRecord, **fields: object) -> None:
         self._journal.write(kind, queue=queue["name"], message_id=message["id"], **fields)
 
     def _with_handles(self, queue: MiniStackRecord, handles: set[Any]) -> list[MiniStackRecord]:
-        """Return the messages that these receipt handles name."""
-        return [message for message in queue["messages"] if message.get("receipt_handle") in handles - {None}]
+        """Return the messages that these receipt handles name; the queue may have tens of thousands of others."""
+        wanted = handles - {None}
+        named = (message for message in queue["messages"] if message.get("receipt_handle") in wanted)
+        return list(islice(named, len(wanted)))
 
     def _queue(self, data: MiniStackRecord, url: str) -> MiniStackRecord:
         queue: MiniStackRecord = self._sqs._get_q(data.get("QueueUrl", url))
