@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run on this machine. `make deploy` builds for ARCHITECTURE.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox axe screenshots sam-local conformance build deploy deploy-built models docs soak property-tests fuzz dynamodb-local chaos day coverage bench throughput estimates mutation interop pos-examples python-versions library-lowest library sandbox-package sandbox-package-trial sbom lint-workflows audit audit-dependencies venv venv-sam venv-bench venv-audit venv-release lint format lock clean
+.PHONY: help demo test sandbox axe screenshots sam-local conformance build deploy deploy-built models docs soak property-tests fuzz dynamodb-local chaos day coverage bench bench-check stages throughput estimates mutation interop pos-examples python-versions library-lowest library sandbox-package sandbox-package-trial sbom lint-workflows audit audit-dependencies venv venv-sam venv-bench venv-audit venv-release lint format lock clean
 .PHONY: law witnesses reckonings
 
 help: ## list the targets
@@ -87,6 +87,14 @@ ROUNDS ?= 7
 WARM ?= 12
 bench: venv-bench .aws-sam/sandbox/template.yaml ## compare the function with a usual implementation (ROUNDS=7, WARM=12; 10 min); results in build/bench
 	.venv-bench/bin/python -m bench --rounds $(ROUNDS) --warm $(WARM)
+
+bench-check: ROUNDS := 3
+bench-check: WARM := 8
+bench-check: venv-bench .aws-sam/sandbox/template.yaml ## whether the function has become slower than bench/results.json says (ROUNDS=3, WARM=8)
+	.venv-bench/bin/python -m bench.check --rounds $(ROUNDS) --warm $(WARM)
+
+stages: venv .aws-sam/sandbox/template.yaml ## where a warm batch spends its CPU time, stage by stage
+	python -m bench.stages
 
 throughput: venv .aws-sam/sandbox/template.yaml ## orders per second through the whole sandbox, and where the time is spent
 	python -m bench.throughput

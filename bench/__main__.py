@@ -58,7 +58,7 @@ def _measure(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": _machine(),
         "rounds": arguments.rounds,
-        "signature_ms": measure.signature_ms(),
+        "floor": measure.floor(),
         "package": {"baseline": measure.baseline_package_mb(), "ours": measure.package_mb(OURS.path)},
         "life": life.plain(),
         "sizes": sizes.plain(),

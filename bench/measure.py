@@ -1,5 +1,6 @@
 """Both functions in turn, in fresh processes, in the same minutes: figures, medians, and ratios pair by pair."""
 
+import json
 import statistics
 import subprocess
 import sys
@@ -36,8 +37,12 @@ class Pair:
 
     def ratio(self, name: str) -> float:
         """How many times ours is less: the median over the rounds, each a pair."""
+        return statistics.median(self.ratios(name))
+
+    def ratios(self, name: str) -> list[float]:
+        """How many times ours is less, in each round."""
         pairs = zip(self.baseline, self.ours, strict=True)
-        return statistics.median(one[name] / other[name] if other[name] else float("inf") for one, other in pairs)
+        return [one[name] / other[name] if other[name] else float("inf") for one, other in pairs]
 
     def plain(self) -> dict[str, Any]:
         """For JSON."""
@@ -124,11 +129,12 @@ def _invoked(environment: Environment, world: World, size: int, warm: int) -> li
     return [environment.invoke(world.messages(size)) for _ in range(warm)]
 
 
-def signature_ms() -> float:
-    """Return the CPU time of one RSA signature in ms, on the CPU that the functions run on."""
+def floor() -> Figures:
+    """Return the figures of the floor, in ms, on the CPU that the functions run on."""
     command = ["taskset", "--cpu-list", str(FUNCTION_CPU), sys.executable, "-m", "bench.floor"]
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return float(output.stdout)
+    figures: Figures = json.loads(output.stdout)
+    return figures
 
 
 # ---- what is uploaded ------------------------------------------------------------------------------------------------

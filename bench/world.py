@@ -76,7 +76,7 @@ class World:
         """A cold start."""
         self.started += 1
         log = self.directory / f"{candidate.name}-{self.started}.log"
-        variables = self._variables() | {"PYTHONPATH": os.pathsep.join(map(str, candidate.path))}
+        variables = self.variables | {"PYTHONPATH": os.pathsep.join(map(str, candidate.path))}
         return Environment(Path(sys.executable), candidate.handler, variables, FUNCTION_CPU, log)
 
     def messages(self, number: int) -> list[dict[str, Any]]:
@@ -85,7 +85,9 @@ class World:
         self.wechat_pay.tell("sign", orders)
         return [_message(order) for order in orders]
 
-    def _variables(self) -> dict[str, str]:
+    @property
+    def variables(self) -> dict[str, str]:
+        """What both functions find in their environment."""
         bundle = str(self.directory / "bundle.pem")
         wechat_pay = (self.wan or self.wechat_pay).url
         return {
