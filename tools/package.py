@@ -63,9 +63,14 @@ NEVER_READ = (
         )
     ),
     *("cffi", "pycparser"),  # compile C; cryptography needs only the binary of cffi, which is outside this folder
+    *("s3transfer", "s3transfer-*.dist-info", "boto3/s3", "boto3/ec2"),  # `orders.lean_boto3` does without
+    *("dateutil/zoneinfo", "dateutil/rrule.py", "urllib3/contrib/emscripten"),
+    "botocore/cacert.pem",  # the authorities are certifi's
+    "charset_normalizer/*.so",  # a faster search for a charset, which is never asked for; there are sources beside it
+    "*.dist-info/RECORD",  # what pip would remove
     "bin",
 )
-"""Parts of libraries that the function never imports; its tests and the demo run without them."""
+"""Parts of libraries that the function never reads, as patterns; its tests and the demo run without them."""
 
 LICENCES = ("LICENSE", "NOTICE")
 """Texts of this repository that a built package contains; those of its dependencies are in their *.dist-info."""
@@ -177,8 +182,9 @@ def slim(build: Path) -> None:
         share_code(build, resource, original)
     for resource, (folder, in_lambda) in CODE.items():
         code = build / resource / folder
-        for name in NEVER_READ:
-            shutil.rmtree(code / name, ignore_errors=True)
+        for pattern in NEVER_READ:
+            for path in list(code.glob(pattern)):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         for name in LICENCES:
             shutil.copyfile(ROOT / name, code / name)
         if unlicensed := without_licence(code):
