@@ -1,7 +1,7 @@
 """`make bench-check`: whether the function has become slower than the run of record says, by its ratios.
 
 A pair of fresh processes for each round, as in `make bench`. A ratio has fallen where its best round is below the worst
-of record, by more than this run's own rounds differ and by more than two kinds of processors do.
+of record, by more than this run's own rounds differ and by more than two kinds of CPUs do.
 """
 
 import argparse
@@ -17,8 +17,8 @@ from bench import figures, measure
 from bench.measure import BATCH, Pair, in_turn
 from bench.world import OURS, ROOT, world
 
-PROCESSORS = 0.15
-"""How much the ratios of one version differ between processors: CPU per event was 15.1 × on one and 14.0 on another."""
+CPUS = 0.15
+"""How much the ratios of one version differ between CPUs: CPU per event was 15.1 × on one and 14.0 on another."""
 
 TIMED = ("cold_start", "first_batch", "warm_batch", "cpu_per_event", "memory")
 COUNTED = ("log_bytes", "aws_calls", "write_units", "read_units")
@@ -27,11 +27,11 @@ SPARE = 1.02  # of what is counted: an id has a digit more
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A figure, what is of record, what was found, and the least (of a ratio) or most (of a count) that passes."""
+    """A figure, what is of record, what it is now, and the least (of a ratio) or most (of a count) that passes."""
 
     name: str
     record: float
-    found: float
+    now: float
     limit: float
     has_passed: bool
 
@@ -39,7 +39,7 @@ class Verdict:
     def row(self) -> Sequence[str]:
         """The figure as a row of a table."""
         words = "as it was" if self.has_passed else "SLOWER" if self.name in TIMED else "MORE"
-        return [self.name, f"{self.record:.3g}", f"{self.found:.3g}", f"{self.limit:.3g}", words]
+        return [self.name, f"{self.record:.3g}", f"{self.now:.3g}", f"{self.limit:.3g}", words]
 
 
 def compare(record: Mapping[str, Any], life: Pair, package_mb: float) -> list[Verdict]:
@@ -52,13 +52,13 @@ def compare(record: Mapping[str, Any], life: Pair, package_mb: float) -> list[Ve
 
 def _timed(name: str, record: Pair, life: Pair) -> Verdict:
     before, now = record.ratios(name), life.ratios(name)
-    noise = max(PROCESSORS, max(now) / min(now) - 1)
+    noise = max(CPUS, max(now) / min(now) - 1)
     limit = min(before) / (1 + noise)
     return Verdict(name, record.ratio(name), life.ratio(name), limit, max(now) >= limit)
 
 
-def _counted(name: str, record: float, found: float) -> Verdict:
-    return Verdict(name, record, found, record * SPARE, found <= record * SPARE)
+def _counted(name: str, record: float, now: float) -> Verdict:
+    return Verdict(name, record, now, record * SPARE, now <= record * SPARE)
 
 
 def main() -> int:
@@ -71,7 +71,7 @@ def main() -> int:
         life = in_turn(arguments.rounds, lambda one: measure.whole_life(near, one, batch=BATCH, warm=arguments.warm))
     record = json.loads((ROOT / "bench/results.json").read_text(encoding="utf-8"))
     verdicts = compare(record, life, measure.package_mb(OURS.path))
-    print(figures.table(["figure", "of record", "found", "limit", ""], [verdict.row for verdict in verdicts]))
+    print(figures.table(["figure", "of record", "now", "limit", ""], [verdict.row for verdict in verdicts]))
     failures = sum(row["failures"] for rows in (life.baseline, life.ours) for row in rows)
     return 0 if failures == 0 and all(verdict.has_passed for verdict in verdicts) else 1
 

@@ -54,8 +54,8 @@ def _sleep_until(moment: float) -> None:
 def figures() -> dict[str, float]:
     """Return CPU times of a signature and a verification, and wall times of batches, in ms: medians of nine rounds."""
     floor = Floor()
-    found = {"signature": _cpu_ms(floor.sign), "verification": _cpu_ms(floor.verify)}
-    return found | {f"batch@{size}": _wall_ms(floor, size) for size in SIZES}
+    times = {"signature": _cpu_ms(floor.sign), "verification": _cpu_ms(floor.verify)}
+    return times | {f"batch@{size}": _wall_ms(floor, size) for size in SIZES}
 
 
 def _cpu_ms(work: Callable[[], object]) -> float:

@@ -1,24 +1,25 @@
-"""Where a millisecond goes: CPU time of each stage of a warm batch, in this process.
+"""Where a millisecond goes: CPU time of each stage of a warm batch.
 
 `python -m bench.stages` runs the built function against the peers of `make bench` and prints µs of CPU for each order.
 The clock is the thread's own, so a stage that waits costs nothing. Stages are nested where their names are indented.
 """
 
 import argparse
+import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from bench import figures
-from bench.world import FUNCTION_CPU, OURS, World, world
+from bench.world import FUNCTION_CPU, OURS, ROOT, world
 
 # What is timed: how the table names it, its module and its place there.
 STAGES: Mapping[str, tuple[str, str]] = {
@@ -67,13 +68,8 @@ class Context:
         return 60_000
 
 
-def measure(peers: World, *, batch: int, warm: int) -> dict[str, float]:
-    """Return µs of CPU for an order by stage, of so many warm batches, and of the whole."""
-    os.environ.update({name: value for name, value in peers.variables.items() if name != "PATH"})
-    os.sched_setaffinity(0, {FUNCTION_CPU})
-    for name in [name for name in sys.modules if name.partition(".")[0] in {"orders", "wechatpay"}]:
-        del sys.modules[name]  # those of the sources: what is measured is the built function
-    sys.path[:0] = map(str, OURS.path)
+def measure(batches: Sequence[Sequence[object]], warm: int) -> dict[str, float]:
+    """Return µs of CPU for an order by stage, and of the whole; only the last `warm` batches count."""
     handler: Any = import_module("orders.handler")
     clock, whole = Clock(), []
     for stage, (module, place) in STAGES.items():
@@ -82,30 +78,49 @@ def measure(peers: World, *, batch: int, warm: int) -> dict[str, float]:
         for kind in kinds:
             owner = getattr(owner, kind)
         clock.around(stage, owner, name)
-    for number in range(warm + 3):
-        event = {"Records": peers.messages(batch)}
-        if number == 3:  # connections stand, and what is made once has been made
+    for number, records in enumerate(batches, warm - len(batches)):
+        if number == 0:  # connections stand, and what is made once has been made
             clock.spent.clear()
         before = time.process_time()
-        handler.lambda_handler(event, Context())
-        if number >= 3:
-            whole.append(time.process_time() - before)
-    spent = {stage: clock.spent[stage] * 1e6 / (warm * batch) for stage in STAGES}
-    return {**spent, "the whole": statistics.median(whole) * 1e6 / batch}
+        handler.lambda_handler({"Records": records}, Context())
+        whole.append(time.process_time() - before)
+    size = len(batches[0])
+    stages = {stage: clock.spent[stage] * 1e6 / (warm * size) for stage in STAGES}
+    return {**stages, "the whole": statistics.median(whole[-warm:]) * 1e6 / size}
 
 
-def main() -> NoReturn:
-    """Print the table, and leave the function's threads, which wait for work."""
+def _measure_the_build(batch: int, warm: int) -> dict[str, float]:
+    """Run `measure` in a process that has the built function on its path, on the function's CPU."""
+    with tempfile.TemporaryDirectory() as folder, world(Path(folder)) as peers:
+        events = Path(folder) / "events.json"
+        events.write_text(json.dumps([peers.messages(batch) for _ in range(warm + 3)]), encoding="utf-8")
+        command = ["taskset", "--cpu-list", str(FUNCTION_CPU), sys.executable, "-m", "bench.stages"]
+        path = os.pathsep.join(map(str, [*OURS.path, ROOT]))
+        run = subprocess.run(
+            [*command, "--warm", str(warm), "--events", str(events)],
+            env=peers.variables | {"PYTHONPATH": path},
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+    lines = run.stdout.splitlines()  # the last one; the others are the function's log
+    stages: dict[str, float] = json.loads(lines[-1])
+    return stages
+
+
+def main() -> int:
+    """Print the table; with `--events` the figures as JSON, for the process that has written that file."""
     parser = argparse.ArgumentParser(prog="python -m bench.stages", description=__doc__)
     parser.add_argument("--batch", type=int, default=10, help="messages of a batch")
     parser.add_argument("--warm", type=int, default=40, help="batches")
+    parser.add_argument("--events", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, world(Path(folder)) as peers:
-        with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
-            spent = measure(peers, batch=arguments.batch, warm=arguments.warm)
-        print(figures.table(["stage", "µs of CPU"], [[stage, f"{us:,.0f}"] for stage, us in spent.items()]), flush=True)
-    os._exit(0)
+    if arguments.events:
+        print(json.dumps(measure(json.loads(arguments.events.read_text(encoding="utf-8")), arguments.warm)), flush=True)
+        return 0
+    stages = _measure_the_build(arguments.batch, arguments.warm)
+    print(figures.table(["stage", "µs of CPU"], [[stage, f"{us:,.0f}"] for stage, us in stages.items()]))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -63,10 +63,10 @@ NEVER_READ = (
         )
     ),
     *("cffi", "pycparser"),  # compile C; cryptography needs only the binary of cffi, which is outside this folder
-    *("s3transfer", "s3transfer-*.dist-info", "boto3/s3", "boto3/ec2"),  # `orders.lean_boto3` does without
+    *("s3transfer", "boto3/s3", "boto3/ec2"),  # `orders.lean_boto3` does without
     *("dateutil/zoneinfo", "dateutil/rrule.py", "urllib3/contrib/emscripten"),
     "botocore/cacert.pem",  # the authorities are certifi's
-    "charset_normalizer/*.so",  # a faster search for a charset, which is never asked for; there are sources beside it
+    "charset_normalizer/*.so",  # a faster search for a charset, which is never asked for; its sources stay
     "*.dist-info/RECORD",  # what pip would remove
     "bin",
 )

@@ -34,19 +34,19 @@ class _Out(NamedTuple):
 class Conversations:
     """Settles cases, each in a conversation of its own.
 
-    `prepared` returns the conversation of a case once it is prepared, `begin` starts it without waiting, and `note`
+    `preparation` returns the future of a case's conversation, `begin` starts it without waiting, and `note`
     makes of its outcome what is written. An error of one of them costs that case alone.
     """
 
     def __init__(
         self,
         executor: Executor,
-        prepared: Callable[[Case], Future[Conversation]],
+        preparation: Callable[[Case], Future[Conversation]],
         begin: Callable[[Case, Conversation], Exchange],
         note: Callable[[Case, Outcome], Ending],
     ) -> None:
         self._executor = executor
-        self._prepared = prepared
+        self._preparation = preparation
         self._begin = begin
         self._note = note
 
@@ -63,7 +63,7 @@ class Conversations:
         answers = select.poll()
         limit = time.monotonic() + PATIENCE
         for future, case in together:
-            conversation = self._prepared(case)
+            conversation = self._preparation(case)
             if not conversation.done() and not wait([conversation], max(0.0, limit - time.monotonic())).done:
                 self._executor.submit(self._finish, future, case)
                 continue
@@ -90,7 +90,7 @@ class Conversations:
 
     def _finish(self, future: Future[Ending], case: Case, exchange: Exchange | None = None) -> None:
         with _edge(future):
-            exchange = exchange or self._begin(case, self._prepared(case).result())
+            exchange = exchange or self._begin(case, self._preparation(case).result())
             future.set_result(self._note(case, exchange.finish()))
 
 

@@ -111,7 +111,7 @@ class Relay:
         if not cases:
             return []
 
-        def prepared(case: Case) -> Future[Conversation]:
+        def preparation(case: Case) -> Future[Conversation]:
             return ahead.conversations[case.lead.key]
 
         def begin(case: Case, conversation: Conversation) -> Exchange:
@@ -124,7 +124,7 @@ class Relay:
             return self._recorder.draft(entry) if case.order is None else self._recorder.record(entry)
 
         def settle_all() -> Ran[list[Result]]:
-            pending = Conversations(self.executor, prepared, begin, note).settle(cases)
+            pending = Conversations(self.executor, preparation, begin, note).settle(cases)
             results: list[Result] = []
             for futures in in_groups(pending):
                 endings = self._recorder.create([_ending(future) for future in futures])

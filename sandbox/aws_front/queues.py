@@ -161,9 +161,9 @@ class QueueEntries:
 
     def _with_handles(self, queue: MiniStackRecord, handles: set[Any]) -> list[MiniStackRecord]:
         """Return the messages that these receipt handles name; the queue may have tens of thousands of others."""
-        wanted = handles - {None}
-        named = (message for message in queue["messages"] if message.get("receipt_handle") in wanted)
-        return list(islice(named, len(wanted)))
+        handles = handles - {None}
+        matches = (message for message in queue["messages"] if message.get("receipt_handle") in handles)
+        return list(islice(matches, len(handles)))
 
     def _queue(self, data: MiniStackRecord, url: str) -> MiniStackRecord:
         queue: MiniStackRecord = self._sqs._get_q(data.get("QueueUrl", url))

@@ -61,7 +61,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def settled(pool: ThreadPoolExecutor, exchanges: list[Any], prepared: dict[str, Future[Any]] | None = None) -> Any:
+def settle(pool: ThreadPoolExecutor, exchanges: list[Any], preparations: dict[str, Future[Any]] | None = None) -> Any:
     """Begin a conversation for each; return the futures."""
     done: Future[Any] = Future()
     done.set_result(None)
@@ -73,7 +73,7 @@ def settled(pool: ThreadPoolExecutor, exchanges: list[Any], prepared: dict[str, 
 
     settling = Conversations(
         pool,
-        lambda case: (prepared or {}).get(getattr(case, "name", ""), done),
+        lambda case: (preparations or {}).get(getattr(case, "name", ""), done),
         begin,
         lambda _, outcome: cast("Any", outcome),
     )
@@ -89,7 +89,7 @@ def ends(futures: Any) -> list[Any]:
 def test_answers_are_read_as_they_come(pool: ThreadPoolExecutor) -> None:
     """One thread reads them all, and the last call of the batch may be answered first."""
     exchanges = [Exchange(name) for name in "ABC"]
-    futures = list(settled(pool, exchanges))
+    futures = list(settle(pool, exchanges))
     for exchange, future in reversed(list(zip(exchanges, futures, strict=True))):
         exchange.wechat_pay.send(b"!")
         assert ends([future]) == [exchange.name]
@@ -100,7 +100,7 @@ def test_answers_are_read_as_they_come(pool: ThreadPoolExecutor) -> None:
 def test_an_error_costs_its_own_case(pool: ThreadPoolExecutor) -> None:
     """Whether a conversation cannot begin, or its answer cannot be read."""
     broken, whole, problem = Exchange("A", error=ValueError("an answer")), Exchange("B"), LookupError("a beginning")
-    futures = settled(pool, [problem, broken, whole])
+    futures = settle(pool, [problem, broken, whole])
     for exchange in (broken, whole):
         exchange.wechat_pay.send(b"!")
     assert ends(futures) == [problem, broken.error, "B"]
@@ -111,7 +111,7 @@ def test_an_error_costs_its_own_case(pool: ThreadPoolExecutor) -> None:
 def test_what_is_not_out_and_what_asks_for_more_has_a_thread_of_its_own(pool: ThreadPoolExecutor) -> None:
     """Neither a connection that is made nor a query after a refusal holds up the others."""
     apart, more, plain = Exchange("A", is_out=False), Exchange("B", asks=2), Exchange("C")
-    futures = settled(pool, [apart, more, plain])
+    futures = settle(pool, [apart, more, plain])
     for exchange in (more, plain):
         exchange.wechat_pay.send(b"!")
     assert ends(futures) == ["A", "B", "C"]
@@ -125,7 +125,7 @@ def test_what_is_not_out_and_what_asks_for_more_has_a_thread_of_its_own(pool: Th
 def test_silence_is_found_at_its_limit(pool: ThreadPoolExecutor) -> None:
     """A conversation that gets no answer is asked for its outcome when that is overdue, the others are not."""
     silent, patient = Exchange("A", until=time.monotonic() + 0.05), Exchange("B")
-    first, second = settled(pool, [silent, patient])
+    first, second = settle(pool, [silent, patient])
     assert ends([first]) == ["A"]
     assert not second.done()
     patient.wechat_pay.send(b"!")
@@ -141,7 +141,7 @@ def test_a_merchant_whose_keys_come_late_holds_up_nobody(
     monkeypatch.setattr(conversations, "PATIENCE", 0.01)
     late, early = Exchange("late"), Exchange("early")
     keys: Future[Any] = Future()
-    first, second = settled(pool, [late, early], {"late": keys})
+    first, second = settle(pool, [late, early], {"late": keys})
     early.wechat_pay.send(b"!")
     assert ends([second]) == ["early"]
     assert not first.done()
@@ -154,7 +154,7 @@ def test_a_merchant_whose_keys_come_late_holds_up_nobody(
 def test_every_case_has_its_ending_however_many_there_are(pool: ThreadPoolExecutor) -> None:
     """A batch of a hundred goes in several threads."""
     exchanges = [Exchange(str(number)) for number in range(100)]
-    futures = settled(pool, exchanges)
+    futures = settle(pool, exchanges)
     for exchange in exchanges:
         exchange.wechat_pay.send(b"!")
     assert ends(futures) == [exchange.name for exchange in exchanges]

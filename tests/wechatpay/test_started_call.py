@@ -101,7 +101,9 @@ def test_silence_is_given_up_by_the_limit_of_the_try(wechat_pay: Simulator) -> N
     with wechatpay.Session() as session:
         a_client(wechat_pay, session=session).call(THE_QUERY)
         wechat_pay.misbehave("silence", times=1)
-        started = a_client(wechat_pay, session=session, timeout=(PATIENCE, 0.2)).sign(THE_QUERY).start()
+        started = (
+            a_client(wechat_pay, session=session, timeout=(PATIENCE, 0.2)).sign(THE_QUERY).start()
+        )  # silence: any limit ends it
         assert started.socket is not None
         with pytest.raises(wechatpay.UnansweredError) as caught:
             started.result()
@@ -134,16 +136,16 @@ def test_a_send_of_ones_own_sees_every_request(wechat_pay: Simulator, monkeypatc
         for _ in range(3):
             client.sign(THE_QUERY).start().result()
         assert watching.sent == 3
-    seen: list[str] = []
+    requests_of: list[str] = []
     with wechatpay.Session() as session:
         client, send = a_client(wechat_pay, session=session), session.send
-        session.send = lambda request, **settings: seen.append("object") or send(request, **settings)  # type: ignore[func-returns-value,method-assign]
+        session.send = lambda request, **settings: requests_of.append("object") or send(request, **settings)  # type: ignore[func-returns-value,method-assign]
         for _ in range(3):
             client.sign(THE_QUERY).start().result()
     original = HTTPAdapter.send
 
     def watched(self: HTTPAdapter, *args: Any, **settings: Any) -> requests.Response:
-        seen.append("adapter")
+        requests_of.append("adapter")
         return original(self, *args, **settings)
 
     monkeypatch.setattr(HTTPAdapter, "send", watched)
@@ -151,4 +153,4 @@ def test_a_send_of_ones_own_sees_every_request(wechat_pay: Simulator, monkeypatc
         client = a_client(wechat_pay, session=session)
         for _ in range(3):
             client.sign(THE_QUERY).start().result()
-    assert seen == ["object"] * 3 + ["adapter"] * 3
+    assert requests_of == ["object"] * 3 + ["adapter"] * 3

@@ -58,7 +58,7 @@ class IdleConnections(LifoQueue[Any]):  # Any: as urllib3 declares its queue
 class _Kept(HTTPConnectionPool):
     """A pool whose kept connections are used without the rest of urllib3: no redirect, no repetition, no new URL."""
 
-    def kept(self) -> Connection | None:
+    def take(self) -> Connection | None:
         """Take a connection that has served and still can; None where there is none, or a fresh one is wanted."""
         if self.pool is None or current_or_unlimited().fresh:
             return None

@@ -100,8 +100,8 @@ class _Adapter(HTTPAdapter):
         if HTTPAdapter.send is not _SENDS[2]:
             return None
         pool = self._pools.get(_way(request, **settings))
-        kept = None if pool is None else pool.kept()
-        return None if pool is None or kept is None else pool.begin(kept, request)
+        connection = None if pool is None else pool.take()
+        return None if pool is None or connection is None else pool.begin(connection, request)
 
     def get_connection_with_tls_context(
         self,
@@ -260,7 +260,7 @@ class Session(requests.Session):
         return Begun(pending.connection.sock, lambda: adapter.build_response(request, pending.answer()))
 
 
-_SENDS = Session.send, _Adapter.send, HTTPAdapter.send  # as they are before anyone replaces them
+_SENDS = Session.send, _Adapter.send, HTTPAdapter.send  # as they are before something replaces them
 
 
 def _is(method: object, function: object) -> bool:

@@ -72,10 +72,10 @@ def start(route: Route, prepare: Callable[[str], requests.PreparedRequest]) -> S
     request = prepare(route.order[0])
     with trying(attempt):
         try:
-            begun = session.begin(request, attempt)
+            way = session.begin(request, attempt)
         except _FAILURES as error:
             return Started(route, request, attempt, partial(_fail, error), None)
-    return None if begun is None else Started(route, request, attempt, begun.response, begun.socket)
+    return None if way is None else Started(route, request, attempt, way.response, way.socket)
 
 
 def _fail(error: Exception) -> NoReturn:
