@@ -17,7 +17,7 @@ from sandbox.wechat_pay import Simulator
 from tests.gate import hold_answers
 from wechatpay.chain import Call
 
-from .test_client import LONG_AGO, MCHID, QUERY, a_client
+from .test_client import BRIEF, LONG_AGO, MCHID, QUERY, a_client
 
 THE_QUERY = Call("GET", "v3/payscore/serviceorder", {}, params=QUERY)
 
@@ -101,9 +101,7 @@ def test_silence_is_given_up_by_the_limit_of_the_try(wechat_pay: Simulator) -> N
     with wechatpay.Session() as session:
         a_client(wechat_pay, session=session).call(THE_QUERY)
         wechat_pay.misbehave("silence", times=1)
-        started = (
-            a_client(wechat_pay, session=session, timeout=(PATIENCE, 0.2)).sign(THE_QUERY).start()
-        )  # silence: any limit ends it
+        started = a_client(wechat_pay, session=session, timeout=BRIEF).sign(THE_QUERY).start()
         assert started.socket is not None
         with pytest.raises(wechatpay.UnansweredError) as caught:
             started.result()
