@@ -165,7 +165,11 @@ class Exchange:
             self._out = signed.call.start()
 
     def answer(self) -> Outcome | None:
-        """Read the answer to the first call; return the outcome, or None where the dialogue asks for more."""
+        """Read the answer to the first call; return the outcome, or None where more is to be done."""
+        return self._go_on() if self._out is not None and self._out.receive() else None
+
+    def _go_on(self) -> Outcome | None:
+        """Reply to one ask; return the outcome at the end of the dialogue."""
         try:
             self._reply()
         except StopIteration as end:
@@ -179,7 +183,7 @@ class Exchange:
             OutOfTimeError: the time does not suffice for a first call.
         """
         while True:
-            if (outcome := self.answer()) is not None:
+            if (outcome := self._go_on()) is not None:
                 return outcome
 
     def _reply(self) -> None:

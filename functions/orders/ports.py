@@ -36,7 +36,7 @@ class Exchange(Protocol):
         """When the answer to its first call is overdue (`time.monotonic`)."""
 
     def answer(self) -> Outcome | None:
-        """Read the answer to the first call; return the outcome, or None where more is to be asked."""
+        """Read the answer to the first call; return the outcome, or None where more is to be done."""
 
     def finish(self) -> Outcome:
         """Ask all that is to be asked; raise OutOfTimeError if no call can be made."""

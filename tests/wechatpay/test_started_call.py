@@ -108,6 +108,23 @@ def test_silence_is_given_up_by_the_limit_of_the_try(wechat_pay: Simulator) -> N
         assert caught.value.sent is True
 
 
+@pytest.mark.parametrize(("fault", "whole"), [("system_error", True), ("reset_before_answer", False)])
+def test_what_must_be_repeated_is_not_repeated_while_answers_are_received(
+    client: wechatpay.Client, wechat_pay: Simulator, fault: str, whole: bool
+) -> None:
+    """Who reads many answers in one thread leaves a call that must be repeated to another."""
+    wechat_pay.misbehave(fault, times=1)
+    started = client.sign(THE_QUERY).start()
+    before = len(wechat_pay.calls)
+    assert started.receive() is whole
+    assert len(wechat_pay.calls) - before <= 1
+    if whole:
+        with pytest.raises(wechatpay.RefusedError):
+            started.result()
+    else:
+        assert started.result().status == 200
+
+
 def test_the_socket_tells_when_the_answer_comes(client: wechatpay.Client) -> None:
     """Who has many calls under way waits on their sockets."""
     started = client.sign(THE_QUERY).start()

@@ -43,7 +43,8 @@ class SignedCall(Generic[T_co]):
         started = None if signature is None else self._start(signature)
         first = signature if started is None else None
         way, until = (started.socket, started.attempt.end) if started else (None, 0.0)
-        return StartedCall(way, until, lambda: self._exchange(first, started))
+        receive = started.receive if started else lambda: False
+        return StartedCall(way, until, receive, lambda: self._exchange(first, started))
 
     def _take_signature(self) -> PreparedRequest | None:
         """Return the signature made ahead, to one caller only and only while it is fresh."""
@@ -61,7 +62,12 @@ class StartedCall(Generic[T_co]):
 
     socket: socket.socket | None
     until: float
+    _receive: Callable[[], bool]
     _finish: Callable[[], T_co]
+
+    def receive(self) -> bool:
+        """Read the answer, by its limit; return whether it came whole: then `result` waits for nothing more."""
+        return self._receive()
 
     def result(self) -> T_co:
         """Wait for the answer; return and raise what `SignedCall.send` does, which repeats what may be repeated."""

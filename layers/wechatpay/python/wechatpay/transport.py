@@ -49,18 +49,29 @@ class Route:
     clock: Callable[[], float]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Started:
-    """A call whose first try has been sent, or has failed while it was; `exchange` reads the answer.
+    """A call whose first try has been sent, or has failed while it was; `exchange` ends it.
 
-    `socket` is where the answer comes; None where the try has failed.
+    `socket` is where the answer comes; None where the try has failed. `reply` reads it, within the try.
     """
 
     route: Route
     request: requests.PreparedRequest
     attempt: Try
-    response: Callable[[], requests.Response]
+    reply: Callable[[], Reply]
     socket: socket.socket | None
+
+    def receive(self) -> bool:
+        """Read the answer, once; return whether it came whole. Otherwise `exchange` repeats the call or gives it up."""
+        with trying(self.attempt):
+            try:
+                reply = self.reply()
+            except _FAILURES as error:
+                self.reply = partial(_fail, error)
+                return False
+        self.reply = lambda: reply
+        return True
 
 
 def start(route: Route, prepare: Callable[[str], requests.PreparedRequest]) -> Started | None:
@@ -75,7 +86,9 @@ def start(route: Route, prepare: Callable[[str], requests.PreparedRequest]) -> S
             way = session.begin(request, attempt)
         except _FAILURES as error:
             return Started(route, request, attempt, partial(_fail, error), None)
-    return None if way is None else Started(route, request, attempt, way.response, way.socket)
+    if way is None:
+        return None
+    return Started(route, request, attempt, lambda: _read(way.response(), attempt), way.socket)
 
 
 def _fail(error: Exception) -> NoReturn:
@@ -102,12 +115,12 @@ def exchange(
         if started is None:
             request = prepare(host)
             attempt = Try(route.clock, *route.timeout, route.end, fresh)
-            response: Callable[[], requests.Response] = partial(_send, route.session, request, attempt)
+            read: Callable[[], Reply] = partial(_send, route.session, request, attempt)
         else:
-            request, attempt, response, started = started.request, started.attempt, started.response, None
+            request, attempt, read, started = started.request, started.attempt, started.reply, None
         with trying(attempt):
             try:
-                reply = _read(response(), attempt)
+                reply = read()
             except _FAILURES as error:
                 failed = _evidence(error, host, attempt, route.session, request)
                 cause = failures.words(error)
@@ -141,12 +154,12 @@ def _evidence(
     return FailedTry(host, sent, timed_out=timed_out)
 
 
-def _send(session: requests.Session, request: requests.PreparedRequest, attempt: Try) -> requests.Response:
-    """Send a request once within the limits of `attempt`; return its answer with the head read."""
+def _send(session: requests.Session, request: requests.PreparedRequest, attempt: Try) -> Reply:
+    """Send a request once and read its answer, within the limits of `attempt`."""
     seconds = max(attempt.until - time.monotonic(), 0.001)
     settings = session.merge_environment_settings(request.url, {}, True, None, None)
     timeout = min(attempt.connect, seconds), min(attempt.read, seconds)
-    return session.send(request, timeout=timeout, allow_redirects=False, **settings)
+    return _read(session.send(request, timeout=timeout, allow_redirects=False, **settings), attempt)
 
 
 def _read(response: requests.Response, attempt: Try) -> Reply:
