@@ -243,28 +243,28 @@ class Session(requests.Session):
         settings.pop("allow_redirects", None)
         return self.get_adapter(str(request.url)).send(request, **settings)
 
-    def begin(self, request: requests.PreparedRequest, attempt: Try) -> "Begun | None":
-        """Send a request over a connection that stands, within a try; None, and nothing sent, where none does.
-
-        None as well where a user has mounted an adapter, or put a `send` in the place of ours: that is to see every
-        request.
-        """
-        adapter = self.get_adapter(str(request.url))
-        if not isinstance(adapter, _Adapter) or not (_is(self.send, _SENDS[0]) and _is(adapter.send, _SENDS[1])):
-            return None
-        attempt.observed = True
-        settings = self.merge_environment_settings(request.url, {}, True, None, None)
-        pending = adapter.begin(request, **settings)
-        if pending is None:
-            return None
-        return Begun(pending.connection.sock, lambda: adapter.build_response(request, pending.answer()))
-
 
 _SENDS = Session.send, _Adapter.send, HTTPAdapter.send  # as they are before something replaces them
 
 
 def _is(method: object, function: object) -> bool:
     return getattr(method, "__func__", None) is function
+
+
+def begin(session: Session, request: requests.PreparedRequest, attempt: Try) -> Begun | None:
+    """Send a request over a connection that stands, within a try; None, and nothing sent, where none does.
+
+    None as well where a user has mounted an adapter, or put a `send` in the place of ours, which sees every request.
+    """
+    adapter = session.get_adapter(str(request.url))
+    if not isinstance(adapter, _Adapter) or not (_is(session.send, _SENDS[0]) and _is(adapter.send, _SENDS[1])):
+        return None
+    attempt.observed = True
+    settings = session.merge_environment_settings(request.url, {}, True, None, None)
+    pending = adapter.begin(request, **settings)
+    if pending is None:
+        return None
+    return Begun(pending.connection.sock, lambda: adapter.build_response(request, pending.answer()))
 
 
 def keep_in_one_process(session: requests.Session) -> None:

@@ -9,14 +9,14 @@ import requests
 from requests.structures import CaseInsensitiveDict
 from requests.utils import check_header_validity
 
-from wechatpay import message, transport
+from wechatpay import message
 from wechatpay.authorization import Authorization
 from wechatpay.base_urls import BACKUP, MAIN, OVERSEA
 from wechatpay.chain import Call, Timeout
 from wechatpay.connections import Session, keep_in_one_process
 from wechatpay.hosts import Failover, Hosts
 from wechatpay.paths import expand
-from wechatpay.transport import Reply, Route, Started
+from wechatpay.transport import Reply, Route, Started, exchange, start
 from wechatpay.version import __version__
 
 _USER_AGENT = f"wechatpay-python/{__version__} Python/{platform.python_version()} requests/{requests.__version__}"
@@ -117,7 +117,7 @@ class Sender:
 
     def start(self, request: UnsignedRequest, signed: requests.PreparedRequest) -> Started | None:
         """Send the signed form of a request over a connection that stands; None, and nothing sent, where none does."""
-        return transport.start(self._route(request, request.deadline()), lambda host: _at(host, signed, request))
+        return start(self._route(request, request.deadline()), lambda host: _at(host, signed, request))
 
     def exchange(
         self,
@@ -136,7 +136,7 @@ class Sender:
             return _at(host, unsent.pop() if unsent else self.sign(request), request)
 
         route = self._route(request, deadline) if started is None else started.route
-        return transport.exchange(route, prepare, repeatable=request.repeatable, started=started)
+        return exchange(route, prepare, repeatable=request.repeatable, started=started)
 
     def _route(self, request: UnsignedRequest, end: float) -> Route:
         return Route(self.session, self.hosts, self.order, request.timeout, end, self.clock)

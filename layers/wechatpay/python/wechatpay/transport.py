@@ -11,7 +11,7 @@ from typing import NoReturn
 import requests
 from urllib3.exceptions import HTTPError
 
-from wechatpay import failures
+from wechatpay import connections, failures
 from wechatpay.connections import Session
 from wechatpay.errors import UnansweredError
 from wechatpay.hosts import Hosts
@@ -83,7 +83,7 @@ def start(route: Route, prepare: Callable[[str], requests.PreparedRequest]) -> S
     request = prepare(route.order[0])
     with trying(attempt):
         try:
-            way = session.begin(request, attempt)
+            way = connections.begin(session, request, attempt)
         except _FAILURES as error:
             return Started(route, request, attempt, partial(_fail, error), None)
     if way is None:
