@@ -1,7 +1,8 @@
 """Conversations side by side: one thread sends the first calls of several orders, and reads their answers as they come.
 
 A thread for each order would wake twice for each call, which costs as much as what it does. What cannot go that way has
-a thread of its own: an order whose connection must be made first, and all that follows a first answer.
+a thread of its own: an order whose connection must be made first, and what follows a first answer, unless that is a
+first write.
 """
 
 import select
@@ -63,11 +64,11 @@ class Conversations:
         answers = select.poll()
         limit = time.monotonic() + PATIENCE
         for future, case in together:
-            conversation = self._preparation(case)
-            if not conversation.done() and not wait([conversation], max(0.0, limit - time.monotonic())).done:
-                self._executor.submit(self._finish, future, case)
-                continue
             with _edge(future):
+                conversation = self._preparation(case)
+                if not conversation.done() and not wait([conversation], max(0.0, limit - time.monotonic())).done:
+                    self._executor.submit(self._finish, future, case)
+                    continue
                 exchange = self._begin(case, conversation.result())
                 if (socket := exchange.socket) is None:
                     self._executor.submit(self._finish, future, case, exchange)
@@ -83,15 +84,22 @@ class Conversations:
 
     def _answer(self, future: Future[Ending], case: Case, exchange: Exchange) -> None:
         with _edge(future):
-            if (outcome := exchange.answer()) is not None:
+            outcome = exchange.answer()
+            if outcome is not None and case.order is None:  # its first write is made later, with others
                 future.set_result(self._note(case, outcome))
             else:
-                self._executor.submit(self._finish, future, case, exchange)
+                self._executor.submit(self._finish, future, case, exchange, outcome)
 
-    def _finish(self, future: Future[Ending], case: Case, exchange: Exchange | None = None) -> None:
+    def _finish(
+        self,
+        future: Future[Ending],
+        case: Case,
+        exchange: Exchange | None = None,
+        outcome: Outcome | None = None,
+    ) -> None:
         with _edge(future):
             exchange = exchange or self._begin(case, self._preparation(case).result())
-            future.set_result(self._note(case, exchange.finish()))
+            future.set_result(self._note(case, outcome or exchange.finish()))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -27,6 +27,7 @@ class Exchange:
     is_out: bool = True
     until: float = FAR
     error: Exception | None = None
+    order: object = None
     threads: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -41,6 +42,11 @@ class Exchange:
             raise self.error
         self.asks -= 1
         return self.name if self.asks < 0 else None
+
+    def note(self, outcome: str) -> str:
+        """Make what is written."""
+        self.threads.append(threading.current_thread().name)
+        return outcome
 
     def finish(self) -> str:
         """Ask all that is to be asked."""
@@ -75,9 +81,13 @@ def settle(pool: ThreadPoolExecutor, exchanges: list[Any], preparations: dict[st
         pool,
         lambda case: (preparations or {}).get(getattr(case, "name", ""), done),
         begin,
-        lambda _, outcome: cast("Any", outcome),
+        _note,
     )
     return settling.settle(exchanges)
+
+
+def _note(case: Any, outcome: Any) -> Any:
+    return case.note(outcome)
 
 
 def ends(futures: Any) -> list[Any]:
@@ -119,6 +129,22 @@ def test_what_is_not_out_and_what_asks_for_more_has_a_thread_of_its_own(pool: Th
     assert more.threads[0] == reader
     assert reader not in apart.threads
     for exchange in (apart, more, plain):
+        exchange.close()
+
+
+def test_only_a_first_write_is_left_to_others(pool: ThreadPoolExecutor) -> None:
+    """An order that is in the table already is written at once, which holds up nobody."""
+    new, old, last = Exchange("A"), Exchange("B", order="in the table"), Exchange("C")  # the last keeps the reader
+    first, second, third = settle(pool, [new, old, last])
+    for exchange in (new, old):
+        exchange.wechat_pay.send(b"!")
+    assert ends([first, second]) == ["A", "B"]
+    [reader] = set(new.threads)
+    assert old.threads[0] == reader
+    assert old.threads[1] != reader
+    last.wechat_pay.send(b"!")
+    assert ends([third]) == ["C"]
+    for exchange in (new, old, last):
         exchange.close()
 
 
