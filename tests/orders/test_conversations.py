@@ -133,7 +133,7 @@ def test_what_is_not_out_and_what_asks_for_more_has_a_thread_of_its_own(pool: Th
 
 
 def test_only_a_first_write_is_left_to_others(pool: ThreadPoolExecutor) -> None:
-    """An order that is in the table already is written at once, which holds up nobody."""
+    """An order that is in the table already is written at once, which delays no other order."""
     new, old, last = Exchange("A"), Exchange("B", order="in the table"), Exchange("C")
     first, second, third = settle(pool, [new, old, last])
     for exchange in (new, old):
