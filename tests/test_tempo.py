@@ -190,3 +190,12 @@ def test_the_reader_of_sources_finds_what_depends_on_time(source: str, what: str
     for comment, reason in (("a server is polled", "a server is polled"), ("noqa: S101", ""), ("type: ignore[x]", "")):
         commented = spots("x.py", "\n".join([*before, f"{last}  # {comment}"]))
         assert {spot.reason for spot in commented} == ({reason} if what else set())
+
+
+GLOBAL_CLOCK = re.compile(r"""setattr\(\s*(?:"time\.|'time\.|time\s*,)""")
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_test_replaces_a_clock_of_the_whole_process(source: Path) -> None:
+    """A thread of another test would sleep by it for hours: replace `time` in the one module that is tested."""
+    assert not GLOBAL_CLOCK.search(source.read_text(encoding="utf-8"))

@@ -1,6 +1,7 @@
 """Waiting for a state: the value is returned, or an error says what there was instead."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,8 +13,8 @@ from sandbox.waiting import NotReachedError, until
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that only pauses move: how long each of them was."""
     lengths: list[float] = []
-    monkeypatch.setattr("time.sleep", lengths.append)
-    monkeypatch.setattr("time.monotonic", lambda: sum(lengths))
+    clock = SimpleNamespace(sleep=lengths.append, monotonic=lambda: sum(lengths))
+    monkeypatch.setattr(waiting, "time", clock)  # of this module alone: an event loop would sleep for hours
     return lengths
 
 
