@@ -74,7 +74,7 @@ class Index:
 
     design: Design
     opened: int = 0  # the second in which the circuit opened
-    asked: float = 0.0
+    units: float = 0.0
     refused: float = 0.0
     most: float = 0.0  # units in one second
     throttled: int = 0  # seconds with more units than the partitions take
@@ -86,7 +86,7 @@ class Index:
 
     def take(self, second: int, units: float) -> float:
         """Return which part of the units of a second is written."""
-        self.asked += units
+        self.units += units
         self.most = max(self.most, units)
         if units <= (limit := self.design.shards * PARTITION):
             return 1.0
@@ -113,20 +113,20 @@ class _Queue:
 
     def receive(self, most: float) -> Orders:
         """Take the orders that are visible longest, `most` at most, and not more than may be in flight."""
-        room, taken = min(most, IN_FLIGHT - self.in_flight), _orders()
+        room, orders = min(most, IN_FLIGHT - self.in_flight), _orders()
         while room > 1e-9 and self.visible:
             cohort = self.visible[0]
             size = sum(cohort.values())
             part = min(1.0, room / size) if size else 1.0
             for kind, count in cohort.items():
-                taken[kind] += part * count
+                orders[kind] += part * count
             room -= part * size
             if part == 1.0:
                 self.visible.popleft()
             else:
                 self.visible[0] = _scaled(cohort, 1 - part)
-        self.in_flight += sum(taken.values())
-        return taken
+        self.in_flight += sum(orders.values())
+        return orders
 
 
 def _scaled(cohort: Mapping[Kind, float], part: float) -> Orders:

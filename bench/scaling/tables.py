@@ -178,7 +178,7 @@ def _attention_row(service: Service, rate: float, design: Design) -> list[str]:
     return [
         f"{rate:,.0f}",
         design.name,
-        f"{index.asked:,.0f}",
+        f"{index.units:,.0f}",
         f"{index.most:,.0f}",
         f"{index.refused:,.0f}",
         f"{index.throttled:,}",

@@ -168,13 +168,13 @@ def test_the_index_is_written_as_the_function_writes() -> None:
         assert all(item_size(entry) <= 1024 for entry in entries)
         return sum(key is not None for key in keys) if keys[0] != keys[1] else int(keys[0] is not None)
 
-    called = after(None, Outcome(Status.RETRYING, payment, "UNREACHABLE", unknown=True, refusal=refusal))
-    noted, deferred = after(called, note(called)), after(None, note(None))
-    settled = after(noted, Outcome(Status.SYNCED, payment))
-    assert [units(None, called), units(None, deferred)] == [PUT, PUT]
-    assert units(called, noted) == REPLACED
-    assert (note(noted), note(deferred)) == (None, None)
-    assert units(noted, settled) == DELETED
+    attempt = after(None, Outcome(Status.RETRYING, payment, "UNREACHABLE", unknown=True, refusal=refusal))
+    deferral, second_write = after(None, note(None)), after(attempt, note(attempt))
+    end = after(second_write, Outcome(Status.SYNCED, payment))
+    assert [units(None, attempt), units(None, deferral)] == [PUT, PUT]
+    assert units(attempt, second_write) == REPLACED
+    assert (note(second_write), note(deferral)) == (None, None)
+    assert units(second_write, end) == DELETED
 
 
 def test_few_orders_leave_the_index_as_it_was() -> None:
@@ -192,5 +192,5 @@ def test_less_is_refused_where_less_is_written_or_more_is_taken(rate: float) -> 
     present, sharded, last_receive = (simulate(SERVICE, rate, design) for design in (PRESENT, SHARDED, LAST_RECEIVE))
     assert last_receive.throttled <= sharded.throttled < present.throttled
     assert last_receive.throttled <= 3
-    assert last_receive.asked < present.asked / 100
+    assert last_receive.units < present.units / 100
     assert max(one.receives for one in (present, sharded, last_receive)) < RECEIVES
