@@ -88,7 +88,7 @@ def share_queue(
     environments = [0.0] * service.maximum_concurrency
     while (now := max(environments[0], queue.next_at())) < seconds:
         quiet, counts = queue.batch(now, service.batch_size, noisy=fair and len(queue.again) >= noisy_from)
-        end = now + _seconds(service, quiet, len(counts), failure)
+        end = now + batch_seconds(service, quiet, len(counts), failure)
         heapq.heapreplace(environments, end)
         for count in counts:
             wait = backoff(count, failure.wait, jitter=generator.random())
@@ -97,7 +97,7 @@ def share_queue(
     return queue
 
 
-def _seconds(service: Service, quiet: int, failing: int, failure: Failure) -> float:
+def batch_seconds(service: Service, quiet: int, failing: int, failure: Failure) -> float:
     """Return the time of a batch, that of its slowest order: further calls come after the first."""
     further = (failure.calls - 1) * (service.wechat_ms / 1000) if failing else 0.0
     return service.seconds(quiet + failing * failure.calls) + further

@@ -4,8 +4,11 @@ import math
 from dataclasses import dataclass, replace
 
 from bench.cost import WHOLE_CPU
+from bench.record import batch_cpu
+from bench.template import default, most
 
 HEADROOM = 1.5  # of what full batches need: the backlog of an hour is gone after two
+MOST = most("MaximumConcurrency")  # Lambda's own limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +17,11 @@ class Service:
 
     wechat_ms: float = 50.0  # a call to WeChat Pay; the calls of a batch run in parallel
     dynamodb_ms: float = 4.0  # a round trip; a batch makes two, one read and one write
-    cpu_ms_per_batch: float = 4.0  # measured: the invocation, whatever is in it
-    cpu_ms_per_event: float = 1.3  # measured: mostly the signature
+    cpu_ms_per_batch: float = batch_cpu().per_batch  # measured: the invocation, whatever is in it
+    cpu_ms_per_event: float = batch_cpu().per_event  # measured: mostly the signature
     memory_mb: int = 512  # the template's MemorySize
-    batch_size: int = 10  # the template's BatchSize
-    maximum_concurrency: int = 5  # the template's MaximumConcurrency
+    batch_size: int = default("BatchSize")
+    maximum_concurrency: int = default("MaximumConcurrency")
 
     @property
     def fixed(self) -> float:
@@ -52,8 +55,8 @@ class Service:
         return rate / self.batch_size * self.full_batch
 
     def concurrency_to_set(self, rate: float) -> int:
-        """Return MaximumConcurrency with headroom, and never below the template's."""
-        return max(self.maximum_concurrency, math.ceil(HEADROOM * self.concurrency_needed(rate)))
+        """Return MaximumConcurrency with headroom, never below the template's and never above Lambda's limit."""
+        return min(MOST, max(self.maximum_concurrency, math.ceil(HEADROOM * self.concurrency_needed(rate))))
 
 
 def mean_batch(service: Service, rate: float, concurrency: int) -> float:

@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 from bench.figures import percentile, table
+from bench.scaling.attention import LAST_RECEIVE, PRESENT, SHARDED, Design, simulate
 from bench.scaling.drain import OUTAGE, drain_seconds, simulate_drain
 from bench.scaling.merchants import BROKEN_KEYS, TOO_OFTEN, Failure, share_queue
 from bench.scaling.quotas import IN_FLIGHT, Quota, quotas
@@ -32,6 +33,15 @@ def tables(service: Service | None = None) -> dict[str, str]:
         ),
         "drain": table(
             _DRAIN, [_drain_row(service, rate, concurrency) for rate in (1.0, 10.0, 100.0) for concurrency in (5, 50)]
+        ),
+        "attention": table(
+            _ATTENTION,
+            [_attention_row(service, rate, PRESENT) for rate in (10.0, 100.0)]
+            + [
+                _attention_row(service, rate, design)
+                for rate in (1_000.0, 50_000.0)
+                for design in (PRESENT, SHARDED, LAST_RECEIVE)
+            ],
         ),
     }
 
@@ -148,6 +158,32 @@ def _drain_row(service: Service, rate: float, concurrency: int) -> list[str]:
         f"{service.capacity(concurrency):,.0f}/s",
         _duration(drain_seconds(service, rate, concurrency)),
         _duration(batches[-1].start if batches else math.inf),
+    ]
+
+
+_ATTENTION = (
+    "orders/s",
+    "index",
+    "units asked for",
+    "most in a second",
+    "refused",
+    "seconds with refusals",
+    "of them in the hour after",
+    "entries at the outage's end",
+)
+
+
+def _attention_row(service: Service, rate: float, design: Design) -> list[str]:
+    index = simulate(service, rate, design)
+    return [
+        f"{rate:,.0f}",
+        design.name,
+        f"{index.units:,.0f}",
+        f"{index.most:,.0f}",
+        f"{index.refused:,.0f}",
+        f"{index.throttled:,}",
+        f"{index.throttled_after:,}",
+        f"{index.entries_at_end:,.0f}",
     ]
 
 

@@ -1,0 +1,32 @@
+"""What the run of record says of the function's CPU time: `bench/results.json`, which `make bench` has measured."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.measure import BATCH, SIZES, Pair, line
+
+RESULTS = Path(__file__).parent / "results.json"
+
+
+class BatchCPU(NamedTuple):
+    """Milliseconds of a whole CPU: of an invocation whatever is in it, and of each order."""
+
+    per_batch: float
+    per_event: float
+
+
+@cache
+def batch_cpu(results: Path = RESULTS) -> BatchCPU:
+    """Return what a batch costs, to a tenth of a millisecond.
+
+    It is the line through the medians of the sizes that the template allows, as high as the CPU per event of the
+    results' table, which is of six times as many batches.
+    """
+    record = json.loads(results.read_text(encoding="utf-8"))
+    sizes, life = Pair(**record["sizes"]), Pair(**record["life"])
+    medians = {float(size): size * sizes.median(f"cpu_per_event@{size}")[1] for size in SIZES if size <= BATCH}
+    per_batch, per_event = line(medians)
+    height = BATCH * life.median("cpu_per_event")[1] / (per_batch + BATCH * per_event)
+    return BatchCPU(round(height * per_batch, 1), round(height * per_event, 1))
