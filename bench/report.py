@@ -63,7 +63,7 @@ def _number(value: float) -> str:
 
 
 def _remarks(results: dict[str, Any], pairs: dict[str, Pair]) -> list[str]:
-    remarks = [*_floors(results["floor"], pairs)] if "floor" in results else []
+    remarks = _floors(results["floor"], pairs)
     for index, who in enumerate(("baseline", "ours")):
         walls = {float(size): pairs["sizes"].median(f"warm_batch@{size}")[index] for size in SIZES}
         waits = {float(ms): pairs["latencies"].median(f"warm_batch@{ms}")[index] for ms in LATENCIES}
