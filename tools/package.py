@@ -63,7 +63,7 @@ NEVER_READ = (
         )
     ),
     *("cffi", "pycparser"),  # compile C; cryptography needs only the binary of cffi, which is outside this folder
-    *("s3transfer", "boto3/s3", "boto3/ec2"),  # `orders.lean_boto3` does without
+    *("boto3/s3", "boto3/ec2"),
     *("dateutil/zoneinfo", "dateutil/rrule.py", "urllib3/contrib/emscripten"),
     "botocore/cacert.pem",  # the authorities are certifi's
     "charset_normalizer/*.so",  # a faster search for a charset, which is never asked for; its sources stay
