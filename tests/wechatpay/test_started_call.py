@@ -17,7 +17,7 @@ from sandbox.wechat_pay import Simulator
 from tests.gate import hold_answers
 from wechatpay.chain import Call
 
-from .test_client import BRIEF, LONG_AGO, MCHID, QUERY, a_client
+from .test_client import BRIEF, LONG_AGO, MCHID, QUERY, Watch, a_client
 
 THE_QUERY = Call("GET", "v3/payscore/serviceorder", {}, params=QUERY)
 
@@ -123,6 +123,23 @@ def test_what_must_be_repeated_is_not_repeated_while_answers_are_received(
             started.result()
     else:
         assert started.result().status == 200
+
+
+def test_the_main_host_is_tried_again_after_an_outage(wechat_pay: Simulator) -> None:
+    """The one call a minute that tries the main host has no connection to it: it must not be used up by starting."""
+    wechat_pay.ready_to_sync(MCHID, "A|1*", at=LONG_AGO)
+    watch = Watch()
+    with wechatpay.Session() as session:
+        client = a_client(wechat_pay, clock=watch, session=session)
+        wechat_pay.misbehave("connection_refused", host="main")
+        client.call(THE_QUERY)
+        wechat_pay.behave()
+        hosts = []
+        for seconds in (0, 59, 1, 0):
+            watch.now += seconds
+            client.sign(THE_QUERY).start().result()
+            hosts.append(wechat_pay.calls[-1].host)
+    assert hosts == ["backup", "backup", "main", "main"]
 
 
 def test_the_socket_tells_when_the_answer_comes(client: wechatpay.Client) -> None:

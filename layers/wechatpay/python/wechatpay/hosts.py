@@ -33,6 +33,11 @@ class Hosts:
         self.backup = backup
         self._outage: _Outage | None = None
 
+    @property
+    def is_out(self) -> bool:
+        """Whether the main host did not answer; the next `order` may then be the one that tries it."""
+        return self._outage is not None
+
     def order(self, now: float) -> tuple[str, str]:
         """Return both hosts, the one to ask first at Unix time `now` before the other."""
         outage = self._outage

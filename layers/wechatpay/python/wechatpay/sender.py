@@ -116,7 +116,12 @@ class Sender:
         return self.authorization(signed)
 
     def start(self, request: UnsignedRequest, signed: requests.PreparedRequest) -> Started | None:
-        """Send the signed form of a request over a connection that stands; None, and nothing sent, where none does."""
+        """Send the signed form of a request over a connection that stands; None, and nothing sent, where none does.
+
+        None during an outage of the main host as well: the call that is to try it must be one that connects.
+        """
+        if self.hosts.is_out:
+            return None
         return start(self._route(request, request.deadline()), lambda host: _at(host, signed, request))
 
     def exchange(
