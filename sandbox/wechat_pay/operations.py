@@ -1,10 +1,10 @@
 """What every family does with a service order: find it and its owner, keep its terms, answer a sync."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from sandbox.wechat_pay import numbers, refusals, times, vocabulary
-from sandbox.wechat_pay.exchange import Exchange, Parameters
+from sandbox.wechat_pay import numbers, orders, refusals, times, vocabulary
+from sandbox.wechat_pay.exchange import Exchange, Executed, Parameters
 from sandbox.wechat_pay.families import IDENTITY
 from sandbox.wechat_pay.message import SimulatedReply, no_content, ok
 from sandbox.wechat_pay.orders import SimulatedOrder
@@ -33,6 +33,25 @@ def adopt(order: SimulatedOrder, endpoint: str, parameters: Parameters) -> Simul
         sub_mchid=order.sub_mchid or (str(parameters.get("sub_mchid", "")) if "sub_mchid" in names else ""),
         channel_id=order.channel_id or (str(parameters.get("channel_id", "")) if "channel_id" in names else ""),
     )
+
+
+def earlier_order(exchange: Exchange) -> SimulatedOrder | None:
+    """Return the order that the same request has created, None where there is none; refuse other parameters."""
+    order = exchange.order
+    if order is not None and order.created_with != exchange.parameters:
+        raise refusals.OTHER_PARAMETERS
+    return order
+
+
+def create(exchange: Exchange, terms: Collection[str], require_new: Callable[[Exchange], None]) -> Executed:
+    """Create an order, or answer about it again where every parameter is the same; `require_new` checks a new one."""
+    order, confirms = earlier_order(exchange), exchange.parameters.get("need_user_confirm", True)
+    if order is None:
+        require_new(exchange)
+        order = new_order(exchange, terms)
+        order = order if confirms else orders.confirm(order, exchange.at)
+    package = {"package": numbers.package(order.order_id)} if confirms else {}
+    return Executed(ok(vocabulary.create_answer(order) | package), order)
 
 
 def new_order(exchange: Exchange, terms: Collection[str]) -> SimulatedOrder:

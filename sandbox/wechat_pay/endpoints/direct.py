@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
-from sandbox.wechat_pay import amounts, numbers, operations, order_rules, orders, refusals, service_time, vocabulary
+from sandbox.wechat_pay import amounts, operations, order_rules, orders, refusals, service_time, vocabulary
 from sandbox.wechat_pay.exchange import Exchange, Executed
 from sandbox.wechat_pay.families import ENDPOINTS
 from sandbox.wechat_pay.fields import direct as fields
 from sandbox.wechat_pay.fields import shared
 from sandbox.wechat_pay.message import ok
-from sandbox.wechat_pay.orders import SimulatedOrder
 from sandbox.wechat_pay.parameters import names, require
 from sandbox.wechat_pay.routes import operation
 
@@ -23,16 +22,7 @@ _NUMBERS = ("appid", "mchid", "out_order_no", "service_id", "order_id")
 @operation("POST", _ORDERS, _FAMILY, fields=fields.CREATE)
 def create(exchange: Exchange) -> Executed:
     """Create an order, or answer about it again where every parameter is the same (docs 4012587900, 4012587929)."""
-    order = exchange.order
-    if order is None:
-        _require_new(exchange)
-        order = _new(exchange)
-    elif order.created_with != exchange.parameters:
-        raise refusals.OTHER_PARAMETERS
-    confirms = exchange.parameters.get("need_user_confirm", True)
-    return Executed(
-        ok(vocabulary.create_answer(order) | ({"package": numbers.package(order.order_id)} if confirms else {})), order
-    )
+    return operations.create(exchange, _TERMS, _require_new)
 
 
 def _require_new(exchange: Exchange) -> None:
@@ -47,11 +37,6 @@ def _require_new(exchange: Exchange) -> None:
 
 def _require_location(exchange: Exchange) -> None:
     require((shared.location(exchange.switches.location_limit),), exchange.parameters, "body")
-
-
-def _new(exchange: Exchange) -> SimulatedOrder:
-    order = operations.new_order(exchange, _TERMS)
-    return order if exchange.parameters.get("need_user_confirm", True) else orders.confirm(order, exchange.at)
 
 
 @operation("GET", _ORDERS, _FAMILY, fields=fields.QUERY)

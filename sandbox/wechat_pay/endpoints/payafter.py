@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from sandbox.wechat_pay import numbers, operations, order_rules, orders, refusals, vocabulary
+from sandbox.wechat_pay import operations, order_rules, orders, refusals, vocabulary
 from sandbox.wechat_pay.exchange import Exchange, Executed, Parameters
 from sandbox.wechat_pay.families import ENDPOINTS
 from sandbox.wechat_pay.fields import payafter as fields
@@ -26,17 +26,13 @@ _UNUSED, _USED = 1, 2  # finish_type: the customer has not used the service, or 
 @operation("POST", _ORDERS, _FAMILY, fields=fields.CREATE)
 def create(exchange: Exchange) -> Executed:
     """Create an order, and answer with the way to the customer's confirmation (wiki chapter 17_1)."""
-    order, parameters = exchange.order, exchange.parameters
-    confirms = parameters.get("need_user_confirm", True)
-    if order is None:
-        if not confirms and "openid" not in parameters:
-            raise wrong_parameter("/openid", "", "need_user_confirm为false时必填")
-        order = operations.new_order(exchange, _TERMS)
-        order = order if confirms else orders.confirm(order, exchange.at)
-    elif order.created_with != parameters:
-        raise refusals.OTHER_PARAMETERS
-    package = {"package": numbers.package(order.order_id)} if confirms else {}
-    return Executed(ok(vocabulary.create_answer(order) | package), order)
+    return operations.create(exchange, _TERMS, _require_new)
+
+
+def _require_new(exchange: Exchange) -> None:
+    parameters = exchange.parameters
+    if not parameters.get("need_user_confirm", True) and "openid" not in parameters:
+        raise wrong_parameter("/openid", "", "need_user_confirm为false时必填")
 
 
 @operation("GET", _ORDERS, _FAMILY, fields=fields.QUERY)

@@ -11,7 +11,6 @@ from typing import Any
 from sandbox.wechat_pay import (
     amounts,
     deductions,
-    numbers,
     operations,
     order_rules,
     orders,
@@ -43,15 +42,7 @@ def create(exchange: Exchange) -> Executed:
 
     Pages: wiki chapter 6_2_1; doc partner 4013194023; doc global 4014096395.
     """
-    order = exchange.order
-    if order is None:
-        _require_new(exchange)
-        order = _new(exchange)
-    elif order.created_with != exchange.parameters:
-        raise refusals.OTHER_PARAMETERS
-    confirms = exchange.parameters.get("need_user_confirm", True)
-    package = {"package": numbers.package(order.order_id)} if confirms else {}
-    return Executed(ok(vocabulary.create_answer(order) | package), order)
+    return operations.create(exchange, _TERMS, _require_new)
 
 
 def _require_new(exchange: Exchange) -> None:
@@ -64,11 +55,6 @@ def _require_new(exchange: Exchange) -> None:
         raise wrong_parameter("/openid", "", "openid与sub_openid必须填写并且只能填写一个")
     if "sub_openid" in parameters and "sub_appid" not in parameters:
         raise wrong_parameter("/sub_appid", "", "填写了sub_openid，则sub_appid必填")
-
-
-def _new(exchange: Exchange) -> SimulatedOrder:
-    order = operations.new_order(exchange, _TERMS)
-    return order if exchange.parameters.get("need_user_confirm", True) else orders.confirm(order, exchange.at)
 
 
 @operation("GET", _PARTNER, "partner", fields=partner.QUERY)
