@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -107,7 +106,7 @@ def report(monkeypatch: pytest.MonkeyPatch) -> Callable[[SimulatedAws], dict[str
     monkeypatch.setenv("NEW_VERSION", VERSION)
 
     def run(aws: SimulatedAws) -> dict[str, Any]:
-        monkeypatch.setattr(boto3, "client", aws.client)
+        monkeypatch.setattr(pre_traffic, "boto3", aws)
         result = pre_traffic.lambda_handler({"DeploymentId": "d-1", "LifecycleEventHookExecutionId": "x-1"}, None)
         assert aws.calls[-1]["status"] == result["status"]
         return {**aws.calls[-1], "problem": result["problem"]}

@@ -41,12 +41,12 @@ class Spot:
 def spots(path: str, source: str) -> Iterator[Spot]:
     """Yield the pauses of a source, its short limits, and its comparisons of durations."""
     tree = ast.parse(source)
-    comments = _comments(source)
+    written = comments(source)
     constants = _constants(tree)
     for node in ast.walk(tree):
         for spot, what in _time_dependencies(node, constants):
             lines = {*range(spot.lineno, (spot.end_lineno or spot.lineno) + 1), *_definitions(spot, tree, constants)}
-            reason = " ".join(comments[line] for line in sorted(lines) if line in comments)
+            reason = " ".join(written[line] for line in sorted(lines) if line in written)
             yield Spot(path, spot.lineno, what, reason)
 
 
@@ -136,15 +136,15 @@ def _is_clock(node: ast.AST) -> bool:
     return False
 
 
-def _comments(source: str) -> dict[int, str]:
+def comments(source: str) -> dict[int, str]:
     """Return the comments by line, without directives to linters."""
-    comments = {}
+    by_line = {}
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             words = re.sub(r"(noqa|type|pragma): ?[\w\[\], -]*?(  |$)", "", token.string.lstrip("# ")).strip(" #")
             if len(words.split()) >= 3:
-                comments[token.start[0]] = words
-    return comments
+                by_line[token.start[0]] = words
+    return by_line
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

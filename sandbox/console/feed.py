@@ -15,7 +15,7 @@ from sandbox.testbed import Testbed
 from sandbox.wechat_pay import Simulator
 
 MOST = 20_000  # entries that are remembered, as many as the embedded AWS itself remembers
-WAIT = 5.0  # seconds that one request for entries may wait
+WAIT = 1.0  # seconds that one request for entries may wait, and so the closing
 PAUSE = 0.5  # seconds between two looks at the simulator
 
 LETTER_KINDS = frozenset({"message_dead", "message_sent", "message_deleted"})
@@ -30,16 +30,22 @@ class Feed:
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._entries: deque[JournalEntry] = deque(maxlen=MOST)
+        looks = {"journal": self._follow_journal, "simulator": self._follow_simulator}
+        self._threads = [
+            threading.Thread(target=look, daemon=True, name=f"console follows {name}") for name, look in looks.items()
+        ]
         self.flow = Flow(_name(testbed, "OrderQueueUrl"), _name(testbed, "DeadLettersUrl"))
 
     def open(self) -> None:
         """Start following."""
-        for name, target in {"journal": self._follow_journal, "simulator": self._follow_simulator}.items():
-            threading.Thread(target=target, daemon=True, name=f"console follows {name}").start()
+        for thread in self._threads:
+            thread.start()
 
     def close(self) -> None:
         """End both threads, each after the look that it is at."""
         self._closing.set()
+        for thread in self._threads:
+            thread.join()
 
     @property
     def entries(self) -> Sequence[JournalEntry]:

@@ -1,4 +1,7 @@
-"""One console on the shared sandbox for all tests of it, and one Chromium; each test has a profile of its own."""
+"""A console on the shared sandbox and a Chromium for the tests of a module; each test has a profile of its own.
+
+Each module has its own console, which ends with it: its threads call what tests elsewhere replace, or count.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,16 +19,16 @@ from tests.console.browser import LIMIT, MISSING, Misbehaviour, chromium, contex
 SCREENSHOTS = Path(__file__).parents[2] / "build/console"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def desk(world: Testbed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """The desk of the console that all tests share."""
+    """The desk of the console of a module."""
     with Desk.of(world, tmp_path_factory.mktemp("console")) as desk:
         yield desk
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def console(desk: Desk) -> Iterator[str]:
-    """The address of the console that all tests share."""
+    """The address of the console of a module."""
     with serving(desk, ports.listen(ADDRESS, 0)) as url:
         yield url
 

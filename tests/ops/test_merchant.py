@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
@@ -407,10 +407,14 @@ def test_a_file_that_cannot_be_read_is_named(merchant_files: MerchantFiles, monk
     assert "it has more than 64 KB" in problem("large.pem")
     assert "it cannot be read" in problem("\0")
 
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied")
+    open_file = Path.open
 
-    monkeypatch.setattr(Path, "open", refuse)
+    def refuse(self: Path, *args: Any, **options: Any) -> IO[Any]:
+        if self.name == "apiclient_key.pem":
+            raise PermissionError(13, "Permission denied")
+        return cast("IO[Any]", open_file(self, *args, **options))
+
+    monkeypatch.setattr(Path, "open", refuse)  # refuses this file alone
     assert "it may not be read: run this as the owner of the file" in problem("apiclient_key.pem")
 
 

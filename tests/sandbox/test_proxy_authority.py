@@ -108,10 +108,14 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     path = tmp_path / "key.pem"
     proxy_authority.write_private(path, b"before")
 
-    def fail(*_: object) -> None:
-        raise OSError("the disk is full")
+    replace = Path.replace
 
-    monkeypatch.setattr(Path, "replace", fail)
+    def fail(self: Path, target: Path) -> Path:
+        if target == path:
+            raise OSError("the disk is full")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail)  # fails for this file alone
     with pytest.raises(OSError, match="the disk is full"):
         proxy_authority.write_private(path, b"after")
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("key.pem", b"before")]

@@ -4,6 +4,7 @@ import json
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -117,11 +118,14 @@ def test_a_program_that_does_not_end_well_is_a_finding(
 ) -> None:
     """A client that fails, crashes or hangs has its end as a result, and lacks its steps."""
     if end == "it hangs":
+        start, here = subprocess.run, threading.current_thread()
 
-        def hang(*_: object, **__: object) -> None:
-            raise subprocess.TimeoutExpired("client", 1)
+        def hang(*args: Any, **options: Any) -> object:
+            if threading.current_thread() is here:
+                raise subprocess.TimeoutExpired("client", 1)
+            return start(*args, **options)
 
-        monkeypatch.setattr(subprocess, "run", hang)
+        monkeypatch.setattr(subprocess, "run", hang)  # hangs in this thread alone
     run = course.run(_program(tmp_path, text), "public_key", tmp_path)
     assert run.results[END].endswith(end)
     assert list(run.results) == [END]

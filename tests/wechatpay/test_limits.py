@@ -302,7 +302,7 @@ def resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
             return []
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses_of_host]
 
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)  # passes other names on
     monkeypatch.setattr(addresses, "_resolver", addresses._Resolver())
     yield names
     release.set()

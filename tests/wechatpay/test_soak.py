@@ -76,7 +76,7 @@ def test_nothing_is_left_behind(arguments: dict[str, Any]) -> None:
         growth = tracemalloc.get_traced_memory()[0] - before
         tracemalloc.stop()
         assert _sockets() - sockets <= THREADS
-        assert threading.active_count() == threads
+        assert threading.active_count() <= threads  # one of an earlier test may have ended
     assert growth < 300_000, f"{growth} bytes more after {CALLS} calls"
-    assert _sockets() == sockets
+    assert _sockets() <= sockets
     print(f"{CALLS} calls from {THREADS} threads: {growth} bytes more, no socket and no thread left")
