@@ -225,7 +225,8 @@ def test_the_built_package_has_a_licence_for_each_distribution(group: str) -> No
         assert (code / name).read_bytes() == (ROOT / name).read_bytes()
     assert package.without_licence(code) == []
     folders = {canonicalize_name(_metadata(path)["Name"][0]): path for path in code.glob("*.dist-info")}
-    assert folders.keys() == _notice()[heading].keys()
+    in_the_layer = _notice()[SHIPPED["layer"][1]].keys() if group == "function" else set()
+    assert folders.keys() == _notice()[heading].keys() - in_the_layer
     for name, folder in folders.items():
         metadata = _metadata(folder)
         texts = {path.name for path in folder.rglob("*") if path.is_file() and path.stat().st_size}
@@ -261,6 +262,26 @@ def test_the_models_state_their_origin_and_change() -> None:
         for operation in operations:
             assert operation in text
     assert "functions/orders/models is derived from botocore" in (ROOT / "NOTICE").read_text(encoding="utf-8")
+
+
+def test_what_the_layer_has_is_left_to_it(tmp_path: Path) -> None:
+    """A distribution that function and layer need is in the layer alone; two versions of it are not built."""
+    function, layer = tmp_path / "function", tmp_path / "layer"
+    for place in (function, layer):
+        (place / "shared_library").mkdir(parents=True)
+        (place / "shared_library-1.0.dist-info").mkdir()
+        (place / "shared_library/__init__.py").touch()
+        (place / "shared.py").touch()
+    record = "shared_library/__init__.py,,\nshared.py,,\nshared_library-1.0.dist-info/RECORD,,\n"
+    (function / "shared_library-1.0.dist-info/RECORD").write_text(record)
+    (function / "own.py").touch()
+    package.leave_to_layer(function, layer)
+    package.leave_to_layer(function, layer)
+    assert [path.name for path in function.iterdir()] == ["own.py"]
+    assert len(list(layer.iterdir())) == 3
+    (function / "shared_library-2.0.dist-info").mkdir()
+    with pytest.raises(SystemExit, match=r"shared_library 2\.0, and 1\.0 in its layer"):
+        package.leave_to_layer(function, layer)
 
 
 @pytest.mark.parametrize("content", ["nothing", "an empty file", "its authors", "a folder"])

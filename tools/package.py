@@ -38,7 +38,10 @@ CODE = {
     "OrdersFunction": ("", "/var/task"),
     "WeChatPayLayer": ("python", "/opt/python"),
 }
-"""For each resource: the folder of its code in a build, and the folder where Lambda mounts it."""
+"""For each resource: the folder of its code in a build, and the folder where Lambda mounts it.
+
+Each function has the layer: what both need is in the layer alone.
+"""
 
 SAME_CODE = {"NotificationsFunction": "OrdersFunction", "OutcomesFunction": "OrdersFunction"}
 """Functions with the code of another one: SAM writes a copy for each, and every deployment would upload both."""
@@ -180,6 +183,7 @@ def slim(build: Path) -> None:
     """Remove, compile and check what `sam build` wrote to `build`. Idempotent."""
     for resource, original in SAME_CODE.items():
         share_code(build, resource, original)
+    leave_to_layer(build / "OrdersFunction", build / "WeChatPayLayer/python")
     for resource, (folder, in_lambda) in CODE.items():
         code = build / resource / folder
         for pattern in NEVER_READ:
@@ -214,6 +218,18 @@ def share_code(build: Path, resource: str, original: str) -> None:
         shutil.rmtree(copy)
     text = template.read_text(encoding="utf-8")
     template.write_text(re.sub(rf"(CodeUri: ){resource}$", rf"\g<1>{original}", text, flags=re.MULTILINE), "utf-8")
+
+
+def leave_to_layer(function: Path, layer: Path) -> None:
+    """Remove the distributions that the layer has too; SystemExit if the versions differ."""
+    versions = [dict(path.stem.rsplit("-", 1) for path in place.glob("*.dist-info")) for place in (function, layer)]
+    for name in versions[0].keys() & versions[1].keys():
+        if versions[0][name] != versions[1][name]:
+            raise SystemExit(f"{function}: {name} {versions[0][name]}, and {versions[1][name]} in its layer: make lock")
+        information = function / f"{name}-{versions[0][name]}.dist-info"
+        for root in {line.split(",")[0].split("/")[0] for line in (information / "RECORD").read_text().splitlines()}:
+            path = function / root
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def architecture(build: Path) -> str:

@@ -1,26 +1,38 @@
 """AWS clients: one boto3 session, whose connections share one TLS context.
 
-By default boto3 parses the bundle of certificate authorities for each new connection (15 to 40 ms of CPU), and the
-endpoints of four hundred services at each cold start (another 40 ms). Here it loads the part that this function uses,
-from `models`, which `make models` writes.
+By default boto3 parses the bundle of certificate authorities for each new connection (15 to 40 ms of CPU), and at each
+cold start the endpoints of four hundred services (another 40 ms). Here it loads the part that this function uses, from
+`models`, which `make models` writes, and of botocore's handlers of events those of these services.
 """
 
-import json
 import socket
 import ssl
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
+from botocore.handlers import BUILTIN_HANDLERS
 from botocore.httpsession import URLLib3Session
 from botocore.loaders import Loader
 from botocore.utils import get_environ_proxies
 
 from orders.lean_boto3 import boto3
+from orders.plain_calls import PlainCalls
 
 MODELS = Path(__file__).with_name("models")
+SERVICES = frozenset({"dynamodb", "eventbridge", "events", "secrets-manager", "secretsmanager", "sqs"})
+"""As botocore's events name them, the new way and the old."""
+
+
+def our_handlers() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Yield botocore's handlers for every service and for ours: a twelfth of them."""
+    for event, handler, *order in BUILTIN_HANDLERS:
+        kind, _, rest = event.partition(".")
+        if not order and kind != "docs" and rest.partition(".")[0] in {*SERVICES, "*", ""}:
+            yield event, handler
 
 
 class Clients(Protocol):
@@ -45,7 +57,9 @@ class Aws:
         timeout: tuple[float, float] = (2, 5),
         attempts: int = 3,
     ) -> None:
-        core = botocore.session.Session()
+        core = botocore.session.Session(include_builtin_handlers=False)
+        for event, handler in our_handlers():
+            core.register(event, handler)
         core.register_component("data_loader", _Models([str(MODELS)], include_default_search_paths=False))
         self._session = boto3.Session(botocore_session=core)
         self._context = context
@@ -62,35 +76,19 @@ class Aws:
         """Return a client, safe to use from many threads."""
         make: Any = self._session.client  # whose overloads want literals
         client = make(service, config=self._config)
-        config = client.meta.config
+        config, proxies = client.meta.config, get_environ_proxies(client.meta.endpoint_url)
+        timeout, most = (config.connect_timeout, config.read_timeout), config.max_pool_connections
         connections = _Connections(
             self._context,
-            proxies=get_environ_proxies(client.meta.endpoint_url),
-            timeout=(config.connect_timeout, config.read_timeout),
-            max_pool_connections=config.max_pool_connections,
+            proxies=proxies,
+            timeout=timeout,
+            max_pool_connections=most,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # else header and body are 40 ms apart
         )
         client.meta.events.register("before-send", connections.send_signed)  # its return value is the answer
-        for operation in _PLAIN.get(service, ()):
-            client.meta.events.register(f"provide-client-params.{service}.{operation}", _keep_parameters)
-            client.meta.events.register(f"before-call.{service}.{operation}", _write_body)
+        if service == "dynamodb" and not proxies:
+            PlainCalls(self._context, timeout=timeout, connections=most).register(client.meta.events)
         return client
-
-
-_PLAIN = {"dynamodb": ("BatchExecuteStatement",)}
-"""Operations whose parameters are JSON as they stand: botocore's serializer copies each attribute of each item, which
-takes a third of the call's CPU time. `tests/orders/test_aws.py` compares the bodies."""
-
-
-def _keep_parameters(params: object, context: dict[str, object], **_: object) -> dict[str, object]:
-    """Give botocore nothing to serialize."""
-    context["parameters"] = params
-    return {}
-
-
-def _write_body(params: dict[str, object], context: dict[str, object], **_: object) -> None:
-    """Put the body in place; `params` is the request before it is signed."""
-    params["body"] = json.dumps(context.pop("parameters"), separators=(",", ":")).encode()
 
 
 class _Models(Loader):

@@ -4,7 +4,7 @@ An SNS envelope holds either of them in its `Message`. It is around what SNS del
 subscription has raw message delivery (docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html).
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from orders.errors import MalformedEventError
 from orders.fields import Fields
@@ -16,8 +16,7 @@ SOURCE_LIMIT = 256  # characters, as EventBridge allows
 _SNS_TYPES = ("Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation")
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """The payload of a body, the id of the event around it, and the event's source.
 
     Without EventBridge or SNS around the payload the id is the message's, and the source is `sqs`.

@@ -5,10 +5,10 @@ What this version has no field for, at the top or within a nested record, is kep
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, fields
 from decimal import Decimal
 from types import NoneType
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from orders.errors import UnreadableItemError
 from orders.order import Attempt, Facts, Order, Payment, Receipt, Refusal, Status
@@ -58,8 +58,7 @@ class _UnreadableAttributeError(ValueError):
 # ---- layouts ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
+class _Column(NamedTuple):
     """A field that is one attribute: the names of both, how it is read, and whether it must be there."""
 
     field: str
@@ -68,8 +67,7 @@ class _Column:
     required: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """A field whose own fields are attributes of the map that it is in; `optional`: None if there are none of them."""
 
     field: str
@@ -77,8 +75,7 @@ class _Part:
     optional: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
+class _Layout(NamedTuple):
     """How a class lies in a map of attributes. `names` are all its attributes, `keeps_rest`: it keeps the others."""
 
     columns: tuple[_Column, ...]

@@ -12,6 +12,7 @@ to keep: it is logged and ignored.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from orders.errors import MalformedEventError, UnsupportedEventError
 from orders.event import Message
@@ -24,16 +25,14 @@ _BY_QUEUE = "send the payload to the order queue or to the event bus"
 _NOT_SQS = "SQS invokes this function with records of its own only"
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """An SQS batch: one message per record, in order; `unreadable` has an error for each record without a messageId."""
 
     messages: tuple[Message, ...]
     unreadable: tuple[MalformedEventError, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Bare:
+class Bare(NamedTuple):
     """One EventBridge event, handed straight to the function."""
 
     message: Message

@@ -4,9 +4,9 @@ First writes of orders whose conversations end together share one call, in which
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import batched
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -161,8 +161,7 @@ _ABOUT_ONE_ITEM = frozenset({"ValidationException", "ValidationError", "Recursio
 """An item over 400 KB, nested too deeply for DynamoDB or boto3, a number that DynamoDB has no room for."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
+class _Failure(NamedTuple):
     """Why DynamoDB did not write an order, or read a batch: its error code and message."""
 
     code: str

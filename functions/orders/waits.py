@@ -1,10 +1,9 @@
 """Every wait of a message, with its source, and the two rules that turn a wait into SQS visibility seconds. Pure."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """How long a message waits: at least `floor` seconds; its exponential backoff starts at `base` seconds."""
 
     floor: float = 0.0

@@ -1,5 +1,12 @@
 """The entry point: takes a batch of the table's stream and publishes what became of its orders."""
 
+import gc
+
+from orders.lean_requests import import_requests
+
+gc.disable()  # imports leave no garbage; collections during them take 5 % of a cold start
+import_requests()
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +25,8 @@ logger.remove_keys(["service"])
 metrics = Metrics()
 settings = Settings.from_env()
 bus = Bus(Aws(wechatpay.tls_context(settings.aws_ca_bundle), connections=1).client("events"), settings.event_bus_name)
+gc.freeze()  # later collections skip all that exists now
+gc.enable()
 
 
 def lambda_handler(event: Mapping[str, Any], _: object) -> dict[str, Any]:

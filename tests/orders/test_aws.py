@@ -18,6 +18,7 @@ import boto3.compat
 import botocore
 import pytest
 from botocore.exceptions import BotoCoreError, SSLError
+from botocore.handlers import BUILTIN_HANDLERS
 from samtranslator.yaml_helper import yaml_parse
 
 from orders.aws import MODELS, Aws
@@ -292,39 +293,28 @@ def test_boto3_asks_the_transfer_manager_for_one_class_alone() -> None:
     ]
 
 
-# ---- bodies that botocore does not write ----
-
-ATTRIBUTES: dict[str, dict[str, Any]] = {
-    "S": {"S": '充电宝 \u2028 \U0001f600 " \\ / \x7f'},
-    "N": {"N": "1" * 38},
-    "BOOL": {"BOOL": False},
-    "NULL": {"NULL": True},
-    "M": {"M": {"a b": {"L": [{"S": ""}, {"M": {}}, {"L": []}]}}},
-}
+EVENTS = (
+    *("creating-client-class", "provide-client-params", "before-parameter-build", "before-endpoint-resolution"),
+    *("before-call", "request-created", "choose-signer", "before-sign", "before-parse", "after-call", "needs-retry"),
+)
 
 
-@pytest.mark.parametrize("kinds", [["S"], [*ATTRIBUTES]], ids=["one", "every kind"])
-@pytest.mark.parametrize("statements", [1, 25])
-def test_a_body_that_is_written_as_it_stands_is_botocores(
-    monkeypatch: pytest.MonkeyPatch, kinds: list[str], statements: int
-) -> None:
-    """The request is the one that boto3 makes by its models: URL, target, and the same JSON."""
-    for name, value in {"REGION": "cn-north-1", "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b"}.items():
-        monkeypatch.setenv(f"AWS_DEFAULT_{name}" if name == "REGION" else f"AWS_{name}", value)
-    one = {"Statement": "INSERT INTO \"orders\" VALUE {'pk': ?}", "Parameters": [ATTRIBUTES[kind] for kind in kinds]}
+@pytest.mark.parametrize("service", OPERATIONS)
+def test_botocores_handlers_for_our_services_are_all_there(service: str, credentials: Path) -> None:
+    """What botocore does at each event of each operation is what it does for a client of boto3."""
+    plain, ours = _plain(service), Aws(ssl.create_default_context(), connections=1).client(service)
+    assert {event.split(".")[0] for event, *_ in BUILTIN_HANDLERS} <= {
+        *EVENTS,
+        "docs",
+        "choose-service-name",
+        "getattr",
+    }
+    for operation in OPERATIONS[service]:
+        for event in (f"{each}.{plain.meta.service_model.service_id.hyphenize()}.{operation}" for each in EVENTS):
+            assert _handlers(ours, event) == _handlers(plain, event)
 
-    def sent(client: Any) -> tuple[str, Any, Any, int]:
-        requests: list[Any] = []
 
-        def unsent(request: Any, **_: Any) -> None:
-            requests.append(request)
-            raise _UnsentError
-
-        client.meta.events.register_first("before-send", unsent)
-        with pytest.raises(_UnsentError):
-            client.batch_execute_statement(Statements=[one] * statements)
-        [request] = requests
-        body = json.loads(request.body)
-        return request.url, request.headers["X-Amz-Target"], body, len(body["Statements"])
-
-    assert sent(Aws(ssl.create_default_context(), connections=1).client("dynamodb")) == sent(boto3.client("dynamodb"))
+def _handlers(client: Any, event: str) -> list[Any]:
+    """Return which of botocore's own handlers a client calls at an event, in order."""
+    own = {handler for _, handler, *_ in BUILTIN_HANDLERS}
+    return [handler for handler in client.meta.events._emitter._handlers.prefix_search(event) if handler in own]

@@ -3,7 +3,6 @@
 REJECTED may rest on an unsigned error, because a redrive repairs it. Sources: doc 4012587962 (sync), 4012072670 (401).
 """
 
-from dataclasses import replace
 from datetime import datetime
 
 import wechatpay
@@ -42,7 +41,7 @@ def judge(refusal: wechatpay.RefusedError) -> Judgement:  # noqa: PLR0911  one l
         return Judgement(Action.WAIT, "DEDUCTING", DEDUCTING)
     if refusal.status == 429 or code in _THROTTLES or refusal.sub_code == "268435472":
         return Judgement(
-            Action.WAIT, "THROTTLED", replace(THROTTLED, floor=max(THROTTLED.floor, _retry_after(refusal)))
+            Action.WAIT, "THROTTLED", THROTTLED._replace(floor=max(THROTTLED.floor, _retry_after(refusal)))
         )
     if refusal.status == 401 or code == "SIGN_ERROR":
         stale = "TIMESTAMP" in message

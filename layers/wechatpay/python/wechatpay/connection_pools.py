@@ -5,9 +5,8 @@ Read from urllib3 2.8.0; `tests/wechatpay/test_overrides.py` fails where the ins
 
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 from queue import Empty, LifoQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection
@@ -79,15 +78,17 @@ class _Kept(HTTPConnectionPool):
         self.num_requests += 1
         try:
             with suppress(BrokenPipeError, ConnectionResetError):
-                connection.request(str(request.method), request.path_url, request.body, request.headers)
+                if isinstance(request.body, bytes | None):
+                    connection.write(str(request.method), request.path_url, request.headers, request.body)
+                else:
+                    connection.request(str(request.method), request.path_url, request.body, request.headers)
         except BaseException:
             connection.close()
             raise
         return Pending(self, connection)
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(NamedTuple):
     """A request that was sent over a kept connection, and whose answer is to be read."""
 
     pool: _Kept

@@ -22,7 +22,7 @@ from wechatpay.limits import Try, current, trying
 from wechatpay.tls import ca_bundle, tls_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from requests.adapters import _HostParams, _PoolKwargs
     from requests.sessions import _Settings
@@ -157,7 +157,7 @@ class _Adapter(HTTPAdapter):
         """
         response = requests.Response()
         response.status_code, response.reason = resp.status, str(resp.reason)
-        response.headers = _headers(resp.headers.items())
+        response.headers = headers_of(resp)
         response.url, response.request, response.raw = str(req.url), req, resp
         return response
 
@@ -183,10 +183,10 @@ def _way(
     return origin, verify, cert, tuple(proxies.items()) if proxies else ()
 
 
-def _headers(items: "Iterable[tuple[str, str]]") -> "CaseInsensitiveDict[str]":
-    """Return headers; a repeated one has its values in one, as urllib3 has it, and a folded one is one line."""
+def headers_of(answer: "BaseHTTPResponse") -> "CaseInsensitiveDict[str]":
+    """Return headers: the values of a repeated one in one, as urllib3 has it, and a folded one as one line."""
     headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
-    for name, value in items:
+    for name, value in answer.headers.items():
         line = " ".join(value.split()) if "\n" in value else value
         headers[name] = f"{headers[name]}, {line}" if name in headers else line
     return headers
@@ -202,10 +202,10 @@ def _seconds(timeout: object) -> tuple[float, float]:
 
 
 class Begun(NamedTuple):
-    """A request that was sent: the socket on which its answer comes, and what reads it, within the same try."""
+    """A request that was sent: the socket on which its answer comes, and what reads its head, within the same try."""
 
     socket: socket.socket
-    response: "Callable[[], requests.Response]"
+    answer: "Callable[[], BaseHTTPResponse]"
 
 
 class Session(requests.Session):
@@ -264,7 +264,7 @@ def begin(session: Session, request: requests.PreparedRequest, attempt: Try) -> 
     pending = adapter.begin(request, **settings)
     if pending is None:
         return None
-    return Begun(pending.connection.sock, lambda: adapter.build_response(request, pending.answer()))
+    return Begun(pending.connection.sock, pending.answer)
 
 
 def keep_in_one_process(session: requests.Session) -> None:

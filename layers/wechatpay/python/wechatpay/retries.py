@@ -12,11 +12,10 @@ proxies and TLS included; `wechatpay.transport` asks this rule and does the I/O.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 
-@dataclass(frozen=True, slots=True)
-class FailedTry:
+class FailedTry(NamedTuple):
     """A try that brought no whole answer, and the evidence about it.
 
     `sent`: the request may have left this machine. `reused`: over a connection that had served before. `answered`: at

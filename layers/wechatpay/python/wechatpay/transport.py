@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from http.client import HTTPException, HTTPResponse
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -17,6 +17,9 @@ from wechatpay.errors import UnansweredError
 from wechatpay.hosts import Hosts
 from wechatpay.limits import ANSWER_LIMIT, OverdueError, TooLongError, Try, trying
 from wechatpay.retries import Backup, FailedTry, GiveUp, Resend, next_try
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PIECE = 65_536  # bytes of a body that are read at a time
@@ -33,8 +36,7 @@ class Reply:
     content: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """What a call goes over: connections, its two hosts in the order to ask them, and its limits.
 
     `timeout` is seconds to connect and seconds for the answer, of each try; all of them end at `end`
@@ -88,7 +90,7 @@ def start(route: Route, prepare: Callable[[str], requests.PreparedRequest]) -> S
             return Started(route, request, attempt, partial(_fail, error), None)
     if way is None:
         return None
-    return Started(route, request, attempt, lambda: _read(way.response(), attempt), way.socket)
+    return Started(route, request, attempt, lambda: _read_begun(way, attempt), way.socket)
 
 
 def _fail(error: Exception) -> NoReturn:
@@ -164,29 +166,39 @@ def _send(session: requests.Session, request: requests.PreparedRequest, attempt:
 
 def _read(response: requests.Response, attempt: Try) -> Reply:
     """Read an answer to its end, but for the body of a redirect, which no caller reads."""
+    return Reply(response.status_code, response.headers, _whole(response, response.status_code, response.raw, attempt))
+
+
+def _read_begun(request: connections.Begun, attempt: Try) -> Reply:
+    """Read the answer to a request that was sent; requests' response around it would have no reader."""
+    answer = request.answer()
+    return Reply(answer.status, connections.headers_of(answer), _whole(answer, answer.status, answer, attempt))
+
+
+def _whole(response: "requests.Response | BaseHTTPResponse", status: int, raw: Any, attempt: Try) -> bytes:  # noqa: ANN401  requests has no type for it
+    """Read the body; close a response that is not read to its end: its connection is of no use any more."""
     attempt.sent = True
     try:
-        if response.status_code in _REDIRECTS:
+        if status in _REDIRECTS:
             response.close()
-            return Reply(response.status_code, response.headers, b"")
-        content = _content(response, attempt)
+            return b""
+        return _content(raw, attempt)
     except BaseException:
         response.close()
         raise
-    return Reply(response.status_code, response.headers, content)
 
 
-def _content(response: requests.Response, attempt: Try) -> bytes:
+def _content(raw: Any, attempt: Try) -> bytes:  # noqa: ANN401  requests has no type for it
     """Read the body; raise TooLongError, or OverdueError where the connection does not keep the limit itself."""
-    if isinstance(response.raw, HTTPResponse):  # it keeps the limit of time itself
-        _require_short(response.raw.length or 0)
-        return response.raw.read()
+    if isinstance(raw, HTTPResponse):  # it keeps the limit of time itself
+        _require_short(raw.length or 0)
+        return raw.read()
     pieces, size = [], 0
-    while piece := response.raw.read1(_PIECE, decode_content=True):
+    while piece := raw.read1(_PIECE, decode_content=True):
         pieces.append(piece)
         size += len(piece)
         _require_short(size)
-        if not attempt.observed and time.monotonic() > attempt.until and not response.raw.closed:
+        if not attempt.observed and time.monotonic() > attempt.until and not raw.closed:
             raise OverdueError(f"no whole answer within {attempt.read:.3g} s")
     return b"".join(pieces)
 
