@@ -17,6 +17,21 @@ class BatchCPU(NamedTuple):
     per_event: float
 
 
+class Life(NamedTuple):
+    """Of each order, in batches of ten: milliseconds of a whole CPU, and bytes in the log."""
+
+    cpu_per_event: float
+    log_bytes: float
+
+
+@cache
+def life(results: Path = RESULTS) -> tuple[Life, Life]:
+    """Return the medians of the usual way and of ours."""
+    pair = Pair(**json.loads(results.read_text(encoding="utf-8"))["life"])
+    (cpu, our_cpu), (log, our_log) = pair.median("cpu_per_event"), pair.median("log_bytes")
+    return Life(round(cpu, 1), log), Life(round(our_cpu, 1), our_log)
+
+
 @cache
 def batch_cpu(results: Path = RESULTS) -> BatchCPU:
     """Return what a batch costs, to a tenth of a millisecond.

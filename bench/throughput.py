@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import batched, pairwise
+from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +76,9 @@ def report(runs: Sequence[Throughput]) -> str:
 
 
 def saturation(runs: Sequence[Throughput]) -> str:
-    """Return where CPU time is short, or more environments bring less than a tenth more, and why."""
-    useless = {before.environments for before, after in pairwise(runs) if after.rate < GAIN * before.rate}
+    """Return where CPU time is short, or no number of further environments brings a tenth more, and why."""
+    best = {run.environments: max(other.rate for other in runs[number:]) for number, run in enumerate(runs[:-1], 1)}
+    useless = {run.environments for run in runs[:-1] if best[run.environments] < GAIN * run.rate}
     for run in runs:
         short = _short_of_cpu(run)
         if short or run.environments in useless:

@@ -22,11 +22,15 @@ def run(environments: int, seconds: float, *, cpu: tuple[float, float, float], i
             [run(1, 10.0, cpu=(9, 2, 2), idle=7), run(2, 8.0, cpu=(6, 2, 2), idle=6)],
             "with 1, at 100 orders a second: the fun",
         ),
+        (
+            [run(number, s, cpu=(3, 2, 2), idle=9) for number, s in ((1, 10.0), (2, 10.5), (4, 8.0))],
+            "Not saturated with 4, at 125",
+        ),
         ([run(1, 10.0, cpu=(2, 8, 2), idle=8)], "with 1, at 100 orders a second: the embedded AWS has no CPU left"),
         ([run(1, 10.0, cpu=(3, 2, 2), idle=13), run(2, 9.9, cpu=(3, 2, 2), idle=13)], "the time is waiting"),
     ],
 )
 def test_it_saturates_where_a_process_has_no_cpu_left(runs: list[Throughput], words: str) -> None:
-    """Or where more environments bring less than a tenth."""
+    """Or where no further environments bring a tenth more."""
     assert words in report(runs)
     assert "| 1 | 100 |" in report(runs)
