@@ -63,6 +63,7 @@ class Aws:
         core.register_component("data_loader", _Models([str(MODELS)], include_default_search_paths=False))
         self._session = boto3.Session(botocore_session=core)
         self._context = context
+        self._timeout, self._connections, self._attempts = timeout, connections, attempts
         self._config = Config(
             connect_timeout=timeout[0],
             read_timeout=timeout[1],
@@ -74,20 +75,28 @@ class Aws:
 
     def client(self, service: str) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
         """Return a client, safe to use from many threads."""
+        client = self._client(service, self._config)
+        if service == "dynamodb" and not get_environ_proxies(client.meta.endpoint_url):
+            fewer = Config(retries={"mode": "standard", "total_max_attempts": max(1, self._attempts - 1)})
+            PlainCalls(
+                self._context,
+                timeout=self._timeout,
+                connections=self._connections,
+                plain_client=lambda: self._client(service, self._config.merge(fewer)),
+            ).register(client.meta.events)
+        return client
+
+    def _client(self, service: str, config: Config) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
         make: Any = self._session.client  # whose overloads want literals
-        client = make(service, config=self._config)
-        config, proxies = client.meta.config, get_environ_proxies(client.meta.endpoint_url)
-        timeout, most = (config.connect_timeout, config.read_timeout), config.max_pool_connections
+        client = make(service, config=config)
         connections = _Connections(
             self._context,
-            proxies=proxies,
-            timeout=timeout,
-            max_pool_connections=most,
+            proxies=get_environ_proxies(client.meta.endpoint_url),
+            timeout=self._timeout,
+            max_pool_connections=self._connections,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # else header and body are 40 ms apart
         )
         client.meta.events.register("before-send", connections.send_signed)  # its return value is the answer
-        if service == "dynamodb" and not proxies:
-            PlainCalls(self._context, timeout=timeout, connections=most).register(client.meta.events)
         return client
 
 

@@ -1,4 +1,4 @@
-"""requests, imported without what this function never uses of it: a tenth of its imports.
+"""requests, imported without what this function never uses of it: 4 % of a cold start.
 
 requests 2.34.2 takes charset_normalizer to guess the encoding of texts, which no call here asks for, and warns where
 there is none; urllib3 2.8.0, http2/__init__.py, takes importlib.metadata for the version of h2, which is asked for once

@@ -167,6 +167,14 @@ def test_what_is_not_answered_is_made_again_by_botocore(
     assert dynamodb.script == []
 
 
+def test_a_call_has_no_more_attempts_than_were_asked_for(dynamodb: Server, client: Any) -> None:
+    """Where every attempt fails, the third is the last, and the error is botocore's."""
+    dynamodb.script = [FAILURES["it is busy"]] * 9
+    with pytest.raises(ClientError, match="ThrottlingException"):
+        _read(client)
+    assert len(dynamodb.requests) == 3
+
+
 def test_a_refusal_is_botocores_error(dynamodb: Server, client: Any) -> None:
     """What botocore explains, it explains as ever: the code and the text of a refusal."""
     refusal = _answer({"__type": "x#ValidationException", "message": "no such table"}, status="400 Bad Request")
