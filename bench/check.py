@@ -5,7 +5,6 @@ of record, by more than this run's own rounds differ and by more than two kinds 
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,8 @@ from typing import Any
 
 from bench import figures, measure
 from bench.measure import BATCH, Pair, in_turn
-from bench.world import OURS, ROOT, world
+from bench.record import of_record
+from bench.world import OURS, world
 
 CPUS = 0.15
 """How much the ratios of one version differ between CPUs: CPU per event was 15.1 × on one and 14.0 on another."""
@@ -44,9 +44,9 @@ class Verdict:
 
 def compare(record: Mapping[str, Any], life: Pair, package_mb: float) -> list[Verdict]:
     """Compare a run with the one of record."""
-    of_record = Pair(**record["life"])
-    verdicts = [_timed(name, of_record, life) for name in TIMED]
-    verdicts += [_counted(name, of_record.median(name)[1], life.median(name)[1]) for name in COUNTED]
+    before = Pair(**record["life"])
+    verdicts = [_timed(name, before, life) for name in TIMED]
+    verdicts += [_counted(name, before.median(name)[1], life.median(name)[1]) for name in COUNTED]
     return [*verdicts, _counted("package", record["package"]["ours"], package_mb)]
 
 
@@ -69,8 +69,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, world(Path(folder)) as near:
         life = in_turn(arguments.rounds, lambda one: measure.whole_life(near, one, batch=BATCH, warm=arguments.warm))
-    record = json.loads((ROOT / "bench/results.json").read_text(encoding="utf-8"))
-    verdicts = compare(record, life, measure.package_mb(OURS.path))
+    verdicts = compare(of_record(), life, measure.package_mb(OURS.path))
     print(figures.table(["figure", "of record", "now", "limit", ""], [verdict.row for verdict in verdicts]))
     failures = sum(row["failures"] for rows in (life.baseline, life.ours) for row in rows)
     return 0 if failures == 0 and all(verdict.has_passed for verdict in verdicts) else 1

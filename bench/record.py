@@ -1,9 +1,10 @@
 """What the run of record says of the function's CPU time: `bench/results.json`, which `make bench` has measured."""
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench.measure import BATCH, SIZES, Pair, line
 
@@ -25,9 +26,16 @@ class Life(NamedTuple):
 
 
 @cache
+def of_record(results: Path = RESULTS) -> Mapping[str, Any]:
+    """Return the results as they were written."""
+    record: Mapping[str, Any] = json.loads(results.read_text(encoding="utf-8"))
+    return record
+
+
+@cache
 def life(results: Path = RESULTS) -> tuple[Life, Life]:
     """Return the medians of the usual way and of ours."""
-    pair = Pair(**json.loads(results.read_text(encoding="utf-8"))["life"])
+    pair = Pair(**of_record(results)["life"])
     (cpu, our_cpu), (log, our_log) = pair.median("cpu_per_event"), pair.median("log_bytes")
     return Life(round(cpu, 1), log), Life(round(our_cpu, 1), our_log)
 
@@ -39,7 +47,7 @@ def batch_cpu(results: Path = RESULTS) -> BatchCPU:
     It is the line through the medians of the sizes that the template allows, as high as the CPU per event of the
     results' table, which is of six times as many batches.
     """
-    record = json.loads(results.read_text(encoding="utf-8"))
+    record = of_record(results)
     sizes, life = Pair(**record["sizes"]), Pair(**record["life"])
     medians = {float(size): size * sizes.median(f"cpu_per_event@{size}")[1] for size in SIZES if size <= BATCH}
     per_batch, per_event = line(medians)

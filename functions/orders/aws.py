@@ -75,29 +75,31 @@ class Aws:
 
     def client(self, service: str) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
         """Return a client, safe to use from many threads."""
-        client = self._client(service, self._config)
-        if service == "dynamodb" and not get_environ_proxies(client.meta.endpoint_url):
+        client, proxies = self._client(service, self._config)
+        if service == "dynamodb" and not proxies:
             fewer = Config(retries={"mode": "standard", "total_max_attempts": max(1, self._attempts - 1)})
             PlainCalls(
                 self._context,
                 timeout=self._timeout,
                 connections=self._connections,
-                plain_client=lambda: self._client(service, self._config.merge(fewer)),
+                plain_client=lambda: self._client(service, self._config.merge(fewer))[0],
             ).register(client.meta.events)
         return client
 
-    def _client(self, service: str, config: Config) -> Any:  # noqa: ANN401  boto3 makes its clients at run time
+    def _client(self, service: str, config: Config) -> tuple[Any, dict[str, str]]:
+        """Return a client with connections of our own, and the proxies before its host."""
         make: Any = self._session.client  # whose overloads want literals
         client = make(service, config=config)
+        proxies = get_environ_proxies(client.meta.endpoint_url)
         connections = _Connections(
             self._context,
-            proxies=get_environ_proxies(client.meta.endpoint_url),
+            proxies=proxies,
             timeout=self._timeout,
             max_pool_connections=self._connections,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # else header and body are 40 ms apart
         )
         client.meta.events.register("before-send", connections.send_signed)  # its return value is the answer
-        return client
+        return client, proxies
 
 
 class _Models(Loader):

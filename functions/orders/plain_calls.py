@@ -69,7 +69,6 @@ class PlainCalls:
         """Take the calls of a client's OPERATIONS."""
         for operation in OPERATIONS:
             events.register(f"provide-client-params.dynamodb.{operation}", _keep_parameters)
-            events.register_first(f"before-call.dynamodb.{operation}", _write_body)
             events.register_last(f"before-call.dynamodb.{operation}", self._call)
 
     def _call(
@@ -81,9 +80,10 @@ class PlainCalls:
         **_: object,
     ) -> tuple[Received, object]:
         """Make a call that botocore has prepared; raise what botocore raises where that fails."""
-        request = create_request_object(params)
+        body = json.dumps(context["parameters"], separators=(",", ":")).encode()
+        request = create_request_object({**params, "body": body})
         request_signer.sign(model.name, request)
-        answer = self._exchange(params["url"], request.body, dict(request.headers.items()))
+        answer = self._exchange(params["url"], body, dict(request.headers.items()))
         if answer is None:
             with self._lock:  # threads that fail at the same moment make one client
                 client = self._client
@@ -150,8 +150,3 @@ def _keep_parameters(params: Mapping[str, Any], context: dict[str, object], **_:
     context["parameters"] = params
     tables = params.get("RequestItems")
     return {"RequestItems": {table: {} for table in tables}} if tables else {}
-
-
-def _write_body(params: dict[str, object], context: dict[str, object], **_: object) -> None:
-    """Put the body in place; `params` is the request before it is signed."""
-    params["body"] = json.dumps(context["parameters"], separators=(",", ":")).encode()
