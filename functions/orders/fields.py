@@ -36,7 +36,7 @@ class Fields:
             MalformedEventError: whatever the text holds, no other error.
         """
         try:
-            value = json.loads(text.removeprefix("\ufeff"), parse_constant=_refuse_constant)
+            value = _DECODER.decode(text.removeprefix("\ufeff"))
         except (ValueError, RecursionError):
             raise MalformedEventError(name, *_not_json(text)) from None
         if not isinstance(value, dict):
@@ -54,6 +54,11 @@ class Fields:
 
     def identifier(self, name: str) -> str | None:
         """Return an identifier of 1 to 32 characters, none of them invisible, no blank at either end."""
+        if name not in self.values:
+            return None
+        value = self.values[name]
+        if isinstance(value, str) and _is_plain(value):
+            return value
         value = self.text(name, IDENTIFIER_LENGTH, "send the identifier as WeChat Pay has it")
         if value is None:
             return None
@@ -118,8 +123,22 @@ class Fields:
         return self.values[name]
 
 
+def _is_plain(text: str) -> bool:
+    """Whether a text is an identifier beyond question, as almost every one is: short, visible ASCII at both ends."""
+    return (
+        0 < len(text) <= IDENTIFIER_LENGTH
+        and text.isascii()
+        and text.isprintable()
+        and text[0] != " "
+        and text[-1] != " "
+    )
+
+
 def _refuse_constant(_: str) -> None:
     raise ValueError  # NaN and Infinity, which Python's JSON reader takes
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _not_json(text: str) -> tuple[str, str]:

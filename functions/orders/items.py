@@ -4,9 +4,10 @@ The payment's fields and the facts of WeChat Pay's answer are attributes of the 
 What this version has no field for, at the top or within a nested record, is kept and written back unchanged.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, asdict, fields
 from decimal import Decimal
+from operator import attrgetter
 from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
@@ -24,7 +25,6 @@ type Record = Payment | Facts | Attempt | Receipt | Refusal | Order
 
 _DERIVED = frozenset({"pk", "attention"})  # attributes that `item_of` computes; no field holds them
 _RENAMED: Mapping[tuple[type, str], str] = {(Facts, "answer"): "wechat"}  # every other attribute has its field's name
-_EMPTY: tuple[object, ...] = (None, "", (), {})
 
 
 def item_of(order: Order) -> dict[str, Attribute]:
@@ -76,9 +76,14 @@ class _Part(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """How a class lies in a map of attributes. `names` are all its attributes, `keeps_rest`: it keeps the others."""
+    """How a class lies in a map of attributes.
+
+    `values` returns the values of the columns in one call. `names` are all its attributes, `keeps_rest`: it keeps the
+    others.
+    """
 
     columns: tuple[_Column, ...]
+    values: Callable[[Record], tuple[object, ...]]
     parts: tuple[_Part, ...]
     names: frozenset[str]
     keeps_rest: bool
@@ -95,7 +100,9 @@ def _layout(kind: type[Record]) -> _Layout:
             columns.append(_Column(one.name, attribute, _READERS[one.type], required))
     own = {column.attribute for column in columns}
     names = own.union(*(_LAYOUTS[part.kind].names for part in parts))
-    return _Layout(tuple(columns), tuple(parts), frozenset(names), any(one.name == "rest" for one in fields(kind)))
+    values = attrgetter(*(column.field for column in columns))
+    keeps_rest = any(one.name == "rest" for one in fields(kind))
+    return _Layout(tuple(columns), values, tuple(parts), frozenset(names), keeps_rest)
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
@@ -195,36 +202,45 @@ def _members(record: Record) -> dict[str, Attribute]:
     for part in layout.parts:
         if (value := getattr(record, part.field)) is not None:
             members |= _members(value)
-    for column in layout.columns:
-        value = getattr(record, column.field)
-        if value is not False and value not in _EMPTY:
+    for column, value in zip(layout.columns, layout.values(record), strict=True):
+        if value or (value == 0 and value is not False):  # neither None, "", nor an empty collection
             members[column.attribute] = _attribute(value)
     return members
 
 
-def _attribute(value: object) -> Attribute:  # noqa: PLR0911  one line per kind of value
-    """Return a value of a record or of JSON with its DynamoDB type; boto3's serializer takes no float."""
-    match value:
-        case str():  # a Status is one
-            return {"S": str(value)}
-        case bool():
-            return {"BOOL": value}
-        case int() if abs(value) < 10**38:
-            return {"N": str(value)}
-        case float() if value == 0 or 1e-129 < abs(value) < 1e125:
-            return {"N": repr(value)}
-        case int() | float():  # beyond DynamoDB's 38 digits or its exponents
-            return {"S": str(value)}
-        case dict():
-            return {"M": {name: _attribute(member) for name, member in value.items()}}
-        case list() | tuple():
-            return {"L": [_attribute(member) for member in value]}
-        case Attempt() | Receipt() | Refusal():
-            return {"M": _members(value)}
-        case None:
-            return {"NULL": True}
-        case _:
-            raise TypeError(f"{type(value).__name__} is no JSON value")
+def _attribute(value: object) -> Attribute:
+    """Return a value of a record or of JSON with its DynamoDB type; TypeError for any other."""
+    if (write := _WRITERS.get(type(value))) is None:
+        raise TypeError(f"{type(value).__name__} is no JSON value")
+    return write(value)
+
+
+def _write_number(value: float) -> Attribute:
+    """Return a number; as text beyond DynamoDB's 38 digits or its exponents. boto3's serializer takes no float."""
+    fits = abs(value) < 10**38 if isinstance(value, int) else value == 0 or 1e-129 < abs(value) < 1e125
+    return {"N": repr(value)} if fits else {"S": repr(value)}
+
+
+def _write_list(value: Iterable[object]) -> Attribute:
+    return {"L": [_attribute(member) for member in value]}
+
+
+def _write_record(value: Record) -> Attribute:
+    return {"M": _members(value)}
+
+
+_WRITERS: Mapping[type, Callable[[Any], Attribute]] = {
+    str: lambda value: {"S": value},
+    Status: lambda value: {"S": value.value},
+    bool: lambda value: {"BOOL": value},
+    int: _write_number,
+    float: _write_number,
+    dict: lambda value: {"M": {name: _attribute(member) for name, member in value.items()}},
+    list: _write_list,
+    tuple: _write_list,
+    NoneType: lambda _: {"NULL": True},
+    **dict.fromkeys((Attempt, Receipt, Refusal), _write_record),
+}
 
 
 def _document(kind: type[Record], values: Mapping[str, Any]) -> dict[str, Any]:

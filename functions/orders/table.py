@@ -5,6 +5,7 @@ First writes of orders whose conversations end together share one call, in which
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import batched
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -125,8 +126,7 @@ class OrdersTable:
 
     def _statement(self, item: Mapping[str, Attribute]) -> "BatchStatementRequestTypeDef":
         """Return PartiQL's INSERT, which fails if the key exists: the condition of a first write."""
-        attributes = ", ".join(f"'{name}': ?" for name in item)
-        return {"Statement": f'INSERT INTO "{self._name}" VALUE {{{attributes}}}', "Parameters": list(item.values())}
+        return {"Statement": _insert(self._name, tuple(item)), "Parameters": list(item.values())}
 
     # ---- a later write -----------------------------------------------------------------------------------------------
 
@@ -138,6 +138,12 @@ class OrdersTable:
             ExpressionAttributeNames={"#version": "version"},
             ExpressionAttributeValues={":previous": {"N": str(order.version - 1)}},
         )
+
+
+@lru_cache(maxsize=100)  # most first writes have the same attributes
+def _insert(table: str, attributes: Sequence[str]) -> str:
+    values = ", ".join(f"'{name}': ?" for name in attributes)
+    return f'INSERT INTO "{table}" VALUE {{{values}}}'
 
 
 def _read(item: Mapping[str, Attribute]) -> Order | UnreadableItemError:

@@ -14,6 +14,7 @@ SCHEME = "WECHATPAY2-SHA256-RSA2048"
 """The only signature scheme of this library: RSASSA-PKCS1-v1_5 with SHA-256 and a 2048 bit key."""
 
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _DEPTH_LIMIT = 500  # levels that are searched; a body that holds itself has no end
 _TOO_DEEP = "json is nested too deeply, or holds itself"
 
@@ -84,7 +85,7 @@ def json_bytes(value: object) -> bytes:
 
 def _serialise(value: object) -> str:
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _COMPACT.encode(value)
     except ValueError:
         _refuse(value)
         raise

@@ -69,8 +69,11 @@ def order_fields(
 def _read(record: Callable[..., T], members: Mapping[str, object]) -> T:
     """Make a record, each of its fields read by the field's own type; an absent or unreadable one keeps its default."""
     readers = _readers(record)
-    values = {name: readers[name](value) for name, value in members.items() if name in readers}
-    return record(**{name: value for name, value in values.items() if value is not None})
+    values: dict[str, Any] = {}
+    for name, value in members.items():
+        if (read := readers.get(name)) is not None and (readable := read(value)) is not None:
+            values[name] = readable
+    return record(**values)
 
 
 @cache
@@ -84,9 +87,9 @@ def _read_text(value: object) -> str | None:
 
 def _read_number(value: object) -> int | None:
     """Return a whole number; the documentation's own samples write some of them as text."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if type(value) is int:  # True and False are of another type
+        return value
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19 else None
 
 
 def _read_flag(value: object) -> bool | None:

@@ -7,4 +7,5 @@ def printable(text: str, limit: int = 300) -> str:
     That covers escape sequences (they control a terminal), line breaks (they forge log lines), bidi controls such as
     U+202E (they reverse the rest of a line) and lone surrogates (they cannot be encoded, in a log line or an item).
     """
-    return "".join(character if character.isprintable() else " " for character in text[:limit])
+    text = text[:limit]
+    return text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)

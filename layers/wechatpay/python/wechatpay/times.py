@@ -62,7 +62,7 @@ def _parse(text: str) -> datetime:
     """Parse a text; raise ValueError where it has another form or does not exist. Naive where it has no offset."""
     if _DIGITS.fullmatch(text):
         year, month, day = int(text[:4]), int(text[4:6]), int(text[6:8])
-        hour, minute, second = (int(text[start : start + 2] or 0) for start in (8, 10, 12))
+        hour, minute, second = int(text[8:10] or 0), int(text[10:12] or 0), int(text[12:] or 0)
         return datetime(year, month, day, hour, minute, second, tzinfo=BEIJING)
     if _RFC_3339.fullmatch(text):
         return datetime.fromisoformat(text.upper())
