@@ -4,7 +4,8 @@ The item keeps who did it, when and why (`acknowledged`), and a line in its hist
 alone, and puts the order back into the index when it records another attempt.
 """
 
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 

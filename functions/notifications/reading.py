@@ -6,7 +6,6 @@ counted by their type, of which the metrics have a fixed number.
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 from notifications.endings import Reason
@@ -50,7 +49,7 @@ class PaidOrder(NamedTuple):
     def outcome(self, order: Order | None, endpoint: str) -> Outcome:
         """Return what it means on top of the order's item; `endpoint` is the merchant's default."""
         payment = order.payment if order is not None else self.payment
-        reply = order_reply(self.order, replace(payment, endpoint=payment.endpoint or endpoint))
+        reply = order_reply(self.order, payment._replace(endpoint=payment.endpoint or endpoint))
         return Outcome(reply.verdict.status, payment, reply.verdict.reason, facts=reply.facts)
 
 

@@ -1,7 +1,6 @@
 """A batch: which of its messages can be read, which cases they make, and what they say of WeChat Pay. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from orders import event, rules
 from orders.cases import Case, Delivery
@@ -26,9 +25,9 @@ def read(messages: Sequence[Message], now: float, max_receives: int) -> tuple[li
             result = Result(message, RetryNow(), problem=str(error), field=error.field, event_id=error.event_id)
             unreadable.append(result)
         else:
-            count, last = message.receive_count, message.receive_count >= max_receives
-            reporter = replace(paid.reporter, receive_count=count, sent_at=message.sent_at, last=last)
-            deliveries.append(Delivery(message, replace(paid, reporter=reporter)))
+            if message.receive_count >= max_receives:
+                paid = paid._replace(reporter=paid.reporter._replace(last=True))
+            deliveries.append(Delivery(message, paid))
     return deliveries, unreadable
 
 

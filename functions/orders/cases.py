@@ -1,6 +1,5 @@
 """A case: the deliveries of a batch that one conversation about their order answers for. Pure."""
 
-from dataclasses import replace
 from typing import NamedTuple
 
 from orders import rules
@@ -44,7 +43,7 @@ class Delivery(NamedTuple):
 
     def with_payment(self, payment: Payment) -> "Delivery":
         """Return the delivery with a completed payment."""
-        return self._replace(event=replace(self.event, payment=payment))
+        return self._replace(event=self.event._replace(payment=payment))
 
     def ends(self, ending: Ending, order: Order | None, outcome: Outcome | None = None) -> Result:
         """Return the result that the order, or the outcome of its conversation, explains."""

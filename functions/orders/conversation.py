@@ -4,7 +4,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import wechatpay
@@ -71,7 +71,7 @@ class WeChatPay:
         """
         if payment.key_is_open:
             with suppress(OrdersError):
-                return replace(payment, endpoint=self.merchants.get(payment.mchid).endpoint)
+                return payment._replace(endpoint=self.merchants.get(payment.mchid).endpoint)
         return payment
 
     def prepare(self, payment: Payment) -> "Conversation":
@@ -195,7 +195,7 @@ class Exchange:
 
     def _finished(self, outcome: Outcome) -> Outcome:
         latency_ms = round((time.monotonic() - self._began) * 1000)
-        return replace(outcome, latency_ms=latency_ms, contact=self.contact)
+        return outcome._replace(latency_ms=latency_ms, contact=self.contact)
 
     def _fetch(self, ask: FetchKeys) -> KeysReply:
         """Use the merchant's keys; if they cannot be had, those in use stay."""

@@ -9,6 +9,7 @@ The payload's JSON Schema is `events/order_paid.schema.json`; a property test pr
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from orders.envelope import ID_LIMIT, unwrap
 from orders.errors import MalformedEventError
@@ -42,8 +43,7 @@ class Message:
     unreadable: MalformedEventError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OrderPaid:
+class OrderPaid(NamedTuple):
     """A readable message: the payment that it reports, and where the report comes from."""
 
     payment: Payment
@@ -69,7 +69,8 @@ def read(message: Message, now: float) -> OrderPaid:
     except MalformedEventError as error:
         error.event_id = event_id
         raise
-    return OrderPaid(payment, Reporter(message.message_id, event_id, envelope.source))
+    reporter = Reporter(message.message_id, event_id, envelope.source, message.receive_count, message.sent_at)
+    return OrderPaid(payment, reporter)
 
 
 def _sent_at(message: Message, now: float) -> float:

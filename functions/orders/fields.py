@@ -4,8 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from orders.errors import MalformedEventError
 from wechatpay.text import printable
@@ -21,8 +20,7 @@ _INVISIBLE = re.compile(
 _FOUR_BYTES = re.compile("[\ud800-\udfff\U00010000-\U0010ffff]")  # a lone surrogate has no UTF-8 at all
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+class Fields(NamedTuple):
     """A JSON object; `path` leads to it from the text that was sent: "", or with a point at its end."""
 
     values: Mapping[str, object]

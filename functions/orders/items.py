@@ -5,7 +5,6 @@ What this version has no field for, at the top or within a nested record, is kep
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, asdict, fields
 from decimal import Decimal
 from operator import attrgetter
 from types import NoneType
@@ -48,7 +47,7 @@ def order_of(item: Mapping[str, Attribute]) -> Order:
 
 def document_of(order: Order) -> dict[str, Any]:
     """Return the order as plain values under the names of its attributes, for people; `rest` holds the unknown ones."""
-    return _document(Order, asdict(order))
+    return _document(order)
 
 
 class _UnreadableAttributeError(ValueError):
@@ -91,18 +90,16 @@ class _Layout(NamedTuple):
 
 def _layout(kind: type[Record]) -> _Layout:
     columns, parts = [], []
-    for one in fields(kind):
-        if flattened := [part for part in get_args(one.type) or [one.type] if part in {Payment, Facts}]:
-            parts.append(_Part(one.name, flattened[0], NoneType in get_args(one.type)))
-        elif one.name != "rest":
-            attribute = _RENAMED.get((kind, one.name), one.name)
-            required = one.default is MISSING and one.default_factory is MISSING
-            columns.append(_Column(one.name, attribute, _READERS[one.type], required))
+    for name, type_ in kind.__annotations__.items():
+        if flattened := [part for part in get_args(type_) or [type_] if part in {Payment, Facts}]:
+            parts.append(_Part(name, flattened[0], NoneType in get_args(type_)))
+        elif name != "rest":
+            attribute = _RENAMED.get((kind, name), name)
+            columns.append(_Column(name, attribute, _READERS[type_], name not in kind._field_defaults))
     own = {column.attribute for column in columns}
     names = own.union(*(_LAYOUTS[part.kind].names for part in parts))
     values = attrgetter(*(column.field for column in columns))
-    keeps_rest = any(one.name == "rest" for one in fields(kind))
-    return _Layout(tuple(columns), values, tuple(parts), frozenset(names), keeps_rest)
+    return _Layout(tuple(columns), values, tuple(parts), frozenset(names), "rest" in kind._fields)
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
@@ -221,6 +218,10 @@ def _write_number(value: float) -> Attribute:
     return {"N": repr(value)} if fits else {"S": repr(value)}
 
 
+def _write_object(value: Mapping[str, object]) -> Attribute:
+    return {"M": {name: {"S": one} if type(one) is str else _attribute(one) for name, one in value.items()}}
+
+
 def _write_list(value: Iterable[object]) -> Attribute:
     return {"L": [_attribute(member) for member in value]}
 
@@ -235,7 +236,7 @@ _WRITERS: Mapping[type, Callable[[Any], Attribute]] = {
     bool: lambda value: {"BOOL": value},
     int: _write_number,
     float: _write_number,
-    dict: lambda value: {"M": {name: _attribute(member) for name, member in value.items()}},
+    dict: _write_object,
     list: _write_list,
     tuple: _write_list,
     NoneType: lambda _: {"NULL": True},
@@ -243,11 +244,25 @@ _WRITERS: Mapping[type, Callable[[Any], Attribute]] = {
 }
 
 
-def _document(kind: type[Record], values: Mapping[str, Any]) -> dict[str, Any]:
+def _document(record: Record) -> dict[str, Any]:
     document: dict[str, Any] = {}
-    layout = _LAYOUTS[kind]
+    layout = _LAYOUTS[type(record)]
     for part in layout.parts:
-        if values[part.field] is not None:
-            document |= _document(part.kind, values[part.field])
-    document |= {column.attribute: values[column.field] for column in layout.columns}
-    return document | {"rest": values["rest"]} if layout.keeps_rest else document
+        if (value := getattr(record, part.field)) is not None:
+            document |= _document(value)
+    for column, value in zip(layout.columns, layout.values(record), strict=True):
+        document[column.attribute] = _plain(value)
+    return document | {"rest": dict(getattr(record, "rest", {}))} if layout.keeps_rest else document
+
+
+def _plain(value: object) -> object:
+    """Return a field of an order as plain values; the records in it become documents."""
+    match value:
+        case Attempt() | Receipt() | Refusal():
+            return _document(value)
+        case tuple():
+            return tuple(map(_plain, value))
+        case Mapping():
+            return {name: _plain(member) for name, member in value.items()}
+        case _:
+            return value

@@ -5,8 +5,6 @@ a contradiction goes into the history, and nothing rests on what was not verifie
 is answered, so one that changes nothing costs a read and no write.
 """
 
-from dataclasses import replace
-
 from orders.order import Attempt, Order, Outcome, Reporter, Status, instant
 from orders.rules import HISTORY_LENGTH, contradicts
 
@@ -50,7 +48,7 @@ def _collected(outcome: Outcome, notification: Reporter, at: str, expires_at: in
         event_id=notification.event_id,
         message_id=notification.message_id,
         source=notification.source,
-        history=(_line(replace(outcome, status=Status.COLLECTED), notification, at),),
+        history=(_line(outcome._replace(status=Status.COLLECTED), notification, at),),
         version=1,
         created_at=at,
         updated_at=at,
@@ -60,8 +58,7 @@ def _collected(outcome: Outcome, notification: Reporter, at: str, expires_at: in
 
 def _with_status(order: Order, outcome: Outcome, notification: Reporter, at: str) -> Order:
     """Return an open order with its final status; whose report it is stays as it was."""
-    return replace(
-        order,
+    return order._replace(
         facts=outcome.facts,
         status=outcome.status,
         reason=outcome.reason,
@@ -88,7 +85,7 @@ def _with_line(order: Order, outcome: Outcome, notification: Reporter, at: str) 
     if any((one.message_id, one.outcome) == (line.message_id, line.outcome) for one in order.history):
         return None
     history = (*order.history, line)[-HISTORY_LENGTH:]
-    return replace(order, history=history, version=order.version + 1, updated_at=at)
+    return order._replace(history=history, version=order.version + 1, updated_at=at)
 
 
 def _line(outcome: Outcome, notification: Reporter, at: str) -> Attempt:

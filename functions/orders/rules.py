@@ -5,7 +5,6 @@ only the calls that are needed, and a final status never changes.
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import overload
@@ -72,7 +71,7 @@ def _is_rejected(order: Order, payment: Payment, reporter: Reporter) -> bool:
 
 def _repeats(payment: Payment, earlier: Payment) -> bool:
     """Whether a report is of the earlier payment; what it leaves out is the default of the merchant's secret."""
-    fields = zip(astuple(payment), astuple(earlier), strict=True)
+    fields = zip(payment, earlier, strict=True)
     return all(value is None or value == earlier_value for value, earlier_value in fields)
 
 
@@ -85,7 +84,7 @@ def _sent_after_rejection(order: Order, reporter: Reporter) -> bool:
 def payment_to_send(order: Order | None, payment: Payment) -> Payment:
     """Return the payment to send: while an outcome is unknown, with the `paid_time` that was sent first."""
     if order is not None and order.outcome_unknown:
-        return replace(payment, paid_time=order.payment.paid_time)
+        return payment._replace(paid_time=order.payment.paid_time)
     return payment
 
 
@@ -107,8 +106,8 @@ def remembered(order: Order | None, payment: Payment) -> Outcome | None:
     if order is None or order.status is not Status.COLLECTED:
         return None
     defaults = order.payment
-    payment = replace(
-        payment, appid=payment.appid or defaults.appid, service_id=payment.service_id or defaults.service_id
+    payment = payment._replace(
+        appid=payment.appid or defaults.appid, service_id=payment.service_id or defaults.service_id
     )
     return Outcome(Status.PAID_BY_WECHAT, payment, order.reason, facts=order.facts, remembered=True)
 
@@ -201,7 +200,7 @@ def _exhausted(outcome: Outcome, order: Order | None) -> Outcome:
     Its last refusal stays the last error, its reason stays in the history, and an unknown outcome stays unknown.
     """
     refusal = outcome.refusal or (order.last_error if order else None) or Refusal(outcome.reason, "")
-    return replace(outcome, status=Status.REJECTED, reason=RETRIES_EXHAUSTED, refusal=refusal)
+    return outcome._replace(status=Status.REJECTED, reason=RETRIES_EXHAUSTED, refusal=refusal)
 
 
 def _paid_twice(order: Order, outcome: Outcome, reporters: Sequence[Reporter], now: float) -> Order | None:
@@ -214,14 +213,14 @@ def _paid_twice(order: Order, outcome: Outcome, reporters: Sequence[Reporter], n
     if after is None:
         return None
     attempts = tuple(_attempt(outcome, reporter, instant(now)) for reporter in reporters)
-    return replace(after, history=(after.history + attempts)[-HISTORY_LENGTH:])
+    return after._replace(history=(after.history + attempts)[-HISTORY_LENGTH:])
 
 
 def _with_contradiction(order: Order, outcome: Outcome, attempts: tuple[Attempt, ...], at: str) -> Order | None:
     if not contradicts(order, outcome):
         return None
     history = (order.history + attempts)[-HISTORY_LENGTH:]
-    return replace(order, history=history, version=order.version + 1, updated_at=at)
+    return order._replace(history=history, version=order.version + 1, updated_at=at)
 
 
 def _receipts(order: Order | None, outcome: Outcome, reporters: Sequence[Reporter]) -> dict[str, Receipt]:

@@ -9,7 +9,6 @@ outcome. It has no clock, network or key, so the test of a rule is a list of rep
 SYNCED, PAID_BY_WECHAT and NOTHING_DUE rest on a `Verified` order alone.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
 from orders.dialogue import (
@@ -97,7 +96,7 @@ class _Progress(NamedTuple):
         """Follow a judgement that needs no further call."""
         match judgement.action:
             case Action.NOT_EXIST if self.retried != judgement.reason:
-                return replace(self.retry(judgement.reason, SOON), once=True)
+                return self.retry(judgement.reason, SOON)._replace(once=True)
             case Action.REJECT | Action.REJECT_UNLESS_CLOSED | Action.NOT_EXIST:
                 return self.reject(judgement.reason)
             case Action.SIGN_AGAIN | Action.FRESH_KEYS:
@@ -181,8 +180,8 @@ def _unless_closed(progress: _Progress, reply: Refused, outcome: Outcome) -> Out
     if outcome.reason != PAYING.reason:
         return outcome
     if reply.ahead and progress.retried != PAID_TIME_AHEAD:
-        return replace(outcome, reason=PAID_TIME_AHEAD, wait=CLOCK_APART, once=True)
-    return replace(outcome, status=Status.REJECTED, reason=reply.judgement.reason)
+        return outcome._replace(reason=PAID_TIME_AHEAD, wait=CLOCK_APART, once=True)
+    return outcome._replace(status=Status.REJECTED, reason=reply.judgement.reason)
 
 
 def _query(progress: _Progress, *, backup: bool = False) -> Dialogue[Outcome]:

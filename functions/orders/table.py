@@ -4,7 +4,6 @@ First writes of orders whose conversations end together share one call, in which
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from itertools import batched
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -158,7 +157,7 @@ def _without_answer(order: Order, failure: "_Failure") -> Order | None:
     if not failure.is_about_one_item or order.facts is None or order.facts.answer is None:
         return None
     omitted = f"wechat: the item cannot hold it ({failure.code})"
-    return replace(order, facts=replace(order.facts, answer=None, omitted=omitted))
+    return order._replace(facts=order.facts._replace(answer=None, omitted=omitted))
 
 
 _CONFLICTS = frozenset({"DuplicateItem", "ConditionalCheckFailedException"})

@@ -6,7 +6,7 @@ once. An order has one line for each message, however often an interrupted comma
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 from botocore.exceptions import ClientError

@@ -7,7 +7,8 @@ order ends alike.
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 

@@ -1,7 +1,7 @@
 """A notification from the front to the table: what it changes, what it must not change, and what is refused."""
 
 import time
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

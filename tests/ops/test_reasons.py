@@ -1,6 +1,6 @@
 """Why a message is a dead letter: its own verdict, as of its own time, and no more than is known."""
 
-import dataclasses
+from copy import replace
 from typing import Any
 
 from ops.letters.history import with_lines
@@ -54,7 +54,7 @@ def test_a_message_without_an_attempt_is_not_given_one() -> None:
     assert all(cause in letter.explanation for cause in ("throttled", "crashed", "table may not have answered"))
     order = an_order("DEDUCTING", Attempt(AT, "m2", "RETRYING", "DEDUCTING"), status=Status.RETRYING)
     assert explain(order).explanation == "no attempt of this very message is recorded; the order's own reason is shown"
-    remembered = dataclasses.replace(order, messages={"m1": Receipt(3)})
+    remembered = replace(order, messages={"m1": Receipt(3)})
     assert explain(remembered).explanation == ""
 
 
@@ -76,4 +76,4 @@ def test_a_history_keeps_its_length() -> None:
     line = Attempt(LATER, "m1", "REDRIVEN")
     later = with_lines(order, [line])
     assert (len(later.history), later.history[-1], later.version) == (HISTORY_LENGTH, line, 2)
-    assert with_lines(later, [dataclasses.replace(line, at=AT)]) is later
+    assert with_lines(later, [replace(line, at=AT)]) is later

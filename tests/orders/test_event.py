@@ -3,7 +3,6 @@
 import base64
 import json
 import traceback
-from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -499,10 +498,10 @@ def test_messages_and_payments_are_frozen() -> None:
     """A message, a payment and a reporter are frozen; a message without a receive count is at its first receive."""
     message = Message("m1", a_body())
     assert (message.receive_count, message.receipt_handle) == (1, None)
-    for value in (message, read(message, NOW)):
+    for value, field in ((message, "body"), (read(message, NOW), "payment")):
         assert not hasattr(value, "__dict__")
-        with pytest.raises(FrozenInstanceError):
-            setattr(value, value.__slots__[0], None)
+        with pytest.raises(AttributeError):
+            setattr(value, field, None)
 
 
 def test_the_limit_of_a_body_is_64_kb() -> None:

@@ -5,7 +5,7 @@ A short form runs with every `make test`; `make fuzz` tries a hundred thousand e
 
 import json
 import os
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 from hypothesis import HealthCheck, event, given, settings

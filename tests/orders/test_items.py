@@ -3,7 +3,7 @@
 The items were written down from the function as it was before orders had parts.
 """
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

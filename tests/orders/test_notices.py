@@ -1,6 +1,6 @@
 """What a notification makes of an order, and what a till's report makes of a COLLECTED one: values in, values out."""
 
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

@@ -1,6 +1,6 @@
 """The values of an order: what they hold, and that they do not change."""
 
-from dataclasses import FrozenInstanceError, replace
+from copy import replace
 
 import pytest
 
@@ -37,8 +37,8 @@ class TestValues:
     def test_a_value_does_not_change(self, value: object) -> None:
         """A value is frozen and has no attributes but its fields."""
         assert not hasattr(value, "__dict__")
-        with pytest.raises(FrozenInstanceError):
-            setattr(value, value.__slots__[0], None)  # type: ignore[attr-defined]
+        with pytest.raises(AttributeError):
+            setattr(value, value._fields[0], None)  # type: ignore[attr-defined]
 
     def test_the_default_latency_is_zero(self) -> None:
         """The latency of an attempt and of an outcome is 0 unless it is given."""

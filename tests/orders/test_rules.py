@@ -1,6 +1,6 @@
 """The rules of an order, rule by rule."""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 import pytest

@@ -1,7 +1,7 @@
 """The rule of one conversation, without network, clock or keys: replies in, asks and the outcome out."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from hypothesis import given

@@ -1,6 +1,6 @@
 """Values of an order for the tests of its modules: one payment, its order at any status, a line of its history."""
 
-from dataclasses import replace
+from copy import replace
 
 from orders.order import Attempt, Order, Payment, Reporter, Status, instant
 

@@ -1,6 +1,6 @@
 """What a change of an order announces: its outcome, once for each time that it is reached."""
 
-from dataclasses import replace
+from copy import replace
 from itertools import product
 
 import pytest

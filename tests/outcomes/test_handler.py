@@ -4,7 +4,7 @@ import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from copy import replace
 from types import ModuleType
 from typing import Any
 

@@ -1,6 +1,5 @@
 """A payment as the arguments of the library's calls: the merchant's defaults filled in, what the endpoint takes."""
 
-from dataclasses import replace
 from typing import Protocol, cast
 
 import wechatpay
@@ -26,8 +25,7 @@ class Defaults(Protocol):
 
 def with_defaults(payment: Payment, defaults: Defaults) -> Payment:
     """Return the payment as it is sent, the fields that the event leaves out from the merchant's secret."""
-    return replace(
-        payment,
+    return payment._replace(
         endpoint=payment.endpoint or defaults.endpoint,
         appid=payment.appid or defaults.appid,
         service_id=payment.service_id or defaults.service_id,
