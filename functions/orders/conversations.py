@@ -7,9 +7,8 @@ first write.
 
 import select
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, wait
-from contextlib import contextmanager
 from itertools import batched
 from typing import NamedTuple
 
@@ -64,7 +63,7 @@ class Conversations:
         answers = select.poll()
         limit = time.monotonic() + PATIENCE
         for future, case in together:
-            with _edge(future):
+            with _Edge(future):
                 conversation = self._preparation(case)
                 if not conversation.done() and not wait([conversation], max(0.0, limit - time.monotonic())).done:
                     self._executor.submit(self._finish, future, case)
@@ -83,7 +82,7 @@ class Conversations:
                 self._answer(*out.pop(number))
 
     def _answer(self, future: Future[Ending], case: Case, exchange: Exchange) -> None:
-        with _edge(future):
+        with _Edge(future):
             outcome = exchange.answer()
             if outcome is not None and case.order is None:  # its first write is made later, with others
                 future.set_result(self._note(case, outcome))
@@ -97,15 +96,20 @@ class Conversations:
         exchange: Exchange | None = None,
         outcome: Outcome | None = None,
     ) -> None:
-        with _edge(future):
+        with _Edge(future):
             exchange = exchange or self._begin(case, self._preparation(case).result())
             future.set_result(self._note(case, outcome or exchange.finish()))
 
 
-@contextmanager
-def _edge(future: Future[Ending]) -> Iterator[None]:
-    """Let an error cost the case of this future alone."""
-    try:
-        yield
-    except BaseException as error:  # noqa: BLE001  the edge of one order
-        future.set_exception(error)
+class _Edge(NamedTuple):
+    """Lets an error cost the case of this future alone."""
+
+    future: Future[Ending]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
+        if error is not None:
+            self.future.set_exception(error)
+        return True

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import requests
+from requests.structures import CaseInsensitiveDict
 
 import wechatpay
 from sandbox.waiting import PATIENCE, until
@@ -263,7 +264,7 @@ def test_what_may_name_people_is_in_no_repr(client: wechatpay.Client) -> None:
         "POST", PATH, {"out_order_no": "SECRET-NO"}, json=SECRETS, params=SECRETS, headers={"X": "SECRET-HEADER"}
     )
     written = client._caller.sender.write(call)
-    reply = wechatpay.transport.Reply(200, {"Set-Cookie": "SECRET-COOKIE"}, b"SECRET-BODY")
+    reply = wechatpay.transport.Reply(200, CaseInsensitiveDict({"Set-Cookie": "SECRET-COOKIE"}), b"SECRET-BODY")
     signed = client.sign(call)
     things: list[object] = [
         call,

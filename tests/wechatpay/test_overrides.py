@@ -78,6 +78,7 @@ READ: dict[Any, str] = {
     requests.Session.__init__: "2a9d61e574e2749a",
     requests.Session.send: "11793248454d9e3d",
     requests.Session.merge_environment_settings: "a8b1ebe6caf46b2e",
+    _any(requests.PreparedRequest).path_url.fget: "52391a8a6d3900f9",
 }
 
 
@@ -153,6 +154,7 @@ def test_every_override_is_registered() -> None:
         "Connection.request",
         "Connection.response_class",
         "Connection.send",
+        "FinalRequest.path_url",
         "IdleConnections.__init__",
         "IdleConnections.get",
         "IdleConnections.put",
@@ -217,7 +219,7 @@ def entered(tmp_path_factory: pytest.TempPathFactory) -> frozenset[CodeType]:
         stack.callback(plain.close)
         stack.callback(tls.close)
         stack.callback(host.close)
-        plain.script, tls.script = [OK, OK, tunnel_to(host)], [OK, tunnel_to(host)]
+        plain.script, tls.script = [OK, OK, OK, tunnel_to(host)], [OK, tunnel_to(host)]
         host.script = [OK, OK]
         before = sys.getprofile()
         sys.setprofile(record)
@@ -225,6 +227,10 @@ def entered(tmp_path_factory: pytest.TempPathFactory) -> frozenset[CodeType]:
         with Session() as session:
             for url in (plain.url, plain.url, tls.url):
                 assert session.get(f"{url}/v3/x", timeout=PATIENCE).content == b"ok"
+            request = connections.FinalRequest()
+            request.prepare("GET", f"{plain.url}/v3/x")
+            request.target = "/v3/x"
+            assert session.send(request, timeout=PATIENCE).content == b"ok"
         for proxy in (plain.url, tls.url):
             with Session() as session:
                 response = session.get(f"{host.url}/v3/x", proxies={"https": proxy}, timeout=PATIENCE)

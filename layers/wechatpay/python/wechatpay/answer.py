@@ -89,7 +89,8 @@ def tidy(value: Json) -> Json:
 
 
 def _trim_names(fields: dict[str, Json]) -> dict[str, Json]:
-    if len("".join(fields).split()) <= 1:  # no name has a blank, as in almost every answer
+    names = "".join(fields)
+    if names.split() == [names]:  # no name has a blank, as in almost every answer
         return fields.copy()
     trimmed = {name.strip(): member for name, member in fields.items()}
     if len(trimmed) < len(fields):  # two names became one

@@ -18,6 +18,7 @@ from requests.structures import CaseInsensitiveDict
 from wechatpay import forks, redaction
 from wechatpay.connection_pools import Pending, Pool, TLSPool, use_pools
 from wechatpay.hosts import Failover
+from wechatpay.http1 import Answer, fields_of
 from wechatpay.limits import Try, current, trying
 from wechatpay.tls import ca_bundle, tls_context
 
@@ -183,13 +184,10 @@ def _way(
     return origin, verify, cert, tuple(proxies.items()) if proxies else ()
 
 
-def headers_of(answer: "BaseHTTPResponse") -> "CaseInsensitiveDict[str]":
-    """Return headers: the values of a repeated one in one, as urllib3 has it, and a folded one as one line."""
-    headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
-    for name, value in answer.headers.items():
-        line = " ".join(value.split()) if "\n" in value else value
-        headers[name] = f"{headers[name]}, {line}" if name in headers else line
-    return headers
+def headers_of(answer: "BaseHTTPResponse | Answer") -> "CaseInsensitiveDict[str]":
+    """Return an answer's headers: the values of a repeated one in one, as urllib3 has it, a folded one as one line."""
+    fields = answer.fields if isinstance(answer, Answer) else fields_of(answer.headers.items())
+    return CaseInsensitiveDict(fields.values())
 
 
 def _seconds(timeout: object) -> tuple[float, float]:
@@ -206,6 +204,17 @@ class Begun(NamedTuple):
 
     socket: socket.socket
     answer: "Callable[[], BaseHTTPResponse]"
+
+
+class FinalRequest(requests.PreparedRequest):
+    """A request that was signed as it stands; `target` is its path with the query."""
+
+    target: str
+
+    @property
+    def path_url(self) -> str:
+        """Return the target. requests 2.34.2, models.py, RequestEncodingMixin.path_url: parses the URL each time."""
+        return self.target
 
 
 class Session(requests.Session):

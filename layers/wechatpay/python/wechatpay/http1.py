@@ -8,9 +8,10 @@ Each override names the source that it was read from: urllib3 2.8.0, and http.cl
 """
 
 import socket
+from functools import cached_property
 from http import client
 from http.client import HTTPResponse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from urllib3 import HTTPHeaderDict
 from urllib3 import HTTPResponse as Response
@@ -23,7 +24,7 @@ from wechatpay.limits import ANSWER_LIMIT, current_or_unlimited
 from wechatpay.sockets import LimitedReader, ProxySocket, send_all
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from ssl import SSLSocket
 
     from _typeshed import ReadableBuffer
@@ -37,6 +38,25 @@ WeChat Pay closes it at 8 s, and a Lambda environment that was frozen in between
 
 _SWITCHING_PROTOCOLS = 101
 _LINE = 65_536  # bytes of a header line that are read at a time
+
+
+_ENCODINGS = frozenset({"content-encoding", "transfer-encoding"})
+
+
+class Field(NamedTuple):
+    """A header's name as it came, and its value."""
+
+    name: str
+    value: str
+
+
+def fields_of(headers: "Iterable[tuple[str, str]]") -> dict[str, Field]:
+    """Return headers by their names in lower case: the values of a repeated one in one, a folded one as one line."""
+    fields: dict[str, Field] = {}
+    for name, value in headers:
+        key, line = name.lower(), " ".join(value.split()) if "\n" in value else value
+        fields[key] = Field(name, f"{fields[key].value}, {line}" if key in fields else line)
+    return fields
 
 
 class Answer(HTTPResponse):
@@ -75,12 +95,17 @@ class Answer(HTTPResponse):
         if self.status == _SWITCHING_PROTOCOLS:
             self.will_close = True
 
+    @cached_property
+    def fields(self) -> "Mapping[str, Field]":
+        """The headers by their names in lower case."""
+        return fields_of(self.headers.raw_items())
+
     @property
     def is_plain(self) -> bool:
         """Whether the body is as long as its one `Content-Length` says, and neither encoded nor in chunks."""
-        lengths = self.headers.get_all("Content-Length", ())
-        others = self.headers.get("Content-Encoding"), self.headers.get("Transfer-Encoding")
-        return len(lengths) == 1 and lengths[0].isdecimal() and others == (None, None)
+        length = self.fields.get("content-length")
+        is_counted = length is not None and length.value.isdecimal()  # two lengths in one text are no number
+        return is_counted and self.fields.keys().isdisjoint(_ENCODINGS)
 
     @property
     def length_remaining(self) -> int | None:

@@ -13,7 +13,7 @@ from wechatpay import message
 from wechatpay.authorization import Authorization
 from wechatpay.base_urls import BACKUP, MAIN, OVERSEA
 from wechatpay.chain import Call, Timeout
-from wechatpay.connections import Session, keep_in_one_process
+from wechatpay.connections import FinalRequest, Session, keep_in_one_process
 from wechatpay.hosts import Failover, Hosts
 from wechatpay.paths import expand
 from wechatpay.transport import Reply, Route, Started, exchange, start
@@ -110,8 +110,8 @@ class Sender:
 
     def sign(self, request: UnsignedRequest) -> requests.PreparedRequest:
         """Return the request with an `Authorization` of this moment and a nonce of its own."""
-        signed = requests.PreparedRequest()  # filled in, not prepared: these bytes are final
-        signed.method, signed.url = request.method, self.hosts.main + request.target
+        signed = FinalRequest()  # filled in, not prepared: these bytes are final
+        signed.method, signed.url, signed.target = request.method, self.hosts.main + request.target, request.target
         signed.headers, signed.body = request.headers.copy(), request.body or None
         return self.authorization(signed)
 

@@ -2,13 +2,14 @@
 
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from http.client import HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import requests
+from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import HTTPError
 
 from wechatpay import connections, failures
@@ -32,7 +33,7 @@ class Reply:
     """An HTTP answer as it came, not verified yet."""
 
     status: int
-    headers: Mapping[str, str] = field(repr=False)
+    headers: CaseInsensitiveDict[str] = field(repr=False)
     content: bytes = field(repr=False)
 
 

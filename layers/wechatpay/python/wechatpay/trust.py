@@ -62,7 +62,8 @@ class Trust:
         """Return the verified answer; raise RefusedError for all but 2xx, UntrustedError for what does not verify."""
         self._require_success(request, reply)
         try:
-            serial = self._verify(lambda keys: verify(reply.headers, reply.content, keys, self._clock()), deadline)
+            headers = dict(reply.headers.lower_items())
+            serial = self._verify(lambda keys: verify(headers, reply.content, keys, self._clock()), deadline)
         except UntrustedError as error:
             error.method, error.path = request.method, request.path
             raise

@@ -20,7 +20,9 @@ PROBE = "WECHATPAY/SIGNTEST/"
 _PADDING = padding.PKCS1v15()
 _SHA256 = hashes.SHA256()
 _NUMBER = re.compile(r"[0-9]{1,12}")
-_REQUIRED = ("Wechatpay-Serial", "Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Signature")
+_REQUIRED = {
+    name.lower(): name for name in ("Wechatpay-Serial", "Wechatpay-Timestamp", "Wechatpay-Nonce", "Wechatpay-Signature")
+}
 
 
 def verify(headers: Mapping[str, str], body: bytes, keys: Mapping[str, rsa.RSAPublicKey], now: float) -> str:
@@ -30,12 +32,13 @@ def verify(headers: Mapping[str, str], body: bytes, keys: Mapping[str, rsa.RSAPu
     counts as RSA. Raise UntrustedError with its `reason` for everything that does not verify.
     """
     values = {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
-    serial, timestamp, nonce, signature = (values.get(name.lower(), "") for name in _REQUIRED)
+    serial, timestamp, nonce, signature = signed = [values.get(name, "") for name in _REQUIRED]
 
     def untrusted(reason: Reason, text: str) -> UntrustedError:
         return UntrustedError(text, reason=reason, serial=serial, held=keys, request_id=values.get("request-id", ""))
 
-    if missing := [name for name in _REQUIRED if not values.get(name.lower())]:
+    if not all(signed):
+        missing = [name for name, value in zip(_REQUIRED.values(), signed, strict=True) if not value]
         raise untrusted("unsigned", f"not signed: {', '.join(missing)} missing (a proxy may have dropped the headers)")
     if (kind := values.get("wechatpay-signature-type", SCHEME)) != SCHEME:
         raise untrusted("signature_type", f"signed with {kind[:64]!r}, only {SCHEME} is verified")
