@@ -38,7 +38,7 @@ def plan(
     cases: dict[str, Case] = {}
     results: list[Result] = []
     for delivery in deliveries:
-        order = orders.get(delivery.key)
+        order = orders.get(key := delivery.key)
         if isinstance(order, OrdersError):
             results.append(delivery.fails(order, None, schedule))
             continue
@@ -46,9 +46,9 @@ def plan(
         if not step.calls and step is not Step.REMEMBERED:
             results.append(delivery.ends(Done() if step is Step.DONE else RetryNow(), order))
             continue
-        case = cases.get(delivery.key) or Case(order, query_first=False, deliveries=())
+        case = cases.get(key) or Case(order, query_first=False, deliveries=())
         query_first = case.query_first or step is Step.QUERY_FIRST
-        cases[delivery.key] = Case(order, query_first, (*case.deliveries, delivery))
+        cases[key] = Case(order, query_first, (*case.deliveries, delivery))
     return list(cases.values()), results
 
 

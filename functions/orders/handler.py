@@ -7,6 +7,7 @@ from orders.lean_requests import import_requests
 gc.disable()  # imports leave no garbage; collections during them take 5 % of a cold start
 import_requests()
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
@@ -32,6 +33,9 @@ class LambdaContext(Protocol):
         """Return the milliseconds until Lambda ends the invocation."""
 
 
+# What no line of this log has is not looked up for each of them (docs.python.org/3/howto/logging.html#optimization).
+logging._srcfile = None
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = logging.logAsyncioTasks = False  # type: ignore[attr-defined]  # the stubs lack one
 logger = Logger(location=None, timestamp=None)  # the message is unique; CloudWatch Logs has the time of every line
 logger.remove_keys(["service"])  # as its log group does
 metrics = Metrics()

@@ -1,10 +1,11 @@
 """What an invocation reports: one log line for each message, and the metrics that the alarms of template.yaml watch."""
 
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import batched
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
@@ -25,6 +26,12 @@ FAULTS = KEY_REASONS | {"UNKNOWN_STATE", "PARAM_ERROR", "INVALID_REQUEST", UNREA
 """Reasons that a wrong version of this function would cause: it signs, reads or asks wrongly. An unreadable message
 counts as well; an outage, a throttle, an unknown order or merchant does not."""
 
+VALUE_UNITS = {
+    "SyncLatency": MetricUnit.Milliseconds,
+    "PaidToSynced": MetricUnit.Seconds,
+    "Failing": MetricUnit.Count,  # 1 for an attempt that failed, 0 for one that settled its order: an alarm averages
+}
+VALUES = 100  # of one metric in a line, as CloudWatch takes them
 DAY = 86_400  # seconds
 
 type Fields = Mapping[str, str | int]
@@ -36,8 +43,8 @@ class Report:
     """The log lines and the metrics of one invocation; `clock` is Unix seconds.
 
     `version` is the function's published version; empty outside Lambda. `key_ends` has the ends of the platform keys
-    that were fetched since the last report. `failing` has 1 for each attempt that failed, 0 for each that settled its
-    order. `faulty` is the number of messages with a fault of `FAULTS`.
+    that were fetched since the last report. `values` has those of each metric that has one for each order. `faulty` is
+    the number of messages with a fault of `FAULTS`.
     """
 
     logger: Logger
@@ -46,7 +53,7 @@ class Report:
     version: str = ""
     key_ends: deque[datetime] = field(default_factory=deque)
     counts: Counter[str] = field(default_factory=Counter)
-    failing: list[int] = field(default_factory=list)
+    values: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     faulty: int = 0
 
     def add(self, result: Result) -> None:
@@ -87,14 +94,22 @@ class Report:
             self.metrics.add_metric("KeyDaysLeft", MetricUnit.Count, round(days, 1))
         for name, number in self.counts.items():
             self.metrics.add_metric(name, MetricUnit.Count, number)
-        for failed in self.failing:  # one value each: the alarm's statistic is their average
-            self.metrics.add_metric("Failing", MetricUnit.Count, failed)
+        for name, values in self.values.items():
+            self._add_values(name, values)
         if self.counts or self.metrics.metric_set:
             self.metrics.flush_metrics()
         if self.faulty and self.version:
             with single_metric("Faulty", MetricUnit.Count, self.faulty) as metric:
                 metric.add_dimension("service", str(self.metrics.service))
                 metric.add_dimension("version", self.version)
+
+    def _add_values(self, name: str, values: Sequence[float]) -> None:
+        """Add all values of a metric. Powertools writes those it has into its debug log at each one that is added."""
+        for number, together in enumerate(batched(values, VALUES, strict=False)):
+            if number:
+                self.metrics.flush_metrics()
+            self.metrics.add_metric(name, VALUE_UNITS[name], together[0])
+            self.metrics.metric_set[name]["Value"].extend(map(float, together[1:]))
 
     def _add_unreadable(self, result: Result, fields: Fields) -> None:
         if result.message.receive_count > 1:
@@ -139,15 +154,13 @@ class Report:
         if outcome.remembered:
             self._count("RememberedCollection")
         else:
-            self.metrics.add_metric("SyncLatency", MetricUnit.Milliseconds, outcome.latency_ms)
+            self.values["SyncLatency"].append(outcome.latency_ms)
         if outcome.status.final:
-            self.failing.append(0)
+            self.values["Failing"].append(0)
         match outcome.status:
             case Status.SYNCED:
                 self._count("Synced")
-                self.metrics.add_metric(
-                    "PaidToSynced", MetricUnit.Seconds, _age(outcome.payment.paid_time, self.clock())
-                )
+                self.values["PaidToSynced"].append(_age(outcome.payment.paid_time, self.clock()))
                 self.logger.info("synced", extra=fields)
             case Status.PAID_BY_WECHAT:
                 self._count("PaidByWeChat")
@@ -175,7 +188,7 @@ class Report:
 
     def _count_failing(self, reason: str) -> None:
         if reason not in NOT_FAILING:
-            self.failing.append(1)
+            self.values["Failing"].append(1)
 
     def _count(self, name: str) -> None:
         self.counts[name] += 1

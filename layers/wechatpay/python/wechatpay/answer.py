@@ -80,12 +80,14 @@ def tidy(value: Json) -> Json:
     untidied: list[Json] = [copy]
     while untidied:
         part = untidied.pop()
-        for key, member in part.items() if isinstance(part, dict) else enumerate(part):
-            kind = type(member)
-            if kind is dict or kind is list:  # all that JSON is decoded to
-                part[key] = tidied = _trim_names(member) if kind is dict else member.copy()
-                untidied.append(tidied)
+        members = part.items() if isinstance(part, dict) else enumerate(part)
+        for key, member in [(key, member) for key, member in members if type(member) in _CONTAINERS]:
+            part[key] = tidied = _trim_names(member) if isinstance(member, dict) else member.copy()
+            untidied.append(tidied)
     return copy[0]
+
+
+_CONTAINERS = frozenset({dict, list})  # all that JSON is decoded to
 
 
 def _trim_names(fields: dict[str, Json]) -> dict[str, Json]:

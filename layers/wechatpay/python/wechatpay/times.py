@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 
 BEIJING = timezone(timedelta(hours=8))
 
@@ -58,6 +59,7 @@ def _to_beijing(moment: datetime, field: str) -> datetime:
     return beijing
 
 
+@lru_cache(maxsize=128)  # the time of one payment is read several times on its way
 def _parse(text: str) -> datetime:
     """Parse a text; raise ValueError where it has another form or does not exist. Naive where it has no offset."""
     if _DIGITS.fullmatch(text):
