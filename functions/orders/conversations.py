@@ -7,7 +7,7 @@ first write.
 
 import select
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, wait
 from itertools import batched
 from typing import NamedTuple
@@ -15,18 +15,22 @@ from typing import NamedTuple
 from orders.cases import Case
 from orders.order import Outcome
 from orders.ports import Conversation, Exchange
-from orders.recorder import Draft, Recorded
+from orders.recorder import Draft, Gathering, Recorded
 
 TOGETHER = 25  # orders of one thread: as many first writes share a call
 PATIENCE = 0.2  # seconds that a thread waits for signatures; a merchant's secret may have to be fetched first
 
-type Ending = Draft | Recorded
+
+class Settled(NamedTuple):
+    """A case, and the ending of its conversation: what is to be written, what was written, or an error."""
+
+    case: Case
+    ending: Draft | Recorded | Exception
 
 
 class _Out(NamedTuple):
     """A conversation whose first call is out."""
 
-    future: Future[Ending]
     case: Case
     exchange: Exchange
 
@@ -43,73 +47,74 @@ class Conversations:
         executor: Executor,
         preparation: Callable[[Case], Future[Conversation]],
         begin: Callable[[Case, Conversation], Exchange],
-        note: Callable[[Case, Outcome], Ending],
+        note: Callable[[Case, Outcome], Draft | Recorded],
     ) -> None:
         self._executor = executor
         self._preparation = preparation
         self._begin = begin
         self._note = note
 
-    def settle(self, cases: Sequence[Case]) -> dict[Future[Ending], Case]:
-        """Return a future for each case, which has its ending once the conversation is over."""
-        futures: dict[Future[Ending], Case] = {Future(): case for case in cases}
-        for together in batched(futures.items(), TOGETHER, strict=False):
-            self._executor.submit(self._settle, together)
-        return futures
+    def settle(self, cases: Sequence[Case]) -> Iterator[list[Settled]]:
+        """Settle each case; yield those that end together."""
+        settled: Gathering[Settled] = Gathering(len(cases))
+        for together in batched(cases, TOGETHER, strict=False):
+            self._executor.submit(self._settle, together, settled)
+        return settled.groups()
 
-    def _settle(self, together: Sequence[tuple[Future[Ending], Case]]) -> None:
+    def _settle(self, together: Sequence[Case], settled: Gathering[Settled]) -> None:
         """Begin several conversations, and read the answers to their first calls as they come."""
         out: dict[int, _Out] = {}
         answers = select.poll()
         limit = time.monotonic() + PATIENCE
-        for future, case in together:
-            with _Edge(future):
+        for case in together:
+            with _Edge(case, settled):
                 conversation = self._preparation(case)
                 if not conversation.done() and not wait([conversation], max(0.0, limit - time.monotonic())).done:
-                    self._executor.submit(self._finish, future, case)
+                    self._executor.submit(self._finish, case, settled)
                     continue
                 exchange = self._begin(case, conversation.result())
                 if (socket := exchange.socket) is None:
-                    self._executor.submit(self._finish, future, case, exchange)
+                    self._executor.submit(self._finish, case, settled, exchange)
                 else:
                     answers.register(socket, select.POLLIN)
-                    out[socket.fileno()] = _Out(future, case, exchange)
+                    out[socket.fileno()] = _Out(case, exchange)
         while out:
             limit = min(one.exchange.until for one in out.values())
             ready = [number for number, _ in answers.poll(max(0.0, limit - time.monotonic()) * 1000)]
             for number in ready or [number for number, one in out.items() if one.exchange.until <= limit]:
                 answers.unregister(number)
-                self._answer(*out.pop(number))
+                self._answer(*out.pop(number), settled)
 
-    def _answer(self, future: Future[Ending], case: Case, exchange: Exchange) -> None:
-        with _Edge(future):
+    def _answer(self, case: Case, exchange: Exchange, settled: Gathering[Settled]) -> None:
+        with _Edge(case, settled):
             outcome = exchange.answer()
             if outcome is not None and case.order is None:  # its first write is made later, with others
-                future.set_result(self._note(case, outcome))
+                settled.add(Settled(case, self._note(case, outcome)))
             else:
-                self._executor.submit(self._finish, future, case, exchange, outcome)
+                self._executor.submit(self._finish, case, settled, exchange, outcome)
 
     def _finish(
         self,
-        future: Future[Ending],
         case: Case,
+        settled: Gathering[Settled],
         exchange: Exchange | None = None,
         outcome: Outcome | None = None,
     ) -> None:
-        with _Edge(future):
+        with _Edge(case, settled):
             exchange = exchange or self._begin(case, self._preparation(case).result())
-            future.set_result(self._note(case, outcome or exchange.finish()))
+            settled.add(Settled(case, self._note(case, outcome or exchange.finish())))
 
 
 class _Edge(NamedTuple):
-    """Lets an error cost the case of this future alone."""
+    """Lets an error cost one case alone."""
 
-    future: Future[Ending]
+    case: Case
+    settled: Gathering[Settled]
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
         if error is not None:
-            self.future.set_exception(error)
+            self.settled.add(Settled(self.case, error if isinstance(error, Exception) else RuntimeError(repr(error))))
         return True

@@ -4,9 +4,12 @@ Most orders are written once. Conversations that end together share the call of 
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import suppress
+from itertools import count
+from threading import Event
 from typing import NamedTuple
 
 from orders import rules
@@ -171,11 +174,34 @@ def _find(table: Table, key: str) -> Order | None:
     return order
 
 
-def in_groups[T](futures: Collection[Future[T]]) -> Iterator[list[Future[T]]]:
-    """Yield the futures as they end; those that end together, within `GATHERING`, in one list in their order."""
-    pending = list(futures)
-    while pending:
-        wait(pending, return_when=FIRST_COMPLETED)
-        done, _ = wait(pending, timeout=GATHERING)
-        yield [future for future in pending if future in done]
-        pending = [future for future in pending if future not in done]
+class Gathering[T]:
+    """Collects `number` things that end on many threads; hands out those that end together, within `GATHERING`.
+
+    A future for each of them would cost ten times as much, because whoever waits for many asks each of them again.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._order = count(1)
+        self._ended: deque[T] = deque()
+        self._some, self._all = Event(), Event()
+
+    def add(self, thing: T) -> None:
+        """Take one that has ended."""
+        self._ended.append(thing)
+        if next(self._order) == self._number:
+            self._all.set()
+        if not self._some.is_set():
+            self._some.set()
+
+    def groups(self) -> Iterator[list[T]]:
+        """Yield them as they end, in as many lists as there are pauses."""
+        left = self._number
+        while left:
+            self._some.wait()
+            self._all.wait(GATHERING)
+            self._some.clear()
+            group = [self._ended.popleft() for _ in range(len(self._ended))]
+            left -= len(group)
+            if group:  # none if one was added between the two lines before
+                yield group

@@ -18,7 +18,7 @@ from orders.errors import OrdersError, TableUnavailableError
 from orders.event import Message
 from orders.order import Order, Outcome, Payment
 from orders.ports import Circuit, CircuitOpen, Conversation, Exchange, Queue, Ran, Table, WeChatPay
-from orders.recorder import Draft, Entry, Recorded, Recorder, in_groups
+from orders.recorder import Draft, Entry, Recorded, Recorder
 from orders.results import Done, Result, Schedule
 from orders.waits import BACKOFF_CAP
 
@@ -124,12 +124,11 @@ class Relay:
             return self._recorder.draft(entry) if case.order is None else self._recorder.record(entry)
 
         def settle_all() -> Ran[list[Result]]:
-            pending = Conversations(self.executor, preparation, begin, note).settle(cases)
             results: list[Result] = []
-            for futures in in_groups(pending):
-                endings = self._recorder.create([_ending(future) for future in futures])
-                for future, ending in zip(futures, endings, strict=True):
-                    results += self._results(pending[future], ending)
+            for group in Conversations(self.executor, preparation, begin, note).settle(cases):
+                endings = self._recorder.create([one.ending for one in group])
+                for one, ending in zip(group, endings, strict=True):
+                    results += self._results(one.case, ending)
             return Ran(results, batch.contacts(results))
 
         wait([ahead.look])  # a circuit that cannot be read counts as closed
@@ -173,13 +172,6 @@ class _Ahead(NamedTuple):
 
     look: Future[None]
     conversations: Mapping[str, Future[Conversation]]
-
-
-def _ending(future: Future[Draft | Recorded]) -> Draft | Recorded | Exception:
-    try:
-        return future.result()
-    except Exception as error:  # noqa: BLE001  the edge of one order: a bug here must not cost the batch
-        return error
 
 
 def _by_merchant(payments: Sequence[Payment]) -> Iterable[Sequence[Payment]]:
