@@ -201,7 +201,7 @@ def _members(record: Record) -> dict[str, Attribute]:
             members |= _members(value)
     for column, value in zip(layout.columns, layout.values(record), strict=True):
         if value or (value == 0 and value is not False):  # neither None, "", nor an empty collection
-            members[column.attribute] = _attribute(value)
+            members[column.attribute] = {"S": value} if type(value) is str else _attribute(value)
     return members
 
 
@@ -212,10 +212,14 @@ def _attribute(value: object) -> Attribute:
     return write(value)
 
 
-def _write_number(value: float) -> Attribute:
-    """Return a number; as text beyond DynamoDB's 38 digits or its exponents. boto3's serializer takes no float."""
-    fits = abs(value) < 10**38 if isinstance(value, int) else value == 0 or 1e-129 < abs(value) < 1e125
-    return {"N": repr(value)} if fits else {"S": repr(value)}
+def _write_integer(value: int) -> Attribute:
+    """Return an integer; as text beyond DynamoDB's 38 digits."""
+    return {"N": repr(value)} if -(10**38) < value < 10**38 else {"S": repr(value)}
+
+
+def _write_float(value: float) -> Attribute:
+    """Return a number; as text beyond DynamoDB's exponents. boto3's serializer takes no float."""
+    return {"N": repr(value)} if value == 0 or 1e-129 < abs(value) < 1e125 else {"S": repr(value)}
 
 
 def _write_object(value: Mapping[str, object]) -> Attribute:
@@ -234,8 +238,8 @@ _WRITERS: Mapping[type, Callable[[Any], Attribute]] = {
     str: lambda value: {"S": value},
     Status: lambda value: {"S": value.value},
     bool: lambda value: {"BOOL": value},
-    int: _write_number,
-    float: _write_number,
+    int: _write_integer,
+    float: _write_float,
     dict: _write_object,
     list: _write_list,
     tuple: _write_list,

@@ -34,10 +34,10 @@ class Answer:
     method: str
     path: str
 
-    def json(self) -> Json:
-        """Return the decoded body; MalformedError where it is empty or not JSON (a 204 has no body)."""
+    def json(self, *, tidied: bool = False) -> Json:
+        """Return the decoded body, see `decode_json`; MalformedError where it is empty or not JSON (a 204 has none)."""
         try:
-            return decode_json(self.content)
+            return decode_json(self.content, tidied=tidied)
         except ValueError as error:
             raise MalformedError(
                 f"the verified body of {len(self.content)} bytes is not JSON ({error})",
@@ -46,10 +46,14 @@ class Answer:
             ) from None
 
 
-def decode_json(content: bytes) -> Json:
-    """Decode UTF-8 JSON of at most DEPTH_LIMIT levels; ValueError, which never repeats the content, otherwise."""
+def decode_json(content: bytes, *, tidied: bool = False) -> Json:
+    """Decode UTF-8 JSON of at most DEPTH_LIMIT levels; ValueError, which never repeats the content, otherwise.
+
+    `tidied`: without the blanks that WeChat Pay's own samples have around some names (`"transaction_id "`). Where a
+    name stands both with and without blanks, the one without is meant.
+    """
     try:
-        value = _DECODER.decode(content.decode())
+        value = (_TIDYING if tidied else _DECODER).decode(content.decode())
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except UnicodeDecodeError:
@@ -71,29 +75,10 @@ def _is_deeper(value: object, limit: int) -> bool:
     return bool(level)
 
 
-def tidy(value: Json) -> Json:
-    """Return a copy without the blanks that WeChat Pay's own samples have around some names (`"transaction_id "`).
-
-    Where a name stands both with and without blanks, the one without is meant. No recursion: any depth is copied.
-    """
-    copy = [value]
-    untidied: list[Json] = [copy]
-    while untidied:
-        part = untidied.pop()
-        members = part.items() if isinstance(part, dict) else enumerate(part)
-        for key, member in [(key, member) for key, member in members if type(member) in _CONTAINERS]:
-            part[key] = tidied = _trim_names(member) if isinstance(member, dict) else member.copy()
-            untidied.append(tidied)
-    return copy[0]
-
-
-_CONTAINERS = frozenset({dict, list})  # all that JSON is decoded to
-
-
 def _trim_names(fields: dict[str, Json]) -> dict[str, Json]:
     names = "".join(fields)
     if names.split() == [names]:  # no name has a blank, as in almost every answer
-        return fields.copy()
+        return fields
     trimmed = {name.strip(): member for name, member in fields.items()}
     if len(trimmed) < len(fields):  # two names became one
         trimmed |= {name: member for name, member in fields.items() if name == name.strip()}
@@ -105,3 +90,4 @@ def _refuse_constant(word: str) -> NoReturn:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_TIDYING = json.JSONDecoder(parse_constant=_refuse_constant, object_hook=_trim_names)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
-from wechatpay.answer import decode_json, tidy
+from wechatpay.answer import decode_json
 from wechatpay.cipher import Cipher
 from wechatpay.errors import MalformedError, UnansweredError, WeChatPayError
 from wechatpay.platform_keys import PUBLIC_KEY_ID, PlatformKeys
@@ -207,7 +207,7 @@ def _decrypt(entry: Mapping[str, object], cipher: Cipher) -> tuple[str, str]:
 
 def _entries(content: bytes) -> list[Mapping[str, object]]:
     try:
-        body = tidy(decode_json(content))
+        body = decode_json(content, tidied=True)
     except ValueError as error:
         raise MalformedError(f"the list of certificates is not JSON ({error})") from None
     entries = body.get("data") if isinstance(body, dict) else None

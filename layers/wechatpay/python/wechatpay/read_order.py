@@ -4,12 +4,13 @@ Tolerantly: WeChat Pay may add fields and words at any time (4012081709), and it
 list is due, numbers as text, and blanks around names. What cannot be read is None; `raw` has it as it came.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cache
 from typing import Any, TypeVar
 
-from wechatpay.answer import Answer, JsonObject, tidy
+from wechatpay.answer import Answer, JsonObject, decode_json
 from wechatpay.errors import MalformedError
 from wechatpay.service_order import (
     Collection,
@@ -43,7 +44,7 @@ def read_order(
 
 def read_resource(resource: JsonObject) -> ServiceOrder:
     """Return the order in a verified notification (doc 4012587960); MalformedError where it has no number or state."""
-    raw = tidy(resource)
+    raw = decode_json(json.dumps(resource).encode(), tidied=True)
     if not all(isinstance(raw.get(name), str) and raw[name] for name in ("out_order_no", "state")):
         raise MalformedError("the notification's resource is no service order")
     return _read(ServiceOrder, {**raw, "raw": raw})
@@ -57,7 +58,7 @@ def order_fields(
     `identity`: further fields as the call named them. MalformedError where the answer names another value of any; a
     field that it leaves out does not contradict.
     """
-    raw = tidy(answer.json())
+    raw = answer.json(tidied=True)
     if not isinstance(raw, dict):
         raise MalformedError("the verified answer is no service order", method=answer.method, path=answer.path)
     expected = {"mchid": mchid} | {name: str(value) for name, value in (identity or {}).items()}

@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import requests
@@ -22,6 +22,12 @@ from wechatpay.version import __version__
 _USER_AGENT = f"wechatpay-python/{__version__} Python/{platform.python_version()} requests/{requests.__version__}"
 
 
+_FIXED = {
+    name.lower(): (name, value)
+    for name, value in (("Accept", "application/json"), ("Accept-Encoding", "identity"), ("User-Agent", _USER_AGENT))
+}
+
+
 @dataclass(frozen=True, slots=True)
 class UnsignedRequest:
     """A call as the bytes that will be signed and sent; `target` is the path with its query."""
@@ -29,7 +35,7 @@ class UnsignedRequest:
     method: str
     target: str = field(repr=False)
     body: bytes = field(repr=False)
-    headers: CaseInsensitiveDict[str] = field(repr=False)
+    headers: Sequence[tuple[str, str]] = field(repr=False)
     timeout: tuple[float, float]
     repeatable: bool
 
@@ -92,27 +98,25 @@ class Sender:
         repeatable = call.repeatable or call.method == "GET"
         return UnsignedRequest(call.method, target, body, self._headers(call, body), timeout, repeatable)
 
-    def _headers(self, call: Call, body: bytes) -> CaseInsensitiveDict[str]:
-        headers: CaseInsensitiveDict[str] = CaseInsensitiveDict(
-            {name: _header_text(value) for name, value in self.session.headers.items()}
-        )
-        headers.update({"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": _USER_AGENT})
+    def _headers(self, call: Call, body: bytes) -> list[tuple[str, str]]:
+        """Return the headers but for `Authorization`, each name once, whatever its case."""
+        headers = {name.lower(): (name, _header_text(value)) for name, value in self.session.headers.items()} | _FIXED
         if body:
-            headers["Content-Type"] = "application/json"
+            headers["content-type"] = ("Content-Type", "application/json")
         if body or call.method != "GET":
-            headers["Content-Length"] = str(len(body))
+            headers["content-length"] = ("Content-Length", str(len(body)))
         if self.public_key_id:  # decides which key signs while both kinds are valid (doc 4012154180)
-            headers["Wechatpay-Serial"] = self.public_key_id
+            headers["wechatpay-serial"] = ("Wechatpay-Serial", self.public_key_id)
         for name, value in (call.headers or {}).items():
             check_header_validity((name, value))
-            headers[name] = value
-        return headers
+            headers[name.lower()] = (name, value)
+        return list(headers.values())
 
     def sign(self, request: UnsignedRequest) -> requests.PreparedRequest:
         """Return the request with an `Authorization` of this moment and a nonce of its own."""
         signed = FinalRequest()  # filled in, not prepared: these bytes are final
         signed.method, signed.url, signed.target = request.method, self.hosts.main + request.target, request.target
-        signed.headers, signed.body = request.headers.copy(), request.body or None
+        signed.headers, signed.body = CaseInsensitiveDict(request.headers), request.body or None
         return self.authorization(signed)
 
     def start(self, request: UnsignedRequest, signed: requests.PreparedRequest) -> Started | None:
