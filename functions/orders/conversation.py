@@ -74,24 +74,25 @@ class WeChatPay:
                 return payment._replace(endpoint=self.merchants.get(payment.mchid).endpoint)
         return payment
 
-    def prepare(self, payment: Payment) -> "Conversation":
+    def prepare(self, event: Payment) -> "Conversation":
         """Begin a conversation: fetch the merchant's keys and sign the sync. Nothing is sent.
 
         If the sync cannot be signed, the conversation begins without it, and says why.
         """
         with suppress(OrdersError):
-            profile = self.merchants.get(payment.mchid)
-            payment = requests.with_defaults(payment, profile)
+            profile = self.merchants.get(event.mchid)
+            payment = requests.with_defaults(event, profile)
             if not requests.missing_fields(payment):
                 call = profile.client.payscore.sign_sync(**requests.sync_payment(payment))
-                return Conversation(self, SignedSync(profile, payment, call))
+                return Conversation(self, SignedSync(profile, event, payment, call))
         return Conversation(self)
 
 
 class SignedSync(NamedTuple):
-    """A sync that is signed ahead: of this payment, with the keys of this profile."""
+    """A sync that is signed ahead with the keys of this profile: the payment of the event, with its defaults."""
 
     profile: Profile
+    event: Payment
     payment: Payment
     call: wechatpay.SignedCall[wechatpay.ServiceOrder | None]
 
@@ -209,6 +210,8 @@ class Exchange:
 
     def _use(self, profile: Profile) -> Keys:
         changed, self.profile = profile is not self.profile, profile
+        if (signed := self.signed) is not None and signed.profile is profile and signed.event == self.event:
+            return Keys(signed.payment, (), changed)
         payment = requests.with_defaults(self.event, profile)
         return Keys(payment, requests.missing_fields(payment), changed)
 

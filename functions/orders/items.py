@@ -200,7 +200,7 @@ def _members(record: Record) -> dict[str, Attribute]:
         if (value := getattr(record, part.field)) is not None:
             members |= _members(value)
     for column, value in zip(layout.columns, layout.values(record), strict=True):
-        if value or (value == 0 and value is not False):  # neither None, "", nor an empty collection
+        if value or type(value) is int:  # 0 is a value
             members[column.attribute] = {"S": value} if type(value) is str else _attribute(value)
     return members
 

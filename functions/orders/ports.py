@@ -60,7 +60,7 @@ class WeChatPay(Protocol):
     def identify(self, payment: Payment) -> Payment:
         """Fill in what the order's key depends on."""
 
-    def prepare(self, payment: Payment) -> Conversation:
+    def prepare(self, event: Payment) -> Conversation:
         """Fetch the merchant's keys and sign the first call; send nothing."""
 
 
