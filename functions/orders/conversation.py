@@ -49,8 +49,7 @@ class Merchants(Protocol):
         """Return the merchant of a secret that was fetched at `since` or later; raise as `get` does."""
 
 
-@dataclass(frozen=True, slots=True)
-class WeChatPay:
+class WeChatPay(NamedTuple):
     """WeChat Pay, as the relay talks to it; safe to use from many threads.
 
     `call_budget` is the seconds that one call takes at most; `clock` is Unix seconds.

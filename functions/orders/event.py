@@ -8,7 +8,6 @@ The payload's JSON Schema is `events/order_paid.schema.json`; a property test pr
 """
 
 import re
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from orders.envelope import ID_LIMIT, unwrap
@@ -27,8 +26,7 @@ _OUT_ORDER_NO = re.compile(r"[0-9A-Za-z_\-|*]{1,32}")
 _ANYTHING = re.compile(r".*", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One delivery: an SQS record, or a bare EventBridge event (no receipt handle, nothing to extend).
 
     `sent_at` is Unix seconds by SQS's clock, None if it is not known. `unreadable`: why the record itself is broken, so
@@ -36,11 +34,16 @@ class Message:
     """
 
     message_id: str
-    body: str = field(repr=False)
+    body: str
     receive_count: int = 1
-    receipt_handle: str | None = field(default=None, repr=False)
+    receipt_handle: str | None = None
     sent_at: float | None = None
     unreadable: MalformedEventError | None = None
+
+    def __repr__(self) -> str:
+        """Show neither the body nor the handle."""
+        shown = ("message_id", "receive_count", "sent_at", "unreadable")
+        return f"Message({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
 
 class OrderPaid(NamedTuple):

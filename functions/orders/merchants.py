@@ -29,8 +29,7 @@ FRESH_LIMIT = 6  # fetches that `refresh` may cause per merchant and minute
 MOST = 1024  # merchants that are kept, unknown ones included; the least recently used goes first
 
 
-@dataclass(frozen=True, slots=True)
-class Merchant:
+class Merchant(NamedTuple):
     """One merchant: the client that signs for it, and the defaults for what its events leave out."""
 
     client: wechatpay.Client

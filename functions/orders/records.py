@@ -11,7 +11,6 @@ to keep: it is logged and ignored.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from orders.errors import MalformedEventError, UnsupportedEventError
@@ -38,7 +37,6 @@ class Bare(NamedTuple):
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
 class SelfTest:
     """The request of a deployment's pre-traffic hook: no payment, no call, no metric."""
 

@@ -7,7 +7,6 @@ import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
-from dataclasses import dataclass
 from itertools import batched, chain
 from typing import NamedTuple
 
@@ -26,8 +25,7 @@ SIGNED_TOGETHER = 10  # orders of one merchant that one thread signs
 JITTER = random.SystemRandom().random  # a restored snapshot would repeat a seeded one
 
 
-@dataclass(frozen=True, slots=True)
-class Relay:
+class Relay(NamedTuple):
     """Takes a batch from the POS to the table.
 
     `executor` runs the conversations. `cap` is the longest backoff, in seconds; `scale` multiplies every wait, below 1

@@ -2,8 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from orders.errors import SettingsError
 
@@ -11,8 +10,7 @@ NEVER = 1 << 31  # more receives than any message gets
 _THIS_MACHINE = ("http://127.0.0.1:", "http://localhost:", "http://host.docker.internal:")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What `template.yaml` sets; times are seconds.
 
     `max_receive_count` is the queue's: SQS gives a message up after this receive. Without it no receive is the last.

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 from threading import Barrier
 from typing import Any
 

@@ -5,8 +5,7 @@ acquiringbank 4013194292, 4013194035; payafter wiki chapters 24_1, 17_2; oversea
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 EndpointName = Literal["direct", "partner", "acquiringbank", "payafter", "oversea"]
 """What `endpoint=` may be."""
@@ -18,8 +17,7 @@ SYNC_DETAIL = ("seq", "paid_amount")
 """Fields of a sync that stand in its `detail`, next to `paid_time`; a query has no place for them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """One family: its path, its answers, and the fields of sync and query that not every endpoint has.
 
     `identity` are the fields that an answer repeats as the call named them, in addition to `mchid` and `out_order_no`:

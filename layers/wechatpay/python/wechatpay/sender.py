@@ -3,7 +3,8 @@
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import requests
 from requests.structures import CaseInsensitiveDict
@@ -28,14 +29,13 @@ _FIXED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class UnsignedRequest:
+class UnsignedRequest(NamedTuple):
     """A call as the bytes that will be signed and sent; `target` is the path with its query."""
 
     method: str
-    target: str = field(repr=False)
-    body: bytes = field(repr=False)
-    headers: Sequence[tuple[str, str]] = field(repr=False)
+    target: str
+    body: bytes
+    headers: Sequence[tuple[str, str]]
     timeout: tuple[float, float]
     repeatable: bool
 
@@ -43,6 +43,9 @@ class UnsignedRequest:
     def path(self) -> str:
         """The target without its query, which may hold what no log should."""
         return self.target.partition("?")[0]
+
+    def __repr__(self) -> str:
+        return f"UnsignedRequest(method={self.method!r}, timeout={self.timeout!r}, repeatable={self.repeatable!r})"
 
     def deadline(self) -> float:
         """Return when the call ends if it begins now (`time.monotonic`)."""

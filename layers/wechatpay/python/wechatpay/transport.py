@@ -3,7 +3,7 @@
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -28,13 +28,15 @@ _PIECE = 65_536  # bytes of a body that are read at a time
 _FAILURES = requests.RequestException, HTTPError, HTTPException, OSError, ValueError
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """An HTTP answer as it came, not verified yet."""
 
     status: int
-    headers: CaseInsensitiveDict[str] = field(repr=False)
-    content: bytes = field(repr=False)
+    headers: CaseInsensitiveDict[str]
+    content: bytes
+
+    def __repr__(self) -> str:
+        return f"Reply(status={self.status})"
 
 
 class Route(NamedTuple):
