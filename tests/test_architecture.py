@@ -230,6 +230,7 @@ TABLE = {
     "wechatpay.connection_pools": {"wechatpay.http1", "wechatpay.limits", "requests", "urllib3"},
     "wechatpay.connections": {
         "wechatpay.connection_pools",
+        "wechatpay.http1",
         "wechatpay.forks",
         "wechatpay.hosts",
         "wechatpay.limits",

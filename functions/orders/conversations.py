@@ -56,25 +56,25 @@ class Conversations:
 
     def settle(self, cases: Sequence[Case]) -> Iterator[list[Settled]]:
         """Settle each case; yield those that end together."""
-        settled: Gathering[Settled] = Gathering(len(cases))
+        gathering: Gathering[Settled] = Gathering(len(cases))
         for together in batched(cases, TOGETHER, strict=False):
-            self._executor.submit(self._settle, together, settled)
-        return settled.groups()
+            self._executor.submit(self._settle, together, gathering)
+        return gathering.groups()
 
-    def _settle(self, together: Sequence[Case], settled: Gathering[Settled]) -> None:
+    def _settle(self, together: Sequence[Case], gathering: Gathering[Settled]) -> None:
         """Begin several conversations, and read the answers to their first calls as they come."""
         out: dict[int, _Out] = {}
         answers = select.poll()
         limit = time.monotonic() + PATIENCE
         for case in together:
-            with _Edge(case, settled):
+            with _Edge(case, gathering):
                 conversation = self._preparation(case)
                 if not conversation.done() and not wait([conversation], max(0.0, limit - time.monotonic())).done:
-                    self._executor.submit(self._finish, case, settled)
+                    self._executor.submit(self._finish, case, gathering)
                     continue
                 exchange = self._begin(case, conversation.result())
                 if (socket := exchange.socket) is None:
-                    self._executor.submit(self._finish, case, settled, exchange)
+                    self._executor.submit(self._finish, case, gathering, exchange)
                 else:
                     answers.register(socket, select.POLLIN)
                     out[socket.fileno()] = _Out(case, exchange)
@@ -83,38 +83,38 @@ class Conversations:
             ready = [number for number, _ in answers.poll(max(0.0, limit - time.monotonic()) * 1000)]
             for number in ready or [number for number, one in out.items() if one.exchange.until <= limit]:
                 answers.unregister(number)
-                self._answer(*out.pop(number), settled)
+                self._answer(*out.pop(number), gathering)
 
-    def _answer(self, case: Case, exchange: Exchange, settled: Gathering[Settled]) -> None:
-        with _Edge(case, settled):
+    def _answer(self, case: Case, exchange: Exchange, gathering: Gathering[Settled]) -> None:
+        with _Edge(case, gathering):
             outcome = exchange.answer()
             if outcome is not None and case.order is None:  # its first write is made later, with others
-                settled.add(Settled(case, self._note(case, outcome)))
+                gathering.add(Settled(case, self._note(case, outcome)))
             else:
-                self._executor.submit(self._finish, case, settled, exchange, outcome)
+                self._executor.submit(self._finish, case, gathering, exchange, outcome)
 
     def _finish(
         self,
         case: Case,
-        settled: Gathering[Settled],
+        gathering: Gathering[Settled],
         exchange: Exchange | None = None,
         outcome: Outcome | None = None,
     ) -> None:
-        with _Edge(case, settled):
+        with _Edge(case, gathering):
             exchange = exchange or self._begin(case, self._preparation(case).result())
-            settled.add(Settled(case, self._note(case, outcome or exchange.finish())))
+            gathering.add(Settled(case, self._note(case, outcome or exchange.finish())))
 
 
 class _Edge(NamedTuple):
     """Lets an error cost one case alone."""
 
     case: Case
-    settled: Gathering[Settled]
+    gathering: Gathering[Settled]
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
         if error is not None:
-            self.settled.add(Settled(self.case, error if isinstance(error, Exception) else RuntimeError(repr(error))))
+            self.gathering.add(Settled(self.case, error if isinstance(error, Exception) else RuntimeError(repr(error))))
         return True

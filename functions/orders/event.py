@@ -42,8 +42,8 @@ class Message(NamedTuple):
 
     def __repr__(self) -> str:
         """Show neither the body nor the handle."""
-        shown = ("message_id", "receive_count", "sent_at", "unreadable")
-        return f"Message({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+        names = ("message_id", "receive_count", "sent_at", "unreadable")
+        return f"Message({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
 
 class OrderPaid(NamedTuple):

@@ -177,7 +177,7 @@ def _find(table: Table, key: str) -> Order | None:
 class Gathering[T]:
     """Collects `number` things that end on many threads; hands out those that end together, within `GATHERING`.
 
-    A future for each of them would cost ten times as much, because whoever waits for many asks each of them again.
+    A future for each of them would cost ten times as much, because to wait for many is to ask each of them again and again.
     """
 
     def __init__(self, number: int) -> None:
@@ -196,12 +196,12 @@ class Gathering[T]:
 
     def groups(self) -> Iterator[list[T]]:
         """Yield them as they end, in as many lists as there are pauses."""
-        left = self._number
-        while left:
+        rest = self._number
+        while rest:
             self._some.wait()
             self._all.wait(GATHERING)
             self._some.clear()
             group = [self._ended.popleft() for _ in range(len(self._ended))]
-            left -= len(group)
+            rest -= len(group)
             if group:  # none if one was added between the two lines before
                 yield group

@@ -154,13 +154,13 @@ class Report:
         if outcome.remembered:
             self._count("RememberedCollection")
         else:
-            self.values["SyncLatency"].append(outcome.latency_ms)
+            self._add_metric("SyncLatency", outcome.latency_ms)
         if outcome.status.final:
-            self.values["Failing"].append(0)
+            self._add_metric("Failing", 0)
         match outcome.status:
             case Status.SYNCED:
                 self._count("Synced")
-                self.values["PaidToSynced"].append(_age(outcome.payment.paid_time, self.clock()))
+                self._add_metric("PaidToSynced", _age(outcome.payment.paid_time, self.clock()))
                 self.logger.info("synced", extra=fields)
             case Status.PAID_BY_WECHAT:
                 self._count("PaidByWeChat")
@@ -188,7 +188,10 @@ class Report:
 
     def _count_failing(self, reason: str) -> None:
         if reason not in NOT_FAILING:
-            self.values["Failing"].append(1)
+            self._add_metric("Failing", 1)
+
+    def _add_metric(self, name: str, value: float) -> None:
+        self.values[name].append(value)
 
     def _count(self, name: str) -> None:
         self.counts[name] += 1

@@ -87,8 +87,8 @@ class Settling:
 
     def _read(self, groups: Iterator[list[Settled]]) -> None:
         for group in groups:
-            for settled in group:
-                self._ended.put(settled)
+            for ending in group:
+                self._ended.put(ending)
 
     def ends(self, *cases: object) -> list[object]:
         """Wait for the endings of these cases, and return them."""
@@ -120,14 +120,14 @@ def _note(case: Any, outcome: Any) -> Any:
 @pytest.fixture
 def settle(pool: ThreadPoolExecutor) -> Iterator[Callable[..., Settling]]:
     """Begin a conversation for each exchange; at the end each has had its one ending."""
-    begun: list[Settling] = []
+    settlings: list[Settling] = []
 
     def begin(exchanges: list[Any], preparations: dict[str, Future[Any]] | None = None) -> Settling:
-        begun.append(Settling(pool, exchanges, preparations or {}))
-        return begun[-1]
+        settlings.append(Settling(pool, exchanges, preparations or {}))
+        return settlings[-1]
 
     yield begin
-    for settling in begun:
+    for settling in settlings:
         settling.close()
 
 
