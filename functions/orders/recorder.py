@@ -177,7 +177,7 @@ def _find(table: Table, key: str) -> Order | None:
 class Gathering[T]:
     """Collects `number` things that end on many threads; hands out those that end together, within `GATHERING`.
 
-    A future for each of them would cost ten times as much, because to wait for many is to ask each of them again and again.
+    A future for each of them would cost ten times as much: to wait for many is to ask each of them again and again.
     """
 
     def __init__(self, number: int) -> None:

@@ -25,8 +25,12 @@ def json_object(body: bytes) -> dict[str, Any]:
 def require_characters(values: Mapping[str, Any]) -> None:
     """Refuse a null, and a character that needs four bytes of UTF-8 (doc 4012081709)."""
     for part in _parts(values):
-        if part is None or (isinstance(part, str) and any(char > _LARGEST or ord(char) in _HALVES for char in part)):
+        if part is None or (isinstance(part, str) and not part.isascii() and any(map(_is_refused, part))):
             raise NOT_A_REQUEST
+
+
+def _is_refused(character: str) -> bool:
+    return character > _LARGEST or ord(character) in _HALVES
 
 
 def _parts(value: object) -> Iterator[object]:

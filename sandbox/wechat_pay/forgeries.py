@@ -1,7 +1,8 @@
 """Notifications for those who test their own handler: genuine ones, and those that it must refuse (doc 4012071382)."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from sandbox.wechat_pay.draft import Signing

@@ -3,7 +3,8 @@
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from copy import replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from cryptography.hazmat.primitives.asymmetric import rsa

@@ -4,7 +4,8 @@ The clock is an argument: who lets the time pass calls `pass_time`. A request do
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from copy import replace
+from dataclasses import asdict
 from typing import Any, Unpack
 
 from sandbox.wechat_pay import orders
@@ -92,12 +93,12 @@ class Life(Notifier):
         return NOTHING
 
     def _plan(self, order: SimulatedOrder, automation: Automation) -> None:
-        now, record = self._now(), {**_record(order), **asdict(automation)}
         steps = {"CREATED": {"confirm": automation.confirm_after}}
         steps |= {"USER_PAYING": {"pay": automation.pay_after, "deduct": automation.deduct_after}}
         for kind, seconds in steps.get(_stage(order), {}).items():
             if seconds is not None:
-                self._schedule.add(Task(now + seconds, kind, record))
+                record = {**_record(order), **asdict(automation)}
+                self._schedule.add(Task(self._now() + seconds, kind, record))
 
     def _at_its_time(self, act: Callable[[Task], None]) -> Callable[[Task], None]:
         def execute(task: Task) -> None:

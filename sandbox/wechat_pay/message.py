@@ -3,7 +3,8 @@
 import json
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 type Framing = Literal["right", "wrong", "too large"]  # of a body

@@ -3,7 +3,8 @@
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from copy import replace
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from sandbox.wechat_pay import security

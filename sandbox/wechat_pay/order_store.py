@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any
 
-from sandbox.wechat_pay.orders import SimulatedOrder
+from sandbox.wechat_pay.orders import FIELDS, SimulatedOrder
 from sandbox.wechat_pay.state import State
 
-_FIELDS = {field.name for field in fields(SimulatedOrder)}
+_FIELDS = frozenset(FIELDS)
 PAGE = 500  # orders read at a time
 
 
@@ -67,4 +66,6 @@ class OrderStore:
 def _order(text: str) -> SimulatedOrder:
     """Read an order; a field that this version does not have is left out, one that the record lacks has its default."""
     record: dict[str, Any] = json.loads(text)
-    return SimulatedOrder(**{name: value for name, value in record.items() if name in _FIELDS})
+    for name in record.keys() - _FIELDS:
+        del record[name]
+    return SimulatedOrder(**record)

@@ -5,7 +5,8 @@ apply → UNBINDUSER ─the user opens→ AVAILABLE ─the user closes, or the m
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from copy import replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from sandbox.wechat_pay import refusals, times

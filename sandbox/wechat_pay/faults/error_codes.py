@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from copy import replace
 
 from sandbox.wechat_pay import refusals
 from sandbox.wechat_pay.draft import Draft
