@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.venv-sam/bin:$(PATH)
 # The wheels that run on this machine. `make deploy` builds for ARCHITECTURE.
 HOST_ARCHITECTURE := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo test sandbox axe screenshots sam-local conformance build deploy deploy-built models docs soak property-tests fuzz dynamodb-local chaos day coverage bench bench-check stages throughput estimates mutation interop pos-examples python-versions library-lowest library sandbox-package sandbox-package-trial sbom lint-workflows audit audit-dependencies venv venv-sam venv-bench venv-audit venv-release lint format lock clean
+.PHONY: help demo test sandbox axe screenshots sam-local conformance build deploy deploy-built models docs soak property-tests fuzz dynamodb-local chaos day coverage bench bench-check stages instructions throughput estimates mutation interop pos-examples python-versions library-lowest library sandbox-package sandbox-package-trial sbom lint-workflows audit audit-dependencies venv venv-sam venv-bench venv-audit venv-release lint format lock clean
 .PHONY: law witnesses reckonings
 
 help: ## list the targets
@@ -95,6 +95,9 @@ bench-check: venv-bench .aws-sam/sandbox/template.yaml ## whether the function h
 
 stages: venv .aws-sam/sandbox/template.yaml ## where a warm batch spends its CPU time, stage by stage
 	python -m bench.stages
+
+instructions: venv .aws-sam/sandbox/template.yaml ## how much code an order touches: bytecode instructions, the same on every machine
+	python -m bench.instructions
 
 throughput: venv .aws-sam/sandbox/template.yaml ## orders per second through the whole sandbox, and where the time is spent
 	python -m bench.throughput
