@@ -7,10 +7,11 @@ Each override names the source that it was read from: urllib3 2.8.0, and http.cl
 `tests/wechatpay/test_overrides.py` fails where the installed sources differ.
 """
 
+import re
 import socket
 from functools import cached_property
 from http import client
-from http.client import HTTPResponse
+from http.client import HTTPMessage, HTTPResponse
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from urllib3 import HTTPHeaderDict
@@ -40,6 +41,13 @@ _SWITCHING_PROTOCOLS = 101
 _LINE = 65_536  # bytes of a header line that are read at a time
 
 
+_PLAIN_HEAD = re.compile(
+    rb"HTTP/1\.1 (20[0-3]|206) ([\t -~]*)\r\n"
+    rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\r\n){1,99})\r\n"
+)
+"""The head of a success of HTTP/1.1 (RFC 9112): headers on one line each, and not more than http.client takes."""
+
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _ENCODINGS = frozenset({"content-encoding", "transfer-encoding"})
 
 
@@ -68,6 +76,8 @@ class Answer(HTTPResponse):
     _pool: "HTTPConnectionPool | None" = None
     """urllib3 2.8.0, connectionpool.py, HTTPConnectionPool._make_request: sets it, `_connection` and `retries`."""
     _connection: "Connection | None" = None
+    _method: str | None
+    """http.client, HTTPResponse.__init__: sets it; the stubs leave it out."""
     retries: object = None
     version_string = "HTTP/1.1"
     """urllib3 2.8.0, connectionpool.py, HTTPConnectionPool._make_request: logs it."""
@@ -90,10 +100,36 @@ class Answer(HTTPResponse):
 
     def begin(self) -> None:
         """Read the head, then allow a body. http.client, HTTPResponse.begin: what follows a 101 is no HTTP."""
-        super().begin()
+        if not self._begin_plainly():
+            super().begin()
         self._attempt.allowed += ANSWER_LIMIT
         if self.status == _SWITCHING_PROTOCOLS:
             self.will_close = True
+
+    def _begin_plainly(self) -> bool:
+        """Read a head that leaves no question open, as almost every one is; otherwise leave every byte to http.client.
+
+        http.client has headers read as those of an e-mail, which may be anything: a tenth of the code of a whole order.
+        """
+        plain = _PLAIN_HEAD.match(self.fp.peek(1)) if self._method != "HEAD" else None
+        if plain is None:
+            return False
+        status, reason, lines = plain[1], plain[2].decode("iso-8859-1"), plain[3].decode("iso-8859-1")
+        headers = HTTPMessage()
+        for line in lines.removesuffix("\r\n").split("\r\n"):
+            name, _, value = line.partition(":")
+            headers.set_raw(name, value.lstrip(" \t"))
+        fields = fields_of(headers.raw_items())
+        length, connection = fields.get("content-length"), fields.get("connection")
+        is_kept = connection is None or connection.value.lower() == "keep-alive"
+        if length is None or not _LENGTH.fullmatch(length.value) or not is_kept or "transfer-encoding" in fields:
+            return False
+        self.fp.read(plain.end())
+        self.version, self.code, self.status, self.reason = 11, int(status), int(status), reason.strip()
+        self.headers = self.msg = headers
+        self.chunked, self.will_close, self.length = False, False, int(length.value)
+        self.fields = fields
+        return True
 
     @cached_property
     def fields(self) -> "Mapping[str, Field]":
