@@ -95,7 +95,7 @@ TABLE = {
     },
     "orders.lean_boto3": {"boto3"},
     "orders.lean_requests": set(),
-    "orders.plain_calls": {"botocore"},
+    "orders.plain_calls": {"botocore", "wechatpay.heads"},
     "orders.aws": {"orders.lean_boto3", "orders.plain_calls", "botocore"},
     "orders.queue": {"botocore", "mypy_boto3_sqs"},
     "orders.circuit": {"orders.order", "orders.ports", "aws_lambda_powertools", "mypy_boto3_dynamodb"},
@@ -219,9 +219,11 @@ TABLE = {
     "wechatpay.limits": set(),
     "wechatpay.redaction": {"wechatpay.limits"},
     "wechatpay.sockets": {"wechatpay.limits", "_typeshed"},  # _typeshed: for type checkers alone
+    "wechatpay.heads": set(),
     "wechatpay.http1": {
         "wechatpay.addresses",
         "wechatpay.forks",
+        "wechatpay.heads",
         "wechatpay.limits",
         "wechatpay.sockets",
         "_typeshed",
@@ -230,8 +232,8 @@ TABLE = {
     "wechatpay.connection_pools": {"wechatpay.http1", "wechatpay.limits", "requests", "urllib3"},
     "wechatpay.connections": {
         "wechatpay.connection_pools",
-        "wechatpay.http1",
         "wechatpay.forks",
+        "wechatpay.heads",
         "wechatpay.hosts",
         "wechatpay.limits",
         "wechatpay.redaction",

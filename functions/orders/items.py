@@ -77,11 +77,12 @@ class _Part(NamedTuple):
 class _Layout(NamedTuple):
     """How a class lies in a map of attributes.
 
-    `values` returns the values of the columns in one call. `names` are all its attributes, `keeps_rest`: it keeps the
-    others.
+    `attributes` are the columns' names, `values` returns their values in one call. `names` are all attributes, those of
+    the parts as well; `keeps_rest`: it keeps the others.
     """
 
     columns: tuple[_Column, ...]
+    attributes: tuple[str, ...]
     values: Callable[[Record], tuple[object, ...]]
     parts: tuple[_Part, ...]
     names: frozenset[str]
@@ -96,10 +97,10 @@ def _layout(kind: type[Record]) -> _Layout:
         elif name != "rest":
             attribute = _RENAMED.get((kind, name), name)
             columns.append(_Column(name, attribute, _READERS[type_], name not in kind._field_defaults))
-    own = {column.attribute for column in columns}
-    names = own.union(*(_LAYOUTS[part.kind].names for part in parts))
+    own = tuple(column.attribute for column in columns)
+    names = frozenset(own).union(*(_LAYOUTS[part.kind].names for part in parts))
     values = attrgetter(*(column.field for column in columns))
-    return _Layout(tuple(columns), values, tuple(parts), frozenset(names), "rest" in kind._fields)
+    return _Layout(tuple(columns), own, values, tuple(parts), names, "rest" in kind._fields)
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
@@ -199,10 +200,11 @@ def _members(record: Record) -> dict[str, Attribute]:
     for part in layout.parts:
         if (value := getattr(record, part.field)) is not None:
             members |= _members(value)
-    for column, value in zip(layout.columns, layout.values(record), strict=True):
-        if value or type(value) is int:  # 0 is a value
-            members[column.attribute] = {"S": value} if type(value) is str else _attribute(value)
-    return members
+    return members | {
+        name: {"S": value} if type(value) is str else _attribute(value)
+        for name, value in zip(layout.attributes, layout.values(record), strict=True)
+        if value or type(value) is int  # 0 is a value
+    }
 
 
 def _attribute(value: object) -> Attribute:
@@ -254,8 +256,8 @@ def _document(record: Record) -> dict[str, Any]:
     for part in layout.parts:
         if (value := getattr(record, part.field)) is not None:
             document |= _document(value)
-    for column, value in zip(layout.columns, layout.values(record), strict=True):
-        document[column.attribute] = _plain(value)
+    for name, value in zip(layout.attributes, layout.values(record), strict=True):
+        document[name] = _plain(value)
     return document | {"rest": dict(getattr(record, "rest", {}))} if layout.keeps_rest else document
 
 

@@ -22,6 +22,8 @@ from zlib import crc32
 from botocore import xform_name
 from botocore.awsrequest import create_request_object
 
+from wechatpay.heads import PlainHeads
+
 if TYPE_CHECKING:
     from socket import socket
 
@@ -116,9 +118,13 @@ class PlainCalls:
 
     def _connection(self, url: str) -> HTTPConnection:
         host = urlsplit(url)
-        if host.scheme == "http":
-            return HTTPConnection(host.netloc, timeout=self._timeout[0])
-        return HTTPSConnection(host.netloc, timeout=self._timeout[0], context=self._context)
+        connection = (
+            HTTPConnection(host.netloc, timeout=self._timeout[0])
+            if host.scheme == "http"
+            else HTTPSConnection(host.netloc, timeout=self._timeout[0], context=self._context)
+        )
+        connection.response_class = PlainHeads
+        return connection
 
     def _take(self, idle: deque[HTTPConnection]) -> HTTPConnection | None:
         """Return a connection that stands, None if there is none."""

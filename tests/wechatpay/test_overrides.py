@@ -26,13 +26,13 @@ from urllib3.poolmanager import PoolManager
 from urllib3.util.ssltransport import SSLTransport
 
 from sandbox.waiting import PATIENCE
-from wechatpay import connection_pools, connections, http1
+from wechatpay import connection_pools, connections, heads, http1
 from wechatpay.connections import Session
 from wechatpay.sockets import ProxySocket
 
 from .wire import OK, Server, loopback_certificate, tunnel_to
 
-ROOMS = (http1, connection_pools, connections)
+ROOMS = (heads, http1, connection_pools, connections)
 THIRD_PARTY = {"http", "queue", "requests", "urllib3"}
 
 
@@ -158,6 +158,7 @@ def test_every_override_is_registered() -> None:
         "IdleConnections.__init__",
         "IdleConnections.get",
         "IdleConnections.put",
+        "PlainHeads.begin",
         "Pool.ConnectionCls",
         "Pool.QueueCls",
         "Session.__init__",

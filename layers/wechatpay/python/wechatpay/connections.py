@@ -17,8 +17,8 @@ from requests.structures import CaseInsensitiveDict
 
 from wechatpay import forks, redaction
 from wechatpay.connection_pools import Pending, Pool, TLSPool, use_pools
+from wechatpay.heads import PlainHeads, fields_of
 from wechatpay.hosts import Failover
-from wechatpay.http1 import Answer, fields_of
 from wechatpay.limits import Try, current, trying
 from wechatpay.tls import ca_bundle, tls_context
 
@@ -184,9 +184,9 @@ def _way(
     return origin, verify, cert, tuple(proxies.items()) if proxies else ()
 
 
-def headers_of(answer: "BaseHTTPResponse | Answer") -> "CaseInsensitiveDict[str]":
+def headers_of(answer: "BaseHTTPResponse | PlainHeads") -> "CaseInsensitiveDict[str]":
     """Return an answer's headers: the values of a repeated one in one, as urllib3 has it, a folded one as one line."""
-    fields = answer.fields if isinstance(answer, Answer) else fields_of(answer.headers.items())
+    fields = answer.fields if isinstance(answer, PlainHeads) else fields_of(answer.headers.items())
     return CaseInsensitiveDict(fields.values())
 
 

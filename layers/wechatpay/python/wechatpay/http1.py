@@ -7,12 +7,10 @@ Each override names the source that it was read from: urllib3 2.8.0, and http.cl
 `tests/wechatpay/test_overrides.py` fails where the installed sources differ.
 """
 
-import re
 import socket
-from functools import cached_property
 from http import client
-from http.client import HTTPMessage, HTTPResponse
-from typing import TYPE_CHECKING, Any, NamedTuple
+from http.client import HTTPResponse
+from typing import TYPE_CHECKING, Any
 
 from urllib3 import HTTPHeaderDict
 from urllib3 import HTTPResponse as Response
@@ -21,11 +19,12 @@ from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameReso
 from urllib3.util.connection import allowed_gai_family
 
 from wechatpay import addresses, forks
+from wechatpay.heads import PlainHeads
 from wechatpay.limits import ANSWER_LIMIT, current_or_unlimited
 from wechatpay.sockets import LimitedReader, ProxySocket, send_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from ssl import SSLSocket
 
     from _typeshed import ReadableBuffer
@@ -41,33 +40,10 @@ _SWITCHING_PROTOCOLS = 101
 _LINE = 65_536  # bytes of a header line that are read at a time
 
 
-_PLAIN_HEAD = re.compile(
-    rb"HTTP/1\.1 (20[0-3]|206) ([\t -~]*)\r\n"
-    rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*\r\n){1,99})\r\n"
-)
-"""The head of a success of HTTP/1.1 (RFC 9112): headers on one line each, and not more than http.client takes."""
-
-_LENGTH = re.compile(r"[0-9]{1,18}")
 _ENCODINGS = frozenset({"content-encoding", "transfer-encoding"})
 
 
-class Field(NamedTuple):
-    """A header's name as it came, and its value."""
-
-    name: str
-    value: str
-
-
-def fields_of(headers: "Iterable[tuple[str, str]]") -> dict[str, Field]:
-    """Return headers by their names in lower case: the values of a repeated one in one, a folded one as one line."""
-    fields: dict[str, Field] = {}
-    for name, value in headers:
-        key, line = name.lower(), " ".join(value.split()) if "\n" in value else value
-        fields[key] = Field(name, f"{fields[key].value}, {line}" if key in fields else line)
-    return fields
-
-
-class Answer(HTTPResponse):
+class Answer(PlainHeads):
     """An answer that is read within the limits of a try, after all interim ones.
 
     `_pool` and `_connection` are where the connection goes at the end of the body, as those of urllib3's response.
@@ -76,8 +52,6 @@ class Answer(HTTPResponse):
     _pool: "HTTPConnectionPool | None" = None
     """urllib3 2.8.0, connectionpool.py, HTTPConnectionPool._make_request: sets it, `_connection` and `retries`."""
     _connection: "Connection | None" = None
-    _method: str | None
-    """http.client, HTTPResponse.__init__: sets it; the stubs leave it out."""
     retries: object = None
     version_string = "HTTP/1.1"
     """urllib3 2.8.0, connectionpool.py, HTTPConnectionPool._make_request: logs it."""
@@ -100,41 +74,10 @@ class Answer(HTTPResponse):
 
     def begin(self) -> None:
         """Read the head, then allow a body. http.client, HTTPResponse.begin: what follows a 101 is no HTTP."""
-        if not self._begin_plainly():
-            super().begin()
+        super().begin()
         self._attempt.allowed += ANSWER_LIMIT
         if self.status == _SWITCHING_PROTOCOLS:
             self.will_close = True
-
-    def _begin_plainly(self) -> bool:
-        """Read a head that leaves no question open, as almost every one is; otherwise leave every byte to http.client.
-
-        http.client has headers read as those of an e-mail, which may be anything: a tenth of the code of a whole order.
-        """
-        plain = _PLAIN_HEAD.match(self.fp.peek(1)) if self._method != "HEAD" else None
-        if plain is None:
-            return False
-        status, reason, lines = plain[1], plain[2].decode("iso-8859-1"), plain[3].decode("iso-8859-1")
-        headers = HTTPMessage()
-        for line in lines.removesuffix("\r\n").split("\r\n"):
-            name, _, value = line.partition(":")
-            headers.set_raw(name, value.lstrip(" \t"))
-        fields = fields_of(headers.raw_items())
-        length, connection = fields.get("content-length"), fields.get("connection")
-        is_kept = connection is None or connection.value.lower() == "keep-alive"
-        if length is None or not _LENGTH.fullmatch(length.value) or not is_kept or "transfer-encoding" in fields:
-            return False
-        self.fp.read(plain.end())
-        self.version, self.code, self.status, self.reason = 11, int(status), int(status), reason.strip()
-        self.headers = self.msg = headers
-        self.chunked, self.will_close, self.length = False, False, int(length.value)
-        self.fields = fields
-        return True
-
-    @cached_property
-    def fields(self) -> "Mapping[str, Field]":
-        """The headers by their names in lower case."""
-        return fields_of(self.headers.raw_items())
 
     @property
     def is_plain(self) -> bool:
