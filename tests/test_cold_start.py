@@ -22,7 +22,7 @@ PACKAGES = {
     "orders": 39,
     "notifications": 0,
     "outcomes": 0,
-    "wechatpay": 45,
+    "wechatpay": 46,
     "aws_lambda_powertools": 51,
     "boto3": 29,
     "botocore": 74,
