@@ -628,7 +628,7 @@ RULES: Mapping[str, Rule] = {
     r"\.venv/bin/python -m sandbox credentials ": _writes_credentials,
     r'eval "\$\(\.venv/bin/python -m sandbox credentials\)"': _writes_credentials,
     r"\.venv/bin/python -m sandbox (trigger|timeline|event|order|signature) ": _works,
-    r"\.venv/bin/python -m bench\.cost": _prints("ours, through EventBridge | **2.59**"),
+    r"\.venv/bin/python -m bench\.cost": _prints("ours, through EventBridge | **2.58**"),
     r"\.venv-sam/bin/sam local invoke": _finds_no_container_engine,
     r"env AWS_ENDPOINT_URL=\S+ \.venv-sam/bin/sam ": _prints(""),
     r"\.venv-sam/bin/sam (delete|deploy) ": _is_a_command_of_sam,
