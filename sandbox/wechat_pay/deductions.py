@@ -4,7 +4,7 @@ WeChat Pay does not deduct for a bank: the bank registers a number and asks the 
 deduction is valid the order cannot be canceled, modified or synced; the pages print no code for that.
 """
 
-from copy import replace
+from dataclasses import replace
 
 from sandbox.wechat_pay import orders, refusals
 from sandbox.wechat_pay.orders import SimulatedOrder

@@ -2,8 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Mapping
-from copy import replace
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from sandbox.wechat_pay.keys import SCHEME, SimulatedPlatform

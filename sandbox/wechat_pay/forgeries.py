@@ -1,8 +1,7 @@
 """Notifications for those who test their own handler: genuine ones, and those that it must refuse (doc 4012071382)."""
 
 from collections.abc import Callable, Mapping
-from copy import replace
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from sandbox.wechat_pay.draft import Signing

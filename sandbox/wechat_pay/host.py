@@ -8,8 +8,7 @@ import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from copy import replace
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from sandbox.browser_guard import Guard

@@ -3,8 +3,7 @@
 import re
 import time
 from collections.abc import Sequence
-from copy import replace
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 from cryptography.hazmat.primitives.asymmetric import rsa

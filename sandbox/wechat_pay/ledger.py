@@ -1,7 +1,7 @@
 """The merchants and orders of WeChat Pay, and what shops, customers and WeChat Pay itself do to an order."""
 
 from collections.abc import Callable
-from copy import replace
+from dataclasses import replace
 from typing import Any, Unpack
 
 from sandbox.wechat_pay import numbers, orders

@@ -4,8 +4,7 @@ The clock is an argument: who lets the time pass calls `pass_time`. A request do
 """
 
 from collections.abc import Callable
-from copy import replace
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Unpack
 
 from sandbox.wechat_pay import orders

@@ -3,8 +3,7 @@
 import json
 import secrets
 from collections.abc import Iterable, Mapping
-from copy import replace
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 type Framing = Literal["right", "wrong", "too large"]  # of a body

@@ -3,8 +3,7 @@
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from copy import replace
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from sandbox.wechat_pay import security

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from copy import replace
+from dataclasses import replace
 from typing import Unpack
 
 from sandbox.wechat_pay import forgeries, notifications

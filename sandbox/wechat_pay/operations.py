@@ -1,7 +1,7 @@
 """What every family does with a service order: find it and its owner, keep its terms, answer a sync."""
 
 from collections.abc import Callable, Collection
-from copy import replace
+from dataclasses import replace
 
 from sandbox.wechat_pay import numbers, orders, refusals, times, vocabulary
 from sandbox.wechat_pay.exchange import Exchange, Executed, Parameters

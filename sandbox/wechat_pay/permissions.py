@@ -5,8 +5,7 @@ apply → UNBINDUSER ─the user opens→ AVAILABLE ─the user closes, or the m
 """
 
 from collections.abc import Mapping
-from copy import replace
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from sandbox.wechat_pay import refusals, times

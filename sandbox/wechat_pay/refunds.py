@@ -5,8 +5,7 @@ PROCESSING ─WeChat Pay returns the money→ SUCCESS; it can also end as CLOSED
 
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from copy import replace
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from sandbox.wechat_pay import refusals, times

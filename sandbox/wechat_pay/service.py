@@ -4,7 +4,7 @@ It repeats the protocol and shares no line with the library `wechatpay`, so that
 other.
 """
 
-from copy import replace
+from dataclasses import replace
 from typing import Unpack
 
 from sandbox.wechat_pay import credentials, open_questions, operations, second_sync

@@ -5,8 +5,7 @@ The table of `sandbox/README.md`, `GET /__sandbox__/switches` and every refusal 
 
 import sys
 from collections.abc import Mapping
-from copy import replace
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 

@@ -1,6 +1,6 @@
 """Service orders of a merchant (docs 4012587900, 4012587929, 4012587902, 4012587955, 4012587962)."""
 
-from copy import replace
+from dataclasses import replace
 
 from sandbox.wechat_pay import amounts, operations, order_rules, orders, refusals, service_time, vocabulary
 from sandbox.wechat_pay.exchange import Exchange, Executed

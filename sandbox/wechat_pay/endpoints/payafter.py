@@ -1,6 +1,6 @@
 """Orders of the former family payafter-orders, in its own words; it has no `modify` (wiki chapters 17_1 to 24_1)."""
 
-from copy import replace
+from dataclasses import replace
 
 from sandbox.wechat_pay import operations, order_rules, orders, refusals, vocabulary
 from sandbox.wechat_pay.exchange import Exchange, Executed, Parameters

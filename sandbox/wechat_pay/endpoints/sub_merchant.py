@@ -5,7 +5,7 @@ currency, and the host is apihk.mch.weixin.qq.com.
 """
 
 from collections.abc import Mapping
-from copy import replace
+from dataclasses import replace
 from typing import Any
 
 from sandbox.wechat_pay import (

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from copy import replace
+from dataclasses import replace
 
 from sandbox.wechat_pay import refusals
 from sandbox.wechat_pay.draft import Draft

@@ -1,6 +1,6 @@
 """Faults of the network: refused and reset connections, silence, answers that come slowly or are too large."""
 
-from copy import replace
+from dataclasses import replace
 from typing import Literal
 
 from sandbox.wechat_pay.draft import Draft, Interim

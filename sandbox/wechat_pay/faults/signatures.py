@@ -1,6 +1,6 @@
 """Faults of the signature: the answer is not what was signed, or the key is not the right one."""
 
-from copy import replace
+from dataclasses import replace
 
 from sandbox.wechat_pay.draft import Draft
 from sandbox.wechat_pay.faults.registry import When, fault

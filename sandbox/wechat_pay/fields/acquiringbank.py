@@ -1,6 +1,6 @@
 """The fields of the acquiring bank's family, which names a channel in every request."""
 
-from copy import replace
+from dataclasses import replace
 
 from sandbox.wechat_pay.fields import shared, sub_merchant
 from sandbox.wechat_pay.parameters import Fields, Text

@@ -1,6 +1,6 @@
 """The fields of asking for money in the direct family; those of partner are with its others."""
 
-from copy import replace
+from dataclasses import replace
 
 from sandbox.wechat_pay.fields import shared
 from sandbox.wechat_pay.parameters import Fields, Text, Truth

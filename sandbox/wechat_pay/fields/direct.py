@@ -1,6 +1,6 @@
 """The fields of the direct family: what a merchant sends about its own service orders."""
 
-from copy import replace
+from dataclasses import replace
 
 from sandbox.wechat_pay.fields import shared
 from sandbox.wechat_pay.parameters import Fields, Group, Text, Truth

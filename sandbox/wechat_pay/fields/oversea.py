@@ -1,6 +1,6 @@
 """The fields of the overseas family: a currency, and times of RFC 3339, whose rules are elsewhere."""
 
-from copy import replace
+from dataclasses import replace
 
 from sandbox.wechat_pay.fields import shared, sub_merchant
 from sandbox.wechat_pay.parameters import Fields, Text

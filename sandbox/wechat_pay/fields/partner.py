@@ -1,6 +1,6 @@
 """The fields of the partner family: what a service provider sends about its sub-merchants' service orders."""
 
-from copy import replace
+from dataclasses import replace
 
 from sandbox.wechat_pay.fields import shared, sub_merchant
 from sandbox.wechat_pay.parameters import Fields, Text, Truth

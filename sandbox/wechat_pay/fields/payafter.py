@@ -1,6 +1,6 @@
 """The fields of the former family payafter-orders, in its own words (wiki chapters 17_1 to 17_4, 24_1)."""
 
-from copy import replace
+from dataclasses import replace
 
 from sandbox.wechat_pay.fields import shared
 from sandbox.wechat_pay.parameters import Fields, Group, Rows, Text, Truth, Whole

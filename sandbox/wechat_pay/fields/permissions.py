@@ -1,6 +1,6 @@
 """The fields of permissions, in the three families that have them."""
 
-from copy import replace
+from dataclasses import replace
 
 from sandbox.wechat_pay.fields import shared, sub_merchant
 from sandbox.wechat_pay.parameters import Fields, Text

@@ -1,6 +1,6 @@
 """The fields of a refund (docs 4012587971; partner 4013163605)."""
 
-from copy import replace
+from dataclasses import replace
 
 from sandbox.wechat_pay.fields import shared, sub_merchant
 from sandbox.wechat_pay.parameters import Fields, Group, Rows, Text, Whole

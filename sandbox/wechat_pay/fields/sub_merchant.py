@@ -1,6 +1,6 @@
 """Fields that the three families with sub-merchants have in common: partner, acquiringbank and oversea."""
 
-from copy import replace
+from dataclasses import replace
 
 from sandbox.wechat_pay.fields import shared
 from sandbox.wechat_pay.parameters import Fields, Group, Text, Truth, Whole
