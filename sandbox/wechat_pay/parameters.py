@@ -12,8 +12,6 @@ from typing import Literal
 from sandbox.wechat_pay.refusals import wrong_parameter
 
 type Location = Literal["body", "query", "url"]
-type Field = Text | Whole | Truth | Group | Rows
-type Fields = tuple[Field, ...]
 
 INT64 = 2**63 - 1
 
@@ -57,7 +55,7 @@ class Group:
 
     name: str
     title: str
-    fields: Fields
+    fields: "Fields"
     required: bool = False
 
 
@@ -67,10 +65,14 @@ class Rows:
 
     name: str
     title: str
-    fields: Fields
+    fields: "Fields"
     most: int
     required: bool = False
     least: int = 0
+
+
+type Field = Text | Whole | Truth | Group | Rows
+type Fields = tuple[Field, ...]
 
 
 @dataclass(frozen=True, slots=True)
