@@ -48,7 +48,7 @@ def run(module: str, batch: int, warm: int) -> dict[str, float]:
 
 def main(module: str, measure: Measure, columns: Sequence[str], warm: int) -> int:
     """Print the table; with `--events` the figures as JSON, for the process that has written that file."""
-    parser = argparse.ArgumentParser(prog=f"python -m {module}")
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=measure.__doc__)
     parser.add_argument("--batch", type=int, default=10, help="messages of a batch")
     parser.add_argument("--warm", type=int, default=warm, help="batches")
     parser.add_argument("--events", type=Path, help=argparse.SUPPRESS)

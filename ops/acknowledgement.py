@@ -4,7 +4,6 @@ The item keeps who did it, when and why (`acknowledged`), and a line in its hist
 alone, and puts the order back into the index when it records another attempt.
 """
 
-from copy import replace
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -129,4 +128,4 @@ def _history(order: Order, acknowledgement: Acknowledgement) -> Any:  # noqa: AN
     """Return the history with one more line; its message is the one that the verdict is about."""
     rest = {"by": {"S": acknowledgement.who}, "why": {"S": acknowledgement.why}}
     line = Attempt(acknowledgement.at, order.message_id or "-", ACKNOWLEDGED, rest=rest)
-    return item_of(replace(order, history=(*order.history, line)[-HISTORY_LENGTH:]))["history"]
+    return item_of(order._replace(history=(*order.history, line)[-HISTORY_LENGTH:]))["history"]

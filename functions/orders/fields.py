@@ -54,11 +54,8 @@ class Fields(NamedTuple):
 
     def identifier(self, name: str) -> str | None:
         """Return an identifier of 1 to 32 characters, none of them invisible, no blank at either end."""
-        if name not in self.values:
-            return None
-        value = self.values[name]
-        if isinstance(value, str) and _PLAIN.fullmatch(value):
-            return value
+        if isinstance(plain := self.values.get(name), str) and _PLAIN.fullmatch(plain):
+            return plain
         value = self.text(name, IDENTIFIER_LENGTH, "send the identifier as WeChat Pay has it")
         if value is None:
             return None

@@ -200,11 +200,12 @@ def _members(record: Record) -> dict[str, Attribute]:
     for part in layout.parts:
         if (value := getattr(record, part.field)) is not None:
             members |= _members(value)
-    return members | {
+    members |= {
         name: {"S": value} if type(value) is str else _attribute(value)
         for name, value in zip(layout.attributes, layout.values(record), strict=True)
         if value or type(value) is int  # 0 is a value
     }
+    return members
 
 
 def _attribute(value: object) -> Attribute:

@@ -6,7 +6,6 @@ once. An order has one line for each message, however often an interrupted comma
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from copy import replace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -105,4 +104,4 @@ def with_lines(order: Order, lines: Iterable[Attempt]) -> Order:
     new = tuple(line for line in lines if (line.message_id, line.outcome) not in present)
     if not new:
         return order
-    return replace(order, history=(order.history + new)[-HISTORY_LENGTH:], version=order.version + 1)
+    return order._replace(history=(order.history + new)[-HISTORY_LENGTH:], version=order.version + 1)

@@ -4,8 +4,6 @@ WeChat Pay does not deduct for a bank: the bank registers a number and asks the 
 deduction is valid the order cannot be canceled, modified or synced; the pages print no code for that.
 """
 
-from dataclasses import replace
-
 from sandbox.wechat_pay import orders, refusals
 from sandbox.wechat_pay.orders import SimulatedOrder
 
@@ -18,7 +16,7 @@ def register(order: SimulatedOrder, out_trade_no: str, at: float) -> SimulatedOr
     if order.deduction == out_trade_no:
         raise refusals.OTHER_PARAMETERS
     require_none(order, at)
-    return replace(order, deduction=out_trade_no, deduction_at=at)
+    return orders.alter(order, deduction=out_trade_no, deduction_at=at)
 
 
 def require_none(order: SimulatedOrder, at: float) -> None:

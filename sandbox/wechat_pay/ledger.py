@@ -1,7 +1,6 @@
 """The merchants and orders of WeChat Pay, and what shops, customers and WeChat Pay itself do to an order."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Unpack
 
 from sandbox.wechat_pay import numbers, orders
@@ -122,7 +121,7 @@ class Ledger(Merchants):
     @verb()
     def fill(self, mchid: str, out_order_no: str, on: bool = True, *, sub_mchid: str = "") -> SimulatedOrder:
         """Answer about the order with every field of the response dictionary, or no longer: a client's parser test."""
-        return self._change(mchid, out_order_no, sub_mchid, lambda order: replace(order, every_field=on))
+        return self._change(mchid, out_order_no, sub_mchid, lambda order: orders.alter(order, every_field=on))
 
     @verb()
     def ready_to_sync(  # noqa: PLR0913  those of `open` that matter here, and of `complete`

@@ -92,12 +92,13 @@ class Life(Notifier):
         return NOTHING
 
     def _plan(self, order: SimulatedOrder, automation: Automation) -> None:
+        now = self._now()
         steps = {"CREATED": {"confirm": automation.confirm_after}}
         steps |= {"USER_PAYING": {"pay": automation.pay_after, "deduct": automation.deduct_after}}
         for kind, seconds in steps.get(_stage(order), {}).items():
             if seconds is not None:
                 record = {**_record(order), **asdict(automation)}
-                self._schedule.add(Task(self._now() + seconds, kind, record))
+                self._schedule.add(Task(now + seconds, kind, record))
 
     def _at_its_time(self, act: Callable[[Task], None]) -> Callable[[Task], None]:
         def execute(task: Task) -> None:
@@ -130,7 +131,7 @@ class Life(Notifier):
     def _deduct(self, task: Task) -> None:
         """Begin a deduction: while it lasts, sync is refused."""
         if task.record["deducting_for"] and (order := self._subject(task, "USER_PAYING")):
-            self._store(replace(order, deducting=True), order)
+            self._store(orders.alter(order, deducting=True), order)
             self._schedule.add(replace(task, due=task.due + task.record["deducting_for"], kind="settle"))
         else:
             self._settle(task)
@@ -140,7 +141,7 @@ class Life(Notifier):
         if (order := self._subject(task, "USER_PAYING")) is None:
             return
         if (failures := task.record["failures"]) > 0:
-            self._store(replace(order, deducting=False), order)
+            self._store(orders.alter(order, deducting=False), order)
             record = {**task.record, "failures": failures - 1}
             self._schedule.add(Task(task.due + record["retry_after"], "deduct", record))
         else:

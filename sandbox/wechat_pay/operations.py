@@ -1,7 +1,6 @@
 """What every family does with a service order: find it and its owner, keep its terms, answer a sync."""
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
 
 from sandbox.wechat_pay import numbers, orders, refusals, times, vocabulary
 from sandbox.wechat_pay.exchange import Exchange, Executed, Parameters
@@ -27,7 +26,7 @@ def owned_order(exchange: Exchange) -> SimulatedOrder:
 def adopt(order: SimulatedOrder, endpoint: str, parameters: Parameters) -> SimulatedOrder:
     """Return the order with what it was opened without: endpoint, sub-merchant and channel are those of the request."""
     names = IDENTITY[endpoint]
-    return replace(
+    return orders.alter(
         order,
         endpoint=order.endpoint or endpoint,
         sub_mchid=order.sub_mchid or (str(parameters.get("sub_mchid", "")) if "sub_mchid" in names else ""),
@@ -96,7 +95,7 @@ def with_terms(order: SimulatedOrder, parameters: Parameters) -> SimulatedOrder:
             continue
         value, before = parameters[name], terms.get(name)
         terms[name] = before | value if isinstance(before, dict) and isinstance(value, dict) else value
-    return replace(order, terms=terms)
+    return orders.alter(order, terms=terms)
 
 
 def require_form_of_payment_time(paid_time: object, *, overseas: bool) -> None:

@@ -383,6 +383,19 @@ def test_a_fault_that_a_version_may_cause_is_counted_by_version(
         ]
 
 
+def test_a_line_of_metrics_has_a_hundred_values_at_most(door: Door) -> None:
+    """CloudWatch takes no more of one metric in a line; of a larger batch every value is written all the same."""
+    number = door.order_no()
+    door.output()
+    door.invoke({"Records": [a_record(number, f"m{message}") for message in range(101)]})
+    blobs = [json.loads(line) for line in door.capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    for name in ("SyncLatency", "PaidToSynced", "Failing"):
+        values = [blob[name] for blob in blobs if name in blob]
+        assert all(len(some) <= 100 for some in values)
+        assert sum(map(len, values)) == 101
+    assert sum(sum(blob.get("Received", [])) for blob in blobs) == 101
+
+
 def test_the_days_until_the_keys_end_are_counted_when_a_secret_was_fetched(door: Door) -> None:
     """Each secret that was fetched since the last report has one value, in days; without a fetch there is none."""
     now = door.module.relay.clock()

@@ -38,8 +38,6 @@ WeChat Pay closes it at 8 s, and a Lambda environment that was frozen in between
 
 _SWITCHING_PROTOCOLS = 101
 _LINE = 65_536  # bytes of a header line that are read at a time
-
-
 _ENCODINGS = frozenset({"content-encoding", "transfer-encoding"})
 
 

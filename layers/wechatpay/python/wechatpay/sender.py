@@ -21,8 +21,6 @@ from wechatpay.transport import Reply, Route, Started, exchange, start
 from wechatpay.version import __version__
 
 _USER_AGENT = f"wechatpay-python/{__version__} Python/{platform.python_version()} requests/{requests.__version__}"
-
-
 _FIXED = {
     name.lower(): (name, value)
     for name, value in (("Accept", "application/json"), ("Accept-Encoding", "identity"), ("User-Agent", _USER_AGENT))

@@ -62,8 +62,7 @@ class Trust:
         """Return the verified answer; raise RefusedError for all but 2xx, UntrustedError for what does not verify."""
         self._require_success(request, reply)
         try:
-            headers = dict(reply.headers.lower_items())
-            serial = self._verify(lambda keys: verify(headers, reply.content, keys, self._clock()), deadline)
+            serial = self._verify(lambda keys: self._signer(reply, keys), deadline)
         except UntrustedError as error:
             error.method, error.path = request.method, request.path
             raise
@@ -122,10 +121,14 @@ class Trust:
         if "Wechatpay-Signature" not in reply.headers:
             return None
         try:
-            verify(reply.headers, reply.content, self.keys, self._clock())
+            self._signer(reply, self.keys)
         except UntrustedError:
             return False
         return True
+
+    def _signer(self, reply: Reply, keys: PlatformKeys) -> str:
+        """Return the serial of the key that signed a reply; raise UntrustedError."""
+        return verify(dict(reply.headers.lower_items()), reply.content, keys, self._clock())
 
 
 def _read_refusal(content: bytes) -> Mapping[str, object]:
